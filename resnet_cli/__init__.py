@@ -1,0 +1,58 @@
+"""Reproduce the degradation problem of plain deep networks, and its cure by residual connections.
+
+The command line is `resnet-exp`. From Python the same is
+
+    from pathlib import Path
+    import resnet_cli
+
+    plan = resnet_cli.plan_sweep({"task": "sine", "depths": "2..40", "seeds": "0..4"})
+    with resnet_cli.open_sweep(plan, Path("results/sine")) as sweep:
+        sweep.execute(print)
+    summary = resnet_cli.load_results(Path("results/sine")).summary()
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from resnet_cli.models import all_models, build_net, get_model
+    from resnet_cli.spec.errors import UserError
+    from resnet_cli.spec.run import Run
+    from resnet_cli.store.reader import Results, load_results
+    from resnet_cli.sweep.plan import Plan, plan_sweep
+    from resnet_cli.sweep.runner import OpenSweep, open_sweep
+    from resnet_cli.tasks import all_tasks, get_task
+
+__all__ = [
+    "OpenSweep",
+    "Plan",
+    "Results",
+    "Run",
+    "UserError",
+    "all_models",
+    "all_tasks",
+    "build_net",
+    "get_model",
+    "get_task",
+    "load_results",
+    "open_sweep",
+    "plan_sweep",
+]
+
+_HOMES = {
+    "resnet_cli.models": ("all_models", "build_net", "get_model"),
+    "resnet_cli.spec.errors": ("UserError",),
+    "resnet_cli.spec.run": ("Run",),
+    "resnet_cli.store.reader": ("Results", "load_results"),
+    "resnet_cli.sweep.plan": ("Plan", "plan_sweep"),
+    "resnet_cli.sweep.runner": ("OpenSweep", "open_sweep"),
+    "resnet_cli.tasks": ("all_tasks", "get_task"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name where it is first used: torch and pandas load only then."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

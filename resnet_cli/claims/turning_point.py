@@ -1,0 +1,136 @@
+"""The turning point: the depth from which more layers make a model worse (K1, K2, K10).
+
+Loss against depth is noisy: on the sine, seeds of one depth differ by a factor of twenty and medians of neighbouring
+depths by a factor of five. So a deep outlier is no turn, a lucky minimum is no level to measure against, and a rise
+must be larger than what a change of the seed does.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import pandas as pd
+
+LEAST_MARGIN = 2.0
+
+FEWEST_DEPTHS = 3
+
+NAMES = {
+    "train_loss": "training loss",
+    "test_loss": "test loss",
+    "train_error": "training error",
+    "test_error": "test error",
+}
+
+
+@dataclass(frozen=True)
+class TurningPoint:
+    """How one model's loss goes with depth; losses are medians over seeds, infinite where most runs diverged.
+
+    `worse_from` is the depth from which on the loss stays above `margin` times its level at the best depth, None where
+    it does not. `depths` counts the depths that have a loss; with fewer than three no turning point can be named.
+    """
+
+    model: str
+    metric: str
+    depths: int
+    best_depth: int
+    best_loss: float
+    deepest_depth: int
+    deepest_loss: float
+    margin: float
+    worse_from: int | None
+
+    @property
+    def ratio(self) -> float:
+        """The loss at the deepest depth, in multiples of the best."""
+        if self.deepest_loss == self.best_loss:
+            return 1.0
+        return self.deepest_loss / self.best_loss if self.best_loss else math.inf
+
+    @property
+    def turns(self) -> bool | None:
+        """Whether the loss falls first and then rises for good; None where that cannot be said."""
+        if self.depths < FEWEST_DEPTHS or math.isinf(self.best_loss):
+            return None
+        return self.worse_from is not None
+
+    def sentence(self) -> str:
+        """The finding in words, such as `plain-mlp: no turning point up to depth 40; …`."""
+        name = NAMES[self.metric]
+        if math.isinf(self.best_loss):
+            return f"{self.model}: every depth diverged, so no turning point can be named."
+        if self.depths < FEWEST_DEPTHS:
+            count = "1 depth" if self.depths == 1 else f"{self.depths} depths"
+            return f"{self.model}: no turning point can be named from {count}; it takes {FEWEST_DEPTHS}."
+        lowest = f"{name} is lowest at depth {self.best_depth} ({self.best_loss:.2g})"
+        if math.isinf(self.ratio):
+            deepest = "diverged" if math.isinf(self.deepest_loss) else f"{self.deepest_loss:.2g}"
+        else:
+            deepest = f"×{_short(self.ratio)}"
+        if self.worse_from is not None:
+            margin = "twice" if self.margin == LEAST_MARGIN else f"{_short(self.margin)} times"
+            return (
+                f"{self.model}: {lowest} and stays above {margin} its level there from depth "
+                f"{self.worse_from} on ({deepest} at depth {self.deepest_depth}): it degrades."
+            )
+        end = f", {deepest} at depth {self.deepest_depth}" if self.best_depth < self.deepest_depth else ""
+        return f"{self.model}: no turning point up to depth {self.deepest_depth}; {lowest}{end}."
+
+
+def turning_points(summary: pd.DataFrame, metric: str = "train_loss") -> list[TurningPoint]:
+    """For each model of a summary, where its loss turns: from which depth on it has risen for good.
+
+    A loss turns if, over at least the deepest sixth of the depths, it stays above a margin times its level at the best
+    depth. The level is the median of the best depth and the sixth of the depths on one side of it, whichever side is
+    lower; the margin is two, or the usual ratio of the worst to the best seed at one depth where that is more.
+
+    Args:
+        summary: one row per run, with at least `model`, `depth`, `status` and the column `metric`. Runs that differ
+            in another setting should be told apart before; here they count like seeds.
+        metric: which column is the loss. Diverged runs count as infinitely bad, failed ones not at all.
+
+    Returns:
+        One per model that has any loss, in the order of the summary.
+    """
+    losses = summary[metric].where(summary["status"] != "diverged", math.inf)[summary["status"] != "failed"]
+    points = []
+    for model, of_model in losses.dropna().groupby(summary["model"], sort=False):
+        medians = of_model.groupby(summary["depth"]).median()
+        by_depth = dict(zip(medians.index.tolist(), medians.tolist(), strict=True))
+        points.append(_turning_point(str(model), metric, by_depth, _margin(of_model, summary)))
+    return points
+
+
+def _margin(losses: "pd.Series[float]", summary: pd.DataFrame) -> float:
+    usable = losses[(losses > 0) & (losses < math.inf)]
+    by_depth = usable.groupby(summary["depth"])
+    ratios = (by_depth.max() / by_depth.min())[by_depth.size() > 1]
+    return max(LEAST_MARGIN, float(ratios.median())) if len(ratios) else LEAST_MARGIN
+
+
+def _turning_point(model: str, metric: str, by_depth: Mapping[int, float], margin: float) -> TurningPoint:
+    depths, losses = list(by_depth), list(by_depth.values())
+    sixth = len(losses) // 6
+    best = max(i for i, loss in enumerate(losses) if loss == min(losses))
+    level = min(median(losses[max(0, best - sixth) : best + 1]), median(losses[best : best + sixth + 1]))
+    worse = len(losses)
+    while losses[worse - 1] > margin * level:
+        worse -= 1
+    stays = len(losses) - worse >= max(1, sixth) and len(losses) >= FEWEST_DEPTHS
+    return TurningPoint(
+        model=model,
+        metric=metric,
+        depths=len(depths),
+        best_depth=depths[best],
+        best_loss=losses[best],
+        deepest_depth=depths[-1],
+        deepest_loss=losses[-1],
+        margin=margin,
+        worse_from=depths[worse] if stays else None,
+    )
+
+
+def _short(number: float) -> str:
+    return f"{float(f'{number:.2g}'):g}"

@@ -1,0 +1,65 @@
+"""The command `resnet-exp`: its commands, and the one place where errors become messages and exit codes."""
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from resnet_cli.cli import data, models, plot, run_once, show, sweep, tasks
+from resnet_cli.spec.errors import UserError
+
+app = typer.Typer(
+    name="resnet-exp",
+    help="Reproduce the degradation problem of plain deep networks, and its cure by residual connections.",
+    epilog="Start with: resnet-exp sweep --task sine --depths 2..40, then resnet-exp plot results/",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for module in (sweep, run_once, plot, show, models, tasks):
+    app.command(module.NAME, epilog=module.EPILOG)(module.command)
+app.add_typer(data.app, name="data")
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"resnet-exp {version('resnet-exp')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command line and exit: 0 all done, 1 some runs failed, 2 wrong usage, 130 interrupted."""
+    try:
+        code = typer.main.get_command(app).main(prog_name="resnet-exp", standalone_mode=False)
+    except UserError as error:
+        _fail(str(error))
+    except click.ClickException as error:
+        _fail(f"{error.format_message().rstrip('.')}; see `resnet-exp --help`.")
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("resnet-exp: interrupted; finished runs are kept, the same command goes on from here.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code or 0)
+
+
+def _fail(sentence: str) -> None:
+    typer.echo(f"resnet-exp: {sentence}", err=True)
+    sys.exit(EXIT_USAGE)

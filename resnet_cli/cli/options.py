@@ -1,0 +1,76 @@
+"""The options that `sweep` and `run` share: one for each setting, made from the settings' own descriptions."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from resnet_cli.spec.request import load_config, merge, parse_assignments
+from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run
+
+WHAT = {
+    "task": (["--task"], "What is learned: sine, digits or cifar10. [default: sine]"),
+    "models": (
+        ["--models", "--model"],
+        "Models; plain and residual stand for the task's own family. [default: plain,residual]",
+    ),
+    "depths": (["--depths", "--depth"], "Numbers of weight layers: 2..40, 2..40:2, 8,20,56. [default: the task's]"),
+    "seeds": (["--seeds", "--seed"], "Seeds, written like depths; each is a repetition. [default: 0]"),
+    "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. [default: auto]"),
+    "threads": (["--threads"], "Threads of each process. [default: the cores, shared among the jobs]"),
+}
+
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings from a TOML file.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; wins over flags and --config.")
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results folder.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", envvar="RESNET_EXP_DATA", metavar="DIR", help="Where data sets are.")
+]
+CheckpointEvery = Annotated[
+    float, typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Least time between checkpoints of a run.")
+]
+
+
+def _panel(setting: str) -> str:
+    if setting in MODEL_SETTINGS:
+        return "Model"
+    return "Task" if setting in TASK_SETTINGS else "Training"
+
+
+def _flags() -> dict[str, Any]:
+    """Annotation of the parameter of each key, in the order of the help page."""
+    flags = {
+        key: typer.Option(*names, metavar="TEXT", help=text, rich_help_panel="What to run")
+        for key, (names, text) in WHAT.items()
+    }
+    for name in SETTINGS:
+        text = Run.model_fields[name].description
+        flag = "--" + name.replace("_", "-")
+        flags[name] = typer.Option(flag, metavar="TEXT", help=text, rich_help_panel=_panel(name))
+    return {name: Annotated[str | None, option] for name, option in flags.items()}
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` an option for each setting, `--config` and `--set`; it receives them merged as `request`."""
+
+    def wrapper(config: Path | None, assignments: list[str] | None, **arguments: Any) -> None:
+        flags = {name: value for name in flag_types if (value := arguments.pop(name)) is not None}
+        from_file = load_config(config) if config else {}
+        command(request=merge(from_file, flags, parse_assignments(assignments or [])), **arguments)
+
+    flag_types = _flags()
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "request"]
+    shared: Mapping[str, Any] = {"config": Config, "assignments": Assignments, **flag_types}
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in shared.items()
+    ]
+    signature = inspect.Signature([*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *added])
+    wrapper.__signature__ = signature  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    wrapper.__doc__, wrapper.__name__ = command.__doc__, command.__name__
+    return wrapper

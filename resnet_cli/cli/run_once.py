@@ -1,0 +1,62 @@
+"""`resnet-exp run`: one model at one depth with one seed, with its curve."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from resnet_cli.cli.options import CheckpointEvery, DataDir, Out, takes_settings
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.request import single_value
+
+NAME = "run"
+EPILOG = (
+    "Examples: [bold]resnet-exp run --task sine --model residual-mlp --depth 20[/] · "
+    "[bold]resnet-exp run --task digits --model resnet --depth 20 --epochs 5[/]"
+)
+
+
+@takes_settings
+def command(
+    request: dict[str, Any],
+    out: Out = None,
+    data_dir: DataDir = None,
+    checkpoint_every: CheckpointEvery = 30.0,
+) -> None:
+    """Train one net, print its evaluations, and draw its learning curve.
+
+    Results go to results/runs/<run-id> unless --out says otherwise.
+    """
+    from rich.console import Console
+
+    from resnet_cli.cli.live import open_view
+    from resnet_cli.cli.tables import evaluations_table
+    from resnet_cli.figures import learning_curves, style
+    from resnet_cli.store.layout import FIGURES_FOLDER
+    from resnet_cli.store.reader import load_results
+    from resnet_cli.sweep.plan import plan_sweep
+    from resnet_cli.sweep.runner import open_sweep
+
+    defaults = {"models": "residual"} | ({} if "depths" in request else {"depths": 20})
+    plan = plan_sweep({**defaults, **request})
+    if len(plan.runs) > 1:
+        raise UserError(
+            f"run trains one net, and these settings name {len(plan.runs)}; give one model, depth and seed, "
+            "or use `resnet-exp sweep`."
+        )
+    run = plan.runs[0]
+    folder = Path(out or single_value("out", request, None) or Path("results", "runs", run.run_id))
+    console = Console(highlight=False)
+    with open_sweep(plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every) as sweep:
+        with open_view(plan.runs, sweep.finished, console, quiet=False) as view:
+            sweep.execute(view.handle)
+        results = load_results(folder)
+    stored = next(stored for stored in results.runs if stored.run == run)
+    console.print(evaluations_table(stored.metrics))
+    if stored.status == "failed":
+        typer.echo(f"resnet-exp: the run failed: {stored.message}", err=True)
+        raise typer.Exit(1)
+    curves = results.curves()
+    path = folder / FIGURES_FOLDER / f"{run.run_id}.png"
+    style.save(learning_curves.draw(curves[curves["run_id"] == run.run_id]), path)
+    console.print(f"Curve: {path}", soft_wrap=True)

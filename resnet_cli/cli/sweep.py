@@ -1,0 +1,122 @@
+"""`resnet-exp sweep`: train every combination of models, depths, seeds and settings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from resnet_cli.cli.options import CheckpointEvery, DataDir, Out, takes_settings
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.request import single_value
+
+if TYPE_CHECKING:
+    from resnet_cli.sweep.plan import Plan
+
+NAME = "sweep"
+EPILOG = (
+    "Examples: [bold]resnet-exp sweep --task sine --depths 2..40[/] · "
+    "[bold]resnet-exp sweep --task digits --depths 8,20,32 --seeds 0..2[/] · "
+    "[bold]resnet-exp sweep --config configs/digits.toml --set epochs=5 --set init=default,he[/]. "
+    "A list anywhere multiplies the sweep. Exit codes: 0 all runs done, 1 some failed, 2 wrong usage, 130 interrupted."
+)
+
+
+@takes_settings
+def command(
+    request: dict[str, Any],
+    out: Out = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their estimated cost; stop.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Shrink the sweep to seconds, to see that it works.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the runs in the results folder; train all.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, max=1024, help="Processes. [default: one a core; 1 on a GPU]")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
+    data_dir: DataDir = None,
+    checkpoint_every: CheckpointEvery = 30.0,
+) -> None:
+    """Train plain and residual nets over a range of depths; one CSV per run, a table and a turning point at the end.
+
+    Finished runs are kept: the same command again, or a wider one, trains only what is missing.
+    """
+    from resnet_cli.sweep.plan import plan_sweep, requested_tasks
+
+    named_out = out or single_value("out", request, None)
+    names = requested_tasks(request)
+    failed = False
+    for plan in [plan_sweep({**request, "task": name}, smoke=smoke) for name in names]:
+        folder = _results_folder(named_out, plan.task.name, several=len(names) > 1, smoke=smoke)
+        if dry_run:
+            _print_plan(plan, folder, jobs, data_dir)
+        else:
+            failed |= _execute(plan, folder, jobs, data_dir, fresh, checkpoint_every, quiet)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _results_folder(out: Path | str | None, task: str, *, several: bool, smoke: bool) -> Path:
+    """`out`, or results/<task>; one folder a task where there are several; smoke runs stay apart."""
+    if out is not None and not str(out):
+        raise UserError("out is empty; give the path of a results folder.")
+    name = f"{task}-smoke" if smoke else task
+    if out is None:
+        return Path("results") / name
+    return Path(out) / name if several else Path(out)
+
+
+def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | None) -> None:
+    from rich.console import Console
+
+    from resnet_cli.cli.live import product_line
+    from resnet_cli.sweep.estimate import estimate
+
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
+    for note in plan.notes:
+        console.print(note)
+    for run in plan.runs:
+        console.print(run.run_id)
+    console.print(f"Estimated cost: {estimate(plan, jobs=jobs, data_dir=data_dir)}")
+
+
+def _execute(
+    plan: "Plan",
+    folder: Path,
+    jobs: int | None,
+    data_dir: Path | None,
+    fresh: bool,
+    checkpoint_every: float,
+    quiet: bool,
+) -> bool:
+    """Do one sweep in front of the person. Returns whether a run failed."""
+    from rich.console import Console
+
+    from resnet_cli.cli.live import open_view, product_line
+    from resnet_cli.cli.tables import depth_table
+    from resnet_cli.store.reader import load_results
+    from resnet_cli.sweep.runner import open_sweep
+
+    console = Console(highlight=False)
+    with open_sweep(
+        plan, folder, jobs=jobs, data_dir=data_dir, fresh=fresh, checkpoint_seconds=checkpoint_every
+    ) as sweep:
+        for problem in sweep.problems:
+            typer.echo(f"resnet-exp: {problem}", err=True)
+        if not quiet:
+            done = f"; {len(sweep.finished)} already done" if sweep.finished else ""
+            console.print(f"{plan.task.name}: {product_line(plan.runs)}{done}", soft_wrap=True)
+            for note in plan.notes:
+                console.print(note, soft_wrap=True)
+        with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
+            sweep.execute(view.handle)
+        results = load_results(folder)
+    planned = {run.run_id for run in plan.runs}
+    summary = results.summary()
+    summary = summary[summary["run_id"].isin(planned)]
+    if not quiet:
+        console.print(depth_table(summary))
+        console.print(f"Results: {folder}. Draw them: resnet-exp plot {folder}", soft_wrap=True)
+    failures = int((summary["status"] == "failed").sum())
+    if failures:
+        typer.echo(f"resnet-exp: {failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which.", err=True)
+    return failures > 0

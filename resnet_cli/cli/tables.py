@@ -1,0 +1,220 @@
+"""What a sweep prints before and after: its product, and its results as tables."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from resnet_cli.spec.run import SETTINGS, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from resnet_cli.claims.turning_point import TurningPoint
+
+MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
+HEADERS = {"train_loss": "train", "test_loss": "test", "train_error": "train %", "test_error": "test %"}
+
+
+def loss_text(loss: float) -> str:
+    """A loss with three significant digits, such as 0.000213, 0.520 or 2.30; – if there is none, ∞ if it diverged."""
+    if math.isfinite(loss):
+        return f"{loss:#.3g}".rstrip(".")
+    return "–" if math.isnan(loss) else "∞"
+
+
+def error_text(percent: float) -> str:
+    """An error in percent with two decimals; – where there is none."""
+    return f"{percent:.2f}" if math.isfinite(percent) else "–"
+
+
+def varying_settings(runs: Iterable[Run]) -> tuple[str, ...]:
+    """The settings in which runs of one model, depth and seed differ."""
+    values: dict[tuple[str, str, int, int], set[object]] = {}
+    for run in runs:
+        for name in SETTINGS:
+            values.setdefault((name, run.model, run.depth, run.seed), set()).add(getattr(run, name))
+    several = {key[0] for key, found in values.items() if len(found) > 1}
+    return tuple(name for name in SETTINGS if name in several)
+
+
+def product_line(runs: Sequence[Run], already_done: int = 0) -> str:
+    """How many runs a sweep has and why, such as `39 depths × 2 models × 5 seeds = 390 runs`.
+
+    Where the lists do not multiply, since models differ in their depths or settings, each model is counted by itself.
+    """
+    settings = varying_settings(runs)
+    total = _count(len(runs), "run")
+    factors = _factors(runs, settings)
+    if math.prod(number for number, _ in factors) == len(runs):
+        line = " × ".join(text for _, text in factors) + f" = {total}"
+    else:
+        models = dict.fromkeys(run.model for run in runs)
+        line = f"{total}: " + ", ".join(_model_line(model, runs, settings) for model in models)
+    return line + (f"; {already_done} already done" if already_done else "")
+
+
+def _model_line(model: str, runs: Sequence[Run], settings: Sequence[str]) -> str:
+    of_model = [run for run in runs if run.model == model]
+    factors = [(number, text) for number, text in _factors(of_model, settings) if text != "1 model"]
+    if math.prod(number for number, _ in factors) == len(of_model):
+        return f"{model} " + " × ".join(text for _, text in factors)
+    return f"{model} {_count(len(of_model), 'run')}"
+
+
+def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:
+    counts = [len({getattr(run, name) for run in runs}) for name in ("depth", "model", "seed")]
+    factors = [(n, _count(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
+    combinations = len({tuple(getattr(run, name) for name in settings) for run in runs})
+    if combinations > 1:
+        what = "values" if len(settings) == 1 else "settings"
+        factors.insert(2, (combinations, f"{combinations} {what} of {' and '.join(settings)}"))
+    return factors
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def depth_table(summary: "pd.DataFrame") -> RenderableType:
+    """Depth against model at the end of a sweep, then a sentence per model naming its turning point.
+
+    Losses and errors are medians over seeds; a diverged run counts as infinitely bad. Where other settings vary, each
+    combination has a block, and a model that does not have these settings stands in every block. The best depth is
+    green, those after the turning point are red.
+
+    Args:
+        summary: one row per run, as in summary.csv.
+    """
+    from resnet_cli.claims.turning_point import turning_points
+
+    blocks: list[RenderableType] = []
+    for title, block in _blocks(summary):
+        points = turning_points(block)
+        sentences = "\n".join(point.sentence() for point in points)
+        blocks += [_DepthTable(title, block, {point.model: point for point in points}), Text(f"{sentences}\n")]
+    return Group(*blocks)
+
+
+def _blocks(summary: "pd.DataFrame") -> Iterator[tuple[str, "pd.DataFrame"]]:
+    """Split a summary by the settings that vary, each part with a title."""
+    task = ", ".join(summary["task"].unique())
+    twins = summary.groupby(["model", "depth", "seed"])
+    settings = [name for name in SETTINGS if name in summary and (twins[name].nunique(dropna=False) > 1).any()]
+    if not settings:
+        yield task, summary
+        return
+    values = summary[settings].astype(object).where(summary[settings].notna(), None)
+    combination = values.apply(tuple, axis=1)
+    fixed = combination.groupby(summary["model"]).transform("nunique") == 1
+    for chosen in combination[~fixed].unique():
+        named = [
+            f"{name} {_cell(name, value)}" for name, value in zip(settings, chosen, strict=True) if value is not None
+        ]
+        yield ", ".join([task, *named]), summary[fixed | (combination == chosen)]
+
+
+class _DepthTable:
+    """Models side by side where the console is wide enough, else one below the other, so that no number is lost."""
+
+    def __init__(self, title: str, runs: "pd.DataFrame", points: Mapping[str, "TurningPoint"]) -> None:
+        counts = runs.groupby(["model", "depth"]).size()
+        self.uneven = counts.nunique() > 1 or bool((runs["status"] != "done").any())
+        self.spread = counts.max() > 1
+        seeds = "over seeds" if self.uneven else "of 1 seed" if counts.max() == 1 else f"of {counts.max()} seeds"
+        self.title = f"{title}: loss by depth, median {seeds}"
+        self.measures = [name for name in MEASURES if runs[name].notna().any()]
+        self.columns = {
+            str(model): self._columns_of(of_model, points.get(str(model)))
+            for model, of_model in runs.groupby("model", sort=False)
+        }
+
+    def _columns_of(self, runs: "pd.DataFrame", point: "TurningPoint | None") -> dict[str, dict[int, Text]]:
+        columns: dict[str, dict[int, Text]] = defaultdict(dict)
+        for depth in sorted(runs["depth"].unique()):
+            of_depth = runs[runs["depth"] == depth]
+            status = of_depth["status"]
+            values = of_depth[self.measures].mask(status == "diverged", math.inf)[status != "failed"]
+            for name, median in values.median().items():
+                text = loss_text(median) if "loss" in name else error_text(median)
+                columns[HEADERS[name]][depth] = Text(text, _mark(depth, point) if name == "train_loss" else "")
+                if name == "train_loss" and self.spread:
+                    low, high = values[name].min(), values[name].max()
+                    text = f"{low:.2g}–{high:.2g}".replace("inf", "∞") if low < high else ""
+                    columns["min–max"][depth] = Text(text, "dim")
+            if self.uneven:
+                bad = [f"{(status == word).sum()} {word}" for word in ("diverged", "failed") if word in set(status)]
+                columns["runs"][depth] = Text(", ".join([str(len(of_depth)), *bad]))
+        return columns
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.title, "bold")
+        beside = self._table(self.columns)
+        if Measurement.get(console, options.update(width=10_000), beside).maximum <= options.max_width:
+            yield beside
+        else:
+            yield from (self._table([model]) for model in self.columns)
+
+    def _table(self, models: Iterable[str]) -> Table:
+        table = _plain_table()
+        table.add_column("\ndepth", justify="right")
+        cells = []
+        for model in models:
+            widest = "min–max" if self.spread else "train"
+            for header, of_depth in self.columns[model].items():
+                table.add_column(f"{model if header == widest else ''}\n{header}", justify="right", overflow="fold")
+                cells.append(of_depth)
+        for depth in sorted({depth for of_depth in cells for depth in of_depth}):
+            table.add_row(str(depth), *(of_depth.get(depth, "") for of_depth in cells))
+        return table
+
+
+def _mark(depth: int, point: "TurningPoint | None") -> str:
+    if point and depth == point.best_depth:
+        return "bold green"
+    return "red" if point and point.worse_from and depth >= point.worse_from else ""
+
+
+def results_table(summary: "pd.DataFrame") -> RenderableType:
+    """One row per run, by model, depth and seed: losses, errors in percent, parameters and the settings that vary.
+
+    Status and steps have columns only where runs differ in them; otherwise the heading says them once.
+    """
+    alike = [name for name in ("status", "step") if summary[name].nunique(dropna=False) == 1]
+    told = [_cell(name, summary[name].iloc[0]) + (" steps" if name == "step" else "") for name in alike]
+    measures = [name for name in MEASURES if summary[name].notna().any()]
+    settings = [name for name in SETTINGS if name in summary]
+    columns = [
+        "run_id",
+        *(name for name in ("status", "step") if name not in alike),
+        *measures,
+        "parameters",
+        *settings,
+    ]
+    table = _plain_table()
+    for name in columns:
+        table.add_column(HEADERS.get(name, name), justify="left" if name in ("run_id", "status") else "right")
+    for run in summary.sort_values(["model", "depth", "seed"]).to_dict("records"):
+        style = {"done": "", "diverged": "red", "failed": "bold red"}[run["status"]]
+        table.add_row(*(_cell(name, run[name]) for name in columns), style=style)
+    return Group(Text(", ".join([_count(len(summary), "run"), *told]), "bold"), table)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None or value != value:
+        return "–"
+    if name in MEASURES:
+        return loss_text(value) if "loss" in name else error_text(value)
+    if name in ("step", "parameters"):
+        return f"{value:,.0f}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _plain_table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)

@@ -1,0 +1,93 @@
+"""What every figure asks of its DataFrame: which runs can be drawn, and in which unit."""
+
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from resnet_cli.spec.errors import UserError, unknown_name
+from resnet_cli.spec.events import Metrics
+from resnet_cli.spec.run import IDENTITY
+
+Metric = Literal["loss", "error"]
+Scale = Literal["auto", "log", "linear"]
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
+SPLIT_LABELS: dict[Split, str] = {"train": "training", "test": "test"}
+
+LOSS_UNITS = {
+    "sine": "mean squared error",
+    "digits": "cross-entropy (nats)",
+    "cifar10": "cross-entropy (nats)",
+}
+
+# learning_rate is left out: in a table of runs it is a setting
+_NOT_SETTINGS = {"run_id", *IDENTITY, "status", "parameters", *Metrics._fields} - {"learning_rate"}
+
+
+def check_choice(option: str, value: str, known: Collection[str]) -> None:
+    """Raise UserError where `value` is not one of the `known` words for `option`."""
+    if value not in known:
+        raise unknown_name(option, value, known)
+
+
+def value_label(task: str, metric: Metric) -> str:
+    """The label of the value axis with its unit, such as `cross-entropy (nats)` or `error (% of examples)`."""
+    return "error (% of examples)" if metric == "error" else LOSS_UNITS.get(task, "loss")
+
+
+def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd.DataFrame:
+    """The rows of runs that did not fail; metrics are floats, and infinite where they are not finite.
+
+    Raises:
+        UserError: unknown metric or split, no run left, several tasks, no value of the metric, or two runs that the
+            frame's columns cannot tell apart.
+    """
+    check_choice("metric", metric, ("loss", "error"))
+    for split in splits:
+        check_choice("splits", split, SPLITS)
+    if not splits:
+        raise UserError("splits is empty; name train, test or both.")
+    rows = frame[frame["status"] != "failed"].copy()
+    if rows.empty:
+        raise UserError("There is nothing to draw: no run has finished or diverged.")
+    tasks = sorted(rows["task"].unique())
+    if len(tasks) > 1:
+        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
+    columns = metric_columns(metric, splits)
+    rows[columns] = rows[columns].astype(float)
+    done = rows.loc[rows["status"] == "done", columns].to_numpy()
+    if done.size and not np.isfinite(done).any():
+        other = "loss" if metric == "error" else "error"
+        raise UserError(f"metric (={metric}): the runs on {tasks[0]} have no {metric}; draw their {other} instead.")
+    rows[columns] = rows[columns].where(np.isfinite(rows[columns]), np.inf)
+    _check_told_apart(rows)
+    return rows
+
+
+def metric_columns(metric: Metric, splits: Sequence[Split]) -> list[str]:
+    """The columns that hold `metric` on each of `splits`."""
+    return [f"{split}_{metric}" for split in splits]
+
+
+def failed_runs(frame: pd.DataFrame) -> int:
+    """How many runs failed."""
+    return int(frame.loc[frame["status"] == "failed", "run_id"].nunique())
+
+
+def _check_told_apart(rows: pd.DataFrame) -> None:
+    names = ["model", "depth", "seed", *varying_settings(rows)]
+    twins = rows.drop_duplicates("run_id")
+    twins = twins[twins.duplicated(names, keep=False)].sort_values(names)
+    if not twins.empty:
+        first, second = twins["run_id"].iloc[:2]
+        raise UserError(
+            f"The runs {first} and {second} have the same model, depth and seed; add a column with the setting in "
+            "which they differ, or draw them separately."
+        )
+
+
+def varying_settings(frame: pd.DataFrame) -> list[str]:
+    """The columns beyond the usual ones that hold more than one value."""
+    return [c for c in frame.columns if c not in _NOT_SETTINGS and len(frame[c].unique()) > 1]

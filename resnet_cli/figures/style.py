@@ -1,0 +1,131 @@
+"""The look all figures share (colours, lines, markers, fonts), and writing a figure to a file."""
+
+import io
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from resnet_cli.figures.frames import Split
+from resnet_cli.spec.errors import UserError
+
+VERMILLION = "#D55E00"
+BLUE = "#0072B2"
+GREY = "#555555"
+PALETTE = (VERMILLION, BLUE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart by colour-blind people; its yellow is too pale here."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "*", "p")
+
+PLAIN = ("plain-mlp", "plain-cnn")
+RESIDUAL = ("residual-mlp", "resnet")
+
+_LOOK = {
+    "figure.dpi": 100,
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so a figure looks the same on every machine
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "figure.titlesize": 11,
+    "figure.titleweight": "bold",
+    "legend.fontsize": 8,
+    "legend.title_fontsize": 8,
+    "legend.frameon": False,
+    "legend.handlelength": 3.2,
+    "lines.dashed_pattern": (3.0, 1.3),
+    "legend.columnspacing": 1.6,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "resnet-exp",
+}
+
+
+def look() -> AbstractContextManager[None]:
+    """The shared rcParams for a `with` block, whatever the person's own matplotlibrc says."""
+    return matplotlib.style.context(["default", _LOOK])
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """How a model is drawn: colour, and a marker that tells it apart without colour."""
+
+    colour: str
+    marker: str
+
+
+def ordered_models(models: Iterable[str]) -> list[str]:
+    """Plain models first, then residual ones, then all others by name."""
+    known = [*PLAIN, *RESIDUAL]
+    return sorted(set(models), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
+    """A style for each model of one figure.
+
+    The first plain model is vermillion with circles, the first residual one blue with squares; every further model
+    takes the next free colour and marker, in the order of `ordered_models`.
+    """
+    styles: dict[str, ModelStyle] = {}
+    spare = 2
+    for model in ordered_models(models):
+        family = 0 if model in PLAIN else 1 if model in RESIDUAL else None
+        taken = any(family is not None and style.colour == PALETTE[family] for style in styles.values())
+        if family is None or taken:
+            family, spare = spare, spare + 1
+        styles[model] = ModelStyle(PALETTE[family % len(PALETTE)], MARKERS[family % len(MARKERS)])
+    return styles
+
+
+def split_line(colour: str, split: Split) -> dict[str, Any]:
+    """Properties of a line: training solid with full markers, test dashed with hollow ones."""
+    if split == "train":
+        return {"color": colour, "linestyle": "-", "markerfacecolor": colour}
+    return {"color": colour, "linestyle": "--", "markerfacecolor": "white"}
+
+
+def save(figure: Figure, path: Path, *, dpi: float = 200) -> None:
+    """Write `figure` to `path`, a PNG or SVG file by its suffix; the folder is made where it is missing.
+
+    The same figure gives the same bytes. The file appears whole or not at all: an older one stays if drawing fails.
+
+    Args:
+        figure: what a `draw` function returned.
+        path: a name that ends in .png or .svg.
+        dpi: pixels an inch of a PNG; an SVG has no pixels.
+
+    Raises:
+        UserError: the suffix is neither, or `dpi` is not positive.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".svg"):
+        raise UserError(f"path (={path}) must end in .png or .svg.")
+    if not dpi > 0:
+        raise UserError(f"dpi (={dpi}) must be greater than 0.")
+    metadata = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": "resnet-exp"}
+    content = io.BytesIO()
+    with look():
+        figure.savefig(content, format=suffix[1:], dpi=dpi, metadata=metadata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

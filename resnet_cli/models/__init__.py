@@ -1,0 +1,52 @@
+"""What learns: one family per file. A file of this folder that defines `MODELS` is registered by being there."""
+
+import importlib
+import pkgutil
+from functools import cache
+
+import torch
+from torch import nn
+
+from resnet_cli.models.base import Model
+from resnet_cli.models.initialisation import initialise
+from resnet_cli.spec.errors import unknown_name
+from resnet_cli.spec.run import Run
+
+
+@cache
+def all_models() -> dict[str, Model]:
+    """Every registered model by name."""
+    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+    return {model.name: model for module in modules for model in getattr(module, "MODELS", ())}
+
+
+def get_model(name: str) -> Model:
+    """The model called `name`. Raises UserError, listing the known names, if there is none."""
+    try:
+        return all_models()[name]
+    except KeyError:
+        raise unknown_name("model", name, all_models()) from None
+
+
+def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """The net of a run without memory for its parameters (on torch's meta device), for counting."""
+    with torch.device("meta"):
+        return get_model(run.model).build(run, input_shape, outputs)
+
+
+def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """The net of a run on the CPU in float32 with its initial values.
+
+    Args:
+        run: what to build.
+        input_shape: shape of one input, (features,) or (C, H, W).
+        outputs: number of outputs.
+    """
+    net = describe_net(run, input_shape, outputs).to_empty(device="cpu")
+    initialise(net, run.init, run.seed, run.init_std)
+    return net
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Number of trainable values."""
+    return sum(parameter.numel() for parameter in net.parameters())

@@ -1,0 +1,63 @@
+"""Initial values of parameters, each drawn from a generator of its own.
+
+Papers: he - He et al. 2015 (arXiv 1502.01852), eq. 10; glorot - Glorot & Bengio 2010, eq. 12, with normal values;
+default - what torch's own layers do: uniform within ±1/√fan_in, weights and biases.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.spec.run import Initialisation
+from resnet_cli.spec.seeding import derive_seed
+
+
+@torch.no_grad()
+def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | None = None) -> None:
+    """Fill all parameters and buffers of `net`.
+
+    A parameter's values depend on its name, its shape, `scheme` and `seed` alone - not on the device, the precision
+    or the net's other parameters. Biases are zero except under `default`; batch norm starts as the identity.
+
+    Args:
+        net: linear, convolutional and batch-norm layers, anywhere inside.
+        scheme: `default`, `he`, `glorot` or `normal`.
+        seed: of the run.
+        std: standard deviation of the weights under `normal`.
+    """
+    for name, module in net.named_modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            fan_in = module.weight[0].numel()
+            fan_out = module.weight.numel() // module.weight.shape[1]
+            deviation = weight_deviation(scheme, fan_in, fan_out, std)
+            module.weight.copy_(_draw(scheme, deviation, module.weight.shape, seed, f"{name}.weight"))
+            if module.bias is None:
+                continue
+            if scheme == "default":
+                module.bias.copy_(_draw(scheme, deviation, module.bias.shape, seed, f"{name}.bias"))
+            else:
+                module.bias.zero_()
+        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            module.reset_parameters()
+
+
+def weight_deviation(scheme: Initialisation, fan_in: int, fan_out: int, std: float | None = None) -> float:
+    """The standard deviation of a layer's initial weights under `scheme`."""
+    if scheme == "default":
+        return 1 / math.sqrt(3 * fan_in)
+    if scheme == "he":
+        return math.sqrt(2 / fan_in)
+    if scheme == "glorot":
+        return math.sqrt(2 / (fan_in + fan_out))
+    if std is None:
+        raise ValueError("std is needed with the scheme normal")
+    return std
+
+
+def _draw(scheme: Initialisation, deviation: float, shape: torch.Size, seed: int, name: str) -> Tensor:
+    generator = torch.Generator().manual_seed(derive_seed(seed, "init", name))
+    if scheme == "default":
+        bound = math.sqrt(3) * deviation
+        return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+    return torch.empty(shape).normal_(0, deviation, generator=generator)

@@ -1,0 +1,97 @@
+"""Multi-layer perceptrons, plain and with a weightless skip over every k layers.
+
+The residual net is the one of Kowsik (2021), "Residual Neural Networks", which follows He et al. 2015
+(arXiv 1512.03385, eq. 1): a block's input is added to the block's last pre-activation.
+
+Depth d means d hidden layers, then a linear output (W = width):
+
+    d = 1:  in→W, W→out
+    d = 2:  in→W, W→W, W→out
+    d = 3:  in→W, W→W, W→W, W→out
+
+Hidden layers 2 to d fall into blocks of k from the front; an incomplete last block has no skip, so a residual net of
+depth ≤ k is the plain net.
+"""
+
+import itertools
+import math
+
+from torch import Tensor, nn
+
+from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.spec.ranges import DepthRule
+from resnet_cli.spec.run import Run
+
+
+class MLP(nn.Module):
+    """`depth` hidden layers of `width` units and a linear output; images are flattened.
+
+    Args:
+        block_size: hidden layers that each skip spans; None builds the plain net.
+    """
+
+    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int, block_size: int | None) -> None:
+        super().__init__()
+        features = [math.prod(input_shape)] + [run.width] * run.depth
+        # Batch norm makes a bias before it redundant; without it the bias stays.
+        self.hidden = nn.ModuleList(
+            nn.Linear(n_in, n_out, bias=not run.batch_norm) for n_in, n_out in itertools.pairwise(features)
+        )
+        self.norms = nn.ModuleList(
+            nn.BatchNorm1d(run.width) if run.batch_norm else nn.Identity() for _ in range(run.depth)
+        )
+        self.output = nn.Linear(run.width, outputs)
+        self.dropout = Dropout(run.dropout)
+        self.activation = ACTIVATIONS[run.activation]
+        self.block_size = block_size
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, …) to (B, outputs)."""
+        signal = inputs.flatten(1)  # (B, features)
+        skipped = signal
+        for index, (layer, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
+            pre_activation = norm(layer(signal))  # (B, W)
+            if self.block_size and index > 0 and index % self.block_size == 0:
+                pre_activation = pre_activation + skipped
+            signal = self.dropout(self.activation(pre_activation))
+            if self.block_size and index % self.block_size == 0:
+                skipped = signal
+        return self.output(signal)  # type: ignore[no-any-return]
+
+
+def _plain(run: Run, input_shape: tuple[int, ...], outputs: int) -> MLP:
+    return MLP(run, input_shape, outputs, block_size=None)
+
+
+def _residual(run: Run, input_shape: tuple[int, ...], outputs: int) -> MLP:
+    return MLP(run, input_shape, outputs, block_size=run.block_size)
+
+
+_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
+_DEFAULTS = {"batch_norm": False, "init": "default"}
+_EVERY_DEPTH = DepthRule(first=1, step=1, formula="1, 2, 3, …")
+
+MODELS = (
+    Model(
+        name="plain-mlp",
+        title="plain MLP",
+        paper="Kowsik 2021",
+        family="mlp",
+        role="plain",
+        depth_rule=_EVERY_DEPTH,
+        settings=_SETTINGS,
+        defaults=_DEFAULTS,
+        build=_plain,
+    ),
+    Model(
+        name="residual-mlp",
+        title="residual MLP, a skip over every k layers",
+        paper="Kowsik 2021; He et al. 2015, eq. 1",
+        family="mlp",
+        role="residual",
+        depth_rule=_EVERY_DEPTH,
+        settings=_SETTINGS | {"block_size"},
+        defaults=_DEFAULTS | {"block_size": 3},
+        build=_residual,
+    ),
+)

@@ -1,0 +1,20 @@
+"""The one error a person can cause."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the person at the keyboard can mend.
+
+    The message is one sentence: the option or file, its value, the rule, the fix. The command line prints it on
+    stderr without a traceback and exits with code 2.
+    """
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
+    """An error that rejects `name` as a `kind`, suggests the nearest known name and lists them all."""
+    names = sorted(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return UserError(f"{kind} (={name}) is not known{hint}; known are {', '.join(names)}.")

@@ -1,0 +1,54 @@
+"""What happens while a sweep runs, as plain values that travel between processes."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Status = Literal["done", "diverged", "failed"]
+
+
+class Metrics(NamedTuple):
+    """One evaluation: a row of metrics.csv. Losses are means over examples, errors percent of examples.
+
+    Errors are None on a regression task; the gradient norm (Euclidean, over all parameters, of the loss on the last
+    training batch) is None before the first step.
+    """
+
+    epoch: float
+    step: int
+    learning_rate: float
+    train_loss: float
+    test_loss: float
+    train_error: float | None
+    test_error: float | None
+    gradient_norm: float | None
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run has begun, or goes on from its checkpoint (`step` > 0)."""
+
+    run_id: str
+    step: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A run was evaluated; `total_steps` is the length of its training."""
+
+    run_id: str
+    metrics: Metrics
+    total_steps: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run's files are on disk. `metrics` is its last evaluation, `message` says why a run failed."""
+
+    run_id: str
+    status: Status
+    metrics: Metrics | None
+    seconds: float
+    message: str = ""
+
+
+Event = Started | Evaluated | Finished

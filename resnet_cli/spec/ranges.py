@@ -1,0 +1,173 @@
+"""The grammar of depths and seeds: `2..40`, `2..40:2`, `8,20,56` and mixtures of them."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from resnet_cli.spec.errors import UserError
+
+MAX_DEPTH = 10_000
+MAX_SEED = 2**31 - 1
+MAX_COUNT = 10_000
+
+_ITEM = re.compile(r"(?P<start>\d{1,20})(?:\s*\.\.\s*(?P<stop>\d{1,20})(?:\s*:\s*(?P<step>\d{1,20}))?)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Whole numbers from `start` to `stop`, both included, in steps of `step`."""
+
+    start: int
+    stop: int
+    step: int = 1
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the person named this one number, rather than a range that may skip some."""
+        return self.start == self.stop
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.start, self.stop + 1, self.step))
+
+    def __len__(self) -> int:
+        return len(range(self.start, self.stop + 1, self.step))
+
+    def __str__(self) -> str:
+        if self.is_single:
+            return str(self.start)
+        return f"{self.start}..{self.stop}" + (f":{self.step}" if self.step != 1 else "")
+
+
+def parse_ranges(value: object, *, option: str, minimum: int, maximum: int) -> tuple[Range, ...]:
+    """Read `value` (text, a whole number, or a list of both) as ranges.
+
+    Args:
+        value: what the person wrote.
+        option: the option's name, for the error text.
+        minimum: the smallest number allowed.
+        maximum: the largest number allowed.
+
+    Raises:
+        UserError: the text is malformed or empty, runs backwards, leaves the limits, or names too many numbers.
+    """
+    items = value if isinstance(value, (list, tuple)) else [value]
+    ranges: list[Range] = []
+    for item in items:
+        if isinstance(item, bool) or not isinstance(item, (int, str)):
+            raise UserError(f"{option} (={item!r}) must be text like 2..40 or 8,20,56, or whole numbers.")
+        parts = str(item).split(",")
+        ranges.extend(_parse_item(part.strip(), str(item), option, minimum, maximum) for part in parts)
+    count = sum(len(r) for r in ranges)
+    if count > MAX_COUNT:
+        raise UserError(f"{option} (={shorten(value)}) names {count:,} numbers; at most {MAX_COUNT:,} are allowed.")
+    return tuple(ranges)
+
+
+def _parse_item(part: str, whole: str, option: str, minimum: int, maximum: int) -> Range:
+    shown = f"{option} (={shorten(whole)})"
+    if not part:
+        raise UserError(f"{shown} is empty or has an empty part; write it like 2..40, 2..40:2 or 8,20,56.")
+    match = _ITEM.fullmatch(part)
+    if match is None:
+        raise UserError(f"{shown} is not a list of whole numbers and ranges; write it like 2..40, 2..40:2 or 8,20,56.")
+    start = int(match["start"])
+    stop = int(match["stop"]) if match["stop"] else start
+    step = int(match["step"]) if match["step"] else 1
+    if step < 1:
+        raise UserError(f"{shown} has a step of {step}; a step must be 1 or more.")
+    if stop < start:
+        raise UserError(f"{shown} runs backwards; write {stop}..{start}.")
+    for number in (start, stop):
+        if not minimum <= number <= maximum:
+            raise UserError(f"{shown} contains {number}; each number must lie between {minimum} and {maximum:,}.")
+    return Range(start, stop, step)
+
+
+def parse_depths(value: object) -> tuple[Range, ...]:
+    """Read depths (numbers of weight layers, from 1 to 10,000). Raises UserError as `parse_ranges` does."""
+    return parse_ranges(value, option="depths", minimum=1, maximum=MAX_DEPTH)
+
+
+def parse_seeds(value: object) -> tuple[Range, ...]:
+    """Read seeds (from 0 to 2³¹ − 1). Raises UserError as `parse_ranges` does."""
+    return parse_ranges(value, option="seeds", minimum=0, maximum=MAX_SEED)
+
+
+def numbers(ranges: Iterable[Range]) -> list[int]:
+    """All numbers of some ranges, each once, ascending."""
+    return sorted({number for item in ranges for number in item})
+
+
+def format_ranges(ranges: Iterable[Range]) -> str:
+    """The text that `parse_ranges` reads back as `ranges`."""
+    return ",".join(str(item) for item in ranges)
+
+
+def compact(values: Iterable[int]) -> str:
+    """Whole numbers as short text, equal steps joined: 2, 3, 4, 5 → `2..5`; 8, 14, 20 → `8..20:6`.
+
+    The text reads back through `parse_ranges` as the same numbers.
+    """
+    rest = sorted(set(values))
+    parts: list[Range] = []
+    while rest:
+        length = 1
+        step = rest[1] - rest[0] if len(rest) > 1 else 1
+        while length < len(rest) and rest[length] - rest[length - 1] == step:
+            length += 1
+        if length < 3:
+            length, step = 1, 1
+        parts.append(Range(rest[0], rest[length - 1], step))
+        rest = rest[length:]
+    return format_ranges(parts)
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """`value` as one printable line of at most `limit` characters, for an error text."""
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    text = "".join(c if c.isprintable() else "�" for c in text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+@dataclass(frozen=True)
+class DepthRule:
+    """Which depths a model has: `first`, then every `step`-th.
+
+    `formula` is how its paper writes it, such as `6n+2`.
+    """
+
+    first: int
+    step: int
+    formula: str
+
+    def exists(self, depth: int) -> bool:
+        """Whether the model has this depth."""
+        return depth >= self.first and (depth - self.first) % self.step == 0
+
+    def nearest(self, depth: int) -> list[int]:
+        """The one or two nearest depths that exist, ascending."""
+        if depth <= self.first:
+            return [self.first]
+        below = depth - (depth - self.first) % self.step
+        return [below] if below == depth else [below, below + self.step]
+
+    def select(self, ranges: Iterable[Range], model: str) -> tuple[list[int], list[int]]:
+        """Split the depths that `ranges` name into those the model has and those it lacks, both ascending.
+
+        Raises:
+            UserError: a depth named singly does not exist, or a range holds no depth that exists.
+        """
+        kept: set[int] = set()
+        left_out: set[int] = set()
+        for item in ranges:
+            found = [depth for depth in item if self.exists(depth)]
+            if not found:
+                near = " and ".join(map(str, self.nearest(item.start)))
+                what = f"depth {item}" if item.is_single else f"depth in {item}"
+                raise UserError(
+                    f"depths (={item}): {model} has no {what}; its depths are {self.formula} from {self.first} on, "
+                    f"the nearest {'is' if ' ' not in near else 'are'} {near}."
+                )
+            kept.update(found)
+            left_out.update(depth for depth in item if depth not in kept)
+        return sorted(kept), sorted(left_out - kept)

@@ -1,0 +1,149 @@
+"""What a person asked for: raw values by key, from a TOML file, from flags, from `--set`, merged and checked."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from resnet_cli.spec.errors import UserError, unknown_name
+from resnet_cli.spec.ranges import shorten
+from resnet_cli.spec.run import SETTINGS, Run
+
+Request = Mapping[str, Any]
+"""Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
+
+SWEEP_KEYS = ("task", "models", "depths", "seeds", "device", "threads", "out")
+SINGLE_KEYS = ("device", "threads", "out")
+KEYS = (*SWEEP_KEYS, *SETTINGS)
+OVERRIDE_KEYS = ("models", "depths", *SETTINGS)
+MAX_VALUES = 1000
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """Read a sweep from a TOML file: flat keys as in `KEYS`, and `[[override]]` tables.
+
+    Raises:
+        UserError: the file is missing, is not TOML (the line is named), or has an unknown key.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"config (={path}) is not a file; give a TOML file such as configs/sine.toml.") from None
+    except OSError as error:
+        raise UserError(f"config (={path}) cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"config (={path}) is not text in UTF-8, as TOML must be.") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UserError(f"config (={path}) is not valid TOML: {error}.") from None
+    content.pop("format", None)
+    return check_keys(content, f"key in {path}")
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Read `--set key=value` texts. Raises UserError where the sign is missing or the key is unknown."""
+    values: dict[str, Any] = {}
+    for text in assignments:
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise UserError(f"set (={shorten(text)}) must have the form key=value, such as --set epochs=5.")
+        values[key.strip()] = value.strip()
+    return check_keys(values, "key of --set")
+
+
+def check_keys(values: dict[str, Any], kind: str) -> dict[str, Any]:
+    """`values` again, if all its keys are known."""
+    overrides = values.get("override", [])
+    if not isinstance(overrides, list) or not all(isinstance(table, dict) for table in overrides):
+        raise UserError(f"{kind} (=override) must be tables, each under a heading [[override]].")
+    for known, table in [((*KEYS, "override"), values), *((OVERRIDE_KEYS, table) for table in overrides)]:
+        for key in table:
+            if key not in known:
+                raise unknown_name(kind, shorten(key), known)
+    if "epochs" in values and "steps" in values:
+        raise UserError(
+            f"epochs (={values['epochs']}) and steps (={values['steps']}) both give the length; choose one."
+        )
+    return values
+
+
+def merge(*layers: Request) -> dict[str, Any]:
+    """Join requests; a later one wins. `epochs` and `steps` replace each other."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for length, other in (("epochs", "steps"), ("steps", "epochs")):
+            if length in layer:
+                merged.pop(other, None)
+        merged |= layer
+    return merged
+
+
+def parse_setting(name: str, raw: object) -> tuple[Any, ...]:
+    """The values of one setting, each valid for a `Run`.
+
+    Raises:
+        UserError: there is no value, or one is of the wrong kind or outside its limits.
+    """
+    return tuple(dict.fromkeys(_validate(name, item) for item in split_list(name, raw)))
+
+
+def split_list(name: str, raw: object) -> list[object]:
+    """A raw value as a list: text is split at commas, a single value becomes a list of one.
+
+    Raises:
+        UserError: it is empty, has an empty part, is a table, or is unreasonably long.
+    """
+    if isinstance(raw, str):
+        items: list[object] = [part.strip() for part in raw.split(",")]
+    elif isinstance(raw, (list, tuple)):
+        items = [part for item in raw for part in (item.split(",") if isinstance(item, str) else [item])]
+        items = [item.strip() if isinstance(item, str) else item for item in items]
+    else:
+        items = [raw]
+    if not items or "" in items:
+        raise UserError(f"{name} (={shorten(raw)}) is empty or has an empty part; give a value or values with commas.")
+    if any(isinstance(item, (dict, list, tuple)) for item in items):
+        raise UserError(f"{name} (={shorten(raw)}) must be a value or a flat list of values.")
+    if len(items) > MAX_VALUES:
+        raise UserError(f"{name} has {len(items):,} values; at most {MAX_VALUES:,} are allowed.")
+    return items
+
+
+def single_value(name: str, request: Request, default: Any) -> Any:
+    """The value of a key that takes no list. Raises UserError if there are several."""
+    if name not in request:
+        return default
+    items = split_list(name, request[name])
+    if len(items) > 1:
+        raise UserError(f"{name} (={shorten(request[name])}) takes one value, not a list.")
+    return items[0]
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    field = Run.model_fields[name]
+    annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return TypeAdapter(annotation)
+
+
+def _validate(name: str, item: object) -> Any:
+    try:
+        value = _adapter(name).validate_python(item)
+    except ValidationError as error:
+        raise UserError(f"{name} (={shorten(item)}) {explain(error)}.") from None
+    if value is None or (isinstance(item, bool) and not isinstance(value, bool)):
+        raise UserError(f"{name} (={shorten(item)}) must be {'a value' if value is None else 'a number'}.")
+    return value
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of a pydantic error as the predicate of a sentence: `must be greater than 0`."""
+    message = error.errors()[0]["msg"]
+    message = message.split(", unable to")[0].split(", got a number with")[0]
+    for subject in ("Input should be ", "String should ", "Value error, "):
+        if message.startswith(subject):
+            verb = "must be " if subject.startswith("Input") else "must " if subject.startswith("String") else ""
+            return verb + message.removeprefix(subject)
+    return f"is not valid: {message}"

@@ -1,0 +1,140 @@
+"""A run: one model at one depth with one seed on one task, with every setting spelled out."""
+
+import hashlib
+import json
+import types
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from resnet_cli.spec.ranges import MAX_DEPTH, MAX_SEED
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+
+Activation = Literal["relu", "tanh", "sigmoid"]
+Initialisation = Literal["default", "he", "glorot", "normal"]
+Optimizer = Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"]
+Schedule = Literal["constant", "steps", "cosine"]
+WarmupShape = Literal["linear", "constant"]
+Precision = Literal["float32", "float64", "bfloat16"]
+
+
+class Run(BaseModel):
+    """Everything that decides the outcome of one training run; `None` means that the setting does not apply.
+
+    Device and number of threads are not here: they change how fast a run is, and its last bits, but not what it is.
+    Field descriptions are the help texts of the command line.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = Field(description="What is learned: sine, digits or cifar10.")
+    model: str = Field(description="A registered model; see `resnet-exp models`.")
+    depth: int = Field(ge=1, le=MAX_DEPTH, description="Number of weight layers as the model's paper counts them.")
+    seed: int = Field(ge=0, le=MAX_SEED, description="Fixes initialisation, data order and augmentation.")
+
+    # the model
+    width: Count = Field(description="Units of a hidden layer (MLP) or filters of the first stage (CNN).")
+    block_size: Count | None = Field(None, description="Layers that a skip spans (residual MLP).")
+    shortcut: Literal["A", "B", "C"] | None = Field(
+        None,
+        description="Shortcut of resnet: A zero-padding, B projection where the shape changes, C everywhere.",
+    )
+    activation: Activation = Field("relu", description="relu, tanh or sigmoid.")
+    batch_norm: bool = Field(description="Batch normalisation before each activation: on or off.")
+    dropout: Fraction = Field(0.0, description="Probability of dropping a hidden unit or filter.")
+    init: Initialisation = Field(
+        description="Initial weights: default (torch: uniform ±1/√fan_in), he, glorot (both normal), or normal."
+    )
+    init_std: Positive | None = Field(None, description="Standard deviation of --init normal.")
+
+    # the task
+    train_size: Count | None = Field(None, description="Training examples used (all unless set).")
+    sine_range: Positive | None = Field(None, description="Sine inputs are uniform in ± this many radians.")
+    noise: NotNegative | None = Field(None, description="Deviation of the noise on the sine's training targets.")
+    image_size: Literal[8, 16, 32] | None = Field(
+        None, description="CIFAR-10 side in pixels: 32, or averaged to 16, 8."
+    )
+    augment: bool | None = Field(None, description="CIFAR-10: pad 4, random crop, horizontal flip: on or off.")
+
+    # the training
+    optimizer: Optimizer = Field(description="sgd, momentum, nesterov, adam, adamw or rmsprop.")
+    learning_rate: Positive = Field(description="Learning rate, before the schedule.")
+    momentum: Fraction | None = Field(None, description="Coefficient of momentum and nesterov.")
+    weight_decay: NotNegative = Field(0.0, description="L2 penalty (adamw: decoupled), on all parameters.")
+    batch_size: Count = Field(description="Examples in a training step.")
+    epochs: Count | None = Field(None, description="Length in passes over the training set.")
+    steps: Count | None = Field(None, description="Length in optimiser steps, instead of --epochs.")
+    schedule: Schedule = Field("constant", description="Learning-rate schedule: constant, steps or cosine.")
+    milestones: str | None = Field(
+        None,
+        pattern=r"^0?\.\d+(/0?\.\d+)*$",
+        description="Where the steps schedule decays: fractions of the training, joined by / (0.5/0.75).",
+    )
+    decay_factor: Positive | None = Field(None, description="What the steps schedule multiplies the rate by.")
+    warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        0, description="Steps of learning-rate warm-up at the start; the full rate is restored after."
+    )
+    warmup_factor: Positive | None = Field(None, description="Share of the rate that warm-up starts from.")
+    warmup_shape: WarmupShape | None = Field(None, description="linear (ramp up) or constant (hold, then jump; He15).")
+    eval_every: Count = Field(description="Epochs (or steps, with --steps) between evaluations.")
+    eval_size: Count = Field(10_000, description="Most examples that training and that test metrics are measured on.")
+    precision: Precision = Field("float32", description="float32, float64, or bfloat16 (automatic mixed precision).")
+
+    @model_validator(mode="after")
+    def _length_is_given_once(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give exactly one of epochs and steps")
+        return self
+
+    @property
+    def run_id(self) -> str:
+        """A readable name that is the same exactly for runs with the same settings."""
+        text = json.dumps(self.model_dump(exclude_none=True), sort_keys=True)
+        return f"{self.model}_d{self.depth:03d}_s{self.seed}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+DEPENDENT: dict[str, tuple[str, Callable[[Any], bool], Any]] = {
+    "init_std": ("init normal", lambda run: run["init"] == "normal", 0.1),
+    "momentum": (
+        "optimizer momentum or nesterov",
+        lambda run: run["optimizer"] in ("momentum", "nesterov"),
+        0.9,
+    ),
+    "milestones": ("schedule steps", lambda run: run["schedule"] == "steps", "0.5/0.75"),
+    "decay_factor": ("schedule steps", lambda run: run["schedule"] == "steps", 0.1),
+    "warmup_factor": ("warmup_steps above 0", lambda run: run["warmup_steps"] > 0, 0.1),
+    "warmup_shape": ("warmup_steps above 0", lambda run: run["warmup_steps"] > 0, "linear"),
+}
+"""Settings that mean something only beside another: the condition in words and as a test, and the default there."""
+
+IDENTITY = ("task", "model", "depth", "seed")
+MODEL_SETTINGS = (
+    "width",
+    "block_size",
+    "shortcut",
+    "activation",
+    "batch_norm",
+    "dropout",
+    "init",
+    "init_std",
+)
+TASK_SETTINGS = ("train_size", "sine_range", "noise", "image_size", "augment")
+SETTINGS = tuple(name for name in Run.model_fields if name not in IDENTITY)
+
+
+def choices(setting: str) -> tuple[str, ...]:
+    """The words a setting may take, or nothing where it is a number or free text."""
+
+    def literals(annotation: object) -> tuple[str, ...]:
+        if get_origin(annotation) is Literal:
+            return tuple(map(str, get_args(annotation)))
+        if get_origin(annotation) in (Union, types.UnionType):
+            return tuple(word for part in get_args(annotation) for word in literals(part))
+        return ()
+
+    return literals(Run.model_fields[setting].annotation)

@@ -1,0 +1,1 @@
+"""What is kept: file layout, atomic writes, reading into pandas."""

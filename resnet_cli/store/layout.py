@@ -1,0 +1,86 @@
+"""Where things are in a results folder, and how they are written.
+
+<folder>/sweep.toml                  the resolved sweep
+<folder>/runs/<run-id>/metrics.csv   one row per evaluation
+<folder>/runs/<run-id>/run.json      settings, status, environment, times; written last: a run with it is finished
+<folder>/runs/<run-id>/checkpoint.pt while a long run is not finished
+<folder>/summary.csv                 one row per run, derived
+<folder>/figures/
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from resnet_cli.spec.events import Metrics, Status
+from resnet_cli.spec.run import Run
+from resnet_cli.store.files import write_text
+
+FORMAT = 1
+"""Version of the layout and of its files' content. Raised when an older program could misread them."""
+
+SWEEP_FILE = "sweep.toml"
+SUMMARY_FILE = "summary.csv"
+RUNS_FOLDER = "runs"
+RUN_FILE = "run.json"
+METRICS_FILE = "metrics.csv"
+CHECKPOINT_FILE = "checkpoint.pt"
+FIGURES_FOLDER = "figures"
+
+
+def run_folder(folder: Path, run: Run) -> Path:
+    """The folder of a run below a results folder."""
+    return folder / RUNS_FOLDER / run.run_id
+
+
+def write_run(
+    folder: Path,
+    run: Run,
+    *,
+    status: Status,
+    history: Sequence[Metrics],
+    parameters: int | None,
+    environment: dict[str, Any],
+    times: dict[str, Any],
+    message: str = "",
+) -> None:
+    """Write a finished run into the results folder `folder`: metrics.csv first, run.json last.
+
+    Args:
+        folder: the results folder.
+        run: its settings.
+        status: `done`, `diverged` or `failed`.
+        history: its evaluations in order; may be empty where it failed.
+        parameters: trainable values of the net, None where it was not built.
+        environment: versions, device, threads.
+        times: `started` and `finished` (ISO 8601, UTC) and `seconds`.
+        message: why it failed.
+    """
+    place = run_folder(folder, run)
+    metrics = metrics_text(history)
+    record = {
+        "format": FORMAT,
+        "run_id": run.run_id,
+        "status": status,
+        "message": message,
+        "settings": run.model_dump(exclude_none=True),
+        "parameters": parameters,
+        "environment": environment,
+        **times,
+        "metrics_sha256": hashlib.sha256(metrics.encode()).hexdigest(),
+    }
+    write_text(place / METRICS_FILE, metrics)
+    write_text(place / RUN_FILE, json.dumps(record, indent=2) + "\n")
+
+
+def metrics_text(history: Sequence[Metrics]) -> str:
+    """Evaluations as CSV. Numbers are written so that they read back to the last bit; missing ones are empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(Metrics._fields)
+    writer.writerows(history)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Doing it: plan, executors, resume."""

@@ -1,0 +1,263 @@
+"""From a request to the list of runs: names looked up, defaults filled in, lists multiplied, nonsense rejected."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from resnet_cli.models import all_models, get_model
+from resnet_cli.models.base import Model
+from resnet_cli.spec.errors import UserError, unknown_name
+from resnet_cli.spec.ranges import (
+    Range,
+    compact,
+    format_ranges,
+    numbers,
+    parse_depths,
+    parse_ranges,
+    parse_seeds,
+    shorten,
+)
+from resnet_cli.spec.request import Request, merge, parse_setting, single_value, split_list
+from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run
+from resnet_cli.tasks import all_tasks, get_task
+from resnet_cli.tasks.base import Task
+
+MAX_RUNS = 100_000
+MAX_THREADS = 1024
+
+COMMON_DEFAULTS: dict[str, Any] = {
+    "activation": "relu",
+    "dropout": 0.0,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warmup_steps": 0,
+    "eval_size": 10_000,
+    "precision": "float32",
+}
+
+SMOKE: dict[str, Any] = {
+    "train_size": (64,),
+    "batch_size": (16,),
+    "steps": (4,),
+    "eval_every": (2,),
+    "eval_size": (64,),
+}
+"""What `--smoke` replaces; it also keeps the two smallest depths of each model and the first seed."""
+
+Lists = dict[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved sweep: all runs, longest first, and what the person should know about the choice."""
+
+    task: Task
+    runs: list[Run]
+    notes: list[str]
+    device: str
+    threads: int | None
+    resolved: dict[str, Any]
+    """The same as plain TOML values, every default spelled out; planning it again gives the same runs."""
+
+
+@dataclass(frozen=True)
+class _Override:
+    """Lists that replace others for some models and depths."""
+
+    models: frozenset[str]
+    depths: frozenset[int] | None
+    lists: Lists
+    table: dict[str, Any]
+
+    def concerns(self, model: str, depth: int) -> bool:
+        return model in self.models and (self.depths is None or depth in self.depths)
+
+
+def requested_tasks(request: Request) -> list[str]:
+    """The tasks that a request names; each makes a sweep of its own."""
+    return [get_task(str(name)).name for name in split_list("task", request.get("task", "sine"))]
+
+
+def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
+    """Resolve a request for one task into its runs.
+
+    Args:
+        request: keys as in `resnet_cli.spec.request.KEYS`; what is missing gets the task's and the model's defaults.
+        smoke: shrink it to seconds (see `SMOKE`).
+
+    Raises:
+        UserError: a name or key is unknown, a value is outside its limits, a depth does not exist, a setting has no
+            effect on any run, or there are too many runs.
+    """
+    task = get_task(str(single_value("task", request, "sine")))
+    models = _find_models(task, request.get("models", "plain,residual"))
+    depths = parse_depths(request.get("depths", task.default_depths[models[0].family]))
+    seeds = parse_seeds(request.get("seeds", 0))
+    given = {name: parse_setting(name, request[name]) for name in SETTINGS if name in request}
+    _reject_foreign(given, task, models)
+    overrides = [_parse_override(table, task, models) for table in request.get("override", [])]
+
+    lists = {model.name: _with_defaults(given, task, model) for model in models}
+    if smoke:
+        lists = {name: merge(of_model, SMOKE) for name, of_model in lists.items()}
+    runs: dict[Run, None] = {}
+    notes: list[str] = []
+    for model in models:
+        kept, left_out = model.depth_rule.select(depths, model.name)
+        if left_out:
+            notes.append(
+                f"{model.name} has depths {model.depth_rule.formula}: "
+                f"kept {compact(kept)}; left out {compact(left_out)}."
+            )
+        for depth in kept[:2] if smoke else kept:
+            combination = lists[model.name]
+            for override in overrides:
+                if override.concerns(model.name, depth):
+                    combination = merge(combination, _applicable(override.lists, task, model))
+            chosen_seeds = numbers(seeds)[: 1 if smoke else None]
+            _reject_too_many(len(runs), len(chosen_seeds), combination)
+            for settings in _product(combination):
+                for seed in chosen_seeds:
+                    runs[Run(task=task.name, model=model.name, depth=depth, seed=seed, **settings)] = None
+    _reject_unused(given, list(runs))
+
+    device = str(single_value("device", request, "auto"))
+    threads = _parse_threads(single_value("threads", request, None))
+    resolved = {
+        "task": task.name,
+        "models": [model.name for model in models],
+        "depths": format_ranges(depths),
+        "seeds": format_ranges(seeds) if not smoke else str(numbers(seeds)[0]),
+        "device": device,
+        **({"threads": threads} if threads else {}),
+        **_resolved_settings(lists, list(runs), overrides),
+    }
+    if smoke:
+        resolved["depths"] = compact({run.depth for run in runs})
+    return Plan(task, sorted(runs, key=_cost, reverse=True), notes, device, threads, resolved)
+
+
+def _cost(run: Run) -> tuple[int, int]:
+    """Sorts the longest runs first, so that no worker is left alone with one at the end; then the lower seeds."""
+    return run.depth * (run.steps or run.epochs or 0), -run.seed
+
+
+def _find_models(task: Task, raw: object) -> list[Model]:
+    aliases: dict[str, list[str]] = {"all": []}
+    for model in all_models().values():
+        if model.family == task.families[0] and model.role != "other":
+            aliases[model.role] = [model.name]
+        if model.family in task.families:
+            aliases["all"].append(model.name)
+    found: dict[str, Model] = {}
+    for item in split_list("models", raw):
+        for name in aliases.get(str(item), [str(item)]):
+            if name not in all_models():
+                raise unknown_name("model", shorten(name), [*all_models(), *aliases])
+            found[name] = get_model(name)
+    for model in found.values():
+        if model.family not in task.families:
+            fitting = ", ".join(aliases["all"])
+            raise UserError(f"models (={model.name}) cannot learn {task.name}; models that can are {fitting}.")
+    return list(found.values())
+
+
+def _reject_foreign(given: Lists, task: Task, models: list[Model]) -> None:
+    """Refuse settings that the task or all of the models do not have."""
+    of_models = {name for model in models for name in model.settings}
+    for name, values in given.items():
+        shown = f"{name} (={shorten(values)})"
+        if name in MODEL_SETTINGS and name not in of_models:
+            names = " and ".join(model.name for model in models)
+            raise UserError(f"{shown} is not a setting of {names}; it has {', '.join(sorted(of_models))}.")
+        if name in TASK_SETTINGS and name not in task.settings:
+            having = ", ".join(other.name for other in all_tasks().values() if name in other.settings)
+            known = ", ".join(sorted(task.settings)) or "none"
+            raise UserError(f"{shown} is not a setting of {task.name} but of {having}; {task.name} has {known}.")
+
+
+def _reject_unused(given: Lists, runs: list[Run]) -> None:
+    """Refuse settings that were asked for and change nothing."""
+    for name, values in given.items():
+        if name in DEPENDENT and all(getattr(run, name) is None for run in runs):
+            raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {DEPENDENT[name][0]}.")
+
+
+def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
+    count = so_far + seeds
+    for values in lists.values():
+        count *= len(values)
+    if count > MAX_RUNS:
+        raise UserError(f"the sweep has {count:,} runs or more; at most {MAX_RUNS:,} are allowed, so shorten a list.")
+
+
+def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _Override:
+    chosen = {model.name for model in _find_models(task, table["models"])} if "models" in table else None
+    concerned = [model for model in models if chosen is None or model.name in chosen]
+    given = {name: parse_setting(name, table[name]) for name in SETTINGS if name in table}
+    if concerned:
+        _reject_foreign(given, task, concerned)
+    depths = frozenset(numbers(parse_depths(table["depths"]))) if "depths" in table else None
+    return _Override(frozenset(model.name for model in concerned), depths, given, table)
+
+
+def _applicable(lists: Lists, task: Task, model: Model) -> Lists:
+    """Those of some settings that the task and the model have."""
+    foreign = (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - task.settings)
+    return {name: values for name, values in lists.items() if name not in foreign}
+
+
+def _with_defaults(given: Lists, task: Task, model: Model) -> Lists:
+    layers = (COMMON_DEFAULTS, model.defaults, task.defaults, task.family_defaults.get(model.family, {}))
+    defaults = merge(*({name: (value,) for name, value in layer.items()} for layer in layers))
+    return _applicable(merge(defaults, given), task, model)
+
+
+def _product(lists: Lists) -> Iterator[dict[str, Any]]:
+    """Every combination of some lists, without the settings that do not apply, with the defaults of those that do."""
+    seen = set()
+    for values in itertools.product(*lists.values()):
+        settings = dict(zip(lists, values, strict=True))
+        for name, (_, applies, default) in DEPENDENT.items():
+            if applies(settings):
+                settings.setdefault(name, default)
+            else:
+                settings.pop(name, None)
+        if (key := tuple(sorted(settings.items(), key=str))) not in seen:
+            seen.add(key)
+            yield settings
+
+
+def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list[_Override]) -> dict[str, Any]:
+    """Settings as TOML: on top where all models agree, else in overrides by model; then the person's overrides."""
+    used = {name for run in runs for name, value in run if value is not None}
+    by_model = {}
+    for model, of_model in lists.items():
+        dependent = {name: (default,) for name, (_, _, default) in DEPENDENT.items() if name not in of_model}
+        by_model[model] = {name: values for name, values in (of_model | dependent).items() if name in used}
+    common: dict[str, Any] = {}
+    special: dict[str, dict[str, Any]] = {model: {} for model in lists}
+    for name in SETTINGS:
+        having = {model: of_model[name] for model, of_model in by_model.items() if name in of_model}
+        if len(set(having.values())) == 1:
+            common[name] = _plain(next(iter(having.values())))
+        else:
+            for model, values in having.items():
+                special[model][name] = _plain(values)
+    tables = [{"models": [model], **settings} for model, settings in special.items() if settings]
+    tables += [override.table for override in overrides]
+    return common | ({"override": tables} if tables else {})
+
+
+def _plain(values: tuple[Any, ...]) -> Any:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _parse_threads(raw: object) -> int | None:
+    if raw is None:
+        return None
+    ranges: tuple[Range, ...] = parse_ranges(raw, option="threads", minimum=1, maximum=MAX_THREADS)
+    if len(numbers(ranges)) > 1:
+        raise UserError(f"threads (={raw}) takes one value, not a list.")
+    return ranges[0].start

@@ -1,0 +1,151 @@
+"""A sweep on disk: open its folder, skip what is finished, do the rest."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import tomli_w
+import torch
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.events import Event, Metrics, Status
+from resnet_cli.spec.run import Run
+from resnet_cli.store.files import remove_temporary_files, write_text
+from resnet_cli.store.layout import FORMAT, RUNS_FOLDER, SUMMARY_FILE, SWEEP_FILE, run_folder
+from resnet_cli.store.reader import BrokenRun, check_format, load_results, load_run, write_summary
+from resnet_cli.sweep.perform import Conditions, load_data, perform
+from resnet_cli.sweep.plan import Plan
+from resnet_cli.sweep.workers import run_in_workers
+from resnet_cli.training.device import resolve_device
+from resnet_cli.training.loop import length
+
+LOCK_FILE = ".lock"
+CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class OpenSweep:
+    """A sweep whose folder is locked: what is done, what is left, and how the rest will be done."""
+
+    plan: Plan
+    conditions: Conditions
+    jobs: int
+    finished: Mapping[str, tuple[Status, Metrics | None]]
+    problems: list[str]
+
+    def remaining(self) -> list[Run]:
+        """The runs without a usable result, in the order of the plan; failed ones are tried again."""
+        return [run for run in self.plan.runs if run.run_id not in self.finished]
+
+    def execute(self, emit: Callable[[Event], None]) -> None:
+        """Do the remaining runs, tell `emit` what happens, and leave summary.csv written - also when interrupted."""
+        remaining = self.remaining()
+        try:
+            if self.jobs == 1 or len(remaining) <= 1:
+                torch.set_num_threads(self.conditions.threads)
+                for run in remaining:
+                    perform(run, self.conditions, emit)
+            else:
+                run_in_workers(remaining, self.conditions, self.jobs, emit)
+        finally:
+            write_summary(load_results(self.conditions.folder))
+
+
+@contextmanager
+def open_sweep(
+    plan: Plan,
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    data_dir: Path | None = None,
+    fresh: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Iterator[OpenSweep]:
+    """Check that `plan` can be done, lock `folder`, and write the sweep's file into it.
+
+    Args:
+        plan: what to do.
+        folder: the results folder; made if needed.
+        jobs: processes; by default one a core on a CPU (at most one a run), one on an accelerator.
+        data_dir: where data sets are; see `resnet_cli.tasks`.
+        fresh: forget all runs that are in the folder.
+        checkpoint_seconds: least time between two checkpoints of a run.
+
+    Raises:
+        UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
+            cannot be written, is in use by another sweep, or comes from a newer version of the program.
+    """
+    conditions, jobs = choose_conditions(
+        plan, folder, jobs=jobs, data_dir=data_dir, checkpoint_seconds=checkpoint_seconds
+    )
+    for run in plan.runs:
+        length(run, load_data(run, conditions))
+
+    check_format(folder)
+    with _locked(folder):
+        if fresh:
+            shutil.rmtree(folder / RUNS_FOLDER, ignore_errors=True)
+            (folder / SUMMARY_FILE).unlink(missing_ok=True)
+        remove_temporary_files(folder)
+        finished, problems = _finished_runs(plan.runs, folder)
+        write_text(folder / SWEEP_FILE, tomli_w.dumps({"format": FORMAT, **plan.resolved}))
+        yield OpenSweep(plan, conditions, jobs, finished, problems)
+
+
+def choose_conditions(
+    plan: Plan,
+    folder: Path,
+    *,
+    jobs: int | None,
+    data_dir: Path | None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> tuple[Conditions, int]:
+    """Where and how a plan is done, and in how many processes.
+
+    Both follow from the whole plan, not from what is left of it: a sweep that goes on gives the same bits.
+    """
+    device = resolve_device(plan.device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if jobs is None:
+        jobs = min(cores, len(plan.runs)) if device.type == "cpu" else 1
+    threads = plan.threads or max(1, cores // jobs)
+    return Conditions(folder, plan.device, threads, data_dir, checkpoint_seconds), jobs
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        raise UserError(
+            f"out (={folder}) is in use by another sweep; wait for it to end, or choose another folder with --out."
+        ) from None
+    except OSError as error:
+        raise UserError(f"out (={folder}) cannot be written: {error.strerror}; choose another with --out.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _finished_runs(runs: list[Run], folder: Path) -> tuple[dict[str, tuple[Status, Metrics | None]], list[str]]:
+    finished: dict[str, tuple[Status, Metrics | None]] = {}
+    problems = []
+    for run in runs:
+        place = run_folder(folder, run)
+        if not (place / "run.json").exists():
+            continue
+        try:
+            stored = load_run(place)
+        except BrokenRun as problem:
+            problems.append(str(problem).replace("is left out", "is trained again"))
+            continue
+        if stored.status != "failed":
+            finished[run.run_id] = (stored.status, stored.last)
+    return finished, problems

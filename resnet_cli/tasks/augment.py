@@ -1,0 +1,47 @@
+"""Random crops and flips of a whole batch in one tensor operation.
+
+He et al., "Deep Residual Learning for Image Recognition" (2015, arXiv 1512.03385), section 4.2: pad by 4 pixels, crop
+at random to the old size, flip left to right every second time. Images are stored as bytes, so the padding is 0
+(black), as where torchvision's RandomCrop comes before the normalisation; He15 pads with the mean.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def draw(count: int, padding: int, generator: torch.Generator) -> Tensor:
+    """What happens to `count` images: row and column of the crop, 0 to 2 · `padding`, and flip, 0 or 1.
+
+    Drawn on the CPU, for an epoch at a time, so that it is the same on every device.
+
+    Returns:
+        int64 (count, 3).
+    """
+    crops = torch.randint(2 * padding + 1, (count, 2), generator=generator)
+    flips = torch.randint(2, (count, 1), generator=generator)
+    return torch.cat((crops, flips), dim=1)
+
+
+def apply(images: Tensor, draws: Tensor, padding: int) -> Tensor:
+    """The crops that `draws` choose out of `images` with a black margin of `padding` pixels, flipped or not.
+
+    Runs where the tensors are and never waits for the device.
+
+    Args:
+        images: (B, C, H, W).
+        draws: rows of what `draw` gave, (B, 3), on the device of the images.
+        padding: the number of pixels that they were drawn for.
+
+    Returns:
+        (B, C, H, W) of the images' type, in the channels_last memory format.
+    """
+    count, _, height, width = images.shape
+    top, left, flip = (choice[:, None] for choice in draws.unbind(dim=1))  # (B, 1) each
+    rows = top + torch.arange(height, device=images.device)  # (B, H)
+    columns = torch.arange(width, device=images.device)
+    columns = left + torch.where(flip == 1, columns.flip(0), columns)  # (B, W)
+    padded = F.pad(images, (padding,) * 4).permute(0, 2, 3, 1)  # (B, H + 2p, W + 2p, C)
+    number = torch.arange(count, device=images.device)[:, None, None]
+    crops = padded[number, rows[:, :, None], columns[:, None, :]]  # (B, H, W, C)
+    return crops.permute(0, 3, 1, 2)

@@ -1,0 +1,69 @@
+"""Handwritten digits of 8×8 pixels: real images that need no download and train in seconds.
+
+The 1,797 images are the test part of Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits" (UCI,
+1998), which scikit-learn brings along.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from resnet_cli.spec.run import Run
+from resnet_cli.tasks.base import Data, Task
+from resnet_cli.tasks.sampling import channel_statistics, generator, stratified_order, training_subset
+
+TRAIN_SIZE = 1400  # the other 397 of 1,797 are for testing
+
+
+def load(run: Run, data_dir: Path | None = None) -> Data:
+    """The digits, uint8 (N, 1, 8, 8), split once and for all into 1,400 for training and 397 for testing.
+
+    Both parts, and every `train_size`, have the ten classes in nearly the same proportions. `data_dir` is
+    unused.
+
+    Raises:
+        UserError: `train_size` exceeds 1,400.
+    """
+    from sklearn.datasets import load_digits  # here, because it takes a second and other tasks do not need it
+
+    values, classes = load_digits(return_X_y=True)  # (1797, 64) whole numbers 0 to 16 as floats, (1797,)
+    images = torch.from_numpy(np.rint(values * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
+    labels = torch.from_numpy(classes).long()
+
+    order = stratified_order(labels, generator("digits", "split"))
+    train, test = order[:TRAIN_SIZE], order[TRAIN_SIZE:]
+    mean, deviation = channel_statistics(images[train])
+    kept = train[training_subset(labels[train], run.train_size, "digits")]
+    return Data(
+        train_inputs=images[kept],
+        train_targets=labels[kept],
+        test_inputs=images[test],
+        test_targets=labels[test],
+        loss="cross_entropy",
+        outputs=10,
+        mean=mean,
+        deviation=deviation,
+    )
+
+
+TASK = Task(
+    name="digits",
+    title="handwritten digits (8×8)",
+    source="scikit-learn's bundled digits; Alpaydin & Kaynak 1998",
+    families=("cnn", "mlp"),
+    metric="cross-entropy",
+    settings=frozenset({"train_size"}),
+    default_depths={"cnn": "8,20,32", "mlp": "2..20"},
+    load=load,
+    defaults={
+        "optimizer": "momentum",
+        "momentum": 0.9,
+        "learning_rate": 0.1,
+        "weight_decay": 1e-4,
+        "batch_size": 128,
+        "epochs": 20,
+        "eval_every": 1,
+    },
+    family_defaults={"cnn": {"width": 8}, "mlp": {"width": 64, "learning_rate": 0.01}},
+)

@@ -1,0 +1,89 @@
+"""Learning the sine: the smallest problem on which plain nets degrade with depth.
+
+Kowsik (2021) lets a plain MLP with 30 units a layer learn sin(x) and counts its hidden layers up: the loss
+falls, turns, and stays high. With a skip over every three layers it keeps falling.
+"""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.run import Run
+from resnet_cli.tasks.base import Data, Task
+from resnet_cli.tasks.sampling import generator
+
+TRAIN_SIZE = 1000
+TEST_SIZE = 1000
+SINE_RANGE = 2 * math.pi
+MAX_TRAIN_SIZE = 10_000_000
+MAX_SINE_RANGE = 1e6  # radians; beyond it float32 inputs lie more than 0.06 apart and skip parts of the wave
+
+
+def load(run: Run, data_dir: Path | None = None) -> Data:
+    """Points of the sine: inputs uniform in ±sine_range radians, targets sin(x), both float32 (N, 1).
+
+    The points are always the same; a larger `train_size` adds to a smaller one's. Noise lies on the training
+    targets only. `data_dir` is unused.
+
+    Raises:
+        UserError: `train_size` or `sine_range` is too large.
+    """
+    train_size = TRAIN_SIZE if run.train_size is None else run.train_size
+    sine_range = SINE_RANGE if run.sine_range is None else run.sine_range
+    if train_size > MAX_TRAIN_SIZE:
+        raise UserError(f"train_size (={train_size}) must be at most {MAX_TRAIN_SIZE:,} on sine; lower it.")
+    if sine_range > MAX_SINE_RANGE:
+        raise UserError(
+            f"sine_range (={sine_range:g}) must be at most {MAX_SINE_RANGE:,.0f} radians, "
+            "or float32 inputs miss parts of the wave; lower it."
+        )
+    train_inputs = _inputs(train_size, sine_range, "train")
+    test_inputs = _inputs(TEST_SIZE, sine_range, "test")
+    noise = (run.noise or 0.0) * _normal(train_size)
+    return Data(
+        train_inputs=train_inputs,
+        train_targets=(train_inputs.double().sin() + noise).float(),
+        test_inputs=test_inputs,
+        test_targets=test_inputs.double().sin().float(),
+        loss="mse",
+        outputs=1,
+    )
+
+
+def _inputs(count: int, sine_range: float, name: str) -> Tensor:
+    uniform = torch.rand(count, 1, dtype=torch.float64, generator=generator("sine", name))
+    return ((2 * uniform - 1) * sine_range).float()
+
+
+def _normal(count: int) -> Tensor:
+    # the inverse distribution function of uniform draws, because the first values of torch.randn depend on
+    # how many are drawn, and more training points should leave the noise on the others as it is
+    uniform = torch.rand(count, 1, dtype=torch.float64, generator=generator("sine", "noise"))
+    normal: Tensor = torch.special.ndtri(uniform)
+    return normal
+
+
+TASK = Task(
+    name="sine",
+    title="sin(x)",
+    source="Kowsik 2021",
+    families=("mlp",),
+    metric="mean squared error",
+    settings=frozenset({"train_size", "sine_range", "noise"}),
+    default_depths={"mlp": "2..40"},
+    load=load,
+    defaults={
+        "train_size": TRAIN_SIZE,
+        "sine_range": SINE_RANGE,
+        "noise": 0.0,
+        "width": 30,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "batch_size": 32,
+        "steps": 1000,
+        "eval_every": 50,
+    },
+)

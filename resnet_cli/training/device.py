@@ -1,0 +1,43 @@
+"""Devices, and what of a machine goes into the record of a run."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from resnet_cli.spec.errors import UserError
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device that `name` (auto, cpu, cuda, cuda:N, mps) means on this machine.
+
+    Raises:
+        UserError: the name is unknown, or the machine or this torch lacks the device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise UserError(f"device (={name}) must be auto, cpu, cuda, cuda:N or mps.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device (={name}): this machine has no CUDA device that torch can use; use --device cpu.")
+    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
+        raise UserError(f"device (={name}): the CUDA devices here are numbered 0 to {torch.cuda.device_count() - 1}.")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"device (={name}): this machine has no MPS device; use --device cpu.")
+    return torch.device(name)
+
+
+def environment(device: torch.device, threads: int) -> dict[str, Any]:
+    """Versions, device and thread count, for a run's record."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "resnet_exp": version("resnet-exp"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.system(),
+        "device": str(device),
+        "device_name": name,
+        "threads": threads,
+    }

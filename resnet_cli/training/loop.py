@@ -1,0 +1,239 @@
+"""Training one net: the loop that defines what every result means.
+
+A step draws its batch from the epoch's permutation, so the position in the training is the pair (epoch, step) and
+nothing else: permutation, augmentation and dropout masks come from generators that are seeded by the run's seed, their
+name and that position. A resumed run therefore needs only parameters and optimiser state to go on bit by bit.
+
+Within an epoch nothing waits for the device: batches are gathered, augmented and standardised there, and losses come
+back to the host only at evaluations.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.models import build_net, count_parameters
+from resnet_cli.models.base import Dropout
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.events import Metrics, Status
+from resnet_cli.spec.run import Run
+from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.tasks import augment
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.optimizers import build_optimizer
+from resnet_cli.training.schedule import learning_rate
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
+EVALUATION_BATCH = 2000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training a run gave: its evaluations in order, and whether its loss stayed finite."""
+
+    status: Status
+    history: list[Metrics]
+    parameters: int
+    net: nn.Module
+
+
+def length(run: Run, data: Data) -> tuple[int, int, int]:
+    """Steps of the whole training, between evaluations, and in an epoch.
+
+    An epoch has the full batches that the training set holds; the examples left over change from epoch to epoch.
+
+    Raises:
+        UserError: the batch is larger than the training set.
+    """
+    examples = len(data.train_inputs)
+    if run.batch_size > examples:
+        raise UserError(
+            f"batch_size (={run.batch_size}) must not exceed the training set, which has {examples} examples."
+        )
+    epoch_steps = examples // run.batch_size
+    if run.steps is not None:
+        return run.steps, run.eval_every, epoch_steps
+    assert run.epochs is not None
+    return run.epochs * epoch_steps, run.eval_every * epoch_steps, epoch_steps
+
+
+def train(
+    run: Run,
+    data: Data,
+    *,
+    checkpoint: Checkpoint | None = None,
+    on_evaluation: Callable[[Metrics, int], None] = lambda metrics, total_steps: None,
+) -> Outcome:
+    """Train the net of `run` on `data`, on the device where the data are.
+
+    The net is evaluated before the first step, at every `eval_every` and after the last step. Training stops as
+    `diverged` at the first evaluation whose training or test loss is not finite.
+
+    Args:
+        run: the settings; `data` must have been loaded for them and moved to a device and the run's precision.
+        data: what to learn.
+        checkpoint: where to save the state from time to time, and to go on from if it holds one.
+        on_evaluation: called with each new evaluation and the total number of steps.
+
+    Raises:
+        UserError: the batch is larger than the training set.
+    """
+    total_steps, interval, epoch_steps = length(run, data)
+    device = data.device
+
+    net = build_net(run, data.input_shape, data.outputs).to(device, data.dtype)
+    if len(data.input_shape) == 3:
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = build_optimizer(run, net.parameters())
+    masks = _attach_dropout_generator(net, device)
+
+    step, history = 0, list[Metrics]()
+    if checkpoint is not None and (state := checkpoint.load()) is not None:
+        net.load_state_dict(state.net)
+        optimizer.load_state_dict(state.optimizer)
+        step, history = state.step, state.history
+
+    def record(gradient_norm: Tensor | None) -> None:
+        rate = learning_rate(run, max(step - 1, 0), total_steps)
+        history.append(evaluate(net, run, data, step, step / epoch_steps, rate, gradient_norm))
+        on_evaluation(history[-1], total_steps)
+
+    if not history:
+        record(gradient_norm=None)
+    batches = Batches(run, data, epoch_steps)
+    while step < total_steps and is_finite(history[-1]):
+        if masks is not None:
+            masks.manual_seed(derive_seed(run.seed, "dropout", step))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(run, step, total_steps)
+        inputs, targets = batches[step]
+        net.train()
+        with _precision(run, device):
+            outputs = net(inputs)
+        loss = data.losses(outputs.to(data.dtype), targets).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        step += 1
+        if step % interval == 0 or step == total_steps:
+            record(gradient_norm(net))
+        if checkpoint is not None and step < total_steps and checkpoint.is_due():
+            checkpoint.save(net.state_dict(), optimizer.state_dict(), step, history)
+
+    status: Status = "done" if is_finite(history[-1]) else "diverged"
+    return Outcome(status, history, count_parameters(net), net)
+
+
+class Batches:
+    """The training batches by step: one permutation of the training set an epoch, its remainder left out."""
+
+    def __init__(self, run: Run, data: Data, epoch_steps: int) -> None:
+        self.run, self.data, self.epoch_steps = run, data, epoch_steps
+        self.epoch = -1
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        epoch, position = divmod(step, self.epoch_steps)
+        if epoch != self.epoch:
+            self._begin(epoch)
+        chosen = self.order[position]  # (B,)
+        inputs = self.data.train_inputs[chosen]
+        if self.draws is not None:
+            inputs = augment.apply(inputs, self.draws[position], self.data.crop_padding)
+        elif inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return self.data.prepare(inputs), self.data.train_targets[chosen]
+
+    def _begin(self, epoch: int) -> None:
+        examples, batch, device = len(self.data.train_inputs), self.run.batch_size, self.data.device
+        used = self.epoch_steps * batch
+        order = batch_order(self.run.seed, epoch, examples)[:used]
+        self.order = order.view(self.epoch_steps, batch).to(device, non_blocking=True)
+        self.draws: Tensor | None = None
+        if self.data.crop_padding:
+            generator = torch.Generator().manual_seed(derive_seed(self.run.seed, "augmentation", epoch))
+            draws = augment.draw(used, self.data.crop_padding, generator)
+            self.draws = draws.view(self.epoch_steps, batch, -1).to(device, non_blocking=True)
+        self.epoch = epoch
+
+
+def batch_order(seed: int, epoch: int, examples: int) -> Tensor:
+    """The order (examples,) in which a seed visits the training set in an epoch: drawn on the CPU for all devices."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "data order", epoch))
+    return torch.randperm(examples, generator=generator)
+
+
+@torch.no_grad()
+def evaluate(
+    net: nn.Module, run: Run, data: Data, step: int, epoch: float, rate: float, gradient_norm: Tensor | None
+) -> Metrics:
+    """Loss and error of `net` in evaluation mode on the first `eval_size` training and test examples.
+
+    All sums are formed on the device and come to the host together.
+    """
+    net.eval()
+    limit = run.eval_size
+    train_sums = _sums(net, run, data, data.train_inputs[:limit], data.train_targets[:limit])
+    test_sums = _sums(net, run, data, data.test_inputs[:limit], data.test_targets[:limit])
+    norm = torch.full_like(train_sums[0], math.nan) if gradient_norm is None else gradient_norm
+    *sums, norm_value = torch.cat([train_sums, test_sums, norm[None]]).tolist()
+    train_count, test_count = min(limit, len(data.train_inputs)), min(limit, len(data.test_inputs))
+    has_error = data.loss == "cross_entropy"
+    return Metrics(
+        epoch=epoch,
+        step=step,
+        learning_rate=rate,
+        train_loss=sums[0] / train_count,
+        test_loss=sums[2] / test_count,
+        train_error=100 * sums[1] / train_count if has_error else None,
+        test_error=100 * sums[3] / test_count if has_error else None,
+        gradient_norm=None if gradient_norm is None else norm_value,
+    )
+
+
+def _sums(net: nn.Module, run: Run, data: Data, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Summed loss and number of errors over some examples, (2,)."""
+    total = torch.zeros(2, dtype=data.dtype, device=data.device)
+    for some_inputs, some_targets in zip(
+        torch.split(inputs, EVALUATION_BATCH), torch.split(targets, EVALUATION_BATCH), strict=True
+    ):
+        if some_inputs.dim() == 4:
+            some_inputs = some_inputs.contiguous(memory_format=torch.channels_last)
+        with _precision(run, data.device):
+            outputs = net(data.prepare(some_inputs))
+        outputs = outputs.to(data.dtype)
+        total[0] += data.losses(outputs, some_targets).sum()
+        errors = data.errors(outputs, some_targets)
+        if errors is not None:
+            total[1] += errors.sum()
+    return total
+
+
+def gradient_norm(net: nn.Module) -> Tensor:
+    """The Euclidean norm of the gradient over all parameters, as a tensor on the device."""
+    return nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None])
+
+
+def is_finite(metrics: Metrics) -> bool:
+    """Whether both losses of an evaluation are finite."""
+    return math.isfinite(metrics.train_loss) and math.isfinite(metrics.test_loss)
+
+
+def _precision(run: Run, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    if run.precision == "bfloat16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def _attach_dropout_generator(net: nn.Module, device: torch.device) -> torch.Generator | None:
+    layers = [layer for layer in net.modules() if isinstance(layer, Dropout) and layer.probability > 0]
+    if not layers:
+        return None
+    generator = torch.Generator(device)
+    for layer in layers:
+        layer.generator = generator
+    return generator

@@ -1,0 +1,32 @@
+"""Learning rate by step, as a pure function: nothing to save, nothing to restore wrongly."""
+
+import math
+
+from resnet_cli.spec.run import Run
+
+
+def learning_rate(run: Run, step: int, total_steps: int) -> float:
+    """The learning rate of the optimiser step number `step` (from 0) of `total_steps`.
+
+    Schedules: `constant`; `steps` multiplies by `decay_factor` at each milestone (He et al. 2015, §4.2: by 0.1 at 1/2
+    and 3/4 of the training); `cosine` falls to zero along half a period (Loshchilov & Hutter 2017, eq. 5, no restart).
+    Warm-up multiplies the first `warmup_steps` steps by `warmup_factor` (shape `constant`, He et al. 2015, §4.2) or by
+    a ramp from it to 1 (shape `linear`, Goyal et al. 2017, §2.2). After it the schedule is what it would have been.
+    """
+    rate = run.learning_rate * _schedule(run, step / total_steps)
+    if step < run.warmup_steps:
+        assert run.warmup_factor is not None
+        ramp = step / run.warmup_steps if run.warmup_shape == "linear" else 0.0
+        rate *= run.warmup_factor + (1 - run.warmup_factor) * ramp
+    return rate
+
+
+def _schedule(run: Run, progress: float) -> float:
+    if run.schedule == "cosine":
+        return (1 + math.cos(math.pi * progress)) / 2
+    if run.schedule == "steps":
+        assert run.milestones is not None
+        assert run.decay_factor is not None
+        passed = sum(progress >= float(milestone) for milestone in run.milestones.split("/"))
+        return float(run.decay_factor**passed)
+    return 1.0
