@@ -94,18 +94,18 @@ def turning_points(summary: pd.DataFrame, metric: str = "train_loss") -> list[Tu
     Returns:
         One per model that has any loss, in the order of the summary.
     """
-    losses = summary[metric].where(summary["status"] != "diverged", math.inf)[summary["status"] != "failed"]
+    losses = summary[metric].astype(float).mask(summary["status"] == "diverged", math.inf)
+    runs = summary.assign(loss=losses)[summary["status"] != "failed"].dropna(subset=["loss"])
     points = []
-    for model, of_model in losses.dropna().groupby(summary["model"], sort=False):
-        medians = of_model.groupby(summary["depth"]).median()
+    for model, of_model in runs.groupby("model", sort=False):
+        medians = of_model.groupby("depth")["loss"].median()
         by_depth = dict(zip(medians.index.tolist(), medians.tolist(), strict=True))
-        points.append(_turning_point(str(model), metric, by_depth, _margin(of_model, summary)))
+        points.append(_turning_point(str(model), metric, by_depth, _margin(of_model)))
     return points
 
 
-def _margin(losses: "pd.Series[float]", summary: pd.DataFrame) -> float:
-    usable = losses[(losses > 0) & (losses < math.inf)]
-    by_depth = usable.groupby(summary["depth"])
+def _margin(runs: pd.DataFrame) -> float:
+    by_depth = runs[(runs["loss"] > 0) & (runs["loss"] < math.inf)].groupby("depth")["loss"]
     ratios = (by_depth.max() / by_depth.min())[by_depth.size() > 1]
     return max(LEAST_MARGIN, float(ratios.median())) if len(ratios) else LEAST_MARGIN
 

@@ -4,8 +4,8 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from resnet_cli.cli import data, models, plot, run_once, show, sweep, tasks
 from resnet_cli.spec.errors import UserError
@@ -49,14 +49,15 @@ def run() -> None:
         code = typer.main.get_command(app).main(prog_name="resnet-exp", standalone_mode=False)
     except UserError as error:
         _fail(str(error))
-    except click.ClickException as error:
+    except TyperException as error:
         _fail(f"{error.format_message().rstrip('.')}; see `resnet-exp --help`.")
-    except (KeyboardInterrupt, click.Abort):
-        typer.echo("resnet-exp: interrupted; finished runs are kept, the same command goes on from here.", err=True)
-        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    if code == EXIT_INTERRUPTED:
+        typer.echo(
+            "resnet-exp: interrupted; what is finished is kept, and the same command goes on from there.", err=True
+        )
     sys.exit(code or 0)
 
 

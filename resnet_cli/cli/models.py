@@ -6,9 +6,8 @@ EPILOG = "Example: [bold]resnet-exp models[/]"
 
 def command() -> None:
     """List the models with their paper, the depths that exist, and the settings they take."""
-    from rich.console import Console
-
-    from resnet_cli.cli.tables import plain_table
+    from resnet_cli.cli.console import make_console
+    from resnet_cli.cli.tables import listing
     from resnet_cli.models import all_models
 
     rows = [
@@ -21,4 +20,4 @@ def command() -> None:
         ]
         for model in all_models().values()
     ]
-    Console(highlight=False).print(plain_table(["model", "what it is", "paper", "depths", "settings"], rows))
+    make_console().print(listing(["model", "what it is", "paper", "depths", "settings"], rows))

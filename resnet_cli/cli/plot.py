@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 NAME = "plot"
 EPILOG = (
-    "Examples: [bold]resnet-exp plot results/[/] · [bold]resnet-exp plot results/digits --metric error --format svg[/] · "
+    "Examples: [bold]resnet-exp plot results/[/] · "
+    "[bold]resnet-exp plot results/digits --metric error --format svg[/] · "
     "[bold]resnet-exp plot results/sine --scale linear --title 'Learning the sine' --out figures[/]"
 )
 METRICS = ("loss", "error")

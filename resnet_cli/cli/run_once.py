@@ -27,8 +27,7 @@ def command(
 
     Results go to results/runs/<run-id> unless --out says otherwise.
     """
-    from rich.console import Console
-
+    from resnet_cli.cli.console import make_console
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import evaluations_table
     from resnet_cli.figures import learning_curves, style
@@ -46,7 +45,7 @@ def command(
         )
     run = plan.runs[0]
     folder = Path(out or single_value("out", request, None) or Path("results", "runs", run.run_id))
-    console = Console(highlight=False)
+    console = make_console()
     with open_sweep(plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every) as sweep:
         with open_view(plan.runs, sweep.finished, console, quiet=False) as view:
             sweep.execute(view.handle)

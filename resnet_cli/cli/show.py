@@ -28,14 +28,14 @@ def command(
     if as_json + as_csv + by_depth > 1:
         raise UserError("--json, --csv and --by-depth exclude each other; choose one.")
     import pandas as pd
-    from rich.console import Console
 
+    from resnet_cli.cli.console import make_console
     from resnet_cli.cli.tables import depth_table, results_table
     from resnet_cli.store.reader import find_results, load_results
 
     all_results = [load_results(place) for place in find_results(folder)]
     problems = [problem for results in all_results for problem in results.problems]
-    console = Console(highlight=False)
+    console = make_console()
     if as_json or as_csv:
         frames = [results.summary().assign(folder=str(results.folder)) for results in all_results]
         whole = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)

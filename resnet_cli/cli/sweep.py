@@ -65,12 +65,11 @@ def _results_folder(out: Path | str | None, task: str, *, several: bool, smoke: 
 
 
 def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | None) -> None:
-    from rich.console import Console
-
+    from resnet_cli.cli.console import make_console
     from resnet_cli.cli.live import product_line
     from resnet_cli.sweep.estimate import estimate
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = make_console()
     console.print(f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
     for note in plan.notes:
         console.print(note)
@@ -89,22 +88,20 @@ def _execute(
     quiet: bool,
 ) -> bool:
     """Do one sweep in front of the person. Returns whether a run failed."""
-    from rich.console import Console
-
+    from resnet_cli.cli.console import make_console
     from resnet_cli.cli.live import open_view, product_line
     from resnet_cli.cli.tables import depth_table
     from resnet_cli.store.reader import load_results
     from resnet_cli.sweep.runner import open_sweep
 
-    console = Console(highlight=False)
+    console = make_console()
     with open_sweep(
         plan, folder, jobs=jobs, data_dir=data_dir, fresh=fresh, checkpoint_seconds=checkpoint_every
     ) as sweep:
         for problem in sweep.problems:
             typer.echo(f"resnet-exp: {problem}", err=True)
         if not quiet:
-            done = f"; {len(sweep.finished)} already done" if sweep.finished else ""
-            console.print(f"{plan.task.name}: {product_line(plan.runs)}{done}", soft_wrap=True)
+            console.print(f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}", soft_wrap=True)
             for note in plan.notes:
                 console.print(note, soft_wrap=True)
         with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
@@ -118,5 +115,7 @@ def _execute(
         console.print(f"Results: {folder}. Draw them: resnet-exp plot {folder}", soft_wrap=True)
     failures = int((summary["status"] == "failed").sum())
     if failures:
-        typer.echo(f"resnet-exp: {failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which.", err=True)
+        typer.echo(
+            f"resnet-exp: {failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which.", err=True
+        )
     return failures > 0

@@ -94,30 +94,33 @@ def depth_table(summary: "pd.DataFrame") -> RenderableType:
     """
     from resnet_cli.claims.turning_point import turning_points
 
+    if summary.empty:
+        return Text("no finished runs")
     blocks: list[RenderableType] = []
     for title, block in _blocks(summary):
         points = turning_points(block)
         sentences = "\n".join(point.sentence() for point in points)
-        blocks += [_DepthTable(title, block, {point.model: point for point in points}), Text(f"{sentences}\n")]
+        blocks += [_DepthTable(title, block, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
     return Group(*blocks)
 
 
 def _blocks(summary: "pd.DataFrame") -> Iterator[tuple[str, "pd.DataFrame"]]:
     """Split a summary by the settings that vary, each part with a title."""
-    task = ", ".join(summary["task"].unique())
     twins = summary.groupby(["model", "depth", "seed"])
-    settings = [name for name in SETTINGS if name in summary and (twins[name].nunique(dropna=False) > 1).any()]
-    if not settings:
-        yield task, summary
-        return
+    settings = [name for name in SETTINGS if name in summary and twins[name].nunique(dropna=False).max() > 1]
     values = summary[settings].astype(object).where(summary[settings].notna(), None)
-    combination = values.apply(tuple, axis=1)
-    fixed = combination.groupby(summary["model"]).transform("nunique") == 1
-    for chosen in combination[~fixed].unique():
-        named = [
-            f"{name} {_cell(name, value)}" for name, value in zip(settings, chosen, strict=True) if value is not None
-        ]
-        yield ", ".join([task, *named]), summary[fixed | (combination == chosen)]
+    combinations = list(values.itertuples(index=False, name=None)) if settings else [()] * len(summary)
+
+    def fits(own: tuple[Any, ...], chosen: tuple[Any, ...]) -> bool:
+        return all(value is None or value == other for value, other in zip(own, chosen, strict=True))
+
+    several = dict.fromkeys(combinations)
+    for chosen in several:
+        if any(fits(chosen, other) for other in several if other != chosen):
+            continue  # a model without these settings: it stands in the other's block
+        named = [f"{name} {_cell(name, v)}" for name, v in zip(settings, chosen, strict=True) if v is not None]
+        title = ", ".join([*summary["task"].unique(), *named])
+        yield title, summary[[fits(own, chosen) for own in combinations]]
 
 
 class _DepthTable:
@@ -125,7 +128,7 @@ class _DepthTable:
 
     def __init__(self, title: str, runs: "pd.DataFrame", points: Mapping[str, "TurningPoint"]) -> None:
         counts = runs.groupby(["model", "depth"]).size()
-        self.uneven = counts.nunique() > 1 or bool((runs["status"] != "done").any())
+        self.uneven = counts.min() < counts.max() or bool((runs["status"] != "done").any())
         self.spread = counts.max() > 1
         seeds = "over seeds" if self.uneven else "of 1 seed" if counts.max() == 1 else f"of {counts.max()} seeds"
         self.title = f"{title}: loss by depth, median {seeds}"
@@ -140,7 +143,7 @@ class _DepthTable:
         for depth in sorted(runs["depth"].unique()):
             of_depth = runs[runs["depth"] == depth]
             status = of_depth["status"]
-            values = of_depth[self.measures].mask(status == "diverged", math.inf)[status != "failed"]
+            values = of_depth[self.measures].astype(float).mask(status == "diverged", math.inf)[status != "failed"]
             for name, median in values.median().items():
                 text = loss_text(median) if "loss" in name else error_text(median)
                 columns[HEADERS[name]][depth] = Text(text, _mark(depth, point) if name == "train_loss" else "")
@@ -159,15 +162,18 @@ class _DepthTable:
         if Measurement.get(console, options.update(width=10_000), beside).maximum <= options.max_width:
             yield beside
         else:
-            yield from (self._table([model]) for model in self.columns)
+            for i, model in enumerate(self.columns):
+                yield from [Text()] if i else []
+                yield self._table([model])
 
     def _table(self, models: Iterable[str]) -> Table:
         table = _plain_table()
         table.add_column("\ndepth", justify="right")
         cells = []
         for model in models:
-            widest = "min–max" if self.spread else "train"
-            for header, of_depth in self.columns[model].items():
+            columns = self.columns[model]
+            widest = "min–max" if "min–max" in columns else next(iter(columns))
+            for header, of_depth in columns.items():
                 table.add_column(f"{model if header == widest else ''}\n{header}", justify="right", overflow="fold")
                 cells.append(of_depth)
         for depth in sorted({depth for of_depth in cells for depth in of_depth}):
@@ -186,24 +192,43 @@ def results_table(summary: "pd.DataFrame") -> RenderableType:
 
     Status and steps have columns only where runs differ in them; otherwise the heading says them once.
     """
-    alike = [name for name in ("status", "step") if summary[name].nunique(dropna=False) == 1]
+    if summary.empty:
+        return Text("no finished runs")
+    alike = [name for name in ("status", "step") if len(summary[name].unique()) == 1]
     told = [_cell(name, summary[name].iloc[0]) + (" steps" if name == "step" else "") for name in alike]
     measures = [name for name in MEASURES if summary[name].notna().any()]
     settings = [name for name in SETTINGS if name in summary]
-    columns = [
-        "run_id",
-        *(name for name in ("status", "step") if name not in alike),
-        *measures,
-        "parameters",
-        *settings,
-    ]
+    unlike = [name for name in ("status", "step") if name not in alike]
     table = _plain_table()
+    table.add_column("run_id", overflow="fold")
+    columns = [*unlike, *measures, "parameters", *settings]
     for name in columns:
-        table.add_column(HEADERS.get(name, name), justify="left" if name in ("run_id", "status") else "right")
+        table.add_column(HEADERS.get(name, name), justify="left" if name == "status" else "right", no_wrap=True)
     for run in summary.sort_values(["model", "depth", "seed"]).to_dict("records"):
         style = {"done": "", "diverged": "red", "failed": "bold red"}[run["status"]]
-        table.add_row(*(_cell(name, run[name]) for name in columns), style=style)
+        table.add_row(run["run_id"], *(_cell(name, run[name]) for name in columns), style=style)
     return Group(Text(", ".join([_count(len(summary), "run"), *told]), "bold"), table)
+
+
+def evaluations_table(metrics: "pd.DataFrame") -> RenderableType:
+    """One row per evaluation of a single run, with the columns of metrics.csv that have values."""
+    table = _plain_table()
+    columns = [name for name in metrics.columns if metrics[name].notna().any()]
+    for name in columns:
+        table.add_column(HEADERS.get(name, name), justify="right")
+    for row in metrics.to_dict("records"):
+        table.add_row(*(_cell(str(name), row[name]) for name in columns))
+    return table
+
+
+def listing(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> RenderableType:
+    """Rows of words under headers; long cells fold."""
+    table = _plain_table()
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _cell(name: str, value: Any) -> str:

@@ -6,9 +6,8 @@ EPILOG = "Example: [bold]resnet-exp tasks[/]"
 
 def command() -> None:
     """List the tasks with their source, the models that can learn them, and the settings they take."""
-    from rich.console import Console
-
-    from resnet_cli.cli.tables import plain_table
+    from resnet_cli.cli.console import make_console
+    from resnet_cli.cli.tables import listing
     from resnet_cli.models import all_models
     from resnet_cli.tasks import all_tasks
 
@@ -22,4 +21,4 @@ def command() -> None:
         ]
         for task in all_tasks().values()
     ]
-    Console(highlight=False).print(plain_table(["task", "what it is", "source", "models", "settings"], rows))
+    make_console().print(listing(["task", "what it is", "source", "models", "settings"], rows))

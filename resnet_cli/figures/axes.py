@@ -14,7 +14,7 @@ from resnet_cli.figures.frames import Metric, Scale, check_choice
 from resnet_cli.spec.errors import UserError
 
 POINTS_PER_INCH = 72
-_CHARACTER_WIDTH = 0.5  # of DejaVu Sans, as a share of its size
+_CHARACTER_WIDTH = 0.55  # of DejaVu Sans, as a share of its size
 _TICK_LABEL_INCHES = 0.26  # room for three digits
 
 
@@ -61,7 +61,7 @@ def set_value_axis(axes: Axes, values: np.ndarray, scale: Scale, *, headroom: fl
     if positive.size < finite.size:
         axes.set_yscale("symlog", linthresh=positive.min(), linscale=0.6)
         decades = np.arange(math.ceil(np.log10(positive.min())), math.floor(np.log10(positive.max())) + 1)
-        axes.yaxis.set_major_locator(FixedLocator([0, *10.0**decades]))
+        axes.yaxis.set_major_locator(FixedLocator([0, *10.0 ** decades[:: math.ceil(len(decades) / 8) or 1]]))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.set_yscale("log")
@@ -128,23 +128,24 @@ def label_outside(grid: np.ndarray, count: int, x_label: str, y_label: str) -> N
 
 def add_title(figure: Figure, title: str) -> None:
     """Put `title` on top, broken into lines that fit."""
-    figure.suptitle(_wrap(figure, title, size=11 * 1.2))
+    figure.suptitle(wrapped(title, figure.get_figwidth(), size=11 * 1.1))
 
 
-def add_legend(figure: Figure, entries: Sequence[Artist], note: str) -> None:
-    """Put `note`, a sentence, and the legend `entries` below all axes, in as few rows as fit the figure's width."""
+def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) -> None:
+    """Put the `notes`, as one sentence, and the legend `entries` below all axes, in as few rows as fit."""
+    sentence = "; ".join(filter(None, notes)) + "."
     for rows in range(1, len(entries) + 1):
         legend = figure.legend(
             handles=entries,
             loc="outside lower center",
             ncols=math.ceil(len(entries) / rows),
-            title=_wrap(figure, note, size=8),
+            title=wrapped(sentence[:1].upper() + sentence[1:], figure.get_figwidth(), size=8),
         )
         if legend.get_window_extent().width <= figure.bbox.width or rows == len(entries):
             return
         legend.remove()
 
 
-def _wrap(figure: Figure, text: str, *, size: float) -> str:
-    width = figure.get_figwidth() * POINTS_PER_INCH / (_CHARACTER_WIDTH * size)
-    return textwrap.fill(text, max(int(width), 10))
+def wrapped(text: str, inches: float, *, size: float) -> str:
+    """`text`, set in `size` points, broken into lines that are about `inches` wide."""
+    return textwrap.fill(text, max(int(inches * POINTS_PER_INCH / (_CHARACTER_WIDTH * size)), 10))

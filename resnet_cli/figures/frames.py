@@ -71,20 +71,34 @@ def metric_columns(metric: Metric, splits: Sequence[Split]) -> list[str]:
     return [f"{split}_{metric}" for split in splits]
 
 
-def failed_runs(frame: pd.DataFrame) -> int:
-    """How many runs failed."""
-    return int(frame.loc[frame["status"] == "failed", "run_id"].nunique())
+def seeds_text(runs: pd.DataFrame) -> str:
+    """How many seeds a line stands for, such as `line: median of 5 seeds`."""
+    counts = seed_counts(runs)
+    fewest, most = int(counts.min()), int(counts.max())
+    if most == 1:
+        return "one seed"
+    return f"line: median of {most if fewest == most else f'{fewest} to {most}'} seeds"
+
+
+def seed_counts(runs: pd.DataFrame) -> "pd.Series[int]":
+    """The number of seeds of each model, depth and combination of settings."""
+    each = runs.drop_duplicates("run_id")
+    return each.groupby(["model", "depth", *varying_settings(runs)], dropna=False).size()
+
+
+def failed_text(frame: pd.DataFrame) -> str:
+    """How many runs failed, such as `2 failed runs are not drawn`, or nothing where none did."""
+    failed = frame.loc[frame["status"] == "failed", "run_id"].nunique()
+    return f"{failed} failed {'run is' if failed == 1 else 'runs are'} not drawn" if failed else ""
 
 
 def _check_told_apart(rows: pd.DataFrame) -> None:
-    names = ["model", "depth", "seed", *varying_settings(rows)]
-    twins = rows.drop_duplicates("run_id")
-    twins = twins[twins.duplicated(names, keep=False)].sort_values(names)
-    if not twins.empty:
-        first, second = twins["run_id"].iloc[:2]
+    runs = rows.drop_duplicates("run_id")
+    repeated = runs[runs.duplicated(["model", "depth", "seed", *varying_settings(rows)])]
+    if not repeated.empty:
         raise UserError(
-            f"The runs {first} and {second} have the same model, depth and seed; add a column with the setting in "
-            "which they differ, or draw them separately."
+            f"run_id (={repeated['run_id'].iloc[0]}): another run has the same model, depth and seed; add a "
+            "column with the setting in which they differ, or draw them separately."
         )
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,13 +18,11 @@ from resnet_cli.figures.axes import (
     resolve_scale,
     set_depth_axis,
     set_value_axis,
+    wrapped,
 )
 from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, Metric, Scale, Split
 from resnet_cli.figures.panels import grid_columns, split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
-
-if TYPE_CHECKING:
-    from pandas.core.groupby import SeriesGroupBy
 
 MAX_PANELS = 12
 FEW_SEEDS = 5
@@ -66,31 +63,32 @@ def draw(
     runs = frames.drawable(summary, metric, splits)
     columns = frames.metric_columns(metric, splits)
     runs[columns] = runs[columns].mask((runs["status"] == "diverged") | runs[columns].eq(np.inf).any(axis=1), np.inf)
-    diverged = runs[np.isinf(runs[columns[0]])]
-    marked = ordered_models(diverged["model"])
-    seeds = runs.groupby(["model", "depth", *frames.varying_settings(runs)], dropna=False).size()
+    marked = ordered_models(runs.loc[np.isinf(runs[columns[0]]), "model"])
+    depths = sorted(runs["depth"].unique())
+    most_seeds = int(frames.seed_counts(runs).max())
     styles = model_styles(runs["model"])
     panels = split_panels(runs, limit=MAX_PANELS)
     across = grid_columns(panels)
     down = math.ceil(len(panels) / across)
     if size is None:
         size = (6.4, 4.6) if len(panels) == 1 else (1.2 + 2.7 * across, 1.4 + 2.3 * down)
-    mark_row = min(_MARK_ROW_INCHES / max(size[1] / down - 0.9, _MARK_ROW_INCHES), 0.15)
+    axes_height = max(size[1] / down - 0.9, _MARK_ROW_INCHES)
+    mark_row = min(_MARK_ROW_INCHES / axes_height, 0.4 / max(len(marked), 1))
 
     with look():
         figure = new_figure(size)
         grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
         set_value_axis(grid[0, 0], runs[columns].to_numpy(), axis_scale, headroom=mark_row * len(marked))
-        set_depth_axis(grid[0, 0], sorted(runs["depth"].unique()), width=size[0] / across - 0.5)
+        set_depth_axis(grid[0, 0], depths, width=size[0] / across - 0.5)
         for axes, panel in zip(grid.flat, panels, strict=False):
-            axes.set_title(panel.title)
+            axes.set_title(wrapped(panel.title, size[0] / across - 0.5, size=9))
             for model, of_model in panel.rows.groupby("model"):
                 style = styles[str(model)]
                 for split, column in zip(splits, columns, strict=True):
-                    by_depth = of_model.groupby("depth")[column]
-                    _draw_medians(axes, by_depth, style, split)
-                    if seeds.max() > 1:
-                        _draw_spread(axes, by_depth, style, interquartile=seeds.max() >= FEW_SEEDS)
+                    values = of_model.set_index("depth")[column]
+                    _draw_medians(axes, values, style, split)
+                    if most_seeds > 1:
+                        _draw_spread(axes, values, style, interquartile=most_seeds >= FEW_SEEDS)
                 if model in marked:
                     height = 1 - mark_row * (marked.index(str(model)) + 0.25)
                     _mark_diverged(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
@@ -98,13 +96,18 @@ def draw(
         label_outside(grid, len(panels), _depth_label(styles), frames.value_label(task, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         add_title(figure, title if title is not None else f"{task}: {what} against depth")
-        note = _note(seeds, diverged=not diverged.empty, failed=frames.failed_runs(summary))
-        add_legend(figure, _legend_entries(styles, splits, diverged=not diverged.empty), note)
+        notes = [
+            frames.seeds_text(runs),
+            _spread_text(len(depths), most_seeds),
+            "no line or band where diverged runs make it infinite" if marked else "",
+            frames.failed_text(summary),
+        ]
+        add_legend(figure, _legend_entries(styles, splits, diverged=bool(marked)), notes)
     return figure
 
 
-def _draw_medians(axes: Axes, by_depth: "SeriesGroupBy[Any, Any]", style: ModelStyle, split: Split) -> None:
-    median = by_depth.median()
+def _draw_medians(axes: Axes, values: "pd.Series[float]", style: ModelStyle, split: Split) -> None:
+    median = values.groupby(level="depth").median()
     axes.plot(
         median.index,
         median.where(np.isfinite(median)),
@@ -116,27 +119,25 @@ def _draw_medians(axes: Axes, by_depth: "SeriesGroupBy[Any, Any]", style: ModelS
     )
 
 
-def _draw_spread(axes: Axes, by_depth: "SeriesGroupBy[Any, Any]", style: ModelStyle, *, interquartile: bool) -> None:
+def _draw_spread(axes: Axes, values: "pd.Series[float]", style: ModelStyle, *, interquartile: bool) -> None:
     share = 0.25 if interquartile else 0.0
-    low = by_depth.apply(_quantile, share)
-    high = by_depth.apply(_quantile, 1 - share)
+    low = values.groupby(level="depth").apply(_quantile, share)
+    high = values.groupby(level="depth").apply(_quantile, 1 - share)
     axes.fill_between(low.index, low, high, where=np.isfinite(high), color=style.colour, alpha=0.13, linewidth=0)
-    for depth, values in by_depth:
-        finite = values[np.isfinite(values)]
-        axes.plot(
-            np.full(len(finite), depth),
-            finite,
-            color=style.colour,
-            linestyle="none",
-            marker=".",
-            markersize=5 if len(low) <= FEW_DEPTHS else 3.5,
-            markeredgewidth=0,
-            alpha=0.4,
-            zorder=2,
-        )
+    axes.plot(
+        values.index,
+        values.where(np.isfinite(values)),
+        color=style.colour,
+        linestyle="none",
+        marker=".",
+        markersize=5 if len(low) <= FEW_DEPTHS else 3.5,
+        markeredgewidth=0,
+        alpha=0.4,
+        zorder=2,
+    )
 
 
-def _quantile(values: pd.Series, share: float) -> float:
+def _quantile(values: "pd.Series[float]", share: float) -> float:
     """As numpy's, but an infinity among the values gives infinity or the finite value below, never nan."""
     ascending = np.sort(values.to_numpy())
     position = share * (len(ascending) - 1)
@@ -176,20 +177,11 @@ def _depth_label(models: Collection[str]) -> str:
     return "depth (hidden layers)" if all(m.endswith("-mlp") for m in models) else "depth (weight layers)"
 
 
-def _note(seeds: "pd.Series[int]", *, diverged: bool, failed: int) -> str:
-    fewest, most = int(seeds.min()), int(seeds.max())
-    if most == 1:
-        parts = ["One seed"]
-    else:
-        parts = [f"Line: median of {most if fewest == most else f'{fewest} to {most}'} seeds"]
-        if len(seeds.index.unique("depth")) > 1:
-            parts.append(f"band: {'minimum to maximum' if most < FEW_SEEDS else 'interquartile range'}")
-        parts.append("dots: single runs")
-    if diverged:
-        parts.append("no line or band where diverged runs make it infinite")
-    if failed:
-        parts.append(f"{failed} failed {'run is' if failed == 1 else 'runs are'} not drawn")
-    return "; ".join(parts) + "."
+def _spread_text(depths: int, most_seeds: int) -> str:
+    if most_seeds == 1:
+        return ""
+    band = "minimum to maximum" if most_seeds < FEW_SEEDS else "interquartile range"
+    return f"band: {band}; dots: single runs" if depths > 1 else "dots: single runs"
 
 
 def _legend_entries(styles: dict[str, ModelStyle], splits: Sequence[Split], *, diverged: bool) -> list[Line2D]:

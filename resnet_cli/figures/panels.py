@@ -9,7 +9,6 @@ import pandas as pd
 from resnet_cli.figures.frames import varying_settings
 from resnet_cli.spec.errors import UserError
 
-
 MAX_COLUMNS = 4
 
 
@@ -74,7 +73,7 @@ def _sort_key(combination: Sequence[Any]) -> list[tuple[bool, bool, Any]]:
 
 def _title(settings: Sequence[str], combination: Sequence[Any]) -> str:
     named = zip(settings, combination, strict=True)
-    return "\n".join(
+    return ", ".join(
         f"{setting.replace('_', ' ')} {_value_text(value)}" for setting, value in named if value is not None
     )
 

@@ -69,7 +69,7 @@ def _residual(run: Run, input_shape: tuple[int, ...], outputs: int) -> MLP:
 
 _SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
 _DEFAULTS = {"batch_norm": False, "init": "default"}
-_EVERY_DEPTH = DepthRule(first=1, step=1, formula="1, 2, 3, …")
+_EVERY_DEPTH = DepthRule(first=1, step=1, formula="n")
 
 MODELS = (
     Model(

@@ -9,8 +9,9 @@ from resnet_cli.spec.errors import UserError
 MAX_DEPTH = 10_000
 MAX_SEED = 2**31 - 1
 MAX_COUNT = 10_000
+MAX_DIGITS = 20
 
-_ITEM = re.compile(r"(?P<start>\d{1,20})(?:\s*\.\.\s*(?P<stop>\d{1,20})(?:\s*:\s*(?P<step>\d{1,20}))?)?", re.ASCII)
+_ITEM = re.compile(r"(?P<start>\d+)(?:\s*\.\.\s*(?P<stop>\d+)(?:\s*:\s*(?P<step>\d+))?)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def parse_ranges(value: object, *, option: str, minimum: int, maximum: int) -> t
         UserError: the text is malformed or empty, runs backwards, leaves the limits, or names too many numbers.
     """
     items = value if isinstance(value, (list, tuple)) else [value]
+    if not items:
+        raise UserError(f"{option} is an empty list; write it like 2..40 or 8,20,56.")
     ranges: list[Range] = []
     for item in items:
         if isinstance(item, bool) or not isinstance(item, (int, str)):
@@ -70,6 +73,10 @@ def _parse_item(part: str, whole: str, option: str, minimum: int, maximum: int) 
     match = _ITEM.fullmatch(part)
     if match is None:
         raise UserError(f"{shown} is not a list of whole numbers and ranges; write it like 2..40, 2..40:2 or 8,20,56.")
+    longest = max(len(digits) for digits in match.groups() if digits)
+    if longest > MAX_DIGITS:
+        limits = f"between {minimum} and {maximum:,}"
+        raise UserError(f"{shown} contains a number of {longest} digits; each number must lie {limits}.")
     start = int(match["start"])
     stop = int(match["stop"]) if match["stop"] else start
     step = int(match["step"]) if match["step"] else 1

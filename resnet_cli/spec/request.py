@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from resnet_cli.spec.errors import UserError, unknown_name
 from resnet_cli.spec.ranges import shorten
-from resnet_cli.spec.run import SETTINGS, Run
+from resnet_cli.spec.run import SETTINGS, Run, choices
 
 Request = Mapping[str, Any]
 """Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
@@ -19,6 +19,7 @@ SWEEP_KEYS = ("task", "models", "depths", "seeds", "device", "threads", "out")
 SINGLE_KEYS = ("device", "threads", "out")
 KEYS = (*SWEEP_KEYS, *SETTINGS)
 OVERRIDE_KEYS = ("models", "depths", *SETTINGS)
+LENGTHS = {"epochs", "steps"}
 MAX_VALUES = 1000
 
 
@@ -29,15 +30,21 @@ def load_config(path: Path) -> dict[str, Any]:
         UserError: the file is missing, is not TOML (the line is named), or has an unknown key.
     """
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"config (={path}) is not a file; give a TOML file such as configs/sine.toml.") from None
     except OSError as error:
         raise UserError(f"config (={path}) cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise UserError(f"config (={path}) is not text in UTF-8, as TOML must be.") from None
+    try:
+        content = tomllib.loads(text)
+        repr(content)  # fails here on what no message could show: numbers of thousands of digits, bottomless tables
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"config (={path}) is not valid TOML: {error}.") from None
+        reason = str(error).replace("end of document", f"the end, line {len(text.splitlines())}")
+        raise UserError(f"config (={path}) is not valid TOML: {reason}.") from None
+    except ValueError:
+        raise UserError(f"config (={path}) holds a number of thousands of digits; shorten it.") from None
     content.pop("format", None)
     return check_keys(content, f"key in {path}")
 
@@ -54,7 +61,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def check_keys(values: dict[str, Any], kind: str) -> dict[str, Any]:
-    """`values` again, if all its keys are known."""
+    """`values` again, if all its keys are known and no table gives the length twice."""
     overrides = values.get("override", [])
     if not isinstance(overrides, list) or not all(isinstance(table, dict) for table in overrides):
         raise UserError(f"{kind} (=override) must be tables, each under a heading [[override]].")
@@ -62,20 +69,25 @@ def check_keys(values: dict[str, Any], kind: str) -> dict[str, Any]:
         for key in table:
             if key not in known:
                 raise unknown_name(kind, shorten(key), known)
-    if "epochs" in values and "steps" in values:
-        raise UserError(
-            f"epochs (={values['epochs']}) and steps (={values['steps']}) both give the length; choose one."
-        )
+        if "epochs" in table and "steps" in table:
+            epochs, steps = shorten(table["epochs"]), shorten(table["steps"])
+            raise UserError(f"epochs (={epochs}) and steps (={steps}) both give the length; choose one.")
     return values
 
 
 def merge(*layers: Request) -> dict[str, Any]:
-    """Join requests; a later one wins. `epochs` and `steps` replace each other."""
+    """Join requests; a later one wins, also over an earlier one's overrides. `epochs` and `steps` replace each other."""
     merged: dict[str, Any] = {}
     for layer in layers:
-        for length, other in (("epochs", "steps"), ("steps", "epochs")):
-            if length in layer:
-                merged.pop(other, None)
+        replaced = {name for name in layer if name in SETTINGS}
+        if not replaced.isdisjoint(LENGTHS):
+            replaced |= LENGTHS
+        for length in LENGTHS & replaced:
+            merged.pop(length, None)
+        if "override" in merged:
+            merged["override"] = [
+                {name: value for name, value in table.items() if name not in replaced} for table in merged["override"]
+            ]
         merged |= layer
     return merged
 
@@ -129,6 +141,8 @@ def _adapter(name: str) -> TypeAdapter[Any]:
 
 
 def _validate(name: str, item: object) -> Any:
+    if isinstance(item, str) and item.isdigit() and item in choices(name):
+        item = int(item)  # pydantic reads numbers from text, but not those of a Literal
     try:
         value = _adapter(name).validate_python(item)
     except ValidationError as error:
@@ -140,6 +154,8 @@ def _validate(name: str, item: object) -> Any:
 
 def explain(error: ValidationError) -> str:
     """The first complaint of a pydantic error as the predicate of a sentence: `must be greater than 0`."""
+    if error.errors()[0]["type"] == "string_pattern_mismatch":
+        return "must be fractions joined by /, such as 0.5/0.75"
     message = error.errors()[0]["msg"]
     message = message.split(", unable to")[0].split(", got a number with")[0]
     for subject in ("Input should be ", "String should ", "Value error, "):

@@ -72,7 +72,7 @@ class Run(BaseModel):
     schedule: Schedule = Field("constant", description="Learning-rate schedule: constant, steps or cosine.")
     milestones: str | None = Field(
         None,
-        pattern=r"^0?\.\d+(/0?\.\d+)*$",
+        pattern=r"^0?\.[0-9]+(/0?\.[0-9]+)*$",
         description="Where the steps schedule decays: fractions of the training, joined by / (0.5/0.75).",
     )
     decay_factor: Positive | None = Field(None, description="What the steps schedule multiplies the rate by.")

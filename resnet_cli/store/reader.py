@@ -1,8 +1,10 @@
 """Reading results folders into pandas: forgiving about broken runs, which are named and left out."""
 
+import csv
 import hashlib
 import io
 import json
+import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,12 +105,20 @@ class Results:
         return pd.DataFrame(rows, columns=[*SUMMARY_COLUMNS, *varying])
 
     def curves(self) -> pd.DataFrame:
-        """One row per evaluation: who (as in `summary`), then the columns of metrics.csv."""
+        """One row per evaluation: who (as in `summary`), then the columns of metrics.csv.
+
+        A learning rate that varies between runs is called `base_learning_rate` here, beside the rate at that step.
+        """
         varying = self.varying
+        names = {"learning_rate": "base_learning_rate"}
         frames = [
-            stored.metrics.assign(**_identity(stored, varying)) for stored in self.runs if not stored.metrics.empty
+            stored.metrics.assign(
+                **{names.get(name, name): value for name, value in _identity(stored, varying).items()}
+            )
+            for stored in self.runs
+            if not stored.metrics.empty
         ]
-        columns = ["run_id", *IDENTITY, "status", *varying, *Metrics._fields]
+        columns = ["run_id", *IDENTITY, "status", *(names.get(name, name) for name in varying), *Metrics._fields]
         return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
 
@@ -160,7 +170,7 @@ def check_format(folder: Path) -> None:
     path = folder / SWEEP_FILE
     try:
         found = tomllib.loads(path.read_text("utf-8")).get("format", FORMAT)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not readable TOML ({error}); delete it, the runs beside it stay usable.") from None
@@ -168,7 +178,7 @@ def check_format(folder: Path) -> None:
 
 
 def _check_version(path: Path, found: object) -> None:
-    if not isinstance(found, int) or found > FORMAT:
+    if isinstance(found, int) and found > FORMAT:
         raise UserError(
             f"{path} has format version {found}, newer than the {FORMAT} that this resnet-exp reads; "
             "upgrade it with `pip install --upgrade resnet-exp`."
@@ -200,11 +210,20 @@ def load_run(place: Path) -> StoredRun:
             parameters=record["parameters"],
             seconds=record["seconds"],
             environment=record["environment"],
-            metrics=pd.read_csv(io.BytesIO(metrics), float_precision="round_trip").astype({"epoch": float}),
+            metrics=_parse_metrics(metrics.decode()),
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         reason = " ".join(str(error).split())
         raise BrokenRun(f"{place / RUN_FILE} is left out: {reason}.") from None
+
+
+def _parse_metrics(text: str) -> pd.DataFrame:
+    """metrics.csv as a frame, to the last bit; missing values become NaN."""
+    header, *rows = csv.reader(io.StringIO(text))
+    if tuple(header) != Metrics._fields:
+        raise ValueError(f"{METRICS_FILE} has the columns {', '.join(header)}")
+    values = [[float(cell) if cell else math.nan for cell in row] for row in rows]
+    return pd.DataFrame(values, columns=list(Metrics._fields), dtype=float).astype({"step": int})
 
 
 def write_summary(results: Results) -> None:

@@ -1,8 +1,9 @@
 """From a request to the list of runs: names looked up, defaults filled in, lists multiplied, nonsense rejected."""
 
 import itertools
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from resnet_cli.models import all_models, get_model
@@ -18,7 +19,7 @@ from resnet_cli.spec.ranges import (
     parse_seeds,
     shorten,
 )
-from resnet_cli.spec.request import Request, merge, parse_setting, single_value, split_list
+from resnet_cli.spec.request import Request, check_keys, merge, parse_setting, single_value, split_list
 from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run
 from resnet_cli.tasks import all_tasks, get_task
 from resnet_cli.tasks.base import Task
@@ -43,7 +44,7 @@ SMOKE: dict[str, Any] = {
     "eval_every": (2,),
     "eval_size": (64,),
 }
-"""What `--smoke` replaces; it also keeps the two smallest depths of each model and the first seed."""
+"""What `--smoke` replaces; it also keeps the first seed and the two smallest depths that the models share."""
 
 Lists = dict[str, tuple[Any, ...]]
 
@@ -73,6 +74,12 @@ class _Override:
     def concerns(self, model: str, depth: int) -> bool:
         return model in self.models and (self.depths is None or depth in self.depths)
 
+    def without(self, names: set[str]) -> "_Override":
+        """The same, but leaving some settings alone."""
+        lists = {name: values for name, values in self.lists.items() if name not in names}
+        table = {name: value for name, value in self.table.items() if name not in names}
+        return replace(self, lists=lists, table=table)
+
 
 def requested_tasks(request: Request) -> list[str]:
     """The tasks that a request names; each makes a sweep of its own."""
@@ -90,6 +97,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
         UserError: a name or key is unknown, a value is outside its limits, a depth does not exist, a setting has no
             effect on any run, or there are too many runs.
     """
+    request = check_keys(dict(request), "key")
     task = get_task(str(single_value("task", request, "sine")))
     models = _find_models(task, request.get("models", "plain,residual"))
     depths = parse_depths(request.get("depths", task.default_depths[models[0].family]))
@@ -101,21 +109,24 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     lists = {model.name: _with_defaults(given, task, model) for model in models}
     if smoke:
         lists = {name: merge(of_model, SMOKE) for name, of_model in lists.items()}
+        overrides = [override.without({*SMOKE, "epochs"}) for override in overrides]
+    chosen_seeds = numbers(seeds)[: 1 if smoke else None]
     runs: dict[Run, None] = {}
     notes: list[str] = []
+    selected = {model.name: model.depth_rule.select(depths, model.name) for model in models}
+    shared = sorted(set.intersection(*(set(kept) for kept, _ in selected.values())))
     for model in models:
-        kept, left_out = model.depth_rule.select(depths, model.name)
+        kept, left_out = selected[model.name]
         if left_out:
             notes.append(
                 f"{model.name} has depths {model.depth_rule.formula}: "
                 f"kept {compact(kept)}; left out {compact(left_out)}."
             )
-        for depth in kept[:2] if smoke else kept:
+        for depth in (shared or kept)[:2] if smoke else kept:
             combination = lists[model.name]
             for override in overrides:
                 if override.concerns(model.name, depth):
                     combination = merge(combination, _applicable(override.lists, task, model))
-            chosen_seeds = numbers(seeds)[: 1 if smoke else None]
             _reject_too_many(len(runs), len(chosen_seeds), combination)
             for settings in _product(combination):
                 for seed in chosen_seeds:
@@ -185,9 +196,7 @@ def _reject_unused(given: Lists, runs: list[Run]) -> None:
 
 
 def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
-    count = so_far + seeds
-    for values in lists.values():
-        count *= len(values)
+    count = so_far + seeds * math.prod(len(values) for values in lists.values())
     if count > MAX_RUNS:
         raise UserError(f"the sweep has {count:,} runs or more; at most {MAX_RUNS:,} are allowed, so shorten a list.")
 
@@ -246,8 +255,10 @@ def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list
             for model, values in having.items():
                 special[model][name] = _plain(values)
     tables = [{"models": [model], **settings} for model, settings in special.items() if settings]
-    tables += [override.table for override in overrides]
-    return common | ({"override": tables} if tables else {})
+    asked = [override.table for override in overrides]
+    if asked[: len(tables)] != tables:  # else the request was a resolved one
+        asked = tables + asked
+    return common | ({"override": asked} if asked else {})
 
 
 def _plain(values: tuple[Any, ...]) -> Any:

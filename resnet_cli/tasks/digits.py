@@ -65,5 +65,5 @@ TASK = Task(
         "epochs": 20,
         "eval_every": 1,
     },
-    family_defaults={"cnn": {"width": 8}, "mlp": {"width": 64, "learning_rate": 0.01}},
+    family_defaults={"cnn": {"width": 8}, "mlp": {"width": 64}},
 )

@@ -1,0 +1,19 @@
+"""The one way to make a console."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 200
+"""Columns where nobody sees the width: wide enough that no row of a table folds."""
+
+
+def make_console() -> "Console":
+    """A rich console on stdout: as wide as the terminal, or wide if it is a pipe or a file. Respects NO_COLOR."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(highlight=False, width=width)

@@ -1,0 +1,114 @@
+import math
+
+import pandas as pd
+import pytest
+
+from resnet_cli.claims.turning_point import TurningPoint, turning_points
+
+# The first measurements of the sine, medians of five seeds.
+DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 21, 25, 30, 40]
+PLAIN = [0.123, 0.045, 0.011, 0.0029, 7e-4, 2e-4, 2e-4, 6e-4, 3e-4, 11e-4, 40e-4, 7e-4, 55e-4, 0.52, 0.52, 0.52]
+RESIDUAL = [0.135, 0.049, 0.018, 34e-4, 3e-4, 4e-4, 9e-4, 3e-4, 2e-4, 2e-4, 1e-4, 5e-4, 1e-4, 2e-4, 3e-4, 2e-4]
+
+
+def frame(losses: dict[int, list[float]], model: str = "plain-mlp") -> pd.DataFrame:
+    """One row per run; an infinite loss is a diverged run."""
+    rows = [
+        {"model": model, "depth": depth, "seed": seed, "train_loss": loss, "test_loss": 2 * loss}
+        for depth, of_depth in losses.items()
+        for seed, loss in enumerate(of_depth)
+    ]
+    summary = pd.DataFrame(rows)
+    return summary.assign(status=summary["train_loss"].map(lambda loss: "diverged" if math.isinf(loss) else "done"))
+
+
+def only(losses: dict[int, list[float]]) -> TurningPoint:
+    (point,) = turning_points(frame(losses))
+    return point
+
+
+def test_measured_plain_nets_turn_and_residual_nets_do_not() -> None:
+    plain = frame({depth: [loss] for depth, loss in zip(DEPTHS, PLAIN, strict=True)})
+    residual = frame({depth: [loss] for depth, loss in zip(DEPTHS, RESIDUAL, strict=True)}, "residual-mlp")
+    first, second = turning_points(pd.concat([plain, residual]))
+    assert (first.model, first.turns, first.best_depth, first.worse_from) == ("plain-mlp", True, 7, 12)
+    assert first.ratio == pytest.approx(2600)
+    assert (second.model, second.turns, second.worse_from) == ("residual-mlp", False, None)
+    assert first.sentence() == (
+        "plain-mlp: training loss is lowest at depth 7 (0.0002) and stays above twice its level there "
+        "from depth 12 on (×2600 at depth 40): it degrades."
+    )
+    assert second.sentence() == (
+        "residual-mlp: no turning point up to depth 40; training loss is lowest at depth 21 (0.0001), ×2 at depth 40."
+    )
+
+
+def test_digits_turn_with_four_depths() -> None:
+    assert only({8: [0.10], 20: [0.70], 32: [1.41], 56: [2.30]}).worse_from == 20
+
+
+def test_a_rise_smaller_than_the_difference_between_seeds_is_no_turn() -> None:
+    steady = {depth: [0.9, 1.0, 1.1] for depth in (20, 32, 44)}
+    noisy = {depth: [0.1, 1.0, 10.0] for depth in (20, 32, 44)}
+    assert only({**steady, 110: [2.9, 3.0, 3.1]}).turns is True
+    assert only({**noisy, 110: [0.3, 3.0, 30.0]}).turns is False
+
+
+def test_a_lucky_minimum_and_a_deep_outlier_are_no_turn() -> None:
+    losses = {depth: [1.0] for depth in range(1, 25)}
+    assert only({**losses, 5: [0.01]}).turns is False
+    assert only({**losses, 24: [100.0]}).turns is False
+
+
+def test_losses_that_fall_to_the_end_do_not_turn() -> None:
+    point = only({depth: [1 / depth] for depth in range(1, 10)})
+    assert (point.turns, point.best_depth, point.ratio) == (False, 9, 1.0)
+    assert point.sentence().endswith("training loss is lowest at depth 9 (0.11).")
+
+
+def test_a_collapse_right_after_the_shallowest_depth_is_a_turn() -> None:
+    assert only({depth: [0.001 if depth == 20 else 0.5] for depth in range(20, 40)}).worse_from == 21
+
+
+def test_diverged_runs_are_infinitely_bad() -> None:
+    point = only({2: [0.1, 0.1], 4: [0.1, 0.2], 6: [0.1, math.inf], 8: [math.inf, math.inf]})
+    assert (point.turns, point.worse_from, point.deepest_loss, point.ratio) == (True, 6, math.inf, math.inf)
+    assert "(diverged at depth 8)" in point.sentence()
+
+
+def test_the_loss_of_a_diverged_run_is_not_believed() -> None:
+    summary = frame({2: [0.1], 4: [0.1], 6: [0.1]})
+    summary.loc[summary["depth"] == 6, "status"] = "diverged"
+    assert turning_points(summary)[0].deepest_loss == math.inf
+
+
+def test_failed_runs_do_not_count() -> None:
+    summary = frame({2: [0.1], 4: [0.1], 6: [0.1], 8: [5.0]})
+    summary.loc[summary["depth"] == 8, "status"] = "failed"
+    assert turning_points(summary)[0].deepest_depth == 6
+
+
+def test_one_or_two_depths_name_nothing() -> None:
+    assert only({20: [0.1], 56: [5.0]}).turns is None
+    assert only({20: [0.1], 56: [5.0]}).sentence() == (
+        "plain-mlp: no turning point can be named from 2 depths; it takes 3."
+    )
+    assert "from 1 depth;" in only({20: [0.1]}).sentence()
+
+
+def test_nothing_but_divergence_names_nothing() -> None:
+    point = only({depth: [math.inf] for depth in (2, 4, 6)})
+    assert (point.turns, point.ratio) == (None, 1.0)
+    assert point.sentence() == "plain-mlp: every depth diverged, so no turning point can be named."
+
+
+def test_a_loss_of_zero_is_a_number() -> None:
+    point = only({2: [0.0], 4: [0.0], 6: [1.0]})
+    assert (point.turns, point.best_depth, point.ratio) == (True, 4, math.inf)
+
+
+def test_other_columns_and_models_without_any_loss() -> None:
+    summary = frame({2: [0.1], 4: [0.1], 6: [0.3]})
+    (point,) = turning_points(summary, "test_loss")
+    assert point.sentence().startswith("plain-mlp: test loss is lowest at depth 4 (0.2)")
+    assert turning_points(summary.assign(status="failed")) == []

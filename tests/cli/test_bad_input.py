@@ -1,0 +1,168 @@
+"""What a person can do wrong gives one sentence on stderr, exit code 2, and nothing on disk."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.conftest import Command
+
+SWEEP = ("sweep", "--out", "results")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--depths 40..2", "depths (=40..2) runs backwards; write 2..40."),
+        ("--depths 2..", "depths (=2..) is not a list of whole numbers and ranges"),
+        ("--depths 0", "depths (=0) contains 0; each number must lie between 1 and 10,000."),
+        ("--depths abc", "depths (=abc) is not a list of whole numbers and ranges"),
+        ("--depths 1..10000000", "depths (=1..10000000) contains 10000000; each number must lie between 1 and 10,000."),
+        (
+            "--task digits --depths 9",
+            "plain-cnn has no depth 9; its depths are 6n+2 from 8 on, the nearest are 8 and 14",
+        ),
+        ("--task digits --depths 9..13", "plain-cnn has no depth in 9..13"),
+        ("--task cosine", "task (=cosine) is not known (did you mean sine?); known are cifar10, digits, sine."),
+        ("--models resnett", "model (=resnett) is not known (did you mean resnet?); known are"),
+        ("--models resnet", "models (=resnet) cannot learn sine; models that can are plain-mlp, residual-mlp."),
+        ("--set epoch=5", "key of --set (=epoch) is not known (did you mean epochs?); known are"),
+        ("--set epochs", "set (=epochs) must have the form key=value"),
+        ("--colour red", "No such option: --colour"),
+        ("--optimizer adagrad", "optimizer (=adagrad) must be 'sgd', 'momentum', "),
+        ("--task digits --block-size 3", "block_size (=3) is not a setting of plain-cnn and resnet"),
+        ("--shortcut B", "shortcut (=B) is not a setting of plain-mlp and residual-mlp"),
+        ("--task digits --noise 0.1", "noise (=0.1) is not a setting of digits but of sine"),
+        ("--momentum 0.5", "momentum (=0.5) has no effect; it needs optimizer momentum or nesterov."),
+        ("--learning-rate=-0.1", "learning_rate (=-0.1) must be greater than 0."),
+        ("--learning-rate nan", "learning_rate (=nan) must be a finite number."),
+        ("--learning-rate inf", "learning_rate (=inf) must be a finite number."),
+        ("--dropout 1", "dropout (=1) must be less than 1."),
+        ("--width 1.5", "width (=1.5) must be a valid integer."),
+        ("--batch-norm maybe", "batch_norm (=maybe) must be a valid boolean."),
+        ("--schedule steps --milestones 3", "milestones (=3) must be fractions joined by /, such as 0.5/0.75."),
+        ("--epochs 3 --steps 5", "epochs (=3) and steps (=5) both give the length; choose one."),
+        ("--batch-size 2000", "batch_size (=2000) must not exceed the training set, which has 1000 examples."),
+        ("--seeds -1", "seeds (=-1) is not a list"),
+        ("--init=", "init (=) is empty"),
+        ("--device tpu", "device (=tpu) must be auto, cpu, cuda, cuda:N or mps."),
+        ("--threads 1,2", "threads (=1,2) takes one value, not a list."),
+        ("--seeds 0..9999 --depths 1..100", "runs or more; at most 100,000 are allowed"),
+        ("--task cifar10 --data-dir nowhere", "CIFAR-10 is not in nowhere"),
+    ],
+)
+def test_wrong_flags(command: Command, arguments: str, message: str) -> None:
+    answer = command(*SWEEP, *arguments.split())
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.startswith("resnet-exp: ")
+    assert answer.err.count("\n") == 1
+    assert answer.out == ""
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"task = sine", "config (=bad.toml) is not valid TOML: Invalid value (at line 1"),
+        (b"steps = 5\nsteps = 6\n", "(at line 2"),
+        (b"learning_rat = 0.1", "key in bad.toml (=learning_rat) is not known (did you mean learning_rate?)"),
+        (b"[sine]\nsteps = 5", "key in bad.toml (=sine) is not known"),
+        (b"learning_rate = [0.1, -1]", "learning_rate (=-1) must be greater than 0."),
+        (b"learning_rate = inf", "learning_rate (=inf) must be a finite number."),
+        (b"width = true", "width (=True) must be a number."),
+        (b"depths = []", "depths is an empty list; write it like 2..40 or 8,20,56."),
+        (b"depths = 2.5", "depths (=2.5) must be text like 2..40"),
+        (b"models = [['plain']]", "models (=['plain']) must be a value or a flat list of values."),
+        (b"override = 3", "key in bad.toml (=override) must be tables, each under a heading [[override]]."),
+        (b"[[override]]\ndepth = 3", "key in bad.toml (=depth) is not known (did you mean depths?)"),
+        (b"\xff\xfe", "config (=bad.toml) is not text in UTF-8"),
+    ],
+)
+def test_wrong_config(command: Command, content: bytes, message: str) -> None:
+    Path("bad.toml").write_bytes(content)
+    answer = command(*SWEEP, "--config", "bad.toml")
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.count("\n") == 1
+    assert not Path("results").exists()
+
+
+def test_a_config_that_is_not_there(command: Command) -> None:
+    assert command(*SWEEP, "--config", "no.toml").err.startswith("resnet-exp: config (=no.toml) is not a file;")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_without_cuda(command: Command) -> None:
+    answer = command(*SWEEP, "--device", "cuda")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "this machine has no CUDA device" in answer.err
+
+
+def test_a_corrupt_data_set_is_refused_by_the_name_of_its_file(command: Command) -> None:
+    folder = Path("cifar-10-batches-bin")
+    folder.mkdir()
+    for name in [f"data_batch_{number}.bin" for number in range(1, 6)] + ["test_batch.bin"]:
+        (folder / name).write_bytes(b"\x00" * 100)
+    answer = command(*SWEEP, "--task", "cifar10", "--data-dir", ".")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "data_batch_1.bin" in answer.err
+
+
+def test_an_output_folder_that_cannot_be_written(command: Command) -> None:
+    Path("file").write_text("")
+    answer = command("sweep", "--smoke", "--out", "file/results")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "out (=file/results) cannot be written: Not a directory" in answer.err
+
+
+def test_a_folder_from_a_newer_version(command: Command) -> None:
+    Path("results").mkdir()
+    Path("results", "sweep.toml").write_text("format = 2\n")
+    for arguments in (("sweep", "--smoke", "--out", "results"), ("show", "results"), ("plot", "results")):
+        answer = command(*arguments)
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert "results/sweep.toml has format version 2, newer than the 1" in answer.err
+
+
+@pytest.mark.parametrize("reader", [("show",), ("show", "--json"), ("plot", "--format", "png")])
+def test_a_csv_cut_in_the_middle_is_named_and_the_rest_is_used(command: Command, reader: tuple[str, ...]) -> None:
+    assert command("sweep", "--smoke", "--jobs", 1, "--out", "results").code == 0
+    cut = sorted(Path("results").glob("runs/*/metrics.csv"))[0]
+    cut.write_bytes(cut.read_bytes()[:-20])
+    answer = command(*reader, "results")
+    assert answer.code == 2
+    assert answer.err == f"resnet-exp: {cut} is left out: it is cut off or was changed after it was written.\n"
+    assert answer.out
+    if reader == ("show", "--json"):
+        assert len(json.loads(answer.out)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("show missing", "missing is not a folder"),
+        ("plot empty", "empty holds no results"),
+        ("plot results --metric accuracy", "metric (=accuracy) must be of loss, error"),
+        ("plot results --metric error", "metric (=error) does not exist in results, a regression task; use loss."),
+        ("plot results --scale cubic", "scale (=cubic) must be one of auto, log, linear."),
+        ("plot results --format pdf", "format (=pdf) must be of png, svg"),
+        ("plot results --size big", "size (=big) must be width x height in inches"),
+        ("plot results --size 0x3", "size (=0x3) must lie between 1 and 100 inches each way."),
+        ("plot results --dpi 5", "Invalid value for '--dpi'"),
+        ("show results --json --csv", "exclude each other"),
+        ("run --depths 2..4 --task sine", "run trains one net, and these settings name 3"),
+        ("data fetch mnist", "(=mnist) is not known; known are cifar10."),
+        ("nonsense", "No such command 'nonsense'"),
+    ],
+)
+def test_other_commands(command: Command, arguments: str, message: str) -> None:
+    Path("empty").mkdir()
+    Path("results").mkdir()
+    if arguments == "plot results --metric error":
+        assert command("sweep", "--smoke", "--jobs", 1, "--out", "results").code == 0
+    answer = command(*arguments.split())
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.count("\n") == 1

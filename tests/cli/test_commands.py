@@ -1,0 +1,168 @@
+"""The commands as a person uses them."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typer
+
+from resnet_cli.cli.main import app
+from resnet_cli.spec.run import SETTINGS
+from tests.cli.conftest import Command
+
+SMALL = ("--steps", 6, "--eval-every", 3, "--depths", "2..4", "--jobs", 1)
+
+
+@pytest.fixture
+def sine(command: Command) -> Path:
+    """The results of a small sweep."""
+    assert command("sweep", *SMALL, "--quiet").code == 0
+    return Path("results/sine")
+
+
+def test_importing_the_command_line_loads_no_torch_pandas_or_matplotlib() -> None:
+    code = "import sys, resnet_cli.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"torch", "pandas", "matplotlib", "numpy", "sklearn"}.isdisjoint(loaded)
+
+
+def test_every_command_has_help_with_an_example(command: Command) -> None:
+    group = typer.main.get_command(app)
+    names = [[name] for name in group.commands if name != "data"]  # type: ignore[attr-defined]
+    for name in [*names, ["data", "fetch"], ["data", "check"]]:
+        answer = command(*name, "--help")
+        assert answer.code == 0
+        assert f"resnet-exp {' '.join(name)}" in " ".join(answer.out.split()), "an example"
+        assert "Example" in answer.out
+
+
+def test_sweep_has_an_option_for_every_setting(command: Command) -> None:
+    text = command("sweep", "--help").out
+    missing = [name for name in SETTINGS if "--" + name.replace("_", "-")[:20] not in text]
+    assert missing == []
+
+
+def test_sweep_prints_its_product_each_run_and_the_turning_points(command: Command) -> None:
+    answer = command("sweep", *SMALL)
+    assert answer.code == 0
+    assert answer.out.startswith("sine: 3 depths × 2 models × 1 seed = 6 runs\n")
+    assert len(re.findall(r"^\[\d/6\] (plain|residual)-mlp depth \d seed 0: train ", answer.out, re.M)) == 6
+    assert "no turning point up to depth 4" in answer.out
+    assert answer.err == ""
+
+
+def test_quiet_prints_nothing(command: Command) -> None:
+    assert command("sweep", *SMALL, "--quiet") == (0, "", "")
+
+
+def test_a_list_anywhere_multiplies_and_later_sources_win(command: Command) -> None:
+    Path("config.toml").write_text('depths = "2..9"\nlearning_rate = [0.1, 0.01]\nsteps = 99\n')
+    answer = command(
+        "sweep",
+        "--config",
+        "config.toml",
+        *SMALL,
+        "--steps",
+        7,
+        "--set",
+        "steps=4",
+        "--set",
+        "init=he,default",
+        "--quiet",
+    )
+    assert answer.code == 0
+    summary = pd.read_csv("results/sine/summary.csv")
+    assert len(summary) == 3 * 2 * 2 * 2
+    assert set(summary["step"]) == {4}
+    assert set(summary["init"]) == {"he", "default"}
+
+
+def test_the_stored_sweep_repeats_itself(command: Command, sine: Path) -> None:
+    again = command("sweep", "--config", sine / "sweep.toml", "--out", sine, "--jobs", 1)
+    assert "6 already done" in again.out
+    assert tomllib.loads((sine / "sweep.toml").read_text())["steps"] == 6
+
+
+def test_a_range_says_which_depths_it_leaves_out(command: Command) -> None:
+    answer = command("sweep", "--task", "digits", "--depths", "8..15", "--dry-run")
+    assert "plain-cnn has depths 6n+2: kept 8,14; left out 9..13,15." in answer.out
+
+
+def test_dry_run_lists_runs_and_cost_and_writes_nothing(command: Command) -> None:
+    answer = command("sweep", *SMALL, "--dry-run")
+    assert answer.code == 0
+    assert len(re.findall(r"^(plain|residual)-mlp_d00\d_s0_[0-9a-f]{10}$", answer.out, re.M)) == 6
+    assert re.search(r"^Estimated cost: 36 optimiser steps, up to 2,881 parameters, about \d+ s", answer.out, re.M)
+    assert not Path("results").exists()
+
+
+def test_smoke_runs_go_into_a_folder_of_their_own(command: Command) -> None:
+    assert command("sweep", "--task", "digits,sine", "--depths", "8..40", "--smoke", "--jobs", 1).code == 0
+    assert sorted(str(path) for path in Path("results").iterdir()) == ["results/digits-smoke", "results/sine-smoke"]
+
+
+@pytest.mark.parametrize("name", ["sine", "digits", "smoke"])
+def test_the_configs_run(command: Command, name: str) -> None:
+    config = Path(__file__).parents[2] / "configs" / f"{name}.toml"
+    assert command("sweep", "--config", config, "--smoke", "--jobs", 1, "--out", "out", "--quiet").code == 0
+
+
+def test_run_trains_one_net_and_draws_its_curve(command: Command) -> None:
+    answer = command("run", "--task", "sine", "--model", "plain-mlp", "--depth", 3, "--steps", 10, "--eval-every", 5)
+    assert answer.code == 0
+    (curve,) = Path("results/runs").glob("*/figures/plain-mlp_d003_s0_*.png")
+    assert str(curve) in answer.out
+    assert re.findall(r"^ *[\d.]+ +(\d+) +0\.001", answer.out, re.M) == ["0", "5", "10"], "a row for each evaluation"
+
+
+def test_plot_draws_loss_against_depth_and_curves_the_same_bytes_each_time(command: Command, sine: Path) -> None:
+    answer = command("plot", "results")
+    names = [f"loss-{kind}.{extension}" for kind in ("by-depth", "curves") for extension in ("png", "svg")]
+    assert answer.out.splitlines() == [str(sine / "figures" / name) for name in names]
+    before = {name: (sine / "figures" / name).read_bytes() for name in names}
+    command("plot", "results")
+    assert {name: (sine / "figures" / name).read_bytes() for name in names} == before
+
+
+def test_plot_takes_kind_format_size_title_and_folder(command: Command, sine: Path) -> None:
+    answer = command(
+        "plot", sine, "--kind", "depth", "--format", "svg", "--size", "4x3", "--title", "My own title", "--out", "drawn"
+    )
+    assert answer.out == "drawn/loss-by-depth.svg\n"
+    text = Path("drawn/loss-by-depth.svg").read_text()
+    assert 'width="288pt" height="216pt"' in text
+
+
+def test_show_gives_the_same_numbers_as_table_json_and_csv(command: Command, sine: Path) -> None:
+    rows = json.loads(command("show", sine, "--json").out)
+    frame = pd.read_csv(StringIO(command("show", sine, "--csv").out))
+    assert [row["run_id"] for row in rows] == frame["run_id"].tolist()
+    assert [row["train_loss"] for row in rows] == pytest.approx(frame["train_loss"].tolist())
+    table = command("show", sine).out
+    assert all(row["run_id"] in table for row in rows)
+    assert "depth" in command("show", sine, "--by-depth").out
+
+
+def test_models_and_tasks_list_everything(command: Command) -> None:
+    models = command("models").out
+    assert all(name in models for name in ("plain-mlp", "residual-mlp", "plain-cnn", "resnet", "6n+2"))
+    tasks = command("tasks").out
+    assert all(name in tasks for name in ("sine", "digits", "cifar10"))
+
+
+def test_python_m_and_version() -> None:
+    text = subprocess.run(
+        [sys.executable, "-m", "resnet_cli", "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    assert re.fullmatch(r"resnet-exp \d+\.\d+\.\d+\n", text)
+
+
+def test_no_colour_where_it_is_not_wanted(sine: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "resnet_cli", "show", str(sine)], capture_output=True, check=True)
+    assert b"\x1b" not in done.stdout

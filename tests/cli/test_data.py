@@ -1,0 +1,73 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from resnet_cli.cli.data import app
+from resnet_cli.spec.errors import UserError
+from resnet_cli.tasks import download
+
+
+@pytest.mark.parametrize(
+    ("arguments", "example"),
+    [
+        (["fetch", "--help"], "Example: resnet-exp data fetch cifar10 --data-dir ~/data"),
+        (["check", "--help"], "Example: resnet-exp data check --data-dir ~/data"),
+    ],
+)
+def test_help_has_an_example(arguments: list[str], example: str) -> None:
+    result = CliRunner(env={"COLUMNS": "120"}).invoke(app, arguments)
+    assert result.exit_code == 0
+    assert example in result.output
+
+
+def test_only_cifar10_can_be_fetched() -> None:
+    result = CliRunner().invoke(app, ["fetch", "mnist"])
+    assert isinstance(result.exception, UserError)
+    assert "(=mnist) is not known; known are cifar10." in str(result.exception)
+
+
+def test_fetch_reports_what_is_there_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fetch(data_dir: Path | None, *, progress: bool) -> download.Report:
+        asked.append((data_dir, progress))
+        return download.Report(tmp_path, "official archive")
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    result = CliRunner().invoke(app, ["fetch", "cifar10", "--data-dir", str(tmp_path)])
+    assert result.exit_code == 0
+    assert asked == [(tmp_path, False)]  # no bar where stderr is not a terminal
+    assert result.stdout == f"{tmp_path}: CIFAR-10, unpacked from the official archive and unchanged since.\n"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("official archive", "unpacked from the official archive"),
+        ("official images", "exactly the official training and test images"),
+        ("other images", "NOT the official CIFAR-10 images"),
+    ],
+)
+def test_check_says_in_words_what_the_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: download.Verdict, words: str
+) -> None:
+    monkeypatch.setattr(download, "check", lambda data_dir: download.Report(data_dir, verdict))
+    result = CliRunner().invoke(app, ["check"], env={"RESNET_EXP_DATA": str(tmp_path)})
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{tmp_path}: ")
+    assert words in result.stdout
+
+
+def test_check_of_a_folder_without_files_tells_what_to_do(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["check", "--data-dir", str(tmp_path)])
+    assert isinstance(result.exception, UserError)
+    assert "run `resnet-exp data fetch cifar10" in str(result.exception)
+
+
+def test_the_command_is_imported_without_heavy_libraries() -> None:
+    code = "import sys, resnet_cli.cli.data; print({'torch', 'numpy', 'pandas', 'sklearn'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"

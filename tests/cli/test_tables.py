@@ -1,0 +1,203 @@
+import itertools
+import math
+import statistics
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console, RenderableType
+
+from resnet_cli.cli.tables import depth_table, loss_text, product_line, results_table
+from resnet_cli.spec.run import Run
+from tests.conftest import MakeRun
+
+MODELS = ("plain-mlp", "residual-mlp")
+
+
+def summary(depths: list[int], seeds: int = 5, *, errors: bool = False, **settings: object) -> pd.DataFrame:
+    """Plain nets get worse with depth, residual ones better; every run has another loss."""
+    rows = []
+    for model, depth, seed in itertools.product(MODELS, depths, range(seeds)):
+        loss = (depth if model == "plain-mlp" else 1 / depth) * (1 + seed / 10)
+        row: dict[str, Any] = {
+            "run_id": f"{model}_d{depth:03d}_s{seed}_0123456789",
+            "task": "sine",
+            "model": model,
+            "depth": depth,
+            "seed": seed,
+            "status": "done",
+            "epoch": 32.0,
+            "step": 1000,
+            "train_loss": loss,
+            "test_loss": 2 * loss,
+            "train_error": 10 * loss if errors else None,
+            "test_error": 11 * loss if errors else None,
+            "parameters": 930 * depth,
+        }
+        rows.append(row | settings)
+    return pd.DataFrame(rows)
+
+
+def text_of(renderable: RenderableType, width: int = 80) -> str:
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def rows_of(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.strip()[:1].isdigit() and "(" not in line]
+
+
+def runs_of(make_run: MakeRun, models: tuple[str, ...] = MODELS, **lists: list[object]) -> list[Run]:
+    values = [dict(zip(lists, combination, strict=True)) for combination in itertools.product(*lists.values())]
+    return [make_run(models=model, **settings) for model in models for settings in values]
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [(0.000213, "0.000213"), (0.52, "0.520"), (2.3, "2.30"), (123.4, "123"), (0.0, "0.00"), (1e-5, "1.00e-05")],
+)
+def test_losses_have_three_digits(loss: float, text: str) -> None:
+    assert loss_text(loss) == text
+
+
+def test_losses_that_are_no_numbers() -> None:
+    assert (loss_text(math.inf), loss_text(math.nan)) == ("∞", "–")
+
+
+def test_product_of_a_full_sweep(make_run: MakeRun) -> None:
+    runs = runs_of(make_run, depths=[2, 3, 4], seeds=[0, 1])
+    assert product_line(runs) == "3 depths × 2 models × 2 seeds = 12 runs"
+    assert product_line(runs, 5) == "3 depths × 2 models × 2 seeds = 12 runs; 5 already done"
+    assert product_line(runs[:1]) == "1 depth × 1 model × 1 seed = 1 run"
+
+
+def test_product_with_settings(make_run: MakeRun) -> None:
+    runs = runs_of(make_run, depths=[2, 3], init=["default", "he"])
+    assert product_line(runs) == "2 depths × 2 models × 2 values of init × 1 seed = 8 runs"
+    runs = runs_of(make_run, depths=[2, 3], init=["default", "he"], width=[30, 32])
+    assert product_line(runs) == "2 depths × 2 models × 4 settings of width and init × 1 seed = 16 runs"
+
+
+def test_product_that_is_not_full_counts_each_model(make_run: MakeRun) -> None:
+    runs = runs_of(make_run, ("plain-mlp",), depths=[2, 3])
+    runs += runs_of(make_run, ("residual-mlp",), depths=[2, 3], block_size=[2, 3])
+    assert product_line(runs) == (
+        "6 runs: plain-mlp 2 depths × 1 seed, residual-mlp 2 depths × 2 values of block_size × 1 seed"
+    )
+    assert product_line(runs[:-1]) == "5 runs: plain-mlp 2 depths × 1 seed, residual-mlp 3 runs"
+
+
+@pytest.mark.parametrize("errors", [False, True])
+def test_depth_table_holds_medians_and_ranges(errors: bool) -> None:
+    frame = summary([2, 4, 40], errors=errors)
+    rows = rows_of(text_of(depth_table(frame), width=160))
+    for row, depth in zip(rows, [2, 4, 40], strict=True):
+        expected = [str(depth)]
+        for model in MODELS:
+            chosen = frame[(frame["model"] == model) & (frame["depth"] == depth)]
+            train, test = chosen["train_loss"].tolist(), chosen["test_loss"].tolist()
+            expected += [loss_text(statistics.median(train)), f"{min(train):.2g}–{max(train):.2g}"]
+            expected += [loss_text(statistics.median(test))]
+            if errors:
+                expected += [
+                    f"{statistics.median(chosen[name].tolist()):.2f}" for name in ("train_error", "test_error")
+                ]
+        assert row == expected
+
+
+def test_depth_table_names_the_turning_point() -> None:
+    text = " ".join(text_of(depth_table(summary([2, 4, 8, 16]))).split())
+    assert "sine: loss by depth, median of 5 seeds" in text
+    assert "plain-mlp: training loss is lowest at depth 2 (2.4) and stays above twice its level there" in text
+    assert "residual-mlp: no turning point up to depth 16" in text
+
+
+def test_39_depths_of_two_models_fit_side_by_side() -> None:
+    text = text_of(depth_table(summary(list(range(2, 41)))))
+    assert len(rows_of(text)) == 39
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_narrow_console_loses_no_number() -> None:
+    frame = summary([2, 4, 40], errors=True)
+    wide, narrow = (text_of(depth_table(frame), width=width) for width in (200, 70))
+    assert "…" not in narrow
+    below, beside = (sorted(itertools.chain(*rows_of(text))) for text in (narrow, wide))
+    assert below == sorted([*beside, "2", "4", "40"])
+
+
+def test_diverged_and_failed_runs_are_counted() -> None:
+    frame = summary([2, 4], seeds=3)
+    frame.loc[(frame["model"] == "plain-mlp") & (frame["depth"] == 4) & (frame["seed"] > 0), "status"] = "diverged"
+    frame.loc[(frame["model"] == "residual-mlp") & (frame["depth"] == 4), "status"] = "failed"
+    text = text_of(depth_table(frame), width=120)
+    assert "median over seeds" in text
+    row = rows_of(text)[1]
+    assert row[:7] == ["4", "∞", "4–∞", "∞", "3,", "2", "diverged"]
+    assert row[-3:] == ["3,", "3", "failed"]
+
+
+def test_each_combination_of_settings_has_a_block() -> None:
+    plain = summary([2, 4]).query("model == 'plain-mlp'").assign(block_size=None)
+    residual = summary([2, 4]).query("model == 'residual-mlp'")
+    frame = pd.concat([plain, residual.assign(block_size=2), residual.assign(block_size=3)])
+    text = text_of(depth_table(frame))
+    assert [line for line in text.splitlines() if "median" in line] == [
+        "sine, block_size 2: loss by depth, median of 5 seeds",
+        "sine, block_size 3: loss by depth, median of 5 seeds",
+    ]
+    assert [row[0] for row in rows_of(text)] == ["2", "4", "2", "4"]
+    assert all(len(row) == 7 for row in rows_of(text))
+
+
+def test_models_stand_only_in_blocks_of_their_own_settings() -> None:
+    frame = pd.concat([summary([2, 4], init="he"), summary([2, 4], init="default").query("model == 'plain-mlp'")])
+    assert [len(row) for row in rows_of(text_of(depth_table(frame)))] == [7, 7, 4, 4]
+
+
+def test_a_setting_that_depends_on_depth_alone_makes_no_blocks() -> None:
+    frame = summary([2, 4, 6])
+    frame["warmup_steps"] = frame["depth"].map(lambda depth: 400 if depth == 6 else 0)
+    assert text_of(depth_table(frame)).count("median") == 1
+
+
+def test_all_failed_or_nothing_at_all() -> None:
+    frame = summary([2, 4]).assign(status="failed", train_loss=None, test_loss=None, step=None)
+    assert "5, 5 failed" in text_of(depth_table(frame))
+    assert "10 runs" not in text_of(results_table(frame))
+    assert "20 runs, failed" in text_of(results_table(frame))
+    assert "no finished runs" in text_of(depth_table(frame[:0])) + text_of(results_table(frame[:0]))
+
+
+def test_colour_marks_best_and_worse_depths_and_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = summary([2, 4, 8, 16])
+
+    def printed() -> str:
+        console = Console(width=100, force_terminal=True, color_system="standard")
+        with console.capture() as capture:
+            console.print(depth_table(frame))
+        return capture.get()
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[1;32m" in printed()
+    assert "\x1b[31m" in printed()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;32m" not in printed()
+    assert "\x1b[31m" not in printed()
+
+
+def test_results_table_has_a_row_per_run() -> None:
+    frame = summary([2], seeds=2, errors=True, init="he")
+    frame.loc[0, "status"] = "diverged"
+    text = text_of(results_table(frame), width=120)
+    assert text.splitlines()[0].rstrip() == "4 runs, 1,000 steps"
+    assert "plain-mlp_d002_s0_0123456789 diverged 2.00 4.00 20.00 22.00 1,860 he" in " ".join(text.split())
+    assert sum("_0123456789" in line for line in text.splitlines()) == 4
+
+
+def test_results_table_folds_only_run_ids() -> None:
+    text = text_of(results_table(summary([2, 40], errors=True)), width=70)
+    assert "…" not in text
+    assert text.count("37,200") == 10

@@ -1,0 +1,147 @@
+"""Learning curves: medians over seeds, one panel a model on the same axes, diverged runs marked."""
+
+from statistics import median
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from resnet_cli.figures.learning_curves import depth_colours, draw
+from resnet_cli.spec.errors import UserError
+
+
+def line_of(axes: Axes, colour: str, linestyle: str) -> Line2D:
+    (line,) = [line for line in axes.lines if line.get_color() == colour and line.get_linestyle() == linestyle]
+    return line
+
+
+def marks(axes: Axes) -> list[Line2D]:
+    return [line for line in axes.lines if line.get_label() == "diverged"]
+
+
+def end_at(curves: pd.DataFrame, run_id: str, step: int) -> pd.DataFrame:
+    """Let a run diverge at `step`: its later rows are gone, its last one is not a number."""
+    mine = curves["run_id"] == run_id
+    changed = curves[~mine | (curves["step"] <= step)].copy()
+    changed.loc[mine, "status"] = "diverged"
+    changed.loc[mine & (changed["step"] == step), ["train_loss", "test_loss"]] = np.nan
+    return changed
+
+
+def test_plain_is_left_residual_right_on_the_same_axes(curves: pd.DataFrame) -> None:
+    left, right = draw(curves[::-1]).axes
+    assert (left.get_title(), right.get_title()) == ("plain-cnn", "resnet")
+    assert left.get_ylim() == right.get_ylim()
+    assert left.get_xlim() == right.get_xlim() == (0, 30)
+
+
+def test_lines_are_medians_thin_solid_for_training_bold_dashed_for_test(curves: pd.DataFrame) -> None:
+    axes = draw(curves, metric="error").axes[1]
+    colour = depth_colours([8, 20, 32, 56])[20]
+    rows = curves[(curves["model"] == "resnet") & (curves["depth"] == 20)].to_dict("records")
+    training, test = line_of(axes, colour, "-"), line_of(axes, colour, "--")
+    for line, column in ((training, "train_error"), (test, "test_error")):
+        expected = [median(r[column] for r in rows if r["step"] == step) for step in (0, 10, 20, 30)]
+        assert list(np.asarray(line.get_xdata())) == [0, 10, 20, 30]
+        assert list(np.asarray(line.get_ydata())) == pytest.approx(expected)
+    assert training.get_linewidth() < test.get_linewidth()
+
+
+def test_x_can_be_epochs(curves: pd.DataFrame) -> None:
+    axes = draw(curves, x="epoch").axes[0]
+    assert axes.get_xlabel() == "epoch"
+    assert axes.get_xlim() == (0, 3)
+
+
+def test_many_steps_are_counted_in_thousands(curves: pd.DataFrame) -> None:
+    figure = draw(curves.assign(step=curves["step"] * 2000))
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_xlabel() == "step (thousands)"
+    assert "60" in [label.get_text() for label in figure.axes[0].get_xticklabels()]
+
+
+def test_a_diverged_run_is_marked_where_it_ended_and_counts_as_infinite(curves: pd.DataFrame) -> None:
+    changed = curves
+    for seed in range(3):
+        changed = end_at(changed, f"plain-cnn_d56_s{seed}", 20)
+    left, right = draw(changed).axes
+    (mark,) = marks(left)
+    assert list(np.asarray(mark.get_xdata())) == [20, 20, 20]
+    assert not marks(right)
+    drawn = np.asarray(line_of(left, depth_colours([8, 20, 32, 56])[56], "-").get_ydata(), dtype=float)
+    assert list(np.isfinite(drawn)) == [True, True, False, False]
+
+
+def test_a_diverged_run_that_ended_between_evaluations_leaves_no_gap(curves: pd.DataFrame) -> None:
+    changed = end_at(curves, "plain-cnn_d56_s0", 20)
+    changed.loc[(changed["run_id"] == "plain-cnn_d56_s0") & (changed["step"] == 20), "step"] = 17
+    line = line_of(draw(changed).axes[0], depth_colours([8, 20, 32, 56])[56], "-")
+    assert list(np.asarray(line.get_xdata())) == [0, 10, 20, 30]
+    assert np.isfinite(np.asarray(line.get_ydata(), dtype=float)).all()
+
+
+def test_losses_just_before_divergence_do_not_set_the_axis(curves: pd.DataFrame) -> None:
+    limits = draw(curves).axes[0].get_ylim()
+    changed = end_at(curves, "plain-cnn_d56_s0", 20)
+    changed.loc[(changed["run_id"] == "plain-cnn_d56_s0") & (changed["step"] == 10), "train_loss"] = 1e30
+    assert draw(changed).axes[0].get_ylim()[1] < 3 * limits[1]
+
+
+def test_failed_runs_are_counted(curves: pd.DataFrame) -> None:
+    curves.loc[curves["run_id"] == "resnet_d8_s0", "status"] = "failed"
+    note = draw(curves).legends[0].get_title().get_text()
+    assert note == "Line: median of 4 to 5 seeds; 1 failed run is not drawn."
+
+
+def test_few_depths_are_named_and_many_get_a_colour_bar(curves: pd.DataFrame) -> None:
+    few = draw(curves)
+    assert [text.get_text() for text in few.legends[0].get_texts()][:4] == [
+        "depth 8",
+        "depth 20",
+        "depth 32",
+        "depth 56",
+    ]
+    one = curves[curves["depth"] == 8]
+    many = draw(pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in range(2, 41)]))
+    assert [text.get_text() for text in many.legends[0].get_texts()] == ["training", "test"]
+    assert many.axes[-1].get_ylabel() == "depth"
+
+
+def test_deeper_is_darker() -> None:
+    def luminance(colour: str) -> int:
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return 2126 * red + 7152 * green + 722 * blue
+
+    for depths in ([20, 32, 44, 56, 110], list(range(2, 41))):
+        shades = [luminance(colour) for colour in depth_colours(depths).values()]
+        assert shades == sorted(shades, reverse=True)
+
+
+def test_settings_become_rows_and_a_scheduled_learning_rate_does_not(curves: pd.DataFrame) -> None:
+    decayed = curves.assign(learning_rate=0.1 / (1 + curves["step"]))
+    parts = [decayed.assign(init=init, run_id=decayed["run_id"] + init) for init in ("he", "default")]
+    titles = [axes.get_title() for axes in draw(pd.concat(parts)).axes]
+    assert titles == [f"{model}\ninit {init}" for init in ("default", "he") for model in ("plain-cnn", "resnet")]
+
+
+def test_legend_does_not_cover_the_axes(curves: pd.DataFrame) -> None:
+    figure = draw(end_at(curves, "plain-cnn_d56_s0", 20))
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    boxes = [axes.get_tightbbox() for axes in figure.axes]
+    assert all(box is not None and legend.y1 <= box.y0 for box in boxes)
+
+
+def test_too_many_models_or_rows_are_refused(curves: pd.DataFrame) -> None:
+    one = curves[curves["model"] == "resnet"]
+    with pytest.raises(UserError, match="one figure shows at most 6 models"):
+        draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(7)]))
+    with pytest.raises(UserError, match="make 7 combinations, but one figure shows at most 6"):
+        draw(pd.concat([one.assign(width=i, run_id=one["run_id"] + f"w{i}") for i in range(7)]))
+
+
+def test_unknown_x_is_refused(curves: pd.DataFrame) -> None:
+    with pytest.raises(UserError, match=r"x \(=steps\) is not known \(did you mean step\?\); known are epoch, step\."):
+        draw(curves, x="steps")  # type: ignore[arg-type]

@@ -1,0 +1,148 @@
+"""Reading back what was written, and what was broken since."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.events import Metrics, Status
+from resnet_cli.spec.run import Run
+from resnet_cli.store.layout import run_folder, write_run
+from resnet_cli.store.reader import find_results, load_results, load_run, write_summary
+from tests.conftest import MakeRun
+
+HISTORY = [
+    Metrics(0.0, 0, 0.1, 0.1 + 0.2, 1 / 3, None, None, None),
+    Metrics(1 / 31, 10, 0.1, 1e-300, 2.5e-7, None, None, 0.7),
+]
+
+
+def store(folder: Path, run: Run, history: list[Metrics] | None = None, status: Status = "done") -> Path:
+    write_run(
+        folder,
+        run,
+        status=status,
+        history=HISTORY if history is None else history,
+        parameters=100,
+        environment={"torch": "2"},
+        times={"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:01+00:00", "seconds": 1.0},
+    )
+    return run_folder(folder, run)
+
+
+def test_a_run_reads_back_to_the_last_bit(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    stored = load_run(store(tmp_path, run))
+    assert (stored.run, stored.status, stored.parameters) == (run, "done", 100)
+    assert stored.last == HISTORY[-1]
+    assert stored.metrics["train_loss"].tolist() == [0.1 + 0.2, 1e-300]
+
+
+def test_a_diverged_run_keeps_its_nan(make_run: MakeRun, tmp_path: Path) -> None:
+    history = [Metrics(1.0, 10, 0.1, math.nan, math.inf, 90.0, 90.0, math.nan)]
+    stored = load_run(store(tmp_path, make_run(), history, "diverged"))
+    assert stored.last is not None
+    assert math.isnan(stored.last.train_loss)
+    assert stored.last.test_loss == math.inf
+    summary = load_results(tmp_path).summary()
+    assert summary["status"].tolist() == ["diverged"]
+
+
+def test_a_failed_run_without_evaluations_stays_in_the_table(make_run: MakeRun, tmp_path: Path) -> None:
+    store(tmp_path, make_run(depths=3), [], "failed")
+    store(tmp_path, make_run(depths=4))
+    results = load_results(tmp_path)
+    assert results.summary()["status"].tolist() == ["failed", "done"]
+    assert len(results.curves()) == 2
+
+
+def test_summary_has_one_row_a_run_and_the_settings_that_vary(make_run: MakeRun, tmp_path: Path) -> None:
+    for init in ("he", "default"):
+        store(tmp_path, make_run(init=init))
+    store(tmp_path, make_run(models="residual"))
+    summary = load_results(tmp_path).summary()
+    assert len(summary) == 3
+    assert sorted(summary["init"]) == ["default", "default", "he"]
+    assert "block_size" not in summary.columns, "it differs between models only"
+
+
+def test_curves_keep_the_rate_of_a_step_apart_from_a_rate_that_varies(make_run: MakeRun, tmp_path: Path) -> None:
+    for rate in (0.5, 0.25):
+        store(tmp_path, make_run(learning_rate=rate))
+    curves = load_results(tmp_path).curves()
+    assert sorted(set(curves["base_learning_rate"])) == [0.25, 0.5]
+    assert set(curves["learning_rate"]) == {0.1}
+
+
+def test_summary_file_is_the_same_again_after_deletion(make_run: MakeRun, tmp_path: Path) -> None:
+    for depth in (3, 4):
+        store(tmp_path, make_run(depths=depth))
+    write_summary(load_results(tmp_path))
+    first = (tmp_path / "summary.csv").read_bytes()
+    (tmp_path / "summary.csv").unlink()
+    write_summary(load_results(tmp_path))
+    assert (tmp_path / "summary.csv").read_bytes() == first
+    assert pd.read_csv(tmp_path / "summary.csv")["depth"].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("cut", [1, 30, 100])
+def test_a_metrics_file_cut_in_the_middle_is_named_and_left_out(make_run: MakeRun, tmp_path: Path, cut: int) -> None:
+    broken = store(tmp_path, make_run(depths=3)) / "metrics.csv"
+    store(tmp_path, make_run(depths=4))
+    broken.write_bytes(broken.read_bytes()[:-cut])
+    results = load_results(tmp_path)
+    assert [stored.run.depth for stored in results.runs] == [4]
+    (problem,) = results.problems
+    assert str(broken) in problem
+    assert "cut off" in problem
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", '{"format": 1}', "\x00\x01", '{"format": 1, "metrics_sha256": 5}'],
+)
+def test_a_broken_record_is_named_and_left_out(make_run: MakeRun, tmp_path: Path, content: str) -> None:
+    place = store(tmp_path, make_run(depths=3))
+    (place / "run.json").write_text(content)
+    results = load_results(tmp_path)
+    assert results.runs == []
+    assert str(place) in results.problems[0]
+
+
+def test_settings_that_this_version_does_not_know_break_only_their_run(make_run: MakeRun, tmp_path: Path) -> None:
+    place = store(tmp_path, make_run(depths=3))
+    record = json.loads((place / "run.json").read_text())
+    record["settings"]["colour"] = "red"
+    (place / "run.json").write_text(json.dumps(record))
+    assert "colour" in load_results(tmp_path).problems[0]
+
+
+@pytest.mark.parametrize("where", ["sweep.toml", "run.json"])
+def test_a_newer_format_is_refused(make_run: MakeRun, tmp_path: Path, where: str) -> None:
+    place = store(tmp_path, make_run())
+    if where == "sweep.toml":
+        (tmp_path / "sweep.toml").write_text("format = 99\n")
+    else:
+        record = json.loads((place / "run.json").read_text())
+        (place / "run.json").write_text(json.dumps(record | {"format": 99}))
+    with pytest.raises(UserError, match=rf"{where} has format version 99, newer than the 1 .*pip install --upgrade"):
+        load_results(tmp_path)
+
+
+def test_results_folders_are_found_at_any_depth_even_without_their_sweep_file(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    store(tmp_path / "a" / "sine", make_run())
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "sweep.toml").write_text("format = 1\n")
+    assert find_results(tmp_path) == [tmp_path / "a" / "sine", tmp_path / "b"]
+
+
+def test_a_folder_without_results_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no results"):
+        find_results(tmp_path)
+    with pytest.raises(UserError, match="is not a folder"):
+        find_results(tmp_path / "missing")

@@ -1,0 +1,240 @@
+"""Sweeps on disk: what is trained, what is kept, who may write."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import filelock
+import pytest
+import torch
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.events import Evaluated, Event, Finished, Started
+from resnet_cli.spec.run import Run
+from resnet_cli.store.layout import run_folder
+from resnet_cli.store.reader import load_results
+from resnet_cli.sweep import perform as perform_module
+from resnet_cli.sweep.plan import Plan, plan_sweep
+from resnet_cli.sweep.runner import open_sweep
+
+SMALL = {"task": "sine", "depths": "2..4", "steps": 6, "eval_every": 3}
+
+
+def do(plan: Plan, folder: Path, jobs: int = 1, **options: bool) -> list[Event]:
+    events: list[Event] = []
+    with open_sweep(plan, folder, jobs=jobs, **options) as sweep:
+        sweep.execute(events.append)
+    return events
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Every file below a results folder, without the times and the lock."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != ".lock":
+            content: object = path.read_bytes()
+            if path.name == "run.json":
+                record = json.loads(path.read_text())
+                content = {k: v for k, v in record.items() if k not in ("started", "finished", "seconds")}
+            found[str(path.relative_to(folder))] = content
+    return found
+
+
+def test_a_sweep_leaves_the_files_of_its_layout(tmp_path: Path) -> None:
+    plan = plan_sweep(SMALL)
+    do(plan, tmp_path)
+    expected = {"sweep.toml", "summary.csv"}
+    for run in plan.runs:
+        expected |= {f"runs/{run.run_id}/{name}" for name in ("metrics.csv", "run.json")}
+    assert set(contents(tmp_path)) == expected
+    record = json.loads((run_folder(tmp_path, plan.runs[0]) / "run.json").read_text())
+    assert Run(**record["settings"]) == plan.runs[0]
+    assert record["environment"]["torch"] == torch.__version__
+
+
+def test_every_run_starts_is_evaluated_and_finishes(tmp_path: Path) -> None:
+    events = do(plan_sweep(SMALL | {"depths": "3", "models": "plain"}), tmp_path)
+    assert [type(event) for event in events] == [Started, Evaluated, Evaluated, Evaluated, Finished]
+
+
+def test_worker_processes_give_the_same_files_as_one_process(tmp_path: Path) -> None:
+    plan = plan_sweep(SMALL | {"threads": 1})
+    do(plan, tmp_path / "one", jobs=1)
+    do(plan, tmp_path / "two", jobs=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_finished_runs_are_not_trained_again_and_a_wider_sweep_trains_what_is_missing(tmp_path: Path) -> None:
+    do(plan_sweep(SMALL), tmp_path)
+    assert do(plan_sweep(SMALL), tmp_path) == []
+    wider = do(plan_sweep(SMALL | {"depths": "2..5"}), tmp_path)
+    assert sum(isinstance(event, Finished) for event in wider) == 2
+    assert len(load_results(tmp_path).runs) == 8
+
+
+def test_fresh_trains_all_again(tmp_path: Path) -> None:
+    do(plan_sweep(SMALL | {"depths": "2..5"}), tmp_path)
+    events = do(plan_sweep(SMALL), tmp_path, fresh=True)
+    assert sum(isinstance(event, Finished) for event in events) == 6
+    assert len(load_results(tmp_path).runs) == 6
+
+
+def test_a_broken_run_is_reported_and_trained_again(tmp_path: Path) -> None:
+    plan = plan_sweep(SMALL)
+    do(plan, tmp_path)
+    before = contents(tmp_path)
+    broken = run_folder(tmp_path, plan.runs[0]) / "metrics.csv"
+    broken.write_bytes(broken.read_bytes()[:-10])
+    with open_sweep(plan, tmp_path, jobs=1) as sweep:
+        assert [str(broken) in problem and "trained again" in problem for problem in sweep.problems] == [True]
+        sweep.execute(lambda event: None)
+    assert contents(tmp_path) == before
+
+
+def test_a_failing_run_is_kept_as_failed_spoils_no_other_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_sweep(SMALL)
+    train = perform_module.train
+
+    def train_but_not_depth_3(run: Run, *args: object, **options: object) -> object:
+        if run.depth == 3:
+            raise RuntimeError("out of\nmemory")
+        return train(run, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(perform_module, "train", train_but_not_depth_3)
+    failed = [event for event in do(plan, tmp_path) if isinstance(event, Finished) and event.status == "failed"]
+    assert {event.message for event in failed} == {"RuntimeError: out of memory"}
+    assert load_results(tmp_path).summary()["status"].value_counts().to_dict() == {"done": 4, "failed": 2}
+    monkeypatch.undo()
+    assert sum(isinstance(event, Finished) for event in do(plan, tmp_path)) == 2
+    assert set(load_results(tmp_path).summary()["status"]) == {"done"}
+
+
+def test_a_diverged_run_is_a_result_and_is_kept(tmp_path: Path) -> None:
+    plan = plan_sweep(SMALL | {"optimizer": "sgd", "learning_rate": 1e9, "models": "plain", "depths": 4})
+    do(plan, tmp_path)
+    assert load_results(tmp_path).summary()["status"].tolist() == ["diverged"]
+    assert do(plan, tmp_path) == []
+
+
+def test_a_second_sweep_into_the_same_folder_stops_with_a_clear_sentence(tmp_path: Path) -> None:
+    with (
+        filelock.FileLock(tmp_path / ".lock"),
+        pytest.raises(UserError, match=r"is in use by another sweep; wait .* --out"),
+    ):
+        do(plan_sweep(SMALL), tmp_path)
+    assert not (tmp_path / "sweep.toml").exists()
+
+
+def test_what_cannot_be_done_writes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    with pytest.raises(UserError, match="batch_size"):
+        do(plan_sweep(SMALL | {"train_size": 10}), folder)
+    with (
+        pytest.raises(UserError, match="CIFAR-10 is not in"),
+        open_sweep(plan_sweep({"task": "cifar10"}), folder, data_dir=tmp_path / "empty"),
+    ):
+        pass
+    assert not folder.exists()
+
+
+def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"out \(=.*file/results\) cannot be written: Not a directory"):
+        do(plan_sweep(SMALL), tmp_path / "file" / "results")
+
+
+def test_cuda_without_cuda_is_an_error(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(UserError, match=r"device \(=cuda\): this machine has no CUDA device .* --device cpu"):
+        do(plan_sweep(SMALL | {"device": "cuda"}), tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+LONG = ["--task", "sine", "--depths", "2..5", "--steps", "150", "--eval-every", "50", "--threads", "1"]
+
+
+def command(folder: Path, *extra: str) -> list[str]:
+    program = [sys.executable, "-m", "resnet_cli", "sweep", *LONG, "--out", str(folder), "--quiet"]
+    return [*program, "--checkpoint-every", "0.01", "--jobs", "2", *extra]
+
+
+@pytest.fixture(scope="module")
+def whole_sweep(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("whole") / "sine"
+    subprocess.run(command(folder), check=True)
+    return contents(folder)
+
+
+@pytest.mark.parametrize("finished_runs", [0, 1, 5])
+def test_a_sweep_killed_at_any_moment_ends_with_the_same_files(
+    tmp_path: Path, whole_sweep: dict[str, object], finished_runs: int
+) -> None:
+    folder = tmp_path / "sine"
+    process = subprocess.Popen(command(folder))
+    wait_for_runs(folder, finished_runs)
+    process.kill()
+    process.wait()
+    assert contents(folder) != whole_sweep
+    subprocess.run(command(folder), check=True)
+    assert contents(folder) == whole_sweep
+
+
+def test_ctrl_c_keeps_finished_runs_and_exits_130(tmp_path: Path) -> None:
+    folder = tmp_path / "sine"
+    process = subprocess.Popen(
+        command(folder), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )  # a group of its own, as a terminal gives it
+    wait_for_runs(folder, 1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr == "resnet-exp: interrupted; what is finished is kept, and the same command goes on from there.\n"
+    results = load_results(folder)
+    assert results.runs
+    assert results.problems == []
+    assert (folder / "summary.csv").exists()
+
+
+def wait_for_runs(folder: Path, count: int) -> None:
+    """Until `count` runs are finished and another has a checkpoint."""
+    deadline = time.monotonic() + 90
+    while len(list(folder.glob("runs/*/run.json"))) < count or not list(folder.glob("runs/*/checkpoint.pt")):
+        assert time.monotonic() < deadline, "the sweep does not get on"
+        time.sleep(0.01)
+
+
+def test_a_worker_that_dies_takes_only_its_run_with_it(tmp_path: Path) -> None:
+    folder = tmp_path / "sine"
+    script = tmp_path / "dying.py"
+    script.write_text(
+        "import os\n"
+        "from pathlib import Path\n"
+        "from resnet_cli.sweep import perform, workers\n"
+        "from resnet_cli.sweep.plan import plan_sweep\n"
+        "from resnet_cli.sweep.runner import open_sweep\n"
+        "original = workers.perform\n"
+        "def perform(run, conditions, emit):\n"
+        "    if run.depth == 3:\n"
+        "        os._exit(7)\n"
+        "    original(run, conditions, emit)\n"
+        "workers.perform = perform\n"
+        "if __name__ == '__main__':\n"
+        f"    plan = plan_sweep({SMALL!r})\n"
+        f"    with open_sweep(plan, Path({str(folder)!r}), jobs=2) as sweep:\n"
+        "        sweep.execute(lambda event: None)\n"
+    )
+    subprocess.run([sys.executable, str(script)], check=True)
+    results = load_results(folder)
+    assert results.summary().groupby("depth")["status"].unique().map(list).to_dict() == {
+        2: ["done"],
+        3: ["failed"],
+        4: ["done"],
+    }
+    assert "exit code 7" in next(stored.message for stored in results.runs if stored.run.depth == 3)

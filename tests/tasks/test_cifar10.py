@@ -1,0 +1,136 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.tasks import cifar10
+from tests.tasks.conftest import RECORDS, Records, TaskRun
+
+
+def test_images_and_classes_are_those_of_the_files_in_their_order(
+    task_run: TaskRun, small_cifar: Path, records: Records
+) -> None:
+    data = cifar10.load(task_run("cifar10"), small_cifar)
+    train = np.concatenate([records[name] for name in cifar10.TRAIN_FILES])
+    test = records["test_batch.bin"]
+    assert data.train_inputs.dtype == data.test_inputs.dtype == torch.uint8
+    assert data.train_targets.dtype == data.test_targets.dtype == torch.int64
+    assert np.array_equal(data.train_inputs, train[:, 1:].reshape(-1, 3, 32, 32))
+    assert np.array_equal(data.test_inputs, test[:, 1:].reshape(-1, 3, 32, 32))
+    assert np.array_equal(data.train_targets, train[:, 0])
+    assert np.array_equal(data.test_targets, test[:, 0])
+    assert data.outputs == 10
+    assert data.loss == "cross_entropy"
+
+
+def test_the_planes_are_red_green_blue_row_by_row(task_run: TaskRun, small_cifar: Path, records: Records) -> None:
+    data = cifar10.load(task_run("cifar10"), small_cifar)
+    record = records["data_batch_2.bin"][4]
+    assert data.train_inputs[RECORDS + 4, 2, 7, 9] == record[1 + 2 * 1024 + 7 * 32 + 9]
+
+
+@pytest.mark.parametrize(("size", "padding"), [(32, 4), (16, 2), (8, 1)])
+def test_smaller_images_are_averages_and_statistics_are_theirs(
+    task_run: TaskRun, small_cifar: Path, records: Records, size: int, padding: int
+) -> None:
+    data = cifar10.load(task_run("cifar10", image_size=size), small_cifar)
+    train = np.concatenate([records[name] for name in cifar10.TRAIN_FILES])[:, 1:]
+    side = 32 // size
+    averages = train.reshape(-1, 3, size, side, size, side).astype(float).mean(axis=(3, 5))
+    expected = np.floor(averages + 0.5)
+    assert data.input_shape == (3, size, size)
+    assert data.crop_padding == padding
+    assert data.train_inputs.dtype == torch.uint8
+    assert np.array_equal(data.train_inputs, expected)
+    assert data.mean is not None
+    assert data.deviation is not None
+    np.testing.assert_allclose(data.mean, expected.mean(axis=(0, 2, 3)) / 255, rtol=1e-6)
+    np.testing.assert_allclose(data.deviation, expected.std(axis=(0, 2, 3)) / 255, rtol=1e-6)
+
+
+def test_augmentation_can_be_left_out(task_run: TaskRun, small_cifar: Path) -> None:
+    assert cifar10.load(task_run("cifar10", augment=False), small_cifar).crop_padding == 0
+
+
+def test_a_subset_is_fixed_balanced_and_standardised_like_the_whole(task_run: TaskRun, small_cifar: Path) -> None:
+    whole = cifar10.load(task_run("cifar10"), small_cifar)
+    data = cifar10.load(task_run("cifar10", train_size=50, seed=3), small_cifar)
+    again = cifar10.load(task_run("cifar10", train_size=50, seed=4), small_cifar)
+    assert data.train_targets.bincount().tolist() == [5] * 10
+    assert data.train_inputs.equal(again.train_inputs)
+    assert data.test_inputs.equal(whole.test_inputs)
+    assert data.mean is not None
+    assert whole.mean is not None
+    assert data.mean.equal(whole.mean)
+
+
+def test_more_training_images_than_there_are_are_refused(task_run: TaskRun, small_cifar: Path) -> None:
+    with pytest.raises(UserError, match=r"train_size \(=151\) must be at most 150"):
+        cifar10.load(task_run("cifar10", train_size=151), small_cifar)
+
+
+def test_missing_files_are_refused_with_both_ways_out(task_run: TaskRun, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        cifar10.load(task_run("cifar10"), tmp_path / "no where")
+    message = str(caught.value)
+    assert f"not in {tmp_path}/no where/cifar-10-batches-bin" in message
+    assert f"`resnet-exp data fetch cifar10 --data-dir '{tmp_path}/no where/" in message
+    assert "with --data-dir" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("data_batch_3.bin", b"", "has 0 bytes where 30 records of 3,073 bytes make 92,190"),
+        ("test_batch.bin", bytes(92_189), "has 92,189 bytes"),
+        ("data_batch_5.bin", bytes(92_191), "has 92,191 bytes"),
+        ("data_batch_1.bin", bytes(3073) + b"\x0a" + bytes(92_190 - 3074), "holds class 10 in record 2"),
+    ],
+)
+def test_a_broken_file_is_refused_by_name(
+    task_run: TaskRun, small_cifar: Path, name: str, content: bytes, what: str
+) -> None:
+    path = small_cifar / cifar10.FOLDER / name
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        cifar10.load(task_run("cifar10"), small_cifar)
+    assert str(caught.value).startswith(f"{path} {what}")
+    assert "run `resnet-exp data fetch cifar10" in str(caught.value)
+
+
+def test_a_folder_in_place_of_a_file_is_refused(task_run: TaskRun, small_cifar: Path) -> None:
+    path = small_cifar / cifar10.FOLDER / "test_batch.bin"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match=r"test_batch\.bin cannot be read"):
+        cifar10.load(task_run("cifar10"), small_cifar)
+
+
+def test_real_files_must_have_ten_thousand_records(task_run: TaskRun, tmp_path: Path) -> None:
+    (tmp_path / "data_batch_1.bin").write_bytes(bytes(3073))
+    with pytest.raises(UserError, match="10,000 records of 3,073 bytes make 30,730,000"):
+        cifar10.load(task_run("cifar10"), tmp_path)
+
+
+def test_the_data_folder_is_the_flag_then_the_variable_then_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESNET_EXP_DATA", str(tmp_path / "variable"))
+    assert cifar10.data_folder(tmp_path / "flag") == tmp_path / "flag"
+    assert cifar10.data_folder(None) == tmp_path / "variable"
+    monkeypatch.setenv("RESNET_EXP_DATA", "")
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache" / name))
+    assert cifar10.data_folder(None) == tmp_path / "cache" / "resnet-exp"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cifar10.data_folder(Path("~/data")) == tmp_path / "data"
+
+
+def test_the_folder_of_the_files_may_be_named_itself(task_run: TaskRun, small_cifar: Path, tmp_path: Path) -> None:
+    inside = small_cifar / cifar10.FOLDER
+    assert cifar10.batches_folder(small_cifar) == inside
+    assert cifar10.batches_folder(inside) == inside
+    renamed = inside.rename(tmp_path / "pictures")
+    assert cifar10.batches_folder(renamed) == renamed
+    assert len(cifar10.load(task_run("cifar10"), renamed).train_inputs) == 5 * RECORDS

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.tasks import digits
+from tests.tasks.conftest import TaskRun
+
+
+def test_shapes_and_types(task_run: TaskRun) -> None:
+    data = digits.load(task_run("digits"))
+    assert data.train_inputs.shape == (1400, 1, 8, 8)
+    assert data.test_inputs.shape == (397, 1, 8, 8)
+    assert data.train_inputs.dtype == data.test_inputs.dtype == torch.uint8
+    assert data.train_targets.shape == (1400,)
+    assert data.test_targets.shape == (397,)
+    assert data.train_targets.dtype == data.test_targets.dtype == torch.int64
+    assert data.outputs == 10
+    assert data.loss == "cross_entropy"
+    assert data.crop_padding == 0
+
+
+def test_both_parts_together_are_the_images_of_scikit_learn(task_run: TaskRun) -> None:
+    data = digits.load(task_run("digits"))
+    images = torch.cat((data.train_inputs, data.test_inputs)).flatten(1)
+    ours = torch.cat((images, torch.cat((data.train_targets, data.test_targets))[:, None]), dim=1).numpy()
+    values, classes = load_digits(return_X_y=True)
+    theirs = np.column_stack((np.floor(values * 255 / 16 + 0.5), classes)).astype(np.int64)
+    assert np.array_equal(np.unique(ours, axis=0), np.unique(theirs, axis=0))
+    assert len(ours) == len(theirs)
+
+
+def test_the_split_is_stratified(task_run: TaskRun) -> None:
+    data = digits.load(task_run("digits"))
+    train, test = data.train_targets.bincount(), data.test_targets.bincount()
+    assert ((train - (train + test) * 1400 / 1797).abs() <= 1).all()
+
+
+def test_the_split_never_changes(task_run: TaskRun) -> None:
+    one, other = digits.load(task_run("digits", seed=0)), digits.load(task_run("digits", seed=5))
+    assert one.train_inputs.equal(other.train_inputs)
+    assert one.test_inputs.equal(other.test_inputs)
+    assert one.train_targets[:10].tolist() == [3, 5, 1, 4, 6, 9, 7, 0, 2, 8]
+    assert one.test_targets.bincount().tolist() == [39, 40, 39, 40, 40, 40, 40, 40, 39, 40]
+
+
+@pytest.mark.parametrize("size", [1, 7, 10, 200, 1400])
+def test_a_subset_is_stratified_and_leaves_everything_else_as_it_is(task_run: TaskRun, size: int) -> None:
+    data, whole = digits.load(task_run("digits", train_size=size)), digits.load(task_run("digits"))
+    assert data.train_inputs.shape == (size, 1, 8, 8)
+    assert data.test_inputs.equal(whole.test_inputs)
+    assert data.mean is not None
+    assert whole.mean is not None
+    assert data.mean.equal(whole.mean)
+    counts = data.train_targets.bincount(minlength=10)
+    assert ((counts - whole.train_targets.bincount() * size / 1400).abs() <= 1).all()
+
+
+def test_all_training_images_asked_for_by_number_are_all_in_their_order(task_run: TaskRun) -> None:
+    data, whole = digits.load(task_run("digits", train_size=1400)), digits.load(task_run("digits"))
+    assert data.train_inputs.equal(whole.train_inputs)
+
+
+def test_more_training_images_than_there_are_are_refused(task_run: TaskRun) -> None:
+    with pytest.raises(UserError, match=r"train_size \(=1401\) must be at most 1,400.*digits; lower it"):
+        digits.load(task_run("digits", train_size=1401))
+
+
+def test_prepared_training_images_are_standardised(task_run: TaskRun) -> None:
+    data = digits.load(task_run("digits"))
+    prepared = data.prepare(data.train_inputs)
+    assert prepared.dtype == torch.float32
+    assert abs(prepared.mean()) < 1e-5
+    assert abs(prepared.std(correction=0) - 1) < 1e-5

@@ -1,0 +1,295 @@
+import errno
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.tasks import cifar10, download
+from resnet_cli.tasks.download import Archive
+from tests.tasks.conftest import RECORDS, Records, TaskRun
+
+Member = tuple[tarfile.TarInfo, bytes]
+Serve = Callable[..., Archive]
+
+
+def fingerprint(records: Records, names: tuple[str, ...]) -> str:
+    digests = [hashlib.sha256(bytes(record)).hexdigest() for name in names for record in records[name]]
+    return f"{sum(int(digest, 16) for digest in digests) % 2**256:064x}"
+
+
+def plain(name: str, content: bytes) -> Member:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    return info, content
+
+
+def link(name: str, target: str, kind: bytes) -> Member:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info, b""
+
+
+def pack(members: list[Member]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for info, content in members:
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def members(records: Records) -> list[Member]:
+    """The small CIFAR-10, packed like the official archive."""
+    folder = tarfile.TarInfo(cifar10.FOLDER)
+    folder.type = tarfile.DIRTYPE
+    made = [(folder, b"")]
+    made += [plain(f"{cifar10.FOLDER}/{name}", content.tobytes()) for name, content in records.items()]
+    made.append(plain(f"{cifar10.FOLDER}/batches.meta.txt", b"airplane\n"))
+    made.append(plain(f"{cifar10.FOLDER}/readme.html", b"<html>"))
+    return made
+
+
+@pytest.fixture
+def serve(records: Records, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Serve bytes over HTTP on this machine, as they are, cut short, or with an error status."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    servers = []
+
+    def start(content: bytes, *, status: int = 200, sent: int | None = None) -> Archive:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[:sent])
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        servers.append((server, thread))
+        return Archive(
+            url=f"http://127.0.0.1:{server.server_port}/cifar-10-binary.tar.gz",
+            md5=hashlib.md5(content).hexdigest(),
+            records_per_file=RECORDS,
+            train_fingerprint=fingerprint(records, cifar10.TRAIN_FILES),
+            test_fingerprint=fingerprint(records, cifar10.TEST_FILES),
+        )
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def archive(serve: Serve, members: list[Member]) -> Archive:
+    return serve(pack(members))
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+def test_fetched_files_are_whole_recorded_and_verified(tmp_path: Path, archive: Archive, records: Records) -> None:
+    report = download.fetch(tmp_path / "new" / "data", archive=archive, progress=False)
+    folder = tmp_path / "new" / "data" / cifar10.FOLDER
+    assert report == download.Report(folder, "official archive")
+    assert files_below(tmp_path) == sorted(
+        f"new/data/{cifar10.FOLDER}/{name}" for name in (*records, "batches.meta.txt", "fetched.json")
+    )
+    assert all((folder / name).read_bytes() == content.tobytes() for name, content in records.items())
+    record = json.loads((folder / "fetched.json").read_text())
+    assert record["source"] == archive.url
+    assert record["archive_md5"] == archive.md5
+    assert record["sha256"]["test_batch.bin"] == hashlib.sha256(records["test_batch.bin"].tobytes()).hexdigest()
+    assert download.check(tmp_path / "new" / "data", archive) == report
+
+
+def test_fetched_files_load(
+    tmp_path: Path, archive: Archive, task_run: TaskRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar10, "RECORDS_PER_FILE", RECORDS)
+    download.fetch(tmp_path, archive=archive, progress=False)
+    assert len(cifar10.load(task_run("cifar10"), tmp_path).train_inputs) == 5 * RECORDS
+
+
+def test_the_progress_bar_goes_to_stderr(tmp_path: Path, archive: Archive, capfd: pytest.CaptureFixture[str]) -> None:
+    download.fetch(tmp_path, archive=archive, progress=True)
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "100%" in captured.err
+
+
+def test_official_images_that_are_there_are_not_fetched_again(small_cifar: Path, archive: Archive) -> None:
+    nowhere = replace(archive, url="http://127.0.0.1:1/")
+    assert download.fetch(small_cifar, archive=nowhere, progress=False).verdict == "official images"
+
+
+def test_other_images_are_not_overwritten(small_cifar: Path, archive: Archive) -> None:
+    path = small_cifar / cifar10.FOLDER / "test_batch.bin"
+    path.write_bytes(bytes(RECORDS * cifar10.RECORD_BYTES))
+    with pytest.raises(UserError, match=r"not the official CIFAR-10.*not overwritten; move them away"):
+        download.fetch(small_cifar, archive=archive, progress=False)
+    assert not any(path.read_bytes())
+
+
+@pytest.mark.parametrize("inside", ["", cifar10.FOLDER])
+def test_a_broken_file_is_mended_and_nothing_else_is_touched(small_cifar: Path, archive: Archive, inside: str) -> None:
+    folder = small_cifar / cifar10.FOLDER
+    (folder / "data_batch_2.bin").write_bytes(b"cut")
+    (folder / "notes.txt").write_text("mine")
+    report = download.fetch(small_cifar / inside, archive=archive, progress=False)
+    assert report == download.Report(folder, "official archive")
+    assert download.check(small_cifar, archive) == report
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not list(small_cifar.rglob(".fetch-*"))
+
+
+def test_a_wrong_checksum_is_refused_and_leaves_nothing(tmp_path: Path, archive: Archive) -> None:
+    wrong = replace(archive, md5="0" * 32)
+    with pytest.raises(UserError, match=f"MD5 is not {'0' * 32}.*nothing was unpacked; try again"):
+        download.fetch(tmp_path, archive=wrong, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_download_is_refused_and_leaves_nothing(
+    tmp_path: Path, serve: Serve, members: list[Member]
+) -> None:
+    archive = serve(pack(members), sent=5000)
+    with pytest.raises(UserError, match=r"cannot be downloaded \(.*5000 bytes read"):
+        download.fetch(tmp_path, archive=archive, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_http_error_is_refused_and_leaves_nothing(tmp_path: Path, serve: Serve) -> None:
+    archive = serve(b"gone", status=404)
+    with pytest.raises(UserError, match=r"cannot be downloaded \(404 .*check the network and try again"):
+        download.fetch(tmp_path, archive=archive, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_refused_connection_is_one_sentence(tmp_path: Path, archive: Archive) -> None:
+    nobody = replace(archive, url="http://127.0.0.1:1/cifar.tar.gz")
+    with pytest.raises(UserError) as caught:
+        download.fetch(tmp_path, archive=nobody, progress=False)
+    assert "Connection refused" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    tmp_path: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(UserError, match="No space left on device; about 400 MB are needed"):
+        download.fetch(tmp_path, archive=archive, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, archive: Archive) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be stored in .*file/cifar-10-batches-bin \(.*--data-dir"):
+        download.fetch(tmp_path / "file", archive=archive, progress=False)
+
+
+def test_an_interrupt_leaves_nothing(tmp_path: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfileobj", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        download.fetch(tmp_path, archive=archive, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_in_the_archive_are_never_used_as_paths(tmp_path: Path, serve: Serve, members: list[Member]) -> None:
+    target = tmp_path / "outside.bin"
+    evil = [
+        plain("../test_batch.bin", b"evil"),
+        plain(f"{cifar10.FOLDER}/../../outside.bin", b"evil"),
+        plain(str(target), b"evil"),
+        plain(f"{cifar10.FOLDER}/deeper/test_batch.bin", b"evil"),
+        link(f"{cifar10.FOLDER}/batches.meta.txt", str(target), tarfile.SYMTYPE),
+    ]
+    archive = serve(pack([*evil, *members[:-2]]))
+    download.fetch(tmp_path / "data", archive=archive, progress=False)
+    expected = [f"data/{cifar10.FOLDER}/{name}" for name in (*download.FILES, "fetched.json")]
+    assert files_below(tmp_path) == sorted(expected)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_a_link_in_place_of_a_file_is_refused(tmp_path: Path, serve: Serve, members: list[Member], kind: bytes) -> None:
+    name = f"{cifar10.FOLDER}/test_batch.bin"
+    kept = [member for member in members if member[0].name != name]
+    archive = serve(pack([*kept, link(name, f"{cifar10.FOLDER}/data_batch_1.bin", kind)]))
+    with pytest.raises(UserError, match=r"does not hold a whole cifar-10-batches-bin/test_batch\.bin"):
+        download.fetch(tmp_path, archive=archive, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_official_images_are_known_in_any_order_and_spread(
+    small_cifar: Path, archive: Archive, records: Records
+) -> None:
+    folder = small_cifar / cifar10.FOLDER
+    first, second = records["data_batch_1.bin"].copy(), records["data_batch_2.bin"].copy()
+    first[0], second[5] = second[5].copy(), first[0].copy()
+    first[::-1].tofile(folder / "data_batch_1.bin")
+    second.tofile(folder / "data_batch_2.bin")
+    assert download.check(small_cifar, archive).verdict == "official images"
+
+
+def test_a_training_image_among_the_test_images_is_noticed(
+    small_cifar: Path, archive: Archive, records: Records
+) -> None:
+    folder = small_cifar / cifar10.FOLDER
+    train, test = records["data_batch_1.bin"].copy(), records["test_batch.bin"].copy()
+    train[0], test[0] = test[0].copy(), train[0].copy()
+    train.tofile(folder / "data_batch_1.bin")
+    test.tofile(folder / "test_batch.bin")
+    assert download.check(small_cifar, archive).verdict == "other images"
+
+
+@pytest.mark.parametrize("place", [0, 1, 3072])
+def test_one_changed_byte_is_noticed(tmp_path: Path, archive: Archive, records: Records, place: int) -> None:
+    download.fetch(tmp_path, archive=archive, progress=False)
+    changed = records["data_batch_4.bin"].copy()
+    changed[7, place] = (int(changed[7, place]) + 1) % 10
+    changed.tofile(tmp_path / cifar10.FOLDER / "data_batch_4.bin")
+    report = download.check(tmp_path, archive)
+    assert report.verdict == "other images"
+    assert "NOT the official CIFAR-10" in str(report)
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"archive_md5": "x", "sha256": {}}', "\x00"])
+def test_a_record_that_says_nothing_is_not_believed(small_cifar: Path, archive: Archive, record: str) -> None:
+    (small_cifar / cifar10.FOLDER / "fetched.json").write_text(record)
+    assert download.check(small_cifar, archive).verdict == "official images"
+
+
+def test_a_missing_file_cannot_be_checked(small_cifar: Path, archive: Archive) -> None:
+    (small_cifar / cifar10.FOLDER / "data_batch_5.bin").unlink()
+    with pytest.raises(UserError, match=r"data_batch_5\.bin is missing"):
+        download.check(small_cifar, archive)
+
+
+def test_the_official_archive_is_the_published_one() -> None:
+    assert download.OFFICIAL.url == "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+    assert download.OFFICIAL.md5 == "c32a1d4ab5d03f1284b67883e8d87530"
+    assert download.OFFICIAL.records_per_file == 10_000

@@ -1,0 +1,34 @@
+import pytest
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.ranges import parse_depths
+from resnet_cli.spec.run import TASK_SETTINGS, Run
+from resnet_cli.tasks import all_tasks, get_task
+from resnet_cli.tasks.base import Task
+from tests.tasks.conftest import TaskRun
+
+
+def test_every_task_is_found_by_itself() -> None:
+    assert list(all_tasks()) == ["cifar10", "digits", "sine"]
+    assert all(get_task(name).name == name for name in all_tasks())
+
+
+def test_an_unknown_task_is_refused_and_the_known_ones_listed() -> None:
+    with pytest.raises(UserError, match=r"task \(=digit\) .*did you mean digits\?.*cifar10, digits, sine"):
+        get_task("digit")
+
+
+@pytest.mark.parametrize("task", all_tasks().values(), ids=lambda task: task.name)
+def test_a_description_is_complete_and_its_settings_exist(task: Task, task_run: TaskRun) -> None:
+    assert task.settings <= set(TASK_SETTINGS)
+    assert set(task.default_depths) == set(task.families)
+    assert set(task.family_defaults) <= set(task.families)
+    for depths in task.default_depths.values():
+        parse_depths(depths)
+    for family in task.families:
+        defaults = {**task.defaults, **task.family_defaults.get(family, {})}
+        assert set(defaults) <= set(Run.model_fields)
+        task_run(task.name, **defaults)  # validates every value
+    assert task.title
+    assert task.source
+    assert task.metric

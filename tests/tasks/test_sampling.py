@@ -1,0 +1,52 @@
+from itertools import pairwise
+
+import pytest
+import torch
+
+from resnet_cli.tasks.sampling import channel_statistics, generator, stratified_order, training_subset
+
+
+@pytest.fixture
+def labels() -> torch.Tensor:
+    """Classes of very different sizes, and one that does not occur."""
+    counts = torch.tensor([100, 37, 0, 5, 58])
+    ordered = torch.arange(5).repeat_interleave(counts)
+    return ordered[torch.randperm(200, generator=torch.Generator().manual_seed(3))]
+
+
+def test_every_beginning_of_the_order_has_the_proportions_of_the_whole(labels: torch.Tensor) -> None:
+    order = stratified_order(labels, generator("test"))
+    assert order.sort().values.equal(torch.arange(200))
+    share = labels.bincount() / 200
+    for length in range(1, 201):
+        assert ((labels[order[:length]].bincount(minlength=5) - length * share).abs() <= 1.5).all()
+
+
+def test_equal_classes_are_balanced_exactly() -> None:
+    labels = torch.arange(10).repeat(50)
+    order = stratified_order(labels, generator("test"))
+    for length in range(10, 501, 10):
+        assert labels[order[:length]].bincount(minlength=10).eq(length // 10).all()
+
+
+def test_the_order_is_random_within_and_between_classes(labels: torch.Tensor) -> None:
+    orders = [stratified_order(labels, generator("test", number)) for number in range(2)]
+    assert not orders[0].equal(orders[1])
+    members = orders[0][labels[orders[0]] == 0]
+    assert not members.equal(members.sort().values)
+
+
+def test_a_larger_subset_contains_the_smaller(labels: torch.Tensor) -> None:
+    subsets = [set(training_subset(labels, size, "test").tolist()) for size in range(1, 201)]
+    assert all(small < large for small, large in pairwise(subsets))
+    assert training_subset(labels, None, "test").equal(torch.arange(200))
+    assert training_subset(labels, 200, "test").equal(torch.arange(200))
+
+
+def test_channel_statistics_are_those_of_numpy() -> None:
+    images = torch.randint(256, (50, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images[:, 1] //= 3
+    mean, deviation = channel_statistics(images)
+    scaled = images.numpy() / 255
+    torch.testing.assert_close(mean, torch.tensor(scaled.mean(axis=(0, 2, 3))).float())
+    torch.testing.assert_close(deviation, torch.tensor(scaled.std(axis=(0, 2, 3))).float())

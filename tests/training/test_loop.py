@@ -1,0 +1,234 @@
+"""The training loop against independent computations, and its promises: pairing, resuming, divergence."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from resnet_cli.models import build_net
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.events import Metrics
+from resnet_cli.spec.run import Run
+from resnet_cli.tasks import get_task
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.loop import DTYPES, Batches, batch_order, evaluate, length, train
+from tests.conftest import MakeRun
+
+
+def load(run: Run) -> Data:
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+
+
+def small_digits(make_run: MakeRun, **settings: object) -> Run:
+    small = {"task": "digits", "depths": 8, "width": 2, "train_size": 60, "batch_size": 20, "epochs": 2}
+    return make_run(**(small | settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reference"),
+    [
+        ({"optimizer": "sgd"}, lambda p: torch.optim.SGD(p, 0.05)),
+        ({"optimizer": "sgd", "weight_decay": 0.1}, lambda p: torch.optim.SGD(p, 0.05, weight_decay=0.1)),
+        ({"optimizer": "momentum", "momentum": 0.8}, lambda p: torch.optim.SGD(p, 0.05, momentum=0.8)),
+        ({"optimizer": "nesterov"}, lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, nesterov=True)),
+        ({"optimizer": "adam"}, lambda p: torch.optim.Adam(p, 0.05)),
+        ({"optimizer": "adamw", "weight_decay": 0.1}, lambda p: torch.optim.AdamW(p, 0.05, weight_decay=0.1)),
+        ({"optimizer": "rmsprop"}, lambda p: torch.optim.RMSprop(p, 0.05)),
+    ],
+)
+def test_training_equals_a_loop_written_out_by_hand(make_run: MakeRun, settings: dict[str, object], reference) -> None:  # type: ignore[no-untyped-def]
+    run = make_run(
+        models="residual", depths=5, steps=40, eval_every=40, learning_rate=0.05, precision="float64", **settings
+    )
+    data = load(run)
+    trained = train(run, data).net.state_dict()
+
+    net = build_net(run, (1,), 1).double()
+    optimizer = reference(net.parameters())
+    order = torch.cat([batch_order(run.seed, epoch, 1000)[: 31 * 32] for epoch in range(2)])
+    for step in range(40):
+        batch = order[32 * step : 32 * (step + 1)]
+        optimizer.zero_grad()
+        nn.functional.mse_loss(net(data.train_inputs[batch]), data.train_targets[batch]).backward()
+        optimizer.step()
+    for name, values in net.state_dict().items():
+        torch.testing.assert_close(trained[name], values, rtol=1e-9, atol=1e-12)
+
+
+def test_evaluation_equals_a_computation_example_by_example(make_run: MakeRun) -> None:
+    run = small_digits(make_run, models="residual", eval_size=50, precision="float64")
+    data = load(run)
+    net = train(run, data).net.eval()
+    metrics = evaluate(net, run, data, step=6, epoch=2.0, rate=0.1, gradient_norm=None)
+    losses, wrong = [], 0
+    for image, label in zip(data.train_inputs[:50], data.train_targets[:50], strict=True):
+        assert data.mean is not None
+        assert data.deviation is not None
+        logits = net(((image.double() / 255 - data.mean[:, None, None]) / data.deviation[:, None, None])[None])[0]
+        losses.append(-logits.log_softmax(0)[label].item())
+        wrong += logits.argmax().item() != label.item()
+    assert metrics.train_loss == pytest.approx(sum(losses) / 50)
+    assert metrics.train_error == pytest.approx(100 * wrong / 50)
+
+
+def test_history_has_the_start_every_interval_and_the_end(make_run: MakeRun) -> None:
+    run = make_run(steps=50, eval_every=20)
+    history = train(run, load(run)).history
+    assert [row.step for row in history] == [0, 20, 40, 50]
+    assert [row.epoch for row in history] == [step / 31 for step in (0, 20, 40, 50)]
+    assert history[0].gradient_norm is None
+    assert all(row.train_error is None for row in history)
+
+
+def test_epochs_are_counted_in_full_batches(make_run: MakeRun) -> None:
+    run = small_digits(make_run, batch_size=25, epochs=4, eval_every=2)
+    assert length(run, load(run)) == (8, 4, 2)
+
+
+def test_gradient_norm_is_that_of_the_last_batch(make_run: MakeRun) -> None:
+    run = make_run(steps=3, eval_every=3, optimizer="sgd", learning_rate=1e-9, precision="float64")
+    data = load(run)
+    net = build_net(run, (1,), 1).double()
+    batch = batch_order(0, 0, 1000)[64:96]
+    nn.functional.mse_loss(net(data.train_inputs[batch]), data.train_targets[batch]).backward()
+    expected = math.sqrt(sum(p.grad.square().sum().item() for p in net.parameters() if p.grad is not None))
+    assert train(run, data).history[-1].gradient_norm == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_residual_mlp_of_depth_up_to_k_equals_the_plain_one_to_the_bit(make_run: MakeRun, depth: int) -> None:
+    plain, residual = (make_run(models=name, depths=depth, steps=30, eval_every=10) for name in ("plain", "residual"))
+    assert train(plain, load(plain)).history == train(residual, load(residual)).history
+
+
+def test_a_residual_mlp_deeper_than_k_differs(make_run: MakeRun) -> None:
+    plain, residual = (make_run(models=name, depths=4, steps=10) for name in ("plain", "residual"))
+    assert train(plain, load(plain)).history != train(residual, load(residual)).history
+
+
+def test_plain_and_residual_twins_see_the_same_batches(make_run: MakeRun) -> None:
+    plain, residual = (small_digits(make_run, models=name) for name in ("plain", "residual"))
+    first, second = Batches(plain, load(plain), 3), Batches(residual, load(residual), 3)
+    for step in range(6):
+        for ours, theirs in zip(first[step], second[step], strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_an_epoch_visits_every_example_at_most_once_and_epochs_differ() -> None:
+    first, second = batch_order(0, 0, 100), batch_order(0, 1, 100)
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(100))
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, batch_order(1, 0, 100))
+
+
+def test_the_global_generator_neither_matters_nor_moves(make_run: MakeRun) -> None:
+    run = make_run(steps=5, dropout=0.2)
+    torch.manual_seed(1)
+    first = train(run, load(run)).history
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    assert train(run, load(run)).history == first
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_as_diverged(make_run: MakeRun) -> None:
+    run = make_run(optimizer="sgd", learning_rate=1e6, steps=200, eval_every=10)
+    outcome = train(run, load(run))
+    assert outcome.status == "diverged"
+    assert not math.isfinite(outcome.history[-1].train_loss)
+    assert all(math.isfinite(row.train_loss) for row in outcome.history[:-1])
+    assert outcome.history[-1].step < 200
+
+
+def test_a_batch_larger_than_the_training_set_is_refused(make_run: MakeRun) -> None:
+    run = make_run(train_size=20, batch_size=21)
+    with pytest.raises(UserError, match=r"batch_size \(=21\) must not exceed the training set, which has 20 examples"):
+        train(run, load(run))
+
+
+class Killed(Exception):
+    """Stands for the death of the process."""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"task": "sine", "models": "residual", "depths": 5, "steps": 40, "eval_every": 15, "dropout": 0.1},
+        {"task": "sine", "models": "plain", "depths": 4, "steps": 40, "optimizer": "rmsprop"},
+        {
+            "task": "digits",
+            "models": "residual",
+            "depths": 8,
+            "width": 2,
+            "train_size": 100,
+            "batch_size": 10,
+            "epochs": 4,
+        },
+        {"task": "digits", "models": "plain", "depths": 3, "width": 8, "epochs": 3, "batch_norm": True}
+        | {"models": "plain-mlp"},
+    ],
+    ids=["dropout", "rmsprop", "resnet", "batch-norm"],
+)
+@pytest.mark.parametrize("killed_after", [1, 17, 29])
+def test_a_resumed_run_is_bit_identical(
+    make_run: MakeRun, tmp_path: Path, settings: dict[str, object], killed_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(**settings)
+    whole = train(run, load(run))
+
+    class DyingCheckpoint(Checkpoint):
+        def save(self, net, optimizer, step, history) -> None:  # type: ignore[no-untyped-def]
+            super().save(net, optimizer, step, history)
+            if step == killed_after:
+                raise Killed
+
+    with pytest.raises(Killed):
+        train(run, load(run), checkpoint=DyingCheckpoint(tmp_path / "checkpoint.pt", 0))
+    seen: list[int] = []
+    resumed = train(
+        run,
+        load(run),
+        checkpoint=Checkpoint(tmp_path / "checkpoint.pt", 1000),
+        on_evaluation=lambda metrics, total: seen.append(metrics.step),
+    )
+    assert resumed.history == whole.history
+    assert all(step > killed_after for step in seen)
+    for name, values in whole.net.state_dict().items():
+        assert torch.equal(resumed.net.state_dict()[name], values)
+
+
+def test_an_unreadable_checkpoint_means_starting_anew(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(steps=10)
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"not a checkpoint")
+    assert train(run, load(run), checkpoint=Checkpoint(path, 1000)).history == train(run, load(run)).history
+
+
+def test_on_evaluation_sees_every_row_as_it_comes(make_run: MakeRun) -> None:
+    run = make_run(steps=20, eval_every=5)
+    seen: list[tuple[Metrics, int]] = []
+    history = train(run, load(run), on_evaluation=lambda *event: seen.append(event)).history
+    assert [metrics for metrics, _ in seen] == history
+    assert {total for _, total in seen} == {20}
+
+
+def test_mixed_precision_trains_in_bfloat16_and_evaluates_losses_in_float32(make_run: MakeRun) -> None:
+    exact = small_digits(make_run, models="residual")
+    mixed = small_digits(make_run, models="residual", precision="bfloat16")
+    ours, theirs = train(exact, load(exact)), train(mixed, load(mixed))
+    assert ours.history != theirs.history
+    assert theirs.history[0].train_loss == pytest.approx(ours.history[0].train_loss, rel=0.05)
+    assert {p.dtype for p in theirs.net.parameters()} == {torch.float32}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_gives_the_same_start_and_nearly_the_same_end(make_run: MakeRun) -> None:
+    run = small_digits(make_run, models="residual", precision="float64")
+    on_cpu = train(run, load(run)).history
+    on_gpu = train(run, load(run).to(torch.device("cuda"), torch.float64)).history
+    assert on_gpu[0].train_loss == pytest.approx(on_cpu[0].train_loss, rel=1e-9)
+    assert on_gpu[-1].train_loss == pytest.approx(on_cpu[-1].train_loss, rel=1e-6)
