@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format install clean
+.PHONY: demo test lint format docs install clean
 
 demo: install
 	$(BIN)/resnet-exp sweep --task sine --depths 2..40
-	$(BIN)/resnet-exp plot results/sine
+	$(BIN)/resnet-exp plot results/
 	@echo "Open results/sine/figures/loss-by-depth.png"
 
 test: install
@@ -21,6 +21,9 @@ lint: install
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: install
+	$(BIN)/python -m tests.test_readme
 
 install: .venv/.installed
 

@@ -6,7 +6,7 @@ The command line is `resnet-exp`. From Python the same is
     import resnet_cli
 
     plan = resnet_cli.plan_sweep({"task": "sine", "depths": "2..40", "seeds": "0..4"})
-    with resnet_cli.open_sweep(plan, Path("results/sine")) as sweep:
+    with resnet_cli.open_sweep(plan, Path("results/sine"), jobs=1) as sweep:
         sweep.execute(print)
     summary = resnet_cli.load_results(Path("results/sine")).summary()
 """

@@ -13,6 +13,10 @@ from statistics import median
 import pandas as pd
 
 LEAST_MARGIN = 2.0
+"""For squared errors, which span orders of magnitude."""
+
+LEAST_MARGIN_OF_CLASSIFICATION = 1.2
+"""For cross-entropy and error, which start near their worst: ln 10 = 2.3 is chance for ten classes."""
 
 FEWEST_DEPTHS = 3
 
@@ -70,7 +74,7 @@ class TurningPoint:
         else:
             deepest = f"×{_short(self.ratio)}"
         if self.worse_from is not None:
-            margin = "twice" if self.margin == LEAST_MARGIN else f"{_short(self.margin)} times"
+            margin = "twice" if self.margin == 2 else f"{_short(self.margin)} times"
             return (
                 f"{self.model}: {lowest} and stays above {margin} its level there from depth "
                 f"{self.worse_from} on ({deepest} at depth {self.deepest_depth}): it degrades."
@@ -84,10 +88,11 @@ def turning_points(summary: pd.DataFrame, metric: str = "train_loss") -> list[Tu
 
     A loss turns if, over at least the deepest sixth of the depths, it stays above a margin times its level at the best
     depth. The level is the median of the best depth and the sixth of the depths on one side of it, whichever side is
-    lower; the margin is two, or the usual ratio of the worst to the best seed at one depth where that is more.
+    lower; the margin is 2 on a regression task and 1.2 on a classification task, or the usual ratio of the worst to the
+    best seed at one depth where that is more.
 
     Args:
-        summary: one row per run, with at least `model`, `depth`, `status` and the column `metric`. Runs that differ
+        summary: one row per run, with at least `model`, `depth`, `status`, `train_error` and the column `metric`. Runs that differ
             in another setting should be told apart before; here they count like seeds.
         metric: which column is the loss. Diverged runs count as infinitely bad, failed ones not at all.
 
@@ -105,9 +110,10 @@ def turning_points(summary: pd.DataFrame, metric: str = "train_loss") -> list[Tu
 
 
 def _margin(runs: pd.DataFrame) -> float:
+    least = LEAST_MARGIN if runs["train_error"].isna().all() else LEAST_MARGIN_OF_CLASSIFICATION
     by_depth = runs[(runs["loss"] > 0) & (runs["loss"] < math.inf)].groupby("depth")["loss"]
     ratios = (by_depth.max() / by_depth.min())[by_depth.size() > 1]
-    return max(LEAST_MARGIN, float(ratios.median())) if len(ratios) else LEAST_MARGIN
+    return max(least, float(ratios.median())) if len(ratios) else least
 
 
 def _turning_point(model: str, metric: str, by_depth: Mapping[int, float], margin: float) -> TurningPoint:

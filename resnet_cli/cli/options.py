@@ -7,26 +7,26 @@ from typing import Annotated, Any
 
 import typer
 
-from resnet_cli.spec.request import load_config, merge, parse_assignments
+from resnet_cli.spec.request import SINGLE_KEYS, load_config, merge, parse_assignments
 from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run
 
 WHAT = {
-    "task": (["--task"], "What is learned: sine, digits or cifar10. [default: sine]"),
+    "task": (["--task"], "What is learned: sine, digits or cifar10. (default: sine)"),
     "models": (
         ["--models", "--model"],
-        "Models; plain and residual stand for the task's own family. [default: plain,residual]",
+        "Models; plain and residual stand for the task's own family. (default: plain,residual)",
     ),
-    "depths": (["--depths", "--depth"], "Numbers of weight layers: 2..40, 2..40:2, 8,20,56. [default: the task's]"),
-    "seeds": (["--seeds", "--seed"], "Seeds, written like depths; each is a repetition. [default: 0]"),
-    "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. [default: auto]"),
-    "threads": (["--threads"], "Threads of each process. [default: the cores, shared among the jobs]"),
+    "depths": (["--depths", "--depth"], "Numbers of weight layers: 2..40, 2..40:2, 8,20,56. (default: the task's)"),
+    "seeds": (["--seeds", "--seed"], "Seeds, written like depths; each is a repetition. (default: 0)"),
+    "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. (default: auto)"),
+    "threads": (["--threads"], "Threads of each process. (default: the cores, shared among the jobs)"),
 }
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings from a TOML file.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; wins over flags and --config.")
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results folder.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results folder (default: results/<task>).")]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", envvar="RESNET_EXP_DATA", metavar="DIR", help="Where data sets are.")
 ]
@@ -44,13 +44,15 @@ def _panel(setting: str) -> str:
 def _flags() -> dict[str, Any]:
     """Annotation of the parameter of each key, in the order of the help page."""
     flags = {
-        key: typer.Option(*names, metavar="TEXT", help=text, rich_help_panel="What to run")
+        key: typer.Option(
+            *names, metavar="TEXT" if key in SINGLE_KEYS else "LIST", help=text, rich_help_panel="What to run"
+        )
         for key, (names, text) in WHAT.items()
     }
     for name in SETTINGS:
         text = Run.model_fields[name].description
         flag = "--" + name.replace("_", "-")
-        flags[name] = typer.Option(flag, metavar="TEXT", help=text, rich_help_panel=_panel(name))
+        flags[name] = typer.Option(flag, metavar="LIST", help=text, rich_help_panel=_panel(name))
     return {name: Annotated[str | None, option] for name, option in flags.items()}
 
 

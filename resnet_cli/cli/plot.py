@@ -37,7 +37,7 @@ def command(
     dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Resolution of PNG files.")] = 150,
     title: Annotated[str | None, typer.Option("--title", help="Title instead of the automatic one.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Output folder. [default: figures/ beside the runs]")
+        Path | None, typer.Option("--out", metavar="DIR", help="Output folder. (default: figures/ beside the runs)")
     ] = None,
 ) -> None:
     """Draw loss and error against depth, and learning curves by depth, for every sweep below a folder.

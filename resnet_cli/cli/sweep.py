@@ -29,7 +29,7 @@ def command(
     smoke: Annotated[bool, typer.Option("--smoke", help="Shrink the sweep to seconds, to see that it works.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the runs in the results folder; train all.")] = False,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, max=1024, help="Processes. [default: one a core; 1 on a GPU]")
+        int | None, typer.Option("--jobs", min=1, max=1024, help="Processes. (default: one a core; 1 on a GPU)")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,

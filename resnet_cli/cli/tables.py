@@ -149,7 +149,7 @@ class _DepthTable:
                 columns[HEADERS[name]][depth] = Text(text, _mark(depth, point) if name == "train_loss" else "")
                 if name == "train_loss" and self.spread:
                     low, high = values[name].min(), values[name].max()
-                    text = f"{low:.2g}–{high:.2g}".replace("inf", "∞") if low < high else ""
+                    text = f"{low:.3g}–{high:.3g}".replace("inf", "∞") if low < high else ""
                     columns["min–max"][depth] = Text(text, "dim")
             if self.uneven:
                 bad = [f"{(status == word).sum()} {word}" for word in ("diverged", "failed") if word in set(status)]

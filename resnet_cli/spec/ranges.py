@@ -177,4 +177,4 @@ class DepthRule:
                 )
             kept.update(found)
             left_out.update(depth for depth in item if depth not in kept)
-        return sorted(kept), sorted(left_out - kept)
+        return sorted(kept), sorted(left_out)

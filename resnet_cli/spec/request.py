@@ -76,13 +76,13 @@ def check_keys(values: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def merge(*layers: Request) -> dict[str, Any]:
-    """Join requests; a later one wins, also over an earlier one's overrides. `epochs` and `steps` replace each other."""
+    """Join requests; a later one wins, over earlier overrides too. `epochs` and `steps` replace each other."""
     merged: dict[str, Any] = {}
     for layer in layers:
         replaced = {name for name in layer if name in SETTINGS}
         if not replaced.isdisjoint(LENGTHS):
             replaced |= LENGTHS
-        for length in LENGTHS & replaced:
+        for length in LENGTHS & replaced - layer.keys():
             merged.pop(length, None)
         if "override" in merged:
             merged["override"] = [

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import filelock
 import tomli_w
-import torch
 
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.events import Event, Metrics, Status
@@ -20,7 +19,7 @@ from resnet_cli.store.reader import BrokenRun, check_format, load_results, load_
 from resnet_cli.sweep.perform import Conditions, load_data, perform
 from resnet_cli.sweep.plan import Plan
 from resnet_cli.sweep.workers import run_in_workers
-from resnet_cli.training.device import resolve_device
+from resnet_cli.training.device import prepare_device, resolve_device
 from resnet_cli.training.loop import length
 
 LOCK_FILE = ".lock"
@@ -46,7 +45,7 @@ class OpenSweep:
         remaining = self.remaining()
         try:
             if self.jobs == 1 or len(remaining) <= 1:
-                torch.set_num_threads(self.conditions.threads)
+                prepare_device(resolve_device(self.conditions.device), self.conditions.threads)
                 for run in remaining:
                     perform(run, self.conditions, emit)
             else:

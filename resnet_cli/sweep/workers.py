@@ -9,13 +9,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 
-import torch
-
 from resnet_cli.spec.events import Event, Finished
 from resnet_cli.spec.run import Run
 from resnet_cli.store.layout import write_run
 from resnet_cli.sweep.perform import Clock, Conditions, perform
-from resnet_cli.training.device import environment, resolve_device
+from resnet_cli.training.device import environment, prepare_device, resolve_device
 
 
 def run_in_workers(runs: Sequence[Run], conditions: Conditions, jobs: int, emit: Callable[[Event], None]) -> None:
@@ -100,7 +98,7 @@ def _work(connection: "Connection[Event, Run]", conditions: Conditions) -> None:
     """What a worker process does until its connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _end_with_parent()
-    torch.set_num_threads(conditions.threads)
+    prepare_device(resolve_device(conditions.device), conditions.threads)
     try:
         while True:
             perform(connection.recv(), conditions, connection.send)

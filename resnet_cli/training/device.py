@@ -29,6 +29,13 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def prepare_device(device: torch.device, threads: int) -> None:
+    """Set this process up for training: threads on the CPU; on CUDA, convolution algorithms chosen by timing them."""
+    torch.set_num_threads(threads)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+
+
 def environment(device: torch.device, threads: int) -> dict[str, Any]:
     """Versions, device and thread count, for a run's record."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()

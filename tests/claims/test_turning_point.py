@@ -11,10 +11,10 @@ PLAIN = [0.123, 0.045, 0.011, 0.0029, 7e-4, 2e-4, 2e-4, 6e-4, 3e-4, 11e-4, 40e-4
 RESIDUAL = [0.135, 0.049, 0.018, 34e-4, 3e-4, 4e-4, 9e-4, 3e-4, 2e-4, 2e-4, 1e-4, 5e-4, 1e-4, 2e-4, 3e-4, 2e-4]
 
 
-def frame(losses: dict[int, list[float]], model: str = "plain-mlp") -> pd.DataFrame:
-    """One row per run; an infinite loss is a diverged run."""
+def frame(losses: dict[int, list[float]], model: str = "plain-mlp", error: float = math.nan) -> pd.DataFrame:
+    """One row per run; an infinite loss is a diverged run, an error makes it a classification task."""
     rows = [
-        {"model": model, "depth": depth, "seed": seed, "train_loss": loss, "test_loss": 2 * loss}
+        {"model": model, "depth": depth, "seed": seed, "train_loss": loss, "test_loss": 2 * loss, "train_error": error}
         for depth, of_depth in losses.items()
         for seed, loss in enumerate(of_depth)
     ]
@@ -45,6 +45,14 @@ def test_measured_plain_nets_turn_and_residual_nets_do_not() -> None:
 
 def test_digits_turn_with_four_depths() -> None:
     assert only({8: [0.10], 20: [0.70], 32: [1.41], 56: [2.30]}).worse_from == 20
+
+
+def test_a_third_more_cross_entropy_is_a_turn_where_a_third_more_squared_error_is_none() -> None:
+    losses = {8: [1.27, 1.28], 20: [1.46, 1.47], 32: [1.69, 1.70]}
+    (classification,) = turning_points(frame(losses, error=50.0))
+    assert classification.worse_from == 32
+    assert "stays above 1.2 times its level there from depth 32 on (×1.3 at depth 32)" in classification.sentence()
+    assert only(losses).turns is False
 
 
 def test_a_rise_smaller_than_the_difference_between_seeds_is_no_turn() -> None:

@@ -412,9 +412,10 @@ def test_any_resolved_sweep_planned_again_gives_exactly_the_same_runs(request: d
     assert planned_again(plan).runs == plan.runs
 
 
-def test_the_resolved_sweep_spells_out_every_default() -> None:
-    resolved = plan_sweep({"task": "digits", "depths": "8"}).resolved
-    run = plan_sweep({"task": "digits", "depths": "8", "models": "resnet"}).runs[0]
+@pytest.mark.parametrize("settings", [{}, {"init": "normal"}, {"schedule": "steps"}, {"warmup_steps": 5}])
+def test_the_resolved_sweep_spells_out_every_default(settings: dict[str, Any]) -> None:
+    resolved = plan_sweep({"task": "digits", "depths": "8", **settings}).resolved
+    run = plan_sweep({"task": "digits", "depths": "8", "models": "resnet", **settings}).runs[0]
     for name, value in run.model_dump(exclude_none=True).items():
         if name not in ("model", "depth", "seed"):
             assert resolved[name] == value

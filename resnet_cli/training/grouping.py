@@ -1,0 +1,88 @@
+"""Which runs train together in a stack, and how large a stack is."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
+
+import torch
+
+from resnet_cli.spec.run import Run
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.stacked import padded
+
+STACK_BYTES = {"cpu": 10_000_000, "cuda": 1_000_000_000}
+"""Most memory that the steps of a stack go through, by kind of device; a stack has one net at least.
+
+On a CPU it must fit the process's share of the last cache: on two cores with 32 MB, products of 32×32 matrices run at
+83 GFLOP/s while they touch up to 9 MB, at 76 with 12 MB, 60 with 14 MB and 50 with 35 MB (`benchmarks/README.md`). A
+stack that is much smaller loses as much to the calls, some 10 µs a layer and step.
+"""
+
+STACKS_A_WORKER = 2
+"""At least, so that no process is idle for long when the last stacks end."""
+
+_FREE_IN_A_STACK = (
+    *("depth", "seed", "init", "init_std", "learning_rate", "weight_decay"),
+    *("schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor", "warmup_shape"),
+)
+
+
+def can_stack(run: Run) -> bool:
+    """Whether the stacked engine can train a run: an MLP without batch norm and dropout, not in bfloat16."""
+    is_mlp = run.model in ("plain-mlp", "residual-mlp")
+    return is_mlp and not run.batch_norm and run.dropout == 0 and run.precision in ("float32", "float64")
+
+
+def stack_key(run: Run) -> str:
+    """What the runs of a stack have in common: all settings that decide shapes, batches, skips or the update rule.
+
+    Free are depth, seed, initialisation, learning rate and its schedule, and weight decay.
+    """
+    return run.model_dump_json(exclude=set(_FREE_IN_A_STACK))
+
+
+def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 1) -> list[list[Run]]:
+    """Cut runs into stacks, the longest first.
+
+    Nets of similar depth go together, so that a layer's product has many of them. A run's result is the same in every
+    stack, so the cut may change with `workers` and with what is left to do.
+
+    Args:
+        runs: all that can be stacked, no two of them equal.
+        data: gives a run's data on their device.
+        workers: processes that will train stacks at the same time.
+    """
+    alike: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (-run.depth, run.seed, run.run_id)):
+        alike.setdefault(stack_key(run), []).append(run)
+    sizes = {run: working_set(run, data(run)) for members in alike.values() for run in members}
+    share = -(-sum(sizes.values()) // (STACKS_A_WORKER * workers))
+    stacks: dict[tuple[str, int], list[Run]] = {}
+    for key, members in alike.items():
+        total, before = sum(sizes[run] for run in members), 0
+        most = min(share, STACK_BYTES[data(members[0]).device.type])
+        count = -(-total // most)
+        for run in members:
+            middle = before + sizes[run] // 2
+            stacks.setdefault((key, middle * count // total), []).append(run)
+            before += sizes[run]
+    return sorted(stacks.values(), key=lambda stack: _cost(stack, sizes), reverse=True)
+
+
+def working_set(run: Run, data: Data) -> int:
+    """Bytes that a step of a run goes through in a stack: weights five times over, and the signals of a batch."""
+    columns, inputs = padded(run.width), padded(prod(data.input_shape))
+    weights = columns * (inputs + (run.depth - 1) * columns + data.outputs)
+    signals = run.batch_size * (inputs + (run.depth + 2) * columns)
+    copies = 5  # parameters, gradient, direction and two moments
+    return (copies * weights + signals) * torch.finfo(data.dtype).bits // 8
+
+
+def stack_name(runs: Sequence[Run]) -> str:
+    """A file name for the state of a stack: the same exactly for the same runs."""
+    names = "\n".join(sorted(run.run_id for run in runs))
+    return f"stack_{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+
+def _cost(stack: list[Run], sizes: dict[Run, int]) -> int:
+    return sum(sizes[run] * (run.steps or run.epochs or 0) for run in stack)

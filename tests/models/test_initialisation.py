@@ -1,0 +1,190 @@
+import math
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.models import build_net
+from resnet_cli.models.initialisation import initialise, weight_deviation
+from resnet_cli.spec.run import Initialisation
+from tests.conftest import MakeRun
+
+SCHEMES: tuple[Initialisation, ...] = ("default", "he", "glorot", "normal")
+IMAGE = (3, 8, 8)
+
+
+def initialised(layer: nn.Module, scheme: Initialisation, seed: int = 0, std: float | None = 0.1) -> nn.Module:
+    """`layer`, filled with not-a-number before it is initialised, so that nothing forgotten goes unseen."""
+    for tensor in [*layer.parameters(), *layer.buffers()]:
+        if tensor.is_floating_point():
+            tensor.detach().fill_(math.nan)
+    initialise(layer, scheme, seed, std)
+    return layer
+
+
+def values(net: nn.Module) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan_in", "fan_out"),
+    [
+        (nn.Linear(400, 300), 400, 300),
+        (nn.Conv2d(30, 50, 3), 270, 450),
+        (nn.Conv2d(40, 500, 1), 40, 500),
+        (nn.Conv2d(7, 300, (5, 9)), 315, 13_500),
+    ],
+    ids=["linear", "conv3x3", "conv1x1", "conv5x9"],
+)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_weights_have_the_deviation_of_their_scheme(
+    scheme: Initialisation, layer: nn.Linear | nn.Conv2d, fan_in: int, fan_out: int
+) -> None:
+    expected = {
+        "default": (1 / math.sqrt(fan_in)) / math.sqrt(3),
+        "he": math.sqrt(2.0 / fan_in),
+        "glorot": math.sqrt(2.0 / (fan_in + fan_out)),
+        "normal": 0.1,
+    }[scheme]
+    initialised(layer, scheme)
+    assert layer.weight.std().item() == pytest.approx(expected, rel=0.03)
+    assert layer.weight.mean().item() == pytest.approx(0, abs=0.03 * expected)
+    assert weight_deviation(scheme, fan_in, fan_out, 0.1) == pytest.approx(expected)
+
+
+def test_default_weights_and_biases_fill_their_range_evenly_like_torchs_own() -> None:
+    torch.manual_seed(0)
+    layer, own = nn.Linear(100, 5000), nn.Linear(100, 5000)
+    initialised(layer, "default")
+    for ours, of_torch in [(layer.weight, own.weight), (layer.bias, own.bias)]:
+        for drawn in (ours.detach(), of_torch.detach()):
+            assert drawn.abs().max().item() == pytest.approx(0.1, rel=1e-2)
+        assert ours.abs().max() <= 0.1
+        quarters = torch.histc(ours.detach(), bins=4, min=-0.1, max=0.1) / ours.numel()
+        assert quarters.tolist() == pytest.approx([0.25] * 4, abs=0.025)
+
+
+@pytest.mark.parametrize("scheme", ["he", "glorot", "normal"])
+def test_other_schemes_are_bell_shaped_and_start_biases_at_zero(scheme: Initialisation) -> None:
+    layer = nn.Linear(300, 300)
+    initialised(layer, scheme)
+    within = (layer.weight.abs() < layer.weight.std()).float().mean().item()
+    assert within == pytest.approx(0.6827, abs=0.01)
+    assert not layer.bias.any()
+
+
+def test_biases_are_no_copies_of_weights() -> None:
+    layer = nn.Linear(10, 20)
+    initialised(layer, "default")
+    assert not torch.isin(layer.bias, layer.weight).any()
+
+
+def test_the_normal_scheme_needs_a_deviation() -> None:
+    with pytest.raises(ValueError, match="std is needed"):
+        initialise(nn.Linear(2, 2), "normal", 0)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_batch_norm_starts_as_the_identity(scheme: Initialisation) -> None:
+    for norm in (nn.BatchNorm1d(6), nn.BatchNorm2d(6)):
+        initialised(norm, scheme)
+        assert torch.equal(norm.weight, torch.ones(6))
+        assert torch.equal(norm.bias, torch.zeros(6))
+        assert norm.running_mean is not None
+        assert torch.equal(norm.running_mean, torch.zeros(6))
+        assert norm.running_var is not None
+        assert torch.equal(norm.running_var, torch.ones(6))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("task", "model", "shape"), [("sine", "residual", (1,)), ("digits", "plain", IMAGE), ("digits", "resnet", IMAGE)]
+)
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_every_value_of_a_built_net_is_filled(
+    scheme: Initialisation, task: str, model: str, shape: tuple[int, ...], batch_norm: bool, make_run: MakeRun
+) -> None:
+    run = make_run(task=task, models=model, depths=8, width=4, init=scheme, batch_norm=batch_norm)
+    net = build_net(run, shape, 10)
+    for tensor in [*net.parameters(), *net.buffers()]:
+        assert tensor.isfinite().all()
+        assert tensor.abs().max() < 10
+    assert all(module.training for module in net.modules())
+
+
+def test_a_seed_gives_the_same_values_and_another_seed_others(make_run: MakeRun) -> None:
+    first, again, other = (values(build_net(make_run(seeds=seed), (1,), 1)) for seed in (0, 0, 1))
+    for name in first:
+        assert torch.equal(first[name], again[name])
+        assert not torch.equal(first[name], other[name])
+
+
+def test_layers_of_one_shape_start_with_values_of_their_own(make_run: MakeRun) -> None:
+    weights = [value for name, value in values(build_net(make_run(depths=8), (1,), 1)).items() if value.dim() == 2][
+        1:-1
+    ]
+    assert len(weights) == 7
+    assert all(not torch.equal(first, second) for first, second in pairwise(weights))
+
+
+def test_known_initial_values_stay_what_earlier_results_were_made_with(make_run: MakeRun) -> None:
+    net = build_net(make_run(depths=1, width=3), (1,), 1)
+    assert values(net)["hidden.0.weight"].flatten().tolist() == pytest.approx([0.30839372, -0.84320760, -0.81228912])
+
+
+def test_building_neither_reads_nor_moves_the_global_random_state(make_run: MakeRun) -> None:
+    run = make_run(task="digits", models="resnet", depths=8, width=4)
+    nets = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        nets.append(values(build_net(run, IMAGE, 10)))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_values_do_not_depend_on_precision(scheme: Initialisation) -> None:
+    single, double = (initialised(nn.Linear(20, 30, dtype=dtype), scheme) for dtype in (torch.float32, torch.float64))
+    for name, value in values(single).items():
+        assert torch.equal(values(double)[name], value.double())
+
+
+def test_values_do_not_depend_on_the_memory_format() -> None:
+    plain, last = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for name, value in values(initialised(plain, "he")).items():
+        assert torch.equal(values(initialised(last, "he"))[name], value)
+
+
+@pytest.mark.parametrize(
+    ("change", "moved"),
+    [
+        ({"shape": (1, 8, 8)}, {"conv.weight"}),
+        ({"outputs": 3}, {"output.weight", "output.bias"}),
+        ({"batch_norm": False}, set()),
+        ({"dropout": 0.5}, set()),
+        ({"activation": "tanh"}, set()),
+        ({"models": "resnet"}, set()),
+        ({"models": "resnet", "shortcut": "B"}, set()),
+        ({"models": "resnet", "shortcut": "C"}, set()),
+    ],
+    ids=str,
+)
+def test_a_parameters_values_depend_on_nothing_but_its_own_layer(
+    change: dict[str, Any], moved: set[str], make_run: MakeRun
+) -> None:
+    def built(shape: tuple[int, ...] = IMAGE, outputs: int = 10, **settings: Any) -> dict[str, Tensor]:
+        small = {"task": "digits", "models": "plain", "depths": 8, "width": 4, "init": "default"}
+        return values(build_net(make_run(**small | settings), shape, outputs))
+
+    before, after = built(), built(**change)
+    common = before.keys() & after.keys()
+    assert {name for name in common if not torch.equal(before[name], after[name])} == moved
+
+
+def test_deeper_nets_begin_with_the_layers_of_shallower_ones(make_run: MakeRun) -> None:
+    shallow, deep = (values(build_net(make_run(depths=depth), (1,), 1)) for depth in (3, 9))
+    assert len(deep) == len(shallow) + 2 * 6
+    assert all(torch.equal(value, deep[name]) for name, value in shallow.items())

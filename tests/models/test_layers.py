@@ -1,0 +1,70 @@
+"""Tests of the layers that several models share."""
+
+import pytest
+import torch
+
+from resnet_cli.models.base import ACTIVATIONS, Dropout
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_dropout_is_the_identity_in_evaluation_mode() -> None:
+    inputs = torch.randn(50, generator=seeded())
+    assert torch.equal(Dropout(0.5).eval()(inputs), inputs)
+
+
+def test_dropout_with_probability_zero_is_the_identity_and_draws_nothing() -> None:
+    layer = Dropout(0.0)
+    layer.generator = seeded()
+    before = layer.generator.get_state()
+    inputs = torch.randn(50, generator=seeded())
+    assert torch.equal(layer(inputs), inputs)
+    assert torch.equal(layer.generator.get_state(), before)
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
+def test_dropout_zeroes_that_share_and_keeps_the_mean(probability: float) -> None:
+    layer = Dropout(probability)
+    layer.generator = seeded()
+    outputs = layer(torch.ones(200_000))
+    assert outputs.unique().tolist() == pytest.approx([0.0, 1 / (1 - probability)])
+    assert (outputs == 0).float().mean().item() == pytest.approx(probability, abs=0.005)
+    assert outputs.mean().item() == pytest.approx(1.0, abs=0.03)
+
+
+def test_dropout_draws_from_its_own_generator_alone() -> None:
+    layer = Dropout(0.5)
+    inputs = torch.ones(1000)
+    layer.generator = seeded(1)
+    state = torch.get_rng_state()
+    first, second = layer(inputs), layer(inputs)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.equal(first, second)
+    layer.generator = seeded(1)
+    assert torch.equal(layer(inputs), first)
+    layer.generator = seeded(2)
+    assert not torch.equal(layer(inputs), first)
+
+
+def test_gradients_pass_dropout_where_values_do() -> None:
+    layer = Dropout(0.5)
+    layer.generator = seeded()
+    inputs = torch.ones(100, requires_grad=True)
+    outputs = layer(inputs)
+    outputs.sum().backward()
+    assert inputs.grad is not None
+    assert torch.equal(inputs.grad, outputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("relu", [0.0, 0.0, 2.0]),
+        ("tanh", [-0.7615942, 0.0, 0.9640276]),
+        ("sigmoid", [0.2689414, 0.5, 0.8807971]),
+    ],
+)
+def test_an_activation_is_the_function_that_it_is_called(name: str, expected: list[float]) -> None:
+    assert ACTIVATIONS[name](torch.tensor([-1.0, 0.0, 2.0])).tolist() == pytest.approx(expected)

@@ -1,0 +1,158 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from resnet_cli.models import build_net, count_parameters, describe_net
+from resnet_cli.models.base import Dropout
+from resnet_cli.spec.run import Run
+from tests.conftest import MakeRun
+
+BLOCKS = [(depth, k) for k in (1, 2, 3, 4) for depth in (1, 2, 3, 4, 5, 6, 7, 8, 9, 12)]
+
+
+@pytest.fixture
+def points() -> Tensor:
+    """Inputs for the sine, from a fixed seed."""
+    return 6 * torch.rand(16, 1, generator=torch.Generator().manual_seed(0)) - 3  # (B, 1)
+
+
+def apply_rule(weights: Mapping[str, Tensor], inputs: Tensor, depth: int, block_size: int, activation: Any) -> Tensor:
+    """A residual net from the rule: hidden layers 2 to `depth` in blocks, a block's input added to its last sum."""
+
+    def affine(layer: str, signal: Tensor) -> Tensor:
+        return signal @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"]
+
+    signal = activation(affine("hidden.0", inputs))
+    inner = [f"hidden.{number - 1}" for number in range(2, depth + 1)]
+    while inner:
+        block, inner = inner[:block_size], inner[block_size:]
+        entered = signal
+        for layer in block[:-1]:
+            signal = activation(affine(layer, signal))
+        last = affine(block[-1], signal)
+        signal = activation(last + entered if len(block) == block_size else last)
+    return affine("output", signal)
+
+
+@pytest.mark.parametrize(
+    ("depth", "parameters"),
+    [
+        (1, 1 * 30 + 30 + 30 * 1 + 1),
+        (2, 1 * 30 + 30 + (30 * 30 + 30) + 30 * 1 + 1),
+        (3, 1 * 30 + 30 + 2 * (30 * 30 + 30) + 30 * 1 + 1),
+    ],
+)
+@pytest.mark.parametrize("model", ["plain", "residual"])
+def test_depth_counts_hidden_layers_before_a_linear_output(
+    model: str, depth: int, parameters: int, make_run: MakeRun
+) -> None:
+    net = build_net(make_run(models=model, depths=depth, width=30), (1,), 1)
+    assert count_parameters(net) == parameters
+    assert sum(isinstance(module, nn.Linear) for module in net.modules()) == depth + 1
+
+
+def test_images_are_flattened(make_run: MakeRun) -> None:
+    net = build_net(make_run(task="digits", models="plain-mlp", depths=2, width=5), (3, 4, 4), 10)
+    assert count_parameters(net) == 48 * 5 + 5 + 5 * 5 + 5 + 5 * 10 + 10
+    images = torch.rand(7, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert net(images).shape == (7, 10)
+    assert torch.equal(net(images), net(images.flatten(1)))
+    assert torch.equal(net(images), net(images.to(memory_format=torch.channels_last)))
+
+
+def test_batch_norm_takes_the_place_of_hidden_biases(make_run: MakeRun) -> None:
+    net = describe_net(make_run(depths=3, width=5, batch_norm=True), (1,), 1)
+    assert count_parameters(net) == 5 + 2 * 25 + 3 * (5 + 5) + 5 + 1
+    assert [name for name, _ in net.named_parameters() if name.endswith("bias")] == [
+        *(f"norms.{index}.bias" for index in range(3)),
+        "output.bias",
+    ]
+
+
+@pytest.mark.parametrize(("depth", "block_size"), BLOCKS)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_residual_net_follows_the_rule(
+    depth: int, block_size: int, activation: str, make_run: MakeRun, points: Tensor
+) -> None:
+    run = make_run(models="residual", depths=depth, block_size=block_size, activation=activation, width=8)
+    net = build_net(run, (1,), 1).double()
+    expected = apply_rule(net.state_dict(), points.double(), depth, block_size, getattr(torch, activation))
+    torch.testing.assert_close(net(points.double()), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_a_plain_net_is_layer_after_layer(activation: str, make_run: MakeRun, points: Tensor) -> None:
+    net = build_net(make_run(depths=5, activation=activation, width=8), (1,), 1).double()
+    expected = apply_rule(net.state_dict(), points.double(), 5, 99, getattr(torch, activation))
+    torch.testing.assert_close(net(points.double()), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("depth", "block_size"), BLOCKS)
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_residual_net_is_the_plain_net_to_the_bit_until_its_first_block_is_complete(
+    depth: int, block_size: int, batch_norm: bool, make_run: MakeRun, points: Tensor
+) -> None:
+    plain = build_net(make_run(depths=depth, batch_norm=batch_norm), (1,), 1)
+    run = make_run(models="residual", depths=depth, block_size=block_size, batch_norm=batch_norm)
+    residual = build_net(run, (1,), 1)
+    assert torch.equal(plain(points), residual(points)) == (depth <= block_size)
+
+
+@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("block_size", [1, 3])
+def test_twins_share_every_initial_value(init: str, batch_norm: bool, block_size: int, make_run: MakeRun) -> None:
+    settings = {"depths": 8, "init": init, "batch_norm": batch_norm}
+    plain = dict(build_net(make_run(**settings), (1,), 1).named_parameters())
+    residual = dict(
+        build_net(make_run(models="residual", block_size=block_size, **settings), (1,), 1).named_parameters()
+    )
+    assert list(plain) == list(residual)
+    assert all(torch.equal(plain[name], residual[name]) for name in plain)
+
+
+def test_a_block_whose_layers_are_zero_passes_positive_signals_through(make_run: MakeRun, points: Tensor) -> None:
+    net = build_net(make_run(models="residual", depths=4, block_size=3), (1,), 1)
+    shallow = build_net(make_run(depths=1), (1,), 1)
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name.startswith(("hidden.1", "hidden.2", "hidden.3")):
+                parameter.zero_()
+    assert torch.equal(net(points), shallow(points))
+
+
+def test_hidden_layers_are_dropped_out_in_training_mode_alone(make_run: MakeRun, points: Tensor) -> None:
+    net = build_net(make_run(depths=3, dropout=0.5), (1,), 1)
+    without = build_net(make_run(depths=3), (1,), 1)
+    for module in net.modules():
+        if isinstance(module, Dropout):
+            module.generator = torch.Generator().manual_seed(0)
+    assert not torch.equal(net(points), net(points))
+    assert torch.equal(net.eval()(points), without(points))
+
+
+def check_gradients(run: Run, inputs: Tensor) -> bool:
+    """Compare the gradients of all parameters and of the inputs with finite differences."""
+    net = build_net(run, tuple(inputs.shape[1:]), 2).double()
+    names = [name for name, _ in net.named_parameters()]
+
+    def outputs(inputs: Tensor, *parameters: Tensor) -> Tensor:
+        result: Tensor = functional_call(net, dict(zip(names, parameters, strict=True)), (inputs,))
+        return result
+
+    return torch.autograd.gradcheck(outputs, (inputs.double().requires_grad_(), *net.parameters()))
+
+
+@pytest.mark.parametrize("model", ["plain", "residual"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_gradients_agree_with_finite_differences(
+    model: str, activation: str, batch_norm: bool, make_run: MakeRun, points: Tensor
+) -> None:
+    settings = {"block_size": 2} if model == "residual" else {}
+    run = make_run(models=model, depths=5, width=3, activation=activation, batch_norm=batch_norm, **settings)
+    assert check_gradients(run, points[:4])

@@ -1,0 +1,91 @@
+import inspect
+import re
+
+import pytest
+
+from resnet_cli.models import all_models, build_net, count_parameters, describe_net, get_model
+from resnet_cli.models.base import Model
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.run import MODEL_SETTINGS, Run
+from resnet_cli.tasks import Task, all_tasks
+from tests.conftest import MakeRun
+
+MODELS = all_models()
+TASKS = all_tasks()
+each_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+
+
+def smallest_run(model: Model, make_run: MakeRun) -> Run:
+    task = "sine" if model.family == "mlp" else "digits"
+    return make_run(task=task, models=model.name, depths=model.depth_rule.first, width=4)
+
+
+def test_the_models_that_sweeps_compare_are_registered_by_name() -> None:
+    assert {"plain-mlp", "residual-mlp", "plain-cnn", "resnet"} <= set(MODELS)
+    assert all(get_model(name) is model for name, model in MODELS.items())
+    assert all(model.name == name for name, model in MODELS.items())
+
+
+def test_an_unknown_model_is_refused_and_all_known_ones_listed() -> None:
+    with pytest.raises(UserError, match=r"model \(=resent\) is not known \(did you mean resnet\?\)") as caught:
+        get_model("resent")
+    assert ", ".join(sorted(MODELS)) in str(caught.value)
+
+
+@each_model
+def test_a_model_says_what_it_is_and_where_it_comes_from(model: Model) -> None:
+    assert model.title
+    years = re.findall(r"\b\d{4}\b", model.paper)
+    docstring = inspect.getdoc(inspect.getmodule(model.build))
+    assert years
+    assert docstring
+    assert all(year in docstring for year in years)
+
+
+@each_model
+def test_a_models_settings_exist_and_its_defaults_are_among_them(model: Model) -> None:
+    assert model.settings
+    assert model.settings <= set(MODEL_SETTINGS)
+    assert set(model.defaults) <= model.settings
+
+
+@pytest.mark.parametrize("family", ["mlp", "cnn"])
+@pytest.mark.parametrize("role", ["plain", "residual"])
+def test_each_family_has_one_model_that_plain_and_residual_stand_for(family: str, role: str) -> None:
+    assert len([model for model in MODELS.values() if (model.family, model.role) == (family, role)]) == 1
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_every_family_of_a_task_has_models(task: Task) -> None:
+    assert set(task.families) <= {model.family for model in MODELS.values()}
+
+
+@each_model
+def test_a_described_net_has_the_parameters_of_the_built_one_and_needs_no_memory(
+    model: Model, make_run: MakeRun
+) -> None:
+    run = smallest_run(model, make_run)
+    shape = (1,) if model.family == "mlp" else (3, 8, 8)
+    described, built = describe_net(run, shape, 10), build_net(run, shape, 10)
+    assert all(parameter.is_meta for parameter in described.parameters())
+    assert not any(tensor.is_meta for tensor in [*built.parameters(), *built.buffers()])
+    assert {name: p.shape for name, p in described.named_parameters()} == {
+        name: p.shape for name, p in built.named_parameters()
+    }
+    assert count_parameters(described) == count_parameters(built) > 0
+
+
+@each_model
+def test_the_first_depths_of_a_model_follow_its_rule(model: Model) -> None:
+    rule = model.depth_rule
+    depths = [depth for depth in range(1, 100) if rule.exists(depth)]
+    assert depths == list(range(rule.first, 100, rule.step))
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "step"), [(("plain-mlp", "residual-mlp"), 1, 1), (("plain-cnn", "resnet"), 8, 6)]
+)
+def test_twins_have_the_same_depths(names: tuple[str, str], first: int, step: int) -> None:
+    plain, residual = (get_model(name).depth_rule for name in names)
+    assert plain == residual
+    assert (plain.first, plain.step) == (first, step)
