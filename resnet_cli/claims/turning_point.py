@@ -88,11 +88,11 @@ def turning_points(summary: pd.DataFrame, metric: str = "train_loss") -> list[Tu
 
     A loss turns if, over at least the deepest sixth of the depths, it stays above a margin times its level at the best
     depth. The level is the median of the best depth and the sixth of the depths on one side of it, whichever side is
-    lower; the margin is 2 on a regression task and 1.2 on a classification task, or the usual ratio of the worst to the
-    best seed at one depth where that is more.
+    lower; the margin is 2 on a regression task and 1.2 on a classification task, or the usual ratio of the
+    upper to the lower quartile of seeds at one depth where that is more.
 
     Args:
-        summary: one row per run, with at least `model`, `depth`, `status`, `train_error` and the column `metric`. Runs that differ
+        summary: one row per run, with at least `model`, `depth`, `status`, `train_error` and `metric`. Runs that differ
             in another setting should be told apart before; here they count like seeds.
         metric: which column is the loss. Diverged runs count as infinitely bad, failed ones not at all.
 
@@ -112,7 +112,7 @@ def turning_points(summary: pd.DataFrame, metric: str = "train_loss") -> list[Tu
 def _margin(runs: pd.DataFrame) -> float:
     least = LEAST_MARGIN if runs["train_error"].isna().all() else LEAST_MARGIN_OF_CLASSIFICATION
     by_depth = runs[(runs["loss"] > 0) & (runs["loss"] < math.inf)].groupby("depth")["loss"]
-    ratios = (by_depth.max() / by_depth.min())[by_depth.size() > 1]
+    ratios = (by_depth.quantile(0.75) / by_depth.quantile(0.25))[by_depth.size() > 1]
     return max(least, float(ratios.median())) if len(ratios) else least
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from resnet_cli.spec.request import SINGLE_KEYS, load_config, merge, parse_assignments
-from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run
+from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
 
 WHAT = {
     "task": (["--task"], "What is learned: sine, digits or cifar10. (default: sine)"),
@@ -17,7 +17,11 @@ WHAT = {
         "Models; plain and residual stand for the task's own family. (default: plain,residual)",
     ),
     "depths": (["--depths", "--depth"], "Numbers of weight layers: 2..40, 2..40:2, 8,20,56. (default: the task's)"),
-    "seeds": (["--seeds", "--seed"], "Seeds, written like depths; each is a repetition. (default: 0)"),
+    "seeds": (["--seeds", "--seed"], "Seeds, written like depths; each is a repetition. (default: the task's)"),
+    "engine": (
+        ["--engine"],
+        "auto (stack MLPs that can train together), loop (one net after another) or stacked. (default: auto)",
+    ),
     "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. (default: auto)"),
     "threads": (["--threads"], "Threads of each process. (default: the cores, shared among the jobs)"),
 }
@@ -41,6 +45,15 @@ def _panel(setting: str) -> str:
     return "Task" if setting in TASK_SETTINGS else "Training"
 
 
+def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Shell completion from fixed words."""
+
+    def begin_with(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return begin_with
+
+
 def _flags() -> dict[str, Any]:
     """Annotation of the parameter of each key, in the order of the help page."""
     flags = {
@@ -52,7 +65,13 @@ def _flags() -> dict[str, Any]:
     for name in SETTINGS:
         text = Run.model_fields[name].description
         flag = "--" + name.replace("_", "-")
-        flags[name] = typer.Option(flag, metavar="LIST", help=text, rich_help_panel=_panel(name))
+        flags[name] = typer.Option(
+            flag,
+            metavar="LIST",
+            help=text,
+            rich_help_panel=_panel(name),
+            autocompletion=_complete(choices(name)),
+        )
     return {name: Annotated[str | None, option] for name, option in flags.items()}
 
 

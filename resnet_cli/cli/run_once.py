@@ -36,7 +36,7 @@ def command(
     from resnet_cli.sweep.plan import plan_sweep
     from resnet_cli.sweep.runner import open_sweep
 
-    defaults = {"models": "residual"} | ({} if "depths" in request else {"depths": 20})
+    defaults = {"models": "residual", "depths": 20, "seeds": 0}
     plan = plan_sweep({**defaults, **request})
     if len(plan.runs) > 1:
         raise UserError(

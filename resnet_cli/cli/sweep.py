@@ -69,13 +69,26 @@ def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | N
     from resnet_cli.cli.live import product_line
     from resnet_cli.sweep.estimate import estimate
 
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True)
+
     console = make_console()
-    console.print(f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
+    say(f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
     for note in plan.notes:
-        console.print(note)
-    for run in plan.runs:
-        console.print(run.run_id)
-    console.print(f"Estimated cost: {estimate(plan, jobs=jobs, data_dir=data_dir)}")
+        say(note)
+    try:
+        cost = estimate(plan, jobs=jobs, data_dir=data_dir)
+    except UserError as error:
+        for run in plan.runs:
+            say(run.run_id)
+        say(f"Estimated cost: unknown, because {error}")
+        return
+    stacks = [job for job in cost.jobs if job.stacked]
+    for job in cost.jobs:
+        engine = f"stack {stacks.index(job) + 1} of {len(stacks)}" if job.stacked else "loop"
+        for run in job.runs:
+            say(f"{run.run_id}  {engine}")
+    say(f"Estimated cost: {cost}.")
 
 
 def _execute(

@@ -59,5 +59,5 @@ def _draw(scheme: Initialisation, deviation: float, shape: torch.Size, seed: int
     generator = torch.Generator().manual_seed(derive_seed(seed, "init", name))
     if scheme == "default":
         bound = math.sqrt(3) * deviation
-        return torch.empty(shape).uniform_(-bound, bound, generator=generator)
-    return torch.empty(shape).normal_(0, deviation, generator=generator)
+        return torch.empty(shape, device="cpu").uniform_(-bound, bound, generator=generator)
+    return torch.empty(shape, device="cpu").normal_(0, deviation, generator=generator)

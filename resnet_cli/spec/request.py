@@ -9,14 +9,16 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter, ValidationError
 
 from resnet_cli.spec.errors import UserError, unknown_name
+from resnet_cli.spec.format import check_format
 from resnet_cli.spec.ranges import shorten
-from resnet_cli.spec.run import SETTINGS, Run, choices
+from resnet_cli.spec.run import DEPENDENT, SETTINGS, Run, choices
 
 Request = Mapping[str, Any]
 """Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
 
-SWEEP_KEYS = ("task", "models", "depths", "seeds", "device", "threads", "out")
-SINGLE_KEYS = ("device", "threads", "out")
+SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out")
+SINGLE_KEYS = ("engine", "device", "threads", "out")
+ENGINES = ("auto", "loop", "stacked")
 KEYS = (*SWEEP_KEYS, *SETTINGS)
 OVERRIDE_KEYS = ("models", "depths", *SETTINGS)
 LENGTHS = {"epochs", "steps"}
@@ -45,7 +47,7 @@ def load_config(path: Path) -> dict[str, Any]:
         raise UserError(f"config (={path}) is not valid TOML: {reason}.") from None
     except ValueError:
         raise UserError(f"config (={path}) holds a number of thousands of digits; shorten it.") from None
-    content.pop("format", None)
+    check_format(path, content.pop("format", None))
     return check_keys(content, f"key in {path}")
 
 
@@ -84,12 +86,23 @@ def merge(*layers: Request) -> dict[str, Any]:
             replaced |= LENGTHS
         for length in LENGTHS & replaced - layer.keys():
             merged.pop(length, None)
+        for name in _made_useless(layer) & merged.keys() - layer.keys():
+            del merged[name]
         if "override" in merged:
             merged["override"] = [
                 {name: value for name, value in table.items() if name not in replaced} for table in merged["override"]
             ]
         merged |= layer
     return merged
+
+
+def _made_useless(layer: Request) -> set[str]:
+    """Settings that no value of `layer` leaves a use for, such as momentum where it asks for adam."""
+    return {
+        name
+        for name, (parent, useful, _, _) in DEPENDENT.items()
+        if parent in layer and not any(useful(item) for item in split_list(parent, layer[parent]))
+    }
 
 
 def parse_setting(name: str, raw: object) -> tuple[Any, ...]:

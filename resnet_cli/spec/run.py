@@ -4,7 +4,7 @@ import hashlib
 import json
 import types
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -98,19 +98,25 @@ class Run(BaseModel):
         return f"{self.model}_d{self.depth:03d}_s{self.seed}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-DEPENDENT: dict[str, tuple[str, Callable[[Any], bool], Any]] = {
-    "init_std": ("init normal", lambda run: run["init"] == "normal", 0.1),
-    "momentum": (
-        "optimizer momentum or nesterov",
-        lambda run: run["optimizer"] in ("momentum", "nesterov"),
-        0.9,
+class Dependence(NamedTuple):
+    """That a setting means something only beside certain values of another, its parent."""
+
+    parent: str
+    useful: Callable[[Any], bool]  # whether it means something beside this value of the parent
+    default: Any  # its value there
+    words: str
+
+
+DEPENDENT: dict[str, Dependence] = {
+    "init_std": Dependence("init", lambda init: init == "normal", 0.1, "init normal"),
+    "momentum": Dependence(
+        "optimizer", lambda name: name in ("momentum", "nesterov"), 0.9, "optimizer momentum or nesterov"
     ),
-    "milestones": ("schedule steps", lambda run: run["schedule"] == "steps", "0.5/0.75"),
-    "decay_factor": ("schedule steps", lambda run: run["schedule"] == "steps", 0.1),
-    "warmup_factor": ("warmup_steps above 0", lambda run: run["warmup_steps"] > 0, 0.1),
-    "warmup_shape": ("warmup_steps above 0", lambda run: run["warmup_steps"] > 0, "linear"),
+    "milestones": Dependence("schedule", lambda name: name == "steps", "0.5/0.75", "schedule steps"),
+    "decay_factor": Dependence("schedule", lambda name: name == "steps", 0.1, "schedule steps"),
+    "warmup_factor": Dependence("warmup_steps", lambda steps: str(steps) != "0", 0.1, "warmup_steps above 0"),
+    "warmup_shape": Dependence("warmup_steps", lambda steps: str(steps) != "0", "linear", "warmup_steps above 0"),
 }
-"""Settings that mean something only beside another: the condition in words and as a test, and the default there."""
 
 IDENTITY = ("task", "model", "depth", "seed")
 MODEL_SETTINGS = (

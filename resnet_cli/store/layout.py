@@ -4,6 +4,7 @@
 <folder>/runs/<run-id>/metrics.csv   one row per evaluation
 <folder>/runs/<run-id>/run.json      settings, status, environment, times; written last: a run with it is finished
 <folder>/runs/<run-id>/checkpoint.pt while a long run is not finished
+<folder>/stacks/<name>.pt            while a stack of runs is not finished
 <folder>/summary.csv                 one row per run, derived
 <folder>/figures/
 """
@@ -17,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from resnet_cli.spec.events import Metrics, Status
+from resnet_cli.spec.format import FORMAT
 from resnet_cli.spec.run import Run
 from resnet_cli.store.files import write_text
-
-FORMAT = 1
-"""Version of the layout and of its files' content. Raised when an older program could misread them."""
 
 SWEEP_FILE = "sweep.toml"
 SUMMARY_FILE = "summary.csv"
@@ -29,6 +28,7 @@ RUNS_FOLDER = "runs"
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.csv"
 CHECKPOINT_FILE = "checkpoint.pt"
+STACKS_FOLDER = "stacks"
 FIGURES_FOLDER = "figures"
 
 

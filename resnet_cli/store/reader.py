@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.events import Metrics, Status
+from resnet_cli.spec.format import FORMAT, check_format
 from resnet_cli.spec.run import IDENTITY, Run
 from resnet_cli.store.files import atomic_file
 from resnet_cli.store.layout import (
-    FORMAT,
     METRICS_FILE,
     RUN_FILE,
     RUNS_FOLDER,
@@ -151,7 +151,7 @@ def load_results(folder: Path) -> Results:
     Raises:
         UserError: the folder was written by a newer version of the program.
     """
-    check_format(folder)
+    check_sweep_file(folder)
     runs, problems = [], []
     for place in _run_folders(folder):
         try:
@@ -165,7 +165,7 @@ def _run_folders(folder: Path) -> Iterator[Path]:
     return iter(sorted(path.parent for path in (folder / RUNS_FOLDER).glob(f"*/{RUN_FILE}")))
 
 
-def check_format(folder: Path) -> None:
+def check_sweep_file(folder: Path) -> None:
     """Raise UserError if the sweep file of `folder` cannot be read or comes from a newer version of the program."""
     path = folder / SWEEP_FILE
     try:
@@ -174,15 +174,7 @@ def check_format(folder: Path) -> None:
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not readable TOML ({error}); delete it, the runs beside it stay usable.") from None
-    _check_version(path, found)
-
-
-def _check_version(path: Path, found: object) -> None:
-    if isinstance(found, int) and found > FORMAT:
-        raise UserError(
-            f"{path} has format version {found}, newer than the {FORMAT} that this resnet-exp reads; "
-            "upgrade it with `pip install --upgrade resnet-exp`."
-        )
+    check_format(path, found)
 
 
 def load_run(place: Path) -> StoredRun:
@@ -199,7 +191,7 @@ def load_run(place: Path) -> StoredRun:
         raise BrokenRun(f"{place} is left out: {error}.") from None
     if not isinstance(record, dict):
         raise BrokenRun(f"{place / RUN_FILE} is left out: it does not hold a run's record.")
-    _check_version(place / RUN_FILE, record.get("format"))
+    check_format(place / RUN_FILE, record.get("format"))
     if hashlib.sha256(metrics).hexdigest() != record.get("metrics_sha256"):
         raise BrokenRun(f"{place / METRICS_FILE} is left out: it is cut off or was changed after it was written.")
     try:

@@ -1,87 +1,146 @@
-"""How long a sweep will take, from a few timed steps of its shallowest nets."""
+"""What a sweep will cost, from a few timed steps of its shallowest nets and of its first stacks."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from resnet_cli.models import count_parameters, describe_net
-from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.run import Run
-from resnet_cli.sweep.perform import Conditions, load_data
+from resnet_cli.sweep.jobs import Job, make_jobs
+from resnet_cli.sweep.perform import load_data
 from resnet_cli.sweep.plan import Plan
 from resnet_cli.sweep.runner import choose_conditions
 from resnet_cli.tasks.base import Data
+from resnet_cli.training.grouping import stack_key
 from resnet_cli.training.loop import length, train
+from resnet_cli.training.stacked import train_stack
 
 MAX_TIMED = 6
-"""Kinds of nets that are timed; the rest are taken to cost as much as the last of these."""
+"""Kinds of nets that are timed; each further kind is taken to cost as much as the last of these."""
+
+Cost = tuple[float, float]
+"""Seconds of a step, and of evaluating one example."""
 
 
-def estimate(plan: Plan, *, jobs: int | None, data_dir: Path | None) -> str:
-    """The cost of a plan in words: optimiser steps, parameters of the largest net, and time on this machine.
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan costs on this machine."""
 
-    Each kind of net is timed at two small depths; the time of a step and of an evaluation is linear in depth.
+    jobs: list[Job]
+    workers: int
+    steps: int  # of all runs together
+    parameters: int  # of the largest net
+    seconds: float  # of the whole sweep, start-up left out
+
+    def __str__(self) -> str:
+        processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
+        return (
+            f"{self.steps:,} optimiser steps, up to {self.parameters:,} parameters, "
+            f"about {_in_words(self.seconds)} with {processes}"
+        )
+
+
+def estimate(plan: Plan, *, jobs: int | None, data_dir: Path | None) -> Estimate:
+    """Time a plan's kinds of nets, each at two small depths, and its stacks, and add up.
+
+    Args:
+        plan: what would be done.
+        jobs: processes, as in `open_sweep`.
+        data_dir: where data sets are.
+
+    Raises:
+        UserError: no such device, or a data set is missing or corrupt.
     """
-    conditions, jobs = choose_conditions(plan, Path(), jobs=jobs, data_dir=data_dir)
-    try:
-        data = {run: load_data(run, conditions) for run in plan.runs}
-    except UserError as error:
-        return f"unknown, because {error}"
-    steps = sum(length(run, data[run])[0] for run in plan.runs)
-    largest = max(_parameters(run, data[run]) for run in _deepest(plan.runs))
-    seconds = sum(_seconds(plan.runs, data, conditions)) / jobs
-    return f"{steps:,} optimiser steps, up to {largest:,} parameters, about {_in_words(seconds)} with {jobs} processes."
+    conditions, workers = choose_conditions(plan, Path(), jobs=jobs, data_dir=data_dir)
+    data = {run: load_data(run, conditions) for run in plan.runs}
+    planned = make_jobs(plan, data.__getitem__, workers)
+    deepest = {run.model: run for run in sorted(plan.runs, key=lambda run: run.depth)}
+    sizes = [count_parameters(describe_net(run, data[run].input_shape, data[run].outputs)) for run in deepest.values()]
+    alone = [job.runs[0] for job in planned if not job.stacked]
+    stacks = [job.runs for job in planned if job.stacked]
+    return Estimate(
+        jobs=planned,
+        workers=workers,
+        steps=sum(length(run, data[run])[0] for run in plan.runs),
+        parameters=max(sizes),
+        seconds=(_loop_seconds(alone, data) + _stack_seconds(stacks, data)) / min(workers, len(planned)),
+    )
 
 
-def _parameters(run: Run, data: Data) -> int:
-    return count_parameters(describe_net(run, data.input_shape, data.outputs))
-
-
-def _deepest(runs: list[Run]) -> list[Run]:
-    deepest: dict[str, Run] = {}
-    for run in runs:
-        if run.model not in deepest or run.depth > deepest[run.model].depth:
-            deepest[run.model] = run
-    return list(deepest.values())
-
-
-def _seconds(runs: list[Run], data: dict[Run, Data], conditions: Conditions) -> Iterator[float]:
-    """Estimated seconds of each run alone."""
+def _loop_seconds(runs: list[Run], data: dict[Run, Data]) -> float:
+    """Seconds of some runs one after another; a kind's cost is linear in depth."""
     kinds: dict[Run, list[Run]] = {}
     for run in runs:
-        kinds.setdefault(run.model_copy(update={"depth": 1, "seed": 0, "init": "he", "learning_rate": 1.0}), []).append(
-            run
-        )
+        kind = run.model_copy(update={"depth": 1, "seed": 0, "init": "he", "learning_rate": 1.0})
+        kinds.setdefault(kind, []).append(run)
+    total = 0.0
     for index, members in enumerate(kinds.values()):
         if index < MAX_TIMED:
             depths = sorted({run.depth for run in members})
             shallow = next(run for run in members if run.depth == depths[0])
             deeper_depth = next((depth for depth in depths if depth >= 2 * depths[0]), depths[-1])
             deeper = next(run for run in members if run.depth == deeper_depth)
-            first, second = _time(shallow, data[shallow]), _time(deeper, data[deeper])
+            low, high = _time_loop(shallow, data[shallow]), _time_loop(deeper, data[deeper])
         for run in members:
-            total_steps, interval, _ = length(run, data[run])
-            evaluated = min(run.eval_size, len(data[run].train_inputs)) + min(run.eval_size, len(data[run].test_inputs))
-            evaluations = total_steps // interval + 1
-            costs = []
-            for at_shallow, at_deeper in zip(first, second, strict=True):
-                slope = (at_deeper - at_shallow) / max(1, deeper.depth - shallow.depth)
-                costs.append(max(at_shallow, at_shallow + slope * (run.depth - shallow.depth)))
-            yield total_steps * costs[0] + evaluations * evaluated * costs[1]
+            share = (run.depth - shallow.depth) / max(1, deeper.depth - shallow.depth)
+            total += _seconds_of(run, data[run], (_between(low[0], high[0], share), _between(low[1], high[1], share)))
+    return total
 
 
-def _time(run: Run, data: Data) -> tuple[float, float]:
-    """Seconds of a step, and of evaluating one example."""
-    batch = run.batch_size
-    update = {"epochs": None, "eval_size": batch, "eval_every": 10**6}
-    few, more = 1, 4
-    durations = []
-    for steps in (few, few, more):  # the first warms up
+def _stack_seconds(stacks: list[tuple[Run, ...]], data: dict[Run, Data]) -> float:
+    """Seconds of some stacks one after another; those of a kind cost in proportion to their layers."""
+    costs: dict[str, tuple[Cost, int]] = {}
+    total = 0.0
+    for stack in stacks:
+        key = stack_key(stack[0])
+        if key not in costs:
+            costs[key] = _time_stack(stack, data[stack[0]]), _layers(stack)
+        cost, layers = costs[key]
+        total += _seconds_of(stack[0], data[stack[0]], cost) * _layers(stack) / layers
+    return total
+
+
+def _layers(runs: tuple[Run, ...]) -> int:
+    return sum(run.depth for run in runs)
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return max(low, low + share * (high - low))
+
+
+def _seconds_of(run: Run, data: Data, cost: Cost) -> float:
+    """Seconds of a whole training whose steps and evaluations cost so much."""
+    total_steps, interval, _ = length(run, data)
+    evaluated = sum(min(run.eval_size, len(part)) for part in (data.train_inputs, data.test_inputs))
+    return total_steps * cost[0] + (total_steps // interval + 1) * evaluated * cost[1]
+
+
+def _time_loop(run: Run, data: Data) -> Cost:
+    return _time(run, lambda short: train(short, data))
+
+
+def _time_stack(runs: tuple[Run, ...], data: Data) -> Cost:
+    def shortened(short: Run) -> None:
+        length_and_evaluation = {name: getattr(short, name) for name in ("epochs", "steps", "eval_every", "eval_size")}
+        train_stack([run.model_copy(update=length_and_evaluation) for run in runs], data)
+
+    return _time(runs[0], shortened)
+
+
+def _time(run: Run, do: Callable[[Run], object]) -> Cost:
+    def seconds(steps: int, examples: int) -> float:
         began = time.perf_counter()
-        train(run.model_copy(update=update | {"steps": steps}), data)
-        durations.append(time.perf_counter() - began)
-    step = max(1e-6, (durations[2] - durations[1]) / (more - few))
-    return step, max(1e-9, (durations[1] - step) / (4 * batch))
+        do(run.model_copy(update={"epochs": None, "steps": steps, "eval_every": 10**6, "eval_size": examples}))
+        return time.perf_counter() - began
+
+    batch, few, more = run.batch_size, 1, 5
+    seconds(few, batch)  # warms up
+    base = min(seconds(few, batch) for _ in range(2))
+    step = (seconds(more, batch) - base) / (more - few)
+    # Two evaluations, each on as many training as test examples, of three batches instead of one.
+    example = (seconds(few, 3 * batch) - base) / (2 * 2 * 2 * batch)
+    return max(1e-6, step), max(1e-9, example)
 
 
 def _in_words(seconds: float) -> str:

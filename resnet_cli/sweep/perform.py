@@ -1,8 +1,8 @@
-"""One run from its settings to its files."""
+"""One job from its settings to its files."""
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,12 +13,14 @@ import torch
 
 from resnet_cli.spec.events import Evaluated, Event, Finished, Metrics, Started, Status
 from resnet_cli.spec.run import TASK_SETTINGS, Run
-from resnet_cli.store.layout import CHECKPOINT_FILE, run_folder, write_run
+from resnet_cli.store.layout import write_run
+from resnet_cli.sweep.jobs import Job
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint
-from resnet_cli.training.device import environment, resolve_device
+from resnet_cli.training.device import environment, prepare_device, resolve_device
 from resnet_cli.training.loop import DTYPES, train
+from resnet_cli.training.stacked import train_stack
 
 
 @dataclass(frozen=True)
@@ -32,57 +34,77 @@ class Conditions:
     checkpoint_seconds: float
 
 
-def perform(run: Run, conditions: Conditions, emit: Callable[[Event], None]) -> None:
-    """Train `run`, or go on from its checkpoint, write its files, and emit what happens.
+@dataclass(frozen=True)
+class Result:
+    """What a run has come to."""
 
-    An error of the training makes the run `failed`; its files say why.
+    run: Run
+    status: Status
+    history: list[Metrics]
+    parameters: int | None
+    message: str = ""
+
+
+def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> None:
+    """Train the runs of a job, or go on from its checkpoint, write their files, and emit what happens.
+
+    An error of the training makes its runs `failed`; their files say why. Stacks use one thread on a CPU: their
+    products are too small to be shared.
     """
-    started = Clock()
-    checkpoint = Checkpoint(run_folder(conditions.folder, run) / CHECKPOINT_FILE, conditions.checkpoint_seconds)
-    emit(Started(run.run_id, 0))
+    clock = Clock()
+    threads = 1 if job.stacked else conditions.threads
+    device = resolve_device(conditions.device)
+    prepare_device(device, threads)
+    checkpoint = Checkpoint(job.checkpoint_file(conditions.folder), conditions.checkpoint_seconds)
+    for run in job.runs:
+        emit(Started(run.run_id, 0))
+    try:
+        results = list(_train(job, load_data(job.runs[0], conditions), checkpoint, emit))
+    except Exception as error:
+        message = f"{type(error).__name__}: {' '.join(str(error).split()) or traceback.format_exc(limit=-1)}"
+        results = [Result(run, "failed", [], None, message) for run in job.runs]
+    times = clock.times()
+    for result in results:
+        write_run(
+            conditions.folder,
+            result.run,
+            status=result.status,
+            history=result.history,
+            parameters=result.parameters,
+            environment={**environment(device, threads), "engine": "stacked" if job.stacked else "loop"},
+            times=times,
+            message=result.message,
+        )
+        last = result.history[-1] if result.history else None
+        emit(Finished(result.run.run_id, result.status, last, times["seconds"], result.message))
+    checkpoint.remove()
 
-    def on_evaluation(metrics: Metrics, total_steps: int) -> None:
+
+def _train(job: Job, data: Data, checkpoint: Checkpoint, emit: Callable[[Event], None]) -> Iterator[Result]:
+    def evaluated(run: Run, metrics: Metrics, total_steps: int) -> None:
         emit(Evaluated(run.run_id, metrics, total_steps))
 
-    status: Status
-    try:
-        data = load_data(run, conditions)
-        outcome = train(run, data, checkpoint=checkpoint, on_evaluation=on_evaluation)
-        status, history, parameters, message = outcome.status, outcome.history, outcome.parameters, ""
-    except Exception as error:
-        status, history, parameters = "failed", [], None
-        message = f"{type(error).__name__}: {' '.join(str(error).split()) or traceback.format_exc(limit=-1)}"
-    write_run(
-        conditions.folder,
-        run,
-        status=status,
-        history=history,
-        parameters=parameters,
-        environment=environment(resolve_device(conditions.device), conditions.threads),
-        times=started.times(),
-        message=message,
-    )
-    checkpoint.remove()
-    emit(Finished(run.run_id, status, history[-1] if history else None, started.seconds(), message))
+    if job.stacked:
+        for done in train_stack(job.runs, data, checkpoint=checkpoint, on_evaluation=evaluated):
+            yield Result(done.run, done.status, done.history, done.parameters)
+    else:
+        (run,) = job.runs
+        outcome = train(run, data, checkpoint=checkpoint, on_evaluation=lambda *event: evaluated(run, *event))
+        yield Result(run, outcome.status, outcome.history, outcome.parameters)
 
 
 class Clock:
-    """When a run began."""
+    """When a job began."""
 
     def __init__(self) -> None:
         self.began, self.date = time.perf_counter(), datetime.now(UTC)
 
-    def seconds(self) -> float:
-        """Seconds since then."""
-        return time.perf_counter() - self.began
-
     def times(self) -> dict[str, Any]:
-        """The times of a run that ends now, for its record."""
-        ended = datetime.now(UTC)
+        """When it began, that it ends now, and the seconds between, for a run's record."""
         return {
             "started": self.date.isoformat(timespec="seconds"),
-            "finished": ended.isoformat(timespec="seconds"),
-            "seconds": round(self.seconds(), 3),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - self.began, 3),
         }
 
 
@@ -92,9 +114,8 @@ def load_data(run: Run, conditions: Conditions) -> Data:
     Raises:
         UserError: the data set is missing or corrupt.
     """
-    same_data = run.model_copy(
-        update={name: None for name in Run.model_fields if name not in ("task", "precision", *TASK_SETTINGS)}
-    )
+    deciding = ("task", "precision", *TASK_SETTINGS)
+    same_data = run.model_copy(update={name: None for name in Run.model_fields if name not in deciding})
     return _load(same_data, conditions.data_dir, conditions.device)
 
 

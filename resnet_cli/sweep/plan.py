@@ -19,7 +19,7 @@ from resnet_cli.spec.ranges import (
     parse_seeds,
     shorten,
 )
-from resnet_cli.spec.request import Request, check_keys, merge, parse_setting, single_value, split_list
+from resnet_cli.spec.request import ENGINES, Request, check_keys, merge, parse_setting, single_value, split_list
 from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run
 from resnet_cli.tasks import all_tasks, get_task
 from resnet_cli.tasks.base import Task
@@ -58,6 +58,7 @@ class Plan:
     notes: list[str]
     device: str
     threads: int | None
+    engine: str
     resolved: dict[str, Any]
     """The same as plain TOML values, every default spelled out; planning it again gives the same runs."""
 
@@ -101,7 +102,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     task = get_task(str(single_value("task", request, "sine")))
     models = _find_models(task, request.get("models", "plain,residual"))
     depths = parse_depths(request.get("depths", task.default_depths[models[0].family]))
-    seeds = parse_seeds(request.get("seeds", 0))
+    seeds = parse_seeds(request.get("seeds", task.default_seeds))
     given = {name: parse_setting(name, request[name]) for name in SETTINGS if name in request}
     _reject_foreign(given, task, models)
     overrides = [_parse_override(table, task, models) for table in request.get("override", [])]
@@ -135,18 +136,22 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
 
     device = str(single_value("device", request, "auto"))
     threads = _parse_threads(single_value("threads", request, None))
+    engine = str(single_value("engine", request, "auto"))
+    if engine not in ENGINES:
+        raise unknown_name("engine", shorten(engine), ENGINES)
     resolved = {
         "task": task.name,
         "models": [model.name for model in models],
         "depths": format_ranges(depths),
         "seeds": format_ranges(seeds) if not smoke else str(numbers(seeds)[0]),
+        "engine": engine,
         "device": device,
         **({"threads": threads} if threads else {}),
         **_resolved_settings(lists, list(runs), overrides),
     }
     if smoke:
         resolved["depths"] = compact({run.depth for run in runs})
-    return Plan(task, sorted(runs, key=_cost, reverse=True), notes, device, threads, resolved)
+    return Plan(task, sorted(runs, key=_cost, reverse=True), notes, device, threads, engine, resolved)
 
 
 def _cost(run: Run) -> tuple[int, int]:
@@ -181,7 +186,8 @@ def _reject_foreign(given: Lists, task: Task, models: list[Model]) -> None:
         shown = f"{name} (={shorten(values)})"
         if name in MODEL_SETTINGS and name not in of_models:
             names = " and ".join(model.name for model in models)
-            raise UserError(f"{shown} is not a setting of {names}; it has {', '.join(sorted(of_models))}.")
+            have = "have" if len(models) > 1 else "has"
+            raise UserError(f"{shown} is not a setting of {names}; {names} {have} {', '.join(sorted(of_models))}.")
         if name in TASK_SETTINGS and name not in task.settings:
             having = ", ".join(other.name for other in all_tasks().values() if name in other.settings)
             known = ", ".join(sorted(task.settings)) or "none"
@@ -192,7 +198,7 @@ def _reject_unused(given: Lists, runs: list[Run]) -> None:
     """Refuse settings that were asked for and change nothing."""
     for name, values in given.items():
         if name in DEPENDENT and all(getattr(run, name) is None for run in runs):
-            raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {DEPENDENT[name][0]}.")
+            raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {DEPENDENT[name].words}.")
 
 
 def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
@@ -228,8 +234,8 @@ def _product(lists: Lists) -> Iterator[dict[str, Any]]:
     seen = set()
     for values in itertools.product(*lists.values()):
         settings = dict(zip(lists, values, strict=True))
-        for name, (_, applies, default) in DEPENDENT.items():
-            if applies(settings):
+        for name, (parent, useful, default, _) in DEPENDENT.items():
+            if useful(settings[parent]):
                 settings.setdefault(name, default)
             else:
                 settings.pop(name, None)
@@ -243,7 +249,7 @@ def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list
     used = {name for run in runs for name, value in run if value is not None}
     by_model = {}
     for model, of_model in lists.items():
-        dependent = {name: (default,) for name, (_, _, default) in DEPENDENT.items() if name not in of_model}
+        dependent = {name: (other.default,) for name, other in DEPENDENT.items() if name not in of_model}
         by_model[model] = {name: values for name, values in (of_model | dependent).items() if name in used}
     common: dict[str, Any] = {}
     special: dict[str, dict[str, Any]] = {model: {} for model in lists}

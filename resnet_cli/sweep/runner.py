@@ -12,14 +12,16 @@ import tomli_w
 
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.events import Event, Metrics, Status
+from resnet_cli.spec.format import FORMAT
 from resnet_cli.spec.run import Run
 from resnet_cli.store.files import remove_temporary_files, write_text
-from resnet_cli.store.layout import FORMAT, RUNS_FOLDER, SUMMARY_FILE, SWEEP_FILE, run_folder
-from resnet_cli.store.reader import BrokenRun, check_format, load_results, load_run, write_summary
+from resnet_cli.store.layout import RUN_FILE, RUNS_FOLDER, STACKS_FOLDER, SUMMARY_FILE, SWEEP_FILE, run_folder
+from resnet_cli.store.reader import BrokenRun, check_sweep_file, load_results, load_run, write_summary
+from resnet_cli.sweep.jobs import Job, make_jobs
 from resnet_cli.sweep.perform import Conditions, load_data, perform
 from resnet_cli.sweep.plan import Plan
-from resnet_cli.sweep.workers import run_in_workers
-from resnet_cli.training.device import prepare_device, resolve_device
+from resnet_cli.sweep.workers import do_in_workers
+from resnet_cli.training.device import resolve_device
 from resnet_cli.training.loop import length
 
 LOCK_FILE = ".lock"
@@ -32,26 +34,24 @@ class OpenSweep:
 
     plan: Plan
     conditions: Conditions
-    jobs: int
+    workers: int
+    jobs: list[Job]
     finished: Mapping[str, tuple[Status, Metrics | None]]
     problems: list[str]
 
-    def remaining(self) -> list[Run]:
-        """The runs without a usable result, in the order of the plan; failed ones are tried again."""
-        return [run for run in self.plan.runs if run.run_id not in self.finished]
-
     def execute(self, emit: Callable[[Event], None]) -> None:
         """Do the remaining runs, tell `emit` what happens, and leave summary.csv written - also when interrupted."""
-        remaining = self.remaining()
+        folder = self.conditions.folder
+        remaining = [left for job in self.jobs if (left := job.without(self.finished)).runs]
         try:
-            if self.jobs == 1 or len(remaining) <= 1:
-                prepare_device(resolve_device(self.conditions.device), self.conditions.threads)
-                for run in remaining:
-                    perform(run, self.conditions, emit)
+            if self.workers == 1 or len(remaining) <= 1:
+                for job in remaining:
+                    perform(job, self.conditions, emit)
             else:
-                run_in_workers(remaining, self.conditions, self.jobs, emit)
+                do_in_workers(remaining, self.conditions, self.workers, emit)
+            shutil.rmtree(folder / STACKS_FOLDER, ignore_errors=True)  # states of stacks that were cut differently
         finally:
-            write_summary(load_results(self.conditions.folder))
+            write_summary(load_results(folder))
 
 
 @contextmanager
@@ -78,21 +78,23 @@ def open_sweep(
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
             cannot be written, is in use by another sweep, or comes from a newer version of the program.
     """
-    conditions, jobs = choose_conditions(
+    conditions, workers = choose_conditions(
         plan, folder, jobs=jobs, data_dir=data_dir, checkpoint_seconds=checkpoint_seconds
     )
     for run in plan.runs:
         length(run, load_data(run, conditions))
+    jobs_of_plan = make_jobs(plan, lambda run: load_data(run, conditions), workers)
 
-    check_format(folder)
+    check_sweep_file(folder)
     with _locked(folder):
         if fresh:
-            shutil.rmtree(folder / RUNS_FOLDER, ignore_errors=True)
+            for name in (RUNS_FOLDER, STACKS_FOLDER):
+                shutil.rmtree(folder / name, ignore_errors=True)
             (folder / SUMMARY_FILE).unlink(missing_ok=True)
         remove_temporary_files(folder)
         finished, problems = _finished_runs(plan.runs, folder)
         write_text(folder / SWEEP_FILE, tomli_w.dumps({"format": FORMAT, **plan.resolved}))
-        yield OpenSweep(plan, conditions, jobs, finished, problems)
+        yield OpenSweep(plan, conditions, workers, jobs_of_plan, finished, problems)
 
 
 def choose_conditions(
@@ -138,7 +140,7 @@ def _finished_runs(runs: list[Run], folder: Path) -> tuple[dict[str, tuple[Statu
     problems = []
     for run in runs:
         place = run_folder(folder, run)
-        if not (place / "run.json").exists():
+        if not (place / RUN_FILE).exists():
             continue
         try:
             stored = load_run(place)

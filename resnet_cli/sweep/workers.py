@@ -1,4 +1,4 @@
-"""Worker processes: each does one run after another; one that dies takes only its run with it."""
+"""Worker processes: each does one job after another; one that dies takes only its job with it."""
 
 import contextlib
 import multiprocessing as mp
@@ -12,53 +12,55 @@ from multiprocessing.connection import Connection, wait
 from resnet_cli.spec.events import Event, Finished
 from resnet_cli.spec.run import Run
 from resnet_cli.store.layout import write_run
+from resnet_cli.sweep.jobs import Job
 from resnet_cli.sweep.perform import Clock, Conditions, perform
-from resnet_cli.training.device import environment, prepare_device, resolve_device
+from resnet_cli.training.device import environment, resolve_device
 
 
-def run_in_workers(runs: Sequence[Run], conditions: Conditions, jobs: int, emit: Callable[[Event], None]) -> None:
-    """Do `runs` in `jobs` processes, in their order, and tell `emit` what happens.
+def do_in_workers(jobs: Sequence[Job], conditions: Conditions, workers: int, emit: Callable[[Event], None]) -> None:
+    """Do `jobs` in some processes, in their order, and tell `emit` what happens.
 
     An exception, such as KeyboardInterrupt, stops the processes; finished runs and checkpoints stay. When this
     process dies, its workers end themselves.
     """
-    waiting = deque(runs)
-    workers = [_Worker(conditions) for _ in range(min(jobs, len(runs)))]
+    waiting = deque(jobs)
+    crew = [_Worker(conditions) for _ in range(min(workers, len(jobs)))]
     try:
-        for worker in workers:
+        for worker in crew:
             worker.give(waiting.popleft())
-        while busy := {worker.connection: worker for worker in workers if worker.run is not None}:
+        while busy := {worker.connection: worker for worker in crew if worker.unfinished}:
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
                 event = worker.receive()
                 if event is None:
-                    emit(worker.bury())
-                    workers[workers.index(worker)] = worker = _Worker(conditions)
+                    for finished in worker.bury():
+                        emit(finished)
+                    crew[crew.index(worker)] = worker = _Worker(conditions)
                 else:
                     emit(event)
-                if worker.run is None and waiting:
+                if not worker.unfinished and waiting:
                     worker.give(waiting.popleft())
     finally:
-        for worker in workers:
+        for worker in crew:
             worker.stop()
 
 
 class _Worker:
-    """A process and what it is doing."""
+    """A process and what it has still to finish."""
 
     def __init__(self, conditions: Conditions) -> None:
         self.conditions = conditions
-        self.run: Run | None = None
+        self.unfinished: dict[str, Run] = {}
         context = mp.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, conditions), daemon=True)
         self.process.start()
         theirs.close()
 
-    def give(self, run: Run) -> None:
-        self.run, self.clock = run, Clock()
+    def give(self, job: Job) -> None:
+        self.unfinished, self.clock = {run.run_id: run for run in job.runs}, Clock()
         with contextlib.suppress(OSError):  # the process has died: receive() will notice
-            self.connection.send(run)
+            self.connection.send(job)
 
     def receive(self) -> Event | None:
         """The next event; None if the process has died."""
@@ -67,26 +69,26 @@ class _Worker:
         except (EOFError, OSError):
             return None
         if isinstance(event, Finished):
-            self.run = None
+            del self.unfinished[event.run_id]
         return event
 
-    def bury(self) -> Finished:
-        """Record the run of a dead process as failed."""
-        assert self.run is not None
+    def bury(self) -> list[Finished]:
+        """Record the unfinished runs of a dead process as failed."""
         self.process.join()
         message = f"its process ended without a result (exit code {self.process.exitcode})"
-        device = resolve_device(self.conditions.device)
-        write_run(
-            self.conditions.folder,
-            self.run,
-            status="failed",
-            history=[],
-            parameters=None,
-            environment=environment(device, self.conditions.threads),
-            times=self.clock.times(),
-            message=message,
-        )
-        return Finished(self.run.run_id, "failed", None, self.clock.seconds(), message)
+        times = self.clock.times()
+        for run in self.unfinished.values():
+            write_run(
+                self.conditions.folder,
+                run,
+                status="failed",
+                history=[],
+                parameters=None,
+                environment=environment(resolve_device(self.conditions.device), self.conditions.threads),
+                times=times,
+                message=message,
+            )
+        return [Finished(run_id, "failed", None, times["seconds"], message) for run_id in self.unfinished]
 
     def stop(self) -> None:
         self.connection.close()
@@ -94,11 +96,10 @@ class _Worker:
         self.process.join()
 
 
-def _work(connection: "Connection[Event, Run]", conditions: Conditions) -> None:
+def _work(connection: "Connection[Event, Job]", conditions: Conditions) -> None:
     """What a worker process does until its connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _end_with_parent()
-    prepare_device(resolve_device(conditions.device), conditions.threads)
     try:
         while True:
             perform(connection.recv(), conditions, connection.send)

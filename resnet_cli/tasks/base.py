@@ -103,6 +103,7 @@ class Task:
     metric: str  # what its loss is called on a figure
     settings: frozenset[str]  # the task settings that it takes
     default_depths: Mapping[Family, str]
+    default_seeds: str
     load: Callable[[Run, Path | None], Data]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     family_defaults: Mapping[Family, Mapping[str, Any]] = field(default_factory=dict)

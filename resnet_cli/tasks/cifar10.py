@@ -136,6 +136,7 @@ TASK = Task(
     metric="cross-entropy",
     settings=frozenset({"train_size", "image_size", "augment"}),
     default_depths={"cnn": "20,32,44,56", "mlp": "2..20"},
+    default_seeds="0",
     load=load,
     defaults={
         "image_size": 32,

@@ -55,6 +55,7 @@ TASK = Task(
     metric="cross-entropy",
     settings=frozenset({"train_size"}),
     default_depths={"cnn": "8,20,32", "mlp": "2..20"},
+    default_seeds="0",
     load=load,
     defaults={
         "optimizer": "momentum",

@@ -74,6 +74,7 @@ TASK = Task(
     metric="mean squared error",
     settings=frozenset({"train_size", "sine_range", "noise"}),
     default_depths={"mlp": "2..40"},
+    default_seeds="0..4",
     load=load,
     defaults={
         "train_size": TRAIN_SIZE,

@@ -8,7 +8,7 @@ import torch
 
 from resnet_cli.spec.run import Run
 from resnet_cli.tasks.base import Data
-from resnet_cli.training.stacked import padded
+from resnet_cli.training.packing import padded
 
 STACK_BYTES = {"cpu": 10_000_000, "cuda": 1_000_000_000}
 """Most memory that the steps of a stack go through, by kind of device; a stack has one net at least.

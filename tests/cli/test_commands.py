@@ -16,7 +16,7 @@ from resnet_cli.cli.main import app
 from resnet_cli.spec.run import SETTINGS
 from tests.cli.conftest import Command
 
-SMALL = ("--steps", 6, "--eval-every", 3, "--depths", "2..4", "--jobs", 1)
+SMALL = ("--seeds", 0, "--steps", 6, "--eval-every", 3, "--depths", "2..4", "--jobs", 1)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_range_says_which_depths_it_leaves_out(command: Command) -> None:
 def test_dry_run_lists_runs_and_cost_and_writes_nothing(command: Command) -> None:
     answer = command("sweep", *SMALL, "--dry-run")
     assert answer.code == 0
-    assert len(re.findall(r"^(plain|residual)-mlp_d00\d_s0_[0-9a-f]{10}$", answer.out, re.M)) == 6
+    assert len(re.findall(r"^(plain|residual)-mlp_d00\d_s0_[0-9a-f]{10}  stack [12] of 2$", answer.out, re.M)) == 6
     assert re.search(r"^Estimated cost: 36 optimiser steps, up to 2,881 parameters, about \d+ s", answer.out, re.M)
     assert not Path("results").exists()
 

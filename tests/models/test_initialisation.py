@@ -170,7 +170,7 @@ def test_values_do_not_depend_on_the_memory_format() -> None:
         ({"models": "resnet", "shortcut": "B"}, set()),
         ({"models": "resnet", "shortcut": "C"}, set()),
     ],
-    ids=str,
+    ids=lambda value: None if isinstance(value, set) else str(value),
 )
 def test_a_parameters_values_depend_on_nothing_but_its_own_layer(
     change: dict[str, Any], moved: set[str], make_run: MakeRun

@@ -19,7 +19,6 @@ from resnet_cli.tasks import all_tasks
 
 FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=120)
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
-EXPERIMENTS = [path for path in CONFIGS if path.stem != "smoke"]
 
 
 def refusal(request: Mapping[str, Any]) -> str:
@@ -39,7 +38,7 @@ def planned_again(plan: Plan) -> Plan:
 
 def only_run(**request: Any) -> Run:
     """The run of a request for one model, depth and seed."""
-    (run,) = plan_sweep({"models": "plain", "depths": 8, **request}).runs
+    (run,) = plan_sweep({"seeds": 0, "models": "plain", "depths": 8, **request}).runs
     return run
 
 
@@ -67,14 +66,14 @@ def test_all_means_every_model_that_can_learn_the_task(task: str) -> None:
 
 
 def test_a_model_named_twice_is_planned_once() -> None:
-    assert len(plan_sweep({"models": "plain,plain-mlp,plain", "depths": 2}).runs) == 1
+    assert len(plan_sweep({"seeds": 0, "models": "plain,plain-mlp,plain", "depths": 2}).runs) == 1
 
 
-@pytest.mark.parametrize(("task", "runs"), [("sine", 39 * 2), ("digits", 3 * 2), ("cifar10", 4 * 2)])
-def test_without_any_key_a_task_has_its_default_depths_both_models_and_one_seed(task: str, runs: int) -> None:
+@pytest.mark.parametrize(("task", "runs"), [("sine", 39 * 2 * 5), ("digits", 3 * 2), ("cifar10", 4 * 2)])
+def test_without_any_key_a_task_has_its_default_depths_models_and_seeds(task: str, runs: int) -> None:
     plan = plan_sweep({"task": task})
     assert len(plan.runs) == runs
-    assert {run.seed for run in plan.runs} == {0}
+    assert {run.seed for run in plan.runs} == ({0, 1, 2, 3, 4} if task == "sine" else {0})
 
 
 def test_the_default_task_is_the_sine() -> None:
@@ -101,14 +100,14 @@ def test_a_list_anywhere_multiplies_the_sweep() -> None:
 
 
 def test_a_setting_of_the_residual_net_multiplies_that_net_alone() -> None:
-    plan = plan_sweep({"models": "plain,residual", "depths": "4..6", "block_size": "1,2,3"})
+    plan = plan_sweep({"seeds": 0, "models": "plain,residual", "depths": "4..6", "block_size": "1,2,3"})
     assert Counter((run.model, run.depth) for run in plan.runs) == {
         (model, depth): runs for model, runs in [("plain-mlp", 1), ("residual-mlp", 3)] for depth in (4, 5, 6)
     }
 
 
 def test_a_setting_that_depends_on_another_multiplies_where_it_applies_alone() -> None:
-    plan = plan_sweep({"models": "plain", "depths": 2, "init": "he,normal", "init_std": "0.1,0.2"})
+    plan = plan_sweep({"seeds": 0, "models": "plain", "depths": 2, "init": "he,normal", "init_std": "0.1,0.2"})
     assert {(run.init, run.init_std) for run in plan.runs} == {("he", None), ("normal", 0.1), ("normal", 0.2)}
     assert len(plan.runs) == 3
 
@@ -155,7 +154,7 @@ def test_a_given_length_replaces_the_default_one(task: str, given: str, other: s
 
 
 def test_twins_differ_in_nothing_but_the_skips() -> None:
-    plain, residual = plan_sweep({"depths": 5}).runs
+    plain, residual = plan_sweep({"seeds": 0, "depths": 5}).runs
     assert plain.model_copy(update={"model": "residual-mlp", "block_size": 3}) == residual
     plain, residual = plan_sweep({"task": "cifar10", "depths": 20}).runs
     assert plain.model_copy(update={"model": "resnet", "shortcut": "A"}) == residual
@@ -274,7 +273,7 @@ def test_too_many_runs_are_refused_before_they_are_made() -> None:
 
 def test_many_runs_below_the_limit_are_planned() -> None:
     rates = [number / 100 for number in range(1, 61)]
-    assert len(plan_sweep({"models": "plain", "depths": "1..50", "learning_rate": rates}).runs) == 3000
+    assert len(plan_sweep({"seeds": 0, "models": "plain", "depths": "1..50", "learning_rate": rates}).runs) == 3000
 
 
 # ---- overrides
@@ -302,7 +301,9 @@ def test_an_override_changes_the_runs_of_its_models_and_depths_alone() -> None:
 
 
 def test_an_override_with_a_list_multiplies_its_runs() -> None:
-    plan = plan_sweep({"models": "plain", "depths": "2,3", "override": [{"depths": 3, "init": ["he", "glorot"]}]})
+    plan = plan_sweep(
+        {"seeds": 0, "models": "plain", "depths": "2,3", "override": [{"depths": 3, "init": ["he", "glorot"]}]}
+    )
     assert Counter(run.depth for run in plan.runs) == {2: 1, 3: 2}
 
 
@@ -319,7 +320,14 @@ def test_an_override_can_ask_for_what_a_dependent_setting_needs() -> None:
 
 
 def test_an_override_of_a_model_that_is_not_in_the_sweep_is_left_aside() -> None:
-    assert len(plan_sweep({"models": "plain", "depths": 2, "override": [{"models": "residual", "width": 3}]}).runs) == 1
+    assert (
+        len(
+            plan_sweep(
+                {"seeds": 0, "models": "plain", "depths": 2, "override": [{"models": "residual", "width": 3}]}
+            ).runs
+        )
+        == 1
+    )
 
 
 # ---- the resolved sweep
@@ -485,7 +493,7 @@ def test_a_configuration_can_be_planned_and_planned_again(path: Path, smoke: boo
     assert planned_again(plan).runs == plan.runs
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_comment_on_top_of_an_experiment_says_how_many_runs_it_has(path: Path) -> None:
     assert claimed_runs(path) == [len(plan_sweep(load_config(path)).runs)]
 

@@ -21,7 +21,7 @@ from resnet_cli.sweep import perform as perform_module
 from resnet_cli.sweep.plan import Plan, plan_sweep
 from resnet_cli.sweep.runner import open_sweep
 
-SMALL = {"task": "sine", "depths": "2..4", "steps": 6, "eval_every": 3}
+SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
 
 
 def do(plan: Plan, folder: Path, jobs: int = 1, **options: bool) -> list[Event]:
@@ -61,8 +61,9 @@ def test_every_run_starts_is_evaluated_and_finishes(tmp_path: Path) -> None:
     assert [type(event) for event in events] == [Started, Evaluated, Evaluated, Evaluated, Finished]
 
 
-def test_worker_processes_give_the_same_files_as_one_process(tmp_path: Path) -> None:
-    plan = plan_sweep(SMALL | {"threads": 1})
+@pytest.mark.parametrize("engine", ["loop", "stacked"])
+def test_worker_processes_give_the_same_files_as_one_process(tmp_path: Path, engine: str) -> None:
+    plan = plan_sweep(SMALL | {"threads": 1, "engine": engine})
     do(plan, tmp_path / "one", jobs=1)
     do(plan, tmp_path / "two", jobs=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
@@ -98,7 +99,7 @@ def test_a_broken_run_is_reported_and_trained_again(tmp_path: Path) -> None:
 def test_a_failing_run_is_kept_as_failed_spoils_no_other_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = plan_sweep(SMALL)
+    plan = plan_sweep(SMALL | {"engine": "loop"})
     train = perform_module.train
 
     def train_but_not_depth_3(run: Run, *args: object, **options: object) -> object:
@@ -157,39 +158,43 @@ def test_cuda_without_cuda_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
-LONG = ["--task", "sine", "--depths", "2..5", "--steps", "150", "--eval-every", "50", "--threads", "1"]
+LONG = ["--task", "sine", "--depths", "2..5", "--seeds", "0", "--steps", "150", "--eval-every", "50", "--threads", "1"]
 
 
-def command(folder: Path, *extra: str) -> list[str]:
+def command(folder: Path, engine: str) -> list[str]:
     program = [sys.executable, "-m", "resnet_cli", "sweep", *LONG, "--out", str(folder), "--quiet"]
-    return [*program, "--checkpoint-every", "0.01", "--jobs", "2", *extra]
+    return [*program, "--engine", engine, "--checkpoint-every", "0.01", "--jobs", "2"]
 
 
-@pytest.fixture(scope="module")
-def whole_sweep(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+@pytest.fixture(scope="module", params=["loop", "stacked"])
+def whole_sweep(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, object]]:
+    """An engine, and what it leaves when nobody interrupts it."""
     folder = tmp_path_factory.mktemp("whole") / "sine"
-    subprocess.run(command(folder), check=True)
-    return contents(folder)
+    subprocess.run(command(folder, request.param), check=True)
+    return request.param, contents(folder)
 
 
-@pytest.mark.parametrize("finished_runs", [0, 1, 5])
+@pytest.mark.parametrize("finished_runs", [0, 2])
 def test_a_sweep_killed_at_any_moment_ends_with_the_same_files(
-    tmp_path: Path, whole_sweep: dict[str, object], finished_runs: int
+    tmp_path: Path, whole_sweep: tuple[str, dict[str, object]], finished_runs: int
 ) -> None:
+    engine, files = whole_sweep
     folder = tmp_path / "sine"
-    process = subprocess.Popen(command(folder))
+    process = subprocess.Popen(command(folder, engine))
     wait_for_runs(folder, finished_runs)
     process.kill()
     process.wait()
-    assert contents(folder) != whole_sweep
-    subprocess.run(command(folder), check=True)
-    assert contents(folder) == whole_sweep
+    assert contents(folder) != files
+    subprocess.run(command(folder, engine), check=True)
+    assert contents(folder) == files
 
 
 def test_ctrl_c_keeps_finished_runs_and_exits_130(tmp_path: Path) -> None:
     folder = tmp_path / "sine"
     process = subprocess.Popen(
-        command(folder), stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(folder, "loop"), stderr=subprocess.PIPE, text=True, start_new_session=True
     )  # a group of its own, as a terminal gives it
     wait_for_runs(folder, 1)
     os.killpg(process.pid, signal.SIGINT)
@@ -203,9 +208,9 @@ def test_ctrl_c_keeps_finished_runs_and_exits_130(tmp_path: Path) -> None:
 
 
 def wait_for_runs(folder: Path, count: int) -> None:
-    """Until `count` runs are finished and another has a checkpoint."""
+    """Until `count` runs are finished and another job has a checkpoint."""
     deadline = time.monotonic() + 90
-    while len(list(folder.glob("runs/*/run.json"))) < count or not list(folder.glob("runs/*/checkpoint.pt")):
+    while len(list(folder.glob("runs/*/run.json"))) < count or not list(folder.rglob("*.pt")):
         assert time.monotonic() < deadline, "the sweep does not get on"
         time.sleep(0.01)
 
@@ -220,13 +225,13 @@ def test_a_worker_that_dies_takes_only_its_run_with_it(tmp_path: Path) -> None:
         "from resnet_cli.sweep.plan import plan_sweep\n"
         "from resnet_cli.sweep.runner import open_sweep\n"
         "original = workers.perform\n"
-        "def perform(run, conditions, emit):\n"
-        "    if run.depth == 3:\n"
+        "def perform(job, conditions, emit):\n"
+        "    if job.runs[0].depth == 3:\n"
         "        os._exit(7)\n"
-        "    original(run, conditions, emit)\n"
+        "    original(job, conditions, emit)\n"
         "workers.perform = perform\n"
         "if __name__ == '__main__':\n"
-        f"    plan = plan_sweep({SMALL!r})\n"
+        f"    plan = plan_sweep({SMALL | {'engine': 'loop'}!r})\n"
         f"    with open_sweep(plan, Path({str(folder)!r}), jobs=2) as sweep:\n"
         "        sweep.execute(lambda event: None)\n"
     )

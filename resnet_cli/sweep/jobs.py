@@ -1,0 +1,59 @@
+"""What a process does at a time: one run in the loop, or a stack of runs that train together."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.run import Run
+from resnet_cli.store.layout import CHECKPOINT_FILE, STACKS_FOLDER, run_folder
+from resnet_cli.sweep.plan import Plan
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.grouping import can_stack, group_runs, stack_name
+
+
+@dataclass(frozen=True)
+class Job:
+    """Runs that are done together, by the loop (then it is one) or in a stack."""
+
+    runs: tuple[Run, ...]
+    stacked: bool
+
+    def without(self, finished: Collection[str]) -> "Job":
+        """What is left of it when the runs with these ids are done."""
+        return Job(tuple(run for run in self.runs if run.run_id not in finished), self.stacked)
+
+    def checkpoint_file(self, folder: Path) -> Path:
+        """Where its state is kept below a results folder while it is not finished."""
+        if self.stacked:
+            return folder / STACKS_FOLDER / f"{stack_name(self.runs)}.pt"
+        return run_folder(folder, self.runs[0]) / CHECKPOINT_FILE
+
+
+def make_jobs(plan: Plan, data: Callable[[Run], Data], workers: int) -> list[Job]:
+    """All runs of a plan as jobs, those of the loop first, each kind the longest first.
+
+    They follow from the plan alone, not from what is already done, so that a sweep that goes on finds its checkpoints
+    and trains each run by the engine that it had.
+
+    Args:
+        plan: with engine `auto` (stack what can be stacked, if there are at least two), `loop` or `stacked`.
+        data: gives a run's data on their device.
+        workers: processes that will do jobs at the same time.
+
+    Raises:
+        UserError: the engine is `stacked`, and there is a run that cannot be stacked.
+    """
+    stackable = [] if plan.engine == "loop" else [run for run in plan.runs if can_stack(run)]
+    if plan.engine == "stacked" and len(stackable) < len(plan.runs):
+        run = next(run for run in plan.runs if not can_stack(run))
+        raise UserError(
+            f"engine (=stacked) cannot train {run.run_id}; it trains MLPs without batch norm and dropout in float32 or "
+            "float64, so use --engine auto."
+        )
+    stacks = [tuple(stack) for stack in group_runs(stackable, data, workers)]
+    if plan.engine == "auto":
+        stacks = [stack for stack in stacks if len(stack) > 1]
+    in_stacks = {run for stack in stacks for run in stack}
+    alone = [Job((run,), stacked=False) for run in plan.runs if run not in in_stacks]
+    return alone + [Job(stack, stacked=True) for stack in stacks]

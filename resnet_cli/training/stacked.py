@@ -1,0 +1,355 @@
+"""Training many MLPs at once: one batched matrix product a layer instead of one small product a net.
+
+The loop (`loop.py`) defines what every result means; this module gives the same results for plain and residual MLPs,
+faster. Nets are sorted by depth, deepest first, so that those which have a hidden layer l are the first n_l: all
+tensors of a layer are stacked along a leading net axis, and a layer is one `bmm` over a prefix of the stack.
+
+**Shapes.** N nets, B examples, W units in P > W columns, F inputs in Q > F columns. Unit W of a layer, and input F,
+is the constant 1, so that a bias is column W of the next weights and its gradient comes with theirs; the rest is
+padding (`packing.py`).
+
+**Forward**, with A_l the signals (n_l, B, P) of hidden layer l, f the activation, k the block size, l from 0:
+
+    Z_l = A_{l-1} W_lᵀ + [l > 0 and k divides l] A_{l-k}        A_l = f(Z_l)        Y = A_last Vᵀ
+
+**Backward**, with D the gradient of the loss with respect to A_l, and Δ_l that with respect to Z_l:
+
+    D = ∂L/∂Y V                                       for every net, at its own last layer
+    D += Δ_{l+k}             where a skip leaves l    (the sweep down has met the skip's end before)
+    Δ_l = D ∘ f'(Z_l)                                 (f' follows from A_l for all three activations)
+    ∂L/∂W_l = Δ_lᵀ A_{l-1}
+    D = Δ_l W_l                                       on to layer l - 1
+
+Δ_l takes the place of A_l in memory. D has a block for every net, and the last line writes to those of its own n_l
+nets only: the others still hold ∂L/∂Y V when the sweep down reaches their last layer.
+
+**The constant unit** keeps itself: its one weight, from the constant unit below, is such that f gives exactly 1 (and
+exactly 0 for the padding), and rows W to P of all weights are left out of updates. What flows back into it is
+meaningless, but goes nowhere else: into these rows, and into the constant unit below.
+
+**Update.** Torch's own optimiser runs with learning rate 1 and without weight decay on a flat buffer of zeros that has
+the gradient of all nets, and so leaves there the step's direction. All update rules are linear in the rate and know
+parameters only through weight decay, so every net gets its own rate and decay when the direction is applied.
+
+Each net has its own matrices in every product, so one that diverges leaves the others as they are.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.spec.events import Metrics, Status
+from resnet_cli.spec.run import Run
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.loop import Batches, is_finite, length
+from resnet_cli.training.optimizers import build_optimizer
+from resnet_cli.training.packing import Packing, closes_skip
+from resnet_cli.training.schedule import learning_rate
+
+EVALUATION_ROWS = 200
+"""Examples that all nets are evaluated on at a time: enough for fast products, few enough for the cache."""
+
+_aten = torch.ops.aten
+_ACTIVATE: dict[str, Callable[[Tensor], object]] = {
+    "relu": torch.relu_,
+    "tanh": torch.tanh_,
+    "sigmoid": torch.sigmoid_,
+}
+_DIFFERENTIATE: dict[str, Callable[[Tensor, Tensor], object]] = {
+    "relu": lambda gradient, signal: _aten.threshold_backward.grad_input(gradient, signal, 0, grad_input=signal),
+    "tanh": lambda gradient, signal: _aten.tanh_backward.grad_input(gradient, signal, grad_input=signal),
+    "sigmoid": lambda gradient, signal: _aten.sigmoid_backward.grad_input(gradient, signal, grad_input=signal),
+}
+"""D, A ↦ D ∘ f'(Z), in the place of A."""
+
+
+@dataclass(frozen=True)
+class StackedOutcome:
+    """What training gave for one run: as `loop.Outcome`, with the state dict of its `MLP` instead of the net."""
+
+    run: Run
+    status: Status
+    history: list[Metrics]
+    parameters: int
+    state: dict[str, Tensor]
+
+
+@torch.no_grad()
+def train_stack(
+    runs: Sequence[Run],
+    data: Data,
+    *,
+    checkpoint: Checkpoint | None = None,
+    on_evaluation: Callable[[Run, Metrics, int], None] = lambda run, metrics, total_steps: None,
+) -> list[StackedOutcome]:
+    """Train the nets of `runs` together, with the results that `loop.train` has for each of them.
+
+    A run whose loss is not finite at an evaluation ends there as `diverged`; the others go on.
+
+    Args:
+        runs: any that share a `grouping.stack_key`, no two of them equal.
+        data: what to learn, loaded for these runs and moved to a device and their precision.
+        checkpoint: where to save the stack's state from time to time, and to go on from if it holds one of these runs.
+        on_evaluation: called with each new evaluation of a run and the total number of steps.
+
+    Returns:
+        The outcomes, in the order of `runs`.
+
+    Raises:
+        UserError: the batch is larger than the training set.
+    """
+    total_steps, interval, epoch_steps = length(runs[0], data)
+    stack = Stack(runs, data)
+    members = [run.run_id for run in stack.runs]
+    step, histories = 0, [list[Metrics]() for _ in members]
+    ended: dict[int, dict[str, Tensor]] = {}  # diverged nets: place in the stack, state at that time
+
+    if checkpoint is not None and (state := checkpoint.load()) is not None and state.net.get("members") == members:
+        stack.load(state.net["parameters"], state.optimizer)
+        step, ended, rows = state.step, state.net["ended"], iter(state.history)
+        histories = [[next(rows) for _ in range(count)] for count in state.net["rows"]]
+
+    def record() -> None:
+        for place, values in enumerate(stack.evaluate().tolist()):
+            if place in ended:
+                continue
+            run, history = stack.runs[place], histories[place]
+            rate = learning_rate(run, max(step - 1, 0), total_steps)
+            history.append(_metrics(values, run, data, step, step / epoch_steps, rate))
+            if not is_finite(history[-1]):
+                ended[place] = stack.state(place)
+            on_evaluation(run, history[-1], total_steps)
+
+    if step == 0:
+        record()
+    while step < total_steps and len(ended) < len(members):
+        stack.advance(step, [learning_rate(run, step, total_steps) for run in stack.runs])
+        step += 1
+        if step % interval == 0 or step == total_steps:
+            record()
+        if checkpoint is not None and step < total_steps and checkpoint.is_due():
+            net = {
+                "members": members,
+                "parameters": stack.parameters,
+                "ended": ended,
+                "rows": list(map(len, histories)),
+            }
+            checkpoint.save(net, stack.optimizer.state_dict(), step, [row for history in histories for row in history])
+
+    outcomes = {}
+    for place, run in enumerate(stack.runs):
+        last = ended.get(place) or stack.state(place)
+        size = sum(parameter.numel() for parameter in last.values())
+        outcomes[run] = StackedOutcome(run, "diverged" if place in ended else "done", histories[place], size, last)
+    return [outcomes[run] for run in runs]
+
+
+def _metrics(values: list[float], run: Run, data: Data, step: int, epoch: float, rate: float) -> Metrics:
+    """A row of the results from a row of `Stack.evaluate`."""
+    train_loss, train_errors, test_loss, test_errors, norm = values
+    train_count, test_count = (min(run.eval_size, len(part)) for part in (data.train_inputs, data.test_inputs))
+    has_error = data.loss == "cross_entropy"
+    return Metrics(
+        epoch=epoch,
+        step=step,
+        learning_rate=rate,
+        train_loss=train_loss / train_count,
+        test_loss=test_loss / test_count,
+        train_error=100 * train_errors / train_count if has_error else None,
+        test_error=100 * test_errors / test_count if has_error else None,
+        gradient_norm=norm if step > 0 else None,
+    )
+
+
+class Stack:
+    """The nets of some runs, layer by layer, and what a training step and an evaluation do to all of them.
+
+    Attributes:
+        runs: deepest first; the order of all net axes.
+        parameters: of all nets, flat, as `packing` has them; so are `gradient` and `direction`.
+        optimizer: torch's, with its state; it acts on the direction.
+    """
+
+    def __init__(self, runs: Sequence[Run], data: Data) -> None:
+        self.packing = packing = Packing(runs, data)
+        self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
+        self.skip = (self.lead.block_size or 0) if self.lead.model == "residual-mlp" else 0
+        self.parameters, self.gradient = self._zeros(packing.length), self._zeros(packing.length)
+        packing.initialise(self.parameters, self.skip)
+        self.weights, self.output_weights = packing.layers(self.parameters)
+        self.gradients, self.output_gradients = packing.layers(self.gradient)
+        self.transposed = [weights.mT for weights in self.weights]
+
+        nets, batch, skip = len(self.runs), self.lead.batch_size, self.skip
+        self.decays = packing.factors([run.weight_decay for run in self.runs])
+        self.rates, self.rate_values = packing.factors([0.0] * nets), [0.0] * nets
+        self.has_decay = any(run.weight_decay for run in self.runs)
+        self.decay_is_decoupled = self.lead.optimizer == "adamw"
+        self.direction = nn.Parameter(self._zeros(packing.length), requires_grad=False)
+        penalised = self.has_decay and not self.decay_is_decoupled
+        self.direction.grad = self._zeros(packing.length) if penalised else self.gradient
+        pure = self.lead.model_copy(update={"learning_rate": 1.0, "weight_decay": 0.0})
+        self.optimizer = build_optimizer(pure, [self.direction])
+        self._let_optimizer_be_captured()
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+        seeds = sorted({run.seed for run in self.runs})
+        one_a_seed = [next(run for run in self.runs if run.seed == seed) for seed in seeds]
+        self.batches = [Batches(run, data, length(run, data)[2]) for run in one_a_seed]
+        self.batch_of_net = torch.tensor([seeds.index(run.seed) for run in self.runs], device=data.device)
+        self.inputs = self._inputs(nets, batch)
+        self.targets = data.train_targets.new_zeros(nets, batch, *data.train_targets.shape[1:])
+        self.output_flow = self._zeros(nets, batch, packing.outputs)  # ∂L/∂Y
+        self.minus_one = self._zeros(nets, batch, 1) - 1
+        self.flow = self._zeros(nets, batch, packing.columns)  # D
+        self.flows = [self.flow[:size] for size in packing.sizes]
+        self.signals = _Signals(self.flow, packing.sizes, kept=self.lead.depth)
+        self.shown = self._inputs(1, EVALUATION_ROWS)
+        room = self._zeros(nets, EVALUATION_ROWS, packing.columns)
+        self.shown_signals = _Signals(room, packing.sizes, kept=max(1, skip) + 1)
+
+    def advance(self, step: int, rates: list[float]) -> None:
+        """Do the optimiser step number `step` with each net's learning rate; waits for no accelerator."""
+        batches = [batch[step] for batch in self.batches]
+        inputs = torch.stack([some_inputs.flatten(1) for some_inputs, _ in batches])  # (seeds, B, F)
+        self.inputs[:, :, : self.packing.features] = inputs[self.batch_of_net]
+        self.targets.copy_(torch.stack([some_targets for _, some_targets in batches])[self.batch_of_net])
+        if rates != self.rate_values:
+            for old, new in zip(self.rates, self.packing.factors(rates), strict=True):
+                old.copy_(new)
+            self.rate_values = rates
+        if self.graph is not None:
+            self.graph.replay()
+            return
+        self._step()
+        if self.data.device.type == "cuda":  # the first step warmed up; all others replay it as one CUDA graph
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self._step()
+
+    def evaluate(self) -> Tensor:
+        """(N, 5): summed loss and errors on the training examples, the same on the test examples, the gradient's norm.
+
+        On the first `eval_size` examples, on the device; the gradient is the last step's.
+        """
+        data, limit = self.data, self.lead.eval_size
+        training = self._sums(data.train_inputs[:limit], data.train_targets[:limit])
+        testing = self._sums(data.test_inputs[:limit], data.test_targets[:limit])
+        return torch.stack([*training, *testing, self.packing.norms(self.gradient)], dim=1)
+
+    def state(self, place: int) -> dict[str, Tensor]:
+        """The state dict of an `MLP` with the parameters that the net at `place` has now, on the CPU."""
+        return self.packing.state(self.parameters, place)
+
+    def load(self, parameters: Tensor, optimizer: dict[str, Any]) -> None:
+        """Go on from the parameters and the state of the optimiser that another stack of the same runs had."""
+        self.parameters.copy_(parameters)
+        self.optimizer.load_state_dict(optimizer)
+        self._let_optimizer_be_captured()
+
+    def _step(self) -> None:
+        outputs = self._forward(self.inputs, self.signals)  # (N, B, outputs)
+        flow = self.output_flow[:, :, : self.data.outputs]
+        if self.data.loss == "mse":
+            torch.sub(outputs, self.targets, out=flow).mul_(2 / outputs[0].numel())
+        else:
+            torch.softmax(outputs, dim=2, out=flow)
+            flow.scatter_add_(2, self.targets[:, :, None], self.minus_one).div_(outputs.shape[1])
+        self._backward()
+        self._update()
+
+    def _forward(self, inputs: Tensor, signals: "_Signals") -> Tensor:
+        """(N, rows, Q) to (N, rows, outputs); what each layer gives is left in `signals`."""
+        activate, sizes = _ACTIVATE[self.lead.activation], [*self.packing.sizes, 0]
+        for layer, signal in enumerate(signals.layers):  # (n_l, rows, P)
+            torch.bmm(signals.sources[layer] if layer else inputs, self.transposed[layer], out=signal)
+            if closes_skip(layer, self.skip):
+                signal.add_(signals.layers[layer - self.skip][: len(signal)])
+            activate(signal)
+            deeper = sizes[layer + 1]
+            if deeper < len(signal):
+                signals.last[deeper : len(signal)] = signal[deeper:]
+        return torch.bmm(signals.last, self.output_weights.mT)[:, :, : self.data.outputs]
+
+    def _backward(self) -> None:
+        """From ∂L/∂Y and the signals, which are used up, to the gradient."""
+        differentiate = _DIFFERENTIATE[self.lead.activation]
+        layers, sources = self.signals.layers, self.signals.sources
+        torch.bmm(self.output_flow.mT, self.signals.last, out=self.output_gradients)
+        torch.bmm(self.output_flow, self.output_weights, out=self.flow)
+        for layer in reversed(range(len(layers))):
+            end = layer + self.skip
+            if end < len(layers) and closes_skip(end, self.skip):
+                self.flows[end].add_(layers[end])
+            differentiate(self.flows[layer], layers[layer])
+            torch.bmm(layers[layer].mT, sources[layer] if layer else self.inputs, out=self.gradients[layer])
+            if layer:
+                torch.bmm(layers[layer], self.weights[layer], out=self.flows[layer])
+
+    def _update(self) -> None:
+        """Change the parameters by each net's rate times the optimiser's direction."""
+        parameters, gradients, directions = map(self.packing.blocks, (self.parameters, self.gradient, self.direction))
+        if self.direction.grad is not None and self.direction.grad is not self.gradient:
+            totals = self.packing.blocks(self.direction.grad)
+            for total, gradient, parameter, decay in zip(totals, gradients, parameters, self.decays, strict=True):
+                torch.addcmul(gradient, parameter, decay, out=total)
+        self.direction.zero_()
+        self.optimizer.step()
+        for direction, parameter, decay, rate, real in zip(
+            directions, parameters, self.decays, self.rates, self.packing.real_rows, strict=True
+        ):
+            if self.has_decay and self.decay_is_decoupled:
+                direction.addcmul_(parameter, decay, value=-1)
+            direction[:, real:] = 0
+            parameter.addcmul_(direction, rate)
+
+    def _sums(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Each net's summed loss and number of errors over some examples, (2, N)."""
+        nets = len(self.runs)
+        total = self._zeros(2, nets)
+        for some_inputs, some_targets in zip(
+            torch.split(inputs, EVALUATION_ROWS), torch.split(targets, EVALUATION_ROWS), strict=True
+        ):
+            count = len(some_targets)
+            self.shown[0, :count, : self.packing.features] = self.data.prepare(some_inputs).flatten(1)
+            outputs = self._forward(self.shown.expand(nets, -1, -1), self.shown_signals)
+            outputs = outputs[:, :count].flatten(0, 1)  # (N · count, outputs)
+            repeated = torch.cat([some_targets] * nets)
+            total[0] += self.data.losses(outputs, repeated).view(nets, count).sum(dim=1)
+            errors = self.data.errors(outputs, repeated)
+            if errors is not None:
+                total[1] += errors.view(nets, count).sum(dim=1)
+        return total
+
+    def _inputs(self, nets: int, rows: int) -> Tensor:
+        """Room for inputs, (nets, rows, Q), with their constant."""
+        inputs = self._zeros(nets, rows, self.packing.inputs)
+        inputs[:, :, self.packing.features] = 1
+        return inputs
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=self.data.dtype, device=self.data.device)
+
+    def _let_optimizer_be_captured(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["capturable"] = self.data.device.type == "cuda"
+
+
+class _Signals:
+    """Room for the signals of a stack's nets on some examples.
+
+    Attributes:
+        layers: (n_l, rows, P) for each hidden layer; `kept` layers have memory of their own and take turns.
+        sources: what layer l reads, those of layer l - 1 of the nets that have a layer l.
+        last: those of every net's last hidden layer, (N, rows, P).
+    """
+
+    def __init__(self, like: Tensor, sizes: list[int], kept: int) -> None:
+        self.last = torch.zeros_like(like)
+        memory = [torch.zeros_like(like[:size]) for size in sizes[:kept]]
+        self.layers = [memory[layer % kept][:size] for layer, size in enumerate(sizes)]
+        self.sources = [self.layers[max(0, layer - 1)][:size] for layer, size in enumerate(sizes)]
