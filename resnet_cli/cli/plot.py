@@ -1,8 +1,9 @@
 """`resnet-exp plot`: the figures of every sweep below a folder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,7 +43,8 @@ def command(
 ) -> None:
     """Draw loss and error against depth, and learning curves by depth, for every sweep below a folder.
 
-    The same results give the same bytes. A broken run is named on stderr and left out; the exit code is then 2.
+    The same results give the same bytes. What cannot be read or drawn is named on stderr and left out; the exit code is
+    then 2.
     """
     from resnet_cli.figures import style
     from resnet_cli.store.layout import FIGURES_FOLDER
@@ -62,7 +64,13 @@ def command(
         for problem in results.problems:
             typer.echo(f"resnet-exp: {problem}", err=True)
         target = place / FIGURES_FOLDER if out is None else out / place.name if len(folders) > 1 else out
-        for name, figure in _draw(results, metrics, kinds, scale, inches, title):
+        for name, draw in _figures(results, metrics, kinds, scale, inches, title).items():
+            try:
+                figure = draw()
+            except UserError as error:  # such as too many settings for one page: the other figures are drawn
+                typer.echo(f"resnet-exp: {place}: {error}", err=True)
+                broken = True
+                continue
             for extension in formats:
                 path = target / f"{name}.{extension}"
                 style.save(figure, path, dpi=dpi)
@@ -71,32 +79,33 @@ def command(
         raise typer.Exit(2)
 
 
-def _draw(
+def _figures(
     results: "Results",
     metrics: list[str],
     kinds: list[str],
     scale: str,
     size: tuple[float, float] | None,
     title: str | None,
-) -> Iterator[tuple[str, "Figure"]]:
-    """The figures of one sweep with their file names; error only where the task has one."""
+) -> dict[str, Callable[[], "Figure"]]:
+    """How to draw the figures of one sweep, by file name; error only where the task has one."""
     from resnet_cli.figures import learning_curves, loss_by_depth
 
-    summary = results.summary()
+    summary, curves = results.summary(), results.curves()
     if (summary["status"] == "failed").all():
         typer.echo(f"resnet-exp: {results.folder} has no run to draw; all failed or none is usable.", err=True)
-        return
+        return {}
     if summary["test_error"].isna().all():
         metrics = [metric for metric in metrics if metric != "error"]
         if not metrics:
             raise UserError(f"metric (=error) does not exist in {results.folder}, a regression task; use loss.")
+    found: dict[str, Callable[[], Figure]] = {}
     for metric in metrics:
+        options: dict[str, Any] = {"metric": metric, "scale": scale, "size": size, "title": title}
         if "depth" in kinds:
-            figure = loss_by_depth.draw(summary, metric=metric, scale=scale, size=size, title=title)
-            yield f"{metric}-by-depth", figure
+            found[f"{metric}-by-depth"] = partial(loss_by_depth.draw, summary, **options)
         if "curves" in kinds:
-            figure = learning_curves.draw(results.curves(), metric=metric, scale=scale, size=size, title=title)
-            yield f"{metric}-curves", figure
+            found[f"{metric}-curves"] = partial(learning_curves.draw, curves, **options)
+    return found
 
 
 def _words(option: str, text: str, known: tuple[str, ...]) -> list[str]:

@@ -130,6 +130,17 @@ def test_plot_draws_loss_against_depth_and_curves_the_same_bytes_each_time(comma
     assert {name: (sine / "figures" / name).read_bytes() for name in names} == before
 
 
+def test_a_figure_that_cannot_be_drawn_keeps_no_other_from_being_drawn(command: Command) -> None:
+    rates = ",".join(str(0.001 * number) for number in range(1, 14))
+    assert command("sweep", *SMALL, "--learning-rate", rates, "--out", "results/many", "--quiet").code == 0
+    assert command("sweep", *SMALL, "--out", "results/one", "--quiet").code == 0
+    answer = command("plot", "results", "--format", "png")
+    assert answer.code == 2
+    assert answer.err.startswith("resnet-exp: results/many: ")
+    assert answer.err.count("\n") == 2
+    assert answer.out.splitlines() == [f"results/one/figures/loss-{kind}.png" for kind in ("by-depth", "curves")]
+
+
 def test_plot_takes_kind_format_size_title_and_folder(command: Command, sine: Path) -> None:
     answer = command(
         "plot", sine, "--kind", "depth", "--format", "svg", "--size", "4x3", "--title", "My own title", "--out", "drawn"
