@@ -10,12 +10,12 @@ from resnet_cli.spec.run import Run
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.packing import padded
 
-STACK_BYTES = {"cpu": 10_000_000, "cuda": 1_000_000_000}
+STACK_BYTES = {"cpu": 12_000_000, "cuda": 1_000_000_000}
 """Most memory that the steps of a stack go through, by kind of device; a stack has one net at least.
 
-On a CPU it must fit the process's share of the last cache: on two cores with 32 MB, products of 32×32 matrices run at
-83 GFLOP/s while they touch up to 9 MB, at 76 with 12 MB, 60 with 14 MB and 50 with 35 MB (`benchmarks/README.md`). A
-stack that is much smaller loses as much to the calls, some 10 µs a layer and step.
+On a CPU it should fit the process's share of the last cache: with 32 MB for two cores, products of 32×32 matrices run
+at 83 GFLOP/s while they touch up to 9 MB, at 76 with 12 MB, 58 with 14 MB and 50 with 35 MB. Much smaller stacks lose
+as much to the calls, some 10 µs a layer and step: one net alone takes 15 µs a layer, a full stack 4 to 5 a net's.
 """
 
 STACKS_A_WORKER = 2
@@ -70,11 +70,11 @@ def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 
 
 
 def working_set(run: Run, data: Data) -> int:
-    """Bytes that a step of a run goes through in a stack: weights five times over, and the signals of a batch."""
+    """Bytes that a step of a run goes through in a stack: weights and moments, and the signals of a batch."""
     columns, inputs = padded(run.width), padded(prod(data.input_shape))
     weights = columns * (inputs + (run.depth - 1) * columns + data.outputs)
     signals = run.batch_size * (inputs + (run.depth + 2) * columns)
-    copies = 5  # parameters, gradient, direction and two moments
+    copies = 3  # parameters and two moments
     return (copies * weights + signals) * torch.finfo(data.dtype).bits // 8
 
 

@@ -72,7 +72,7 @@ def train(
     """Train the net of `run` on `data`, on the device where the data are.
 
     The net is evaluated before the first step, at every `eval_every` and after the last step. Training stops as
-    `diverged` at the first evaluation whose training or test loss is not finite.
+    `diverged` at the first evaluation after a step whose training or test loss is not finite.
 
     Args:
         run: the settings; `data` must have been loaded for them and moved to a device and the run's precision.
@@ -103,10 +103,11 @@ def train(
         history.append(evaluate(net, run, data, step, step / epoch_steps, rate, gradient_norm))
         on_evaluation(history[-1], total_steps)
 
-    if not history:
-        record(gradient_norm=None)
     batches = Batches(run, data, epoch_steps)
-    while step < total_steps and is_finite(history[-1]):
+    if not history:
+        _begin_statistics(net, batches[0][0])
+        record(gradient_norm=None)
+    while step < total_steps and (step == 0 or is_finite(history[-1])):
         if masks is not None:
             masks.manual_seed(derive_seed(run.seed, "dropout", step))
         for group in optimizer.param_groups:
@@ -211,6 +212,25 @@ def _sums(net: nn.Module, run: Run, data: Data, inputs: Tensor, targets: Tensor)
         if errors is not None:
             total[1] += errors.sum()
     return total
+
+
+@torch.no_grad()
+def _begin_statistics(net: nn.Module, inputs: Tensor) -> None:
+    """Let the running statistics of batch norm begin with those of some inputs, instead of mean 0 and variance 1.
+
+    Evaluation mode uses them before training has formed them: with 0 and 1 the signal of a residual net doubles from
+    block to block, and at a thousand layers its loss overflows. The training itself does not use them.
+    """
+    norms = [layer for layer in net.modules() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    net.train()
+    net(inputs)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def gradient_norm(net: nn.Module) -> Tensor:

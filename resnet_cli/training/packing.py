@@ -1,16 +1,17 @@
-"""The parameters of many MLPs of one width in one flat, padded buffer.
+"""The parameters of many MLPs of one width, stacked layer by layer in one flat, padded buffer.
 
 Nets are sorted by depth, deepest first, so that those with a hidden layer l are the first n_l. With N nets, W units, F
-inputs and O outputs, the buffer has three blocks:
+inputs and O outputs, the buffer has one layer of all nets after another:
 
-    first layers (N, P, Q)    other hidden layers, one after another, (n_l, P, P) each    outputs (N, O or 2, P)
+    hidden layer 0 (N, P, Q)    hidden layers l > 0 (n_l, P, P)    outputs (N, O, P), at least two rows
 
 P > W and Q > F are multiples of 8: products with such matrices are several times as fast as with, say, 30 columns.
-The bias is column F of a first layer and column W of the others, where the inputs of all products have a constant 1.
-Rows from W (in outputs: from O) are no parameters; they keep the values that `Packing.initialise` gives them.
+The bias is column F of layer 0 and column W of the others, where the inputs of all products have a constant 1. Rows
+from W (in outputs: from O) are no parameters: nothing may change what `Packing.initialise` writes there.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from math import prod
 
 import torch
@@ -29,76 +30,67 @@ class Packing:
 
     Attributes:
         runs: of the nets, deepest first; the order of all net axes.
-        sizes: n_l for each hidden layer of the deepest net.
-        length: of the buffer.
+        depth: of the deepest net; layers 0 to depth - 1 are hidden, layer `depth` is the outputs.
+        shapes: of each layer in the buffer.
+        real_rows: of each layer, the rows that are parameters.
+        ends: of each layer, where it ends in the buffer.
     """
 
     def __init__(self, runs: Sequence[Run], data: Data) -> None:
         self.runs = sorted(runs, key=lambda run: (-run.depth, run.seed, run.run_id))
-        self.data, self.width, self.features = data, self.runs[0].width, prod(data.input_shape)
+        self.input_shape, self.output_count = data.input_shape, data.outputs
+        self.depth, self.width, self.features = self.runs[0].depth, self.runs[0].width, prod(data.input_shape)
         self.columns, self.inputs = padded(self.width), padded(self.features)
-        # A product with a single column takes another way, with other last bits, if it has one net only.
-        self.outputs = max(2, data.outputs)
-        self.sizes = [sum(run.depth > layer for run in self.runs) for layer in range(self.runs[0].depth)]
-        nets, rows = len(self.runs), sum(self.sizes[1:])
-        self.shapes = [
-            (nets, self.columns, self.inputs),
-            (rows, self.columns, self.columns),
-            (nets, self.outputs, self.columns),
-        ]
-        self.length = sum(map(prod, self.shapes))
-        self.real_rows = [self.width, self.width, data.outputs]
-        every_net = torch.arange(nets, device=data.device)
-        deeper = [every_net[:size] for size in self.sizes[1:]]
-        self.nets = [every_net, torch.cat([every_net[:0], *deeper]), every_net]  # whose matrices they are, by block
+        self.sizes = [sum(run.depth > layer for run in self.runs) for layer in range(self.depth)]  # n_l
+        # Two rows, because a product with one output takes another way, with other last bits, if it has one net only.
+        outputs = (len(self.runs), max(2, data.outputs), self.columns)
+        hidden = [(size, self.columns, self.columns if layer else self.inputs) for layer, size in enumerate(self.sizes)]
+        self.shapes = [*hidden, outputs]
+        self.real_rows = [*([self.width] * self.depth), data.outputs]
+        self.ends = list(accumulate(map(prod, self.shapes)))
 
-    def blocks(self, flat: Tensor) -> list[Tensor]:
-        """The three blocks of a buffer, without copying."""
+    def views(self, flat: Tensor) -> list[Tensor]:
+        """The layers of a buffer, without copying."""
         parts = torch.split(flat, [prod(shape) for shape in self.shapes])
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
-    def layers(self, flat: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Each hidden layer, (n_l, P, Q or P), and the outputs, (N, O or 2, P), of a buffer, without copying."""
-        first, others, outputs = self.blocks(flat)
-        return [first, *torch.split(others, self.sizes[1:])], outputs
-
-    def factors(self, values: list[float]) -> list[Tensor]:
-        """A number of each net, for each block in a shape to multiply it with."""
-        column = torch.tensor(values, dtype=self.data.dtype, device=self.data.device)
-        return [column[nets][:, None, None] for nets in self.nets]
-
-    def norms(self, flat: Tensor) -> Tensor:
-        """The Euclidean norm of each net's part of a buffer, (N,)."""
-        squares = flat.new_zeros(len(self.runs))
-        for block, nets, real in zip(self.blocks(flat), self.nets, self.real_rows, strict=True):
-            squares.index_add_(0, nets, block[:, :real].square().sum(dim=(1, 2)))
-        return squares.sqrt()
+    def pieces(self, most: int) -> list[range]:
+        """The layers, last ones first, in runs of one shape that have at most `most` values if they are several."""
+        pieces: list[range] = []
+        for layer in reversed(range(self.depth + 1)):
+            longer = range(layer, pieces[-1].stop) if pieces else range(0)
+            alike = layer < self.depth - 1 and self.shapes[layer][1:] == self.shapes[layer + 1][1:]
+            if alike and sum(prod(self.shapes[member]) for member in longer) <= most:
+                pieces[-1] = longer
+            else:
+                pieces.append(range(layer, layer + 1))
+        return pieces
 
     def initialise(self, flat: Tensor, skip: int) -> None:
         """Fill a buffer of zeros with the initial values of each net, and with what keeps the constant unit at 1.
 
         Args:
             flat: the buffer.
-            skip: layers that a skip spans, as in `stacked`; 0 for plain nets.
+            skip: layers that a skip spans; 0 in plain nets.
         """
         built: dict[object, dict[str, Tensor]] = {}
         for place, run in enumerate(self.runs):
             draw = (run.seed, run.init, run.init_std)
             if draw not in built:  # values go by name and shape, so shallower nets have those of this one
-                built[draw] = build_net(run, self.data.input_shape, self.data.outputs).state_dict()
+                built[draw] = build_net(run, self.input_shape, self.output_count).state_dict()
             for name, weight, bias in self._net(flat, place):
                 weight.copy_(built[draw][f"{name}.weight"])
                 bias.copy_(built[draw][f"{name}.bias"])
         one, zero = _CONSTANT[self.runs[0].activation]
-        for layer, weights in enumerate(self.layers(flat)[0]):
-            bias_column = self.width if layer else self.features
-            weights[:, self.width :, bias_column] = zero
+        for layer, weights in enumerate(self.views(flat)[: self.depth]):
+            constant = self.width if layer else self.features
+            weights[:, self.width :, constant] = zero
             # Where a skip ends it brings the 1 that a ReLU needs; the other activations are flat there.
             has_one = closes_skip(layer, skip) and self.runs[0].activation == "relu"
-            weights[:, self.width, bias_column] = 0.0 if has_one else one
+            weights[:, self.width, constant] = 0.0 if has_one else one
 
     def state(self, flat: Tensor, place: int) -> dict[str, Tensor]:
-        """The part of a buffer that belongs to the net at `place`, as the state dict of its `MLP`, on the CPU."""
+        """What a buffer has of the net at `place`, as the state dict of its `MLP`, on the CPU."""
         state = {}
         for name, weight, bias in self._net(flat, place):
             state[f"{name}.weight"] = weight.to("cpu", copy=True)
@@ -107,13 +99,14 @@ class Packing:
 
     def _net(self, flat: Tensor, place: int) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Name, weight and bias of each layer of one net, as views."""
-        hidden, outputs = self.layers(flat)
+        layers = self.views(flat)
         inputs = self.features
         for layer in range(self.runs[place].depth):
-            weights = hidden[layer][place]
-            yield f"hidden.{layer}", weights[: self.width, :inputs], weights[: self.width, inputs]
+            weights = layers[layer][place, : self.width]
+            yield f"hidden.{layer}", weights[:, :inputs], weights[:, inputs]
             inputs = self.width
-        yield "output", outputs[place, : self.data.outputs, :inputs], outputs[place, : self.data.outputs, inputs]
+        weights = layers[-1][place, : self.output_count]
+        yield "output", weights[:, :inputs], weights[:, inputs]
 
 
 def padded(units: int) -> int:

@@ -27,31 +27,34 @@ nets only: the others still hold ∂L/∂Y V when the sweep down reaches their l
 exactly 0 for the padding), and rows W to P of all weights are left out of updates. What flows back into it is
 meaningless, but goes nowhere else: into these rows, and into the constant unit below.
 
-**Update.** Torch's own optimiser runs with learning rate 1 and without weight decay on a flat buffer of zeros that has
-the gradient of all nets, and so leaves there the step's direction. All update rules are linear in the rate and know
-parameters only through weight decay, so every net gets its own rate and decay when the direction is applied.
+**Update.** As soon as the gradient of a few layers is there, their parameters change (`piece.py`), while all of that
+is in the cache. The buffers for gradient and direction are as small as the largest of these pieces.
 
 Each net has its own matrices in every product, so one that diverges leaves the others as they are.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from resnet_cli.spec.events import Metrics, Status
 from resnet_cli.spec.run import Run
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.loop import Batches, is_finite, length
-from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.packing import Packing, closes_skip
+from resnet_cli.training.piece import Piece, Scratch
 from resnet_cli.training.schedule import learning_rate
 
 EVALUATION_ROWS = 200
 """Examples that all nets are evaluated on at a time: enough for fast products, few enough for the cache."""
+
+PIECE_BYTES = {"cpu": 800_000, "cuda": 10**12}
+"""Most parameters that are updated together: on a CPU, they, gradient, direction and moments fit a core's cache."""
 
 _aten = torch.ops.aten
 _ACTIVATE: dict[str, Callable[[Tensor], object]] = {
@@ -109,7 +112,7 @@ def train_stack(
     ended: dict[int, dict[str, Tensor]] = {}  # diverged nets: place in the stack, state at that time
 
     if checkpoint is not None and (state := checkpoint.load()) is not None and state.net.get("members") == members:
-        stack.load(state.net["parameters"], state.optimizer)
+        stack.load(state.net["parameters"], state.optimizer["pieces"])
         step, ended, rows = state.step, state.net["ended"], iter(state.history)
         histories = [[next(rows) for _ in range(count)] for count in state.net["rows"]]
 
@@ -127,9 +130,10 @@ def train_stack(
     if step == 0:
         record()
     while step < total_steps and len(ended) < len(members):
-        stack.advance(step, [learning_rate(run, step, total_steps) for run in stack.runs])
+        shown = (step + 1) % interval == 0 or step + 1 == total_steps
+        stack.advance(step, [learning_rate(run, step, total_steps) for run in stack.runs], with_norm=shown)
         step += 1
-        if step % interval == 0 or step == total_steps:
+        if shown:
             record()
         if checkpoint is not None and step < total_steps and checkpoint.is_due():
             net = {
@@ -138,7 +142,8 @@ def train_stack(
                 "ended": ended,
                 "rows": list(map(len, histories)),
             }
-            checkpoint.save(net, stack.optimizer.state_dict(), step, [row for history in histories for row in history])
+            optimizer = {"pieces": [piece.optimizer.state_dict() for piece in stack.pieces]}
+            checkpoint.save(net, optimizer, step, [row for history in histories for row in history])
 
     outcomes = {}
     for place, run in enumerate(stack.runs):
@@ -170,31 +175,31 @@ class Stack:
 
     Attributes:
         runs: deepest first; the order of all net axes.
-        parameters: of all nets, flat, as `packing` has them; so are `gradient` and `direction`.
-        optimizer: torch's, with its state; it acts on the direction.
+        parameters: of all nets, flat, as `packing` has them.
+        pieces: in the order in which they are updated.
     """
 
     def __init__(self, runs: Sequence[Run], data: Data) -> None:
         self.packing = packing = Packing(runs, data)
         self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
         self.skip = (self.lead.block_size or 0) if self.lead.model == "residual-mlp" else 0
-        self.parameters, self.gradient = self._zeros(packing.length), self._zeros(packing.length)
+        self.parameters = self._zeros(packing.ends[-1])
         packing.initialise(self.parameters, self.skip)
-        self.weights, self.output_weights = packing.layers(self.parameters)
-        self.gradients, self.output_gradients = packing.layers(self.gradient)
+        *self.weights, self.output_weights = packing.views(self.parameters)
         self.transposed = [weights.mT for weights in self.weights]
 
-        nets, batch, skip = len(self.runs), self.lead.batch_size, self.skip
-        self.decays = packing.factors([run.weight_decay for run in self.runs])
-        self.rates, self.rate_values = packing.factors([0.0] * nets), [0.0] * nets
-        self.has_decay = any(run.weight_decay for run in self.runs)
-        self.decay_is_decoupled = self.lead.optimizer == "adamw"
-        self.direction = nn.Parameter(self._zeros(packing.length), requires_grad=False)
-        penalised = self.has_decay and not self.decay_is_decoupled
-        self.direction.grad = self._zeros(packing.length) if penalised else self.gradient
-        pure = self.lead.model_copy(update={"learning_rate": 1.0, "weight_decay": 0.0})
-        self.optimizer = build_optimizer(pure, [self.direction])
-        self._let_optimizer_be_captured()
+        nets, batch = len(self.runs), self.lead.batch_size
+        pieces = packing.pieces(PIECE_BYTES[data.device.type] // self.parameters.itemsize)
+        most = max(sum(prod(packing.shapes[layer]) for layer in layers) for layers in pieces)
+        gradient, direction = self._zeros(most), self._zeros(most)
+        penalises = self.lead.optimizer != "adamw" and any(run.weight_decay for run in self.runs)
+        scratch = Scratch(gradient, self._zeros(most) if penalises else gradient, direction)
+        self.pieces = [Piece(packing, layers, self.parameters, scratch) for layers in pieces]
+        self.piece_of_first = {piece.layers[0]: piece for piece in self.pieces}
+        # the gradient of each layer; outputs are the last
+        self.gradients = [gradient for piece in self.pieces[::-1] for gradient in piece.gradients]
+        self._let_optimizers_be_captured()
+        self.rates, self.squared_norms = [0.0] * nets, self._zeros(nets)
         self.graph: torch.cuda.CUDAGraph | None = None
 
         seeds = sorted({run.seed for run in self.runs})
@@ -203,55 +208,60 @@ class Stack:
         self.batch_of_net = torch.tensor([seeds.index(run.seed) for run in self.runs], device=data.device)
         self.inputs = self._inputs(nets, batch)
         self.targets = data.train_targets.new_zeros(nets, batch, *data.train_targets.shape[1:])
-        self.output_flow = self._zeros(nets, batch, packing.outputs)  # ∂L/∂Y
+        self.output_flow = self._zeros(nets, batch, packing.shapes[-1][1])  # ∂L/∂Y
         self.minus_one = self._zeros(nets, batch, 1) - 1
         self.flow = self._zeros(nets, batch, packing.columns)  # D
         self.flows = [self.flow[:size] for size in packing.sizes]
         self.signals = _Signals(self.flow, packing.sizes, kept=self.lead.depth)
         self.shown = self._inputs(1, EVALUATION_ROWS)
         room = self._zeros(nets, EVALUATION_ROWS, packing.columns)
-        self.shown_signals = _Signals(room, packing.sizes, kept=max(1, skip) + 1)
+        self.shown_signals = _Signals(room, packing.sizes, kept=max(1, self.skip) + 1)
 
-    def advance(self, step: int, rates: list[float]) -> None:
-        """Do the optimiser step number `step` with each net's learning rate; waits for no accelerator."""
+    def advance(self, step: int, rates: list[float], with_norm: bool) -> None:
+        """Do the optimiser step number `step` with each net's learning rate; waits for no accelerator.
+
+        `with_norm` says whether an evaluation will want the norm of this step's gradient.
+        """
         batches = [batch[step] for batch in self.batches]
         inputs = torch.stack([some_inputs.flatten(1) for some_inputs, _ in batches])  # (seeds, B, F)
         self.inputs[:, :, : self.packing.features] = inputs[self.batch_of_net]
         self.targets.copy_(torch.stack([some_targets for _, some_targets in batches])[self.batch_of_net])
-        if rates != self.rate_values:
-            for old, new in zip(self.rates, self.packing.factors(rates), strict=True):
-                old.copy_(new)
-            self.rate_values = rates
+        if rates != self.rates:
+            self.rates, column = rates, torch.tensor(rates, dtype=self.data.dtype, device=self.data.device)
+            for piece in self.pieces:
+                piece.set_rates(column)
         if self.graph is not None:
             self.graph.replay()
-            return
-        self._step()
-        if self.data.device.type == "cuda":  # the first step warmed up; all others replay it as one CUDA graph
+        elif self.data.device.type == "cuda":  # the first step warms up; all others replay it as one CUDA graph
+            self._step(with_norm=True)
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self._step()
+                self._step(with_norm=True)
+        else:
+            self._step(with_norm)
 
     def evaluate(self) -> Tensor:
         """(N, 5): summed loss and errors on the training examples, the same on the test examples, the gradient's norm.
 
-        On the first `eval_size` examples, on the device; the gradient is the last step's.
+        On the first `eval_size` examples, on the device; the gradient is that of the last step `with_norm`.
         """
         data, limit = self.data, self.lead.eval_size
         training = self._sums(data.train_inputs[:limit], data.train_targets[:limit])
         testing = self._sums(data.test_inputs[:limit], data.test_targets[:limit])
-        return torch.stack([*training, *testing, self.packing.norms(self.gradient)], dim=1)
+        return torch.stack([*training, *testing, self.squared_norms.sqrt()], dim=1)
 
     def state(self, place: int) -> dict[str, Tensor]:
         """The state dict of an `MLP` with the parameters that the net at `place` has now, on the CPU."""
         return self.packing.state(self.parameters, place)
 
-    def load(self, parameters: Tensor, optimizer: dict[str, Any]) -> None:
-        """Go on from the parameters and the state of the optimiser that another stack of the same runs had."""
+    def load(self, parameters: Tensor, optimizers: list[dict[str, Any]]) -> None:
+        """Go on from the parameters and optimiser states that another stack of the same runs had."""
         self.parameters.copy_(parameters)
-        self.optimizer.load_state_dict(optimizer)
-        self._let_optimizer_be_captured()
+        for piece, state in zip(self.pieces, optimizers, strict=True):
+            piece.optimizer.load_state_dict(state)
+        self._let_optimizers_be_captured()
 
-    def _step(self) -> None:
+    def _step(self, with_norm: bool) -> None:
         outputs = self._forward(self.inputs, self.signals)  # (N, B, outputs)
         flow = self.output_flow[:, :, : self.data.outputs]
         if self.data.loss == "mse":
@@ -259,8 +269,9 @@ class Stack:
         else:
             torch.softmax(outputs, dim=2, out=flow)
             flow.scatter_add_(2, self.targets[:, :, None], self.minus_one).div_(outputs.shape[1])
-        self._backward()
-        self._update()
+        if with_norm:
+            self.squared_norms.zero_()
+        self._backward(with_norm)
 
     def _forward(self, inputs: Tensor, signals: "_Signals") -> Tensor:
         """(N, rows, Q) to (N, rows, outputs); what each layer gives is left in `signals`."""
@@ -275,12 +286,13 @@ class Stack:
                 signals.last[deeper : len(signal)] = signal[deeper:]
         return torch.bmm(signals.last, self.output_weights.mT)[:, :, : self.data.outputs]
 
-    def _backward(self) -> None:
-        """From ∂L/∂Y and the signals, which are used up, to the gradient."""
+    def _backward(self, with_norm: bool) -> None:
+        """From ∂L/∂Y and the signals, which are used up, to the gradient, and from it to the next parameters."""
         differentiate = _DIFFERENTIATE[self.lead.activation]
         layers, sources = self.signals.layers, self.signals.sources
-        torch.bmm(self.output_flow.mT, self.signals.last, out=self.output_gradients)
+        torch.bmm(self.output_flow.mT, self.signals.last, out=self.gradients[-1])
         torch.bmm(self.output_flow, self.output_weights, out=self.flow)
+        self._update_from(len(layers), with_norm)
         for layer in reversed(range(len(layers))):
             end = layer + self.skip
             if end < len(layers) and closes_skip(end, self.skip):
@@ -289,23 +301,14 @@ class Stack:
             torch.bmm(layers[layer].mT, sources[layer] if layer else self.inputs, out=self.gradients[layer])
             if layer:
                 torch.bmm(layers[layer], self.weights[layer], out=self.flows[layer])
+            self._update_from(layer, with_norm)
 
-    def _update(self) -> None:
-        """Change the parameters by each net's rate times the optimiser's direction."""
-        parameters, gradients, directions = map(self.packing.blocks, (self.parameters, self.gradient, self.direction))
-        if self.direction.grad is not None and self.direction.grad is not self.gradient:
-            totals = self.packing.blocks(self.direction.grad)
-            for total, gradient, parameter, decay in zip(totals, gradients, parameters, self.decays, strict=True):
-                torch.addcmul(gradient, parameter, decay, out=total)
-        self.direction.zero_()
-        self.optimizer.step()
-        for direction, parameter, decay, rate, real in zip(
-            directions, parameters, self.decays, self.rates, self.packing.real_rows, strict=True
-        ):
-            if self.has_decay and self.decay_is_decoupled:
-                direction.addcmul_(parameter, decay, value=-1)
-            direction[:, real:] = 0
-            parameter.addcmul_(direction, rate)
+    def _update_from(self, layer: int, with_norm: bool) -> None:
+        """Update the piece that starts with `layer`, if one does: its gradient is complete."""
+        if (piece := self.piece_of_first.get(layer)) is not None:
+            if with_norm:
+                piece.add_squares(self.squared_norms)
+            piece.update()
 
     def _sums(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Each net's summed loss and number of errors over some examples, (2, N)."""
@@ -334,9 +337,10 @@ class Stack:
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=self.data.dtype, device=self.data.device)
 
-    def _let_optimizer_be_captured(self) -> None:
-        for group in self.optimizer.param_groups:
-            group["capturable"] = self.data.device.type == "cuda"
+    def _let_optimizers_be_captured(self) -> None:
+        for piece in self.pieces:
+            for group in piece.optimizer.param_groups:
+                group["capturable"] = self.data.device.type == "cuda"
 
 
 class _Signals:

@@ -1,0 +1,79 @@
+"""Updating some layers of a stack of nets at once, each net with its own learning rate and weight decay.
+
+Torch's own optimiser runs with learning rate 1 and without weight decay on a buffer of zeros that has the gradient, and
+so leaves there the step's direction. All update rules are linear in the rate and know the parameters only through
+weight decay, so each net's rate and decay can be applied to its part of the direction.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.training.optimizers import build_optimizer
+from resnet_cli.training.packing import Packing
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Flat buffers that the pieces of a stack use one after another, so that they stay in the cache."""
+
+    gradient: Tensor
+    penalised: Tensor  # with weight decay; the gradient itself where that is not part of it
+    direction: Tensor
+
+
+class Piece:
+    """Consecutive layers of one shape.
+
+    Attributes:
+        layers: which.
+        gradients: room for the gradient of each layer, (n_l, rows, columns).
+    """
+
+    def __init__(self, packing: Packing, layers: range, parameters: Tensor, scratch: Scratch) -> None:
+        lead, shapes = packing.runs[0], [packing.shapes[layer] for layer in layers]
+        sizes, (_, *matrix) = [prod(shape) for shape in shapes], shapes[0]
+        end = packing.ends[layers[-1]]
+        self.layers, self.real = layers, packing.real_rows[layers[0]]
+        self.parameters = parameters[end - sum(sizes) : end].view(-1, *matrix)
+        self.gradient, self.penalised, direction = (
+            buffer[: sum(sizes)].view(-1, *matrix)
+            for buffer in (scratch.gradient, scratch.penalised, scratch.direction)
+        )
+        self.gradients = torch.split(self.gradient, [nets for nets, *_ in shapes])
+        every_net = torch.arange(len(packing.runs), device=parameters.device)
+        self.nets = torch.cat([every_net[:nets] for nets, *_ in shapes])  # whose the matrices are
+        decays = torch.tensor(
+            [run.weight_decay for run in packing.runs], dtype=parameters.dtype, device=parameters.device
+        )
+        self.decays = decays[self.nets][:, None, None]
+        self.rates = torch.zeros_like(self.decays)
+        self.penalises = scratch.penalised is not scratch.gradient
+        self.shrinks = lead.optimizer == "adamw" and bool(decays.any())
+
+        self.direction = nn.Parameter(direction, requires_grad=False)
+        self.direction.grad = self.penalised
+        self.optimizer = build_optimizer(
+            lead.model_copy(update={"learning_rate": 1.0, "weight_decay": 0.0}), [self.direction]
+        )
+
+    def set_rates(self, rates: Tensor) -> None:
+        """Take a learning rate for each net, (N,)."""
+        self.rates.copy_(rates[self.nets][:, None, None])
+
+    def update(self) -> None:
+        """Change the parameters by a step along the gradient that is in `gradients`."""
+        if self.penalises:
+            torch.addcmul(self.gradient, self.parameters, self.decays, out=self.penalised)
+        self.direction.zero_()
+        self.optimizer.step()
+        if self.shrinks:
+            self.direction.addcmul_(self.parameters, self.decays, value=-1)
+        self.direction[:, self.real :] = 0
+        self.parameters.addcmul_(self.direction, self.rates)
+
+    def add_squares(self, squares: Tensor) -> None:
+        """Add each net's squared norm of the gradient that is in `gradients` to `squares`, (N,)."""
+        squares.index_add_(0, self.nets, self.gradient[:, : self.real].square().sum(dim=(1, 2)))
