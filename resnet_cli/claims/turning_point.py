@@ -20,13 +20,6 @@ LEAST_MARGIN_OF_CLASSIFICATION = 1.2
 
 FEWEST_DEPTHS = 3
 
-NAMES = {
-    "train_loss": "training loss",
-    "test_loss": "test loss",
-    "train_error": "training error",
-    "test_error": "test error",
-}
-
 
 @dataclass(frozen=True)
 class TurningPoint:
@@ -37,7 +30,6 @@ class TurningPoint:
     """
 
     model: str
-    metric: str
     depths: int
     best_depth: int
     best_loss: float
@@ -53,22 +45,14 @@ class TurningPoint:
             return 1.0
         return self.deepest_loss / self.best_loss if self.best_loss else math.inf
 
-    @property
-    def turns(self) -> bool | None:
-        """Whether the loss falls first and then rises for good; None where that cannot be said."""
-        if self.depths < FEWEST_DEPTHS or math.isinf(self.best_loss):
-            return None
-        return self.worse_from is not None
-
     def sentence(self) -> str:
         """The finding in words, such as `plain-mlp: no turning point up to depth 40; …`."""
-        name = NAMES[self.metric]
         if math.isinf(self.best_loss):
             return f"{self.model}: every depth diverged, so no turning point can be named."
         if self.depths < FEWEST_DEPTHS:
             count = "1 depth" if self.depths == 1 else f"{self.depths} depths"
             return f"{self.model}: no turning point can be named from {count}; it takes {FEWEST_DEPTHS}."
-        lowest = f"{name} is lowest at depth {self.best_depth} ({self.best_loss:.2g})"
+        lowest = f"training loss is lowest at depth {self.best_depth} ({self.best_loss:.2g})"
         if math.isinf(self.ratio):
             deepest = "diverged" if math.isinf(self.deepest_loss) else f"{self.deepest_loss:.2g}"
         else:
@@ -83,8 +67,8 @@ class TurningPoint:
         return f"{self.model}: no turning point up to depth {self.deepest_depth}; {lowest}{end}."
 
 
-def turning_points(summary: pd.DataFrame, metric: str = "train_loss") -> list[TurningPoint]:
-    """For each model of a summary, where its loss turns: from which depth on it has risen for good.
+def turning_points(summary: pd.DataFrame) -> list[TurningPoint]:
+    """For each model of a summary, where its training loss turns: from which depth on it has risen for good.
 
     A loss turns if, over at least the deepest sixth of the depths, it stays above a margin times its level at the best
     depth. The level is the median of the best depth and the sixth of the depths on one side of it, whichever side is
@@ -92,20 +76,20 @@ def turning_points(summary: pd.DataFrame, metric: str = "train_loss") -> list[Tu
     upper to the lower quartile of seeds at one depth where that is more.
 
     Args:
-        summary: one row per run, with at least `model`, `depth`, `status`, `train_error` and `metric`. Runs that differ
-            in another setting should be told apart before; here they count like seeds.
-        metric: which column is the loss. Diverged runs count as infinitely bad, failed ones not at all.
+        summary: one row per run, with at least `model`, `depth`, `status`, `train_loss` and `train_error`. Runs that
+            differ in another setting should be told apart before; here they count like seeds. Diverged runs count as
+            infinitely bad, failed ones not at all.
 
     Returns:
         One per model that has any loss, in the order of the summary.
     """
-    losses = summary[metric].astype(float).mask(summary["status"] == "diverged", math.inf)
+    losses = summary["train_loss"].astype(float).mask(summary["status"] == "diverged", math.inf)
     runs = summary.assign(loss=losses)[summary["status"] != "failed"].dropna(subset=["loss"])
     points = []
     for model, of_model in runs.groupby("model", sort=False):
         medians = of_model.groupby("depth")["loss"].median()
         by_depth = dict(zip(medians.index.tolist(), medians.tolist(), strict=True))
-        points.append(_turning_point(str(model), metric, by_depth, _margin(of_model)))
+        points.append(_turning_point(str(model), by_depth, _margin(of_model)))
     return points
 
 
@@ -116,7 +100,7 @@ def _margin(runs: pd.DataFrame) -> float:
     return max(least, float(ratios.median())) if len(ratios) else least
 
 
-def _turning_point(model: str, metric: str, by_depth: Mapping[int, float], margin: float) -> TurningPoint:
+def _turning_point(model: str, by_depth: Mapping[int, float], margin: float) -> TurningPoint:
     depths, losses = list(by_depth), list(by_depth.values())
     sixth = len(losses) // 6
     best = max(i for i, loss in enumerate(losses) if loss == min(losses))
@@ -127,7 +111,6 @@ def _turning_point(model: str, metric: str, by_depth: Mapping[int, float], margi
     stays = len(losses) - worse >= max(1, sixth) and len(losses) >= FEWEST_DEPTHS
     return TurningPoint(
         model=model,
-        metric=metric,
         depths=len(depths),
         best_depth=depths[best],
         best_loss=losses[best],

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from resnet_cli.cli.chart import Curve, draw_chart
 from resnet_cli.cli.tables import error_text, loss_text, product_line, varying_settings
+from resnet_cli.figures.panels import value_text
 from resnet_cli.spec.events import Evaluated, Event, Finished, Metrics, Started, Status
 from resnet_cli.spec.run import Run
 
@@ -41,14 +42,13 @@ class SweepView(ABC):
     """Shows the events of a sweep; a context that leaves the terminal as it was."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
-        settings = varying_settings(runs)
         self._runs = {run.run_id: run for run in runs}
-        self._series = {
-            run_id: " ".join(
-                [run.model, *(f"{name} {v}" for name in settings if (v := getattr(run, name)) is not None)]
-            )
-            for run_id, run in self._runs.items()
-        }
+        self._settings = varying_settings(runs)
+
+    def _series(self, run: Run) -> str:
+        """What runs that differ in depth and seed alone have in common, in words."""
+        named = [(name, getattr(run, name)) for name in self._settings]
+        return " ".join([run.model, *(f"{name} {value_text(value)}" for name, value in named if value is not None)])
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +62,7 @@ class SweepView(ABC):
 
     def _line(self, event: Finished) -> str:
         run = self._runs[event.run_id]
-        return f"{self._series[event.run_id]} depth {run.depth} seed {run.seed}: {_outcome(event)}"
+        return f"{self._series(run)} depth {run.depth} seed {run.seed}: {_outcome(event)}"
 
 
 def open_view(
@@ -136,11 +136,11 @@ class _LiveView(SweepView):
     ) -> None:
         super().__init__(runs)
         plain, other = cycle(PLAIN_LOOKS), cycle(OTHER_LOOKS)
-        names = sorted(set(self._series.values()), key=lambda name: (not name.startswith("plain"), name))
+        ended = {(self._series(run), run.depth): list[float]() for run in runs}
+        names = sorted({name for name, _ in ended}, key=lambda name: (not name.startswith("plain"), name))
         self._looks = {name: next(plain if name.startswith("plain") else other) for name in names}
-        self._ended: dict[tuple[str, int], list[float]] = {
-            (self._series[run_id], run.depth): [] for run_id, run in self._runs.items()
-        }
+        self._ended = ended
+        self._depths = sorted({run.depth for run in runs})
         self._training: dict[str, _Training] = {}
         self._most_training = 0
         self._counts: Counter[Status] = Counter()
@@ -172,7 +172,7 @@ class _LiveView(SweepView):
     def handle(self, event: Event) -> None:
         run = self._runs[event.run_id]
         if isinstance(event, Started):
-            self._training[event.run_id] = _Training(run, self._series[event.run_id], event.step)
+            self._training[event.run_id] = _Training(run, self._series(run), event.step)
             self._most_training = max(self._most_training, len(self._training))
         elif isinstance(event, Evaluated):
             training = self._training[event.run_id]
@@ -194,9 +194,9 @@ class _LiveView(SweepView):
         self._work_left -= _work(run) - (training.counted if training else 0.0)
         self._counts[status] += 1
         if status == "diverged":
-            self._ended[self._series[run_id], run.depth].append(math.inf)
+            self._ended[self._series(run), run.depth].append(math.inf)
         elif status == "done" and metrics:
-            self._ended[self._series[run_id], run.depth].append(metrics.train_loss)
+            self._ended[self._series(run), run.depth].append(metrics.train_loss)
 
     def _keep_drawing(self) -> None:
         pause = 1 / REDRAWS_PER_SECOND
@@ -230,8 +230,7 @@ class _LiveView(SweepView):
         below = 1 + (listed + 1 if listed else 0)
         chart_height = min(height - below - 1, TALLEST_CHART)
         if width >= SMALLEST_CHART[0] and chart_height >= SMALLEST_CHART[1]:
-            depths = sorted({run.depth for run in self._runs.values()})
-            yield draw_chart(self._curves(training), depths, width, chart_height)
+            yield draw_chart(self._curves(training), self._depths, width, chart_height)
             yield Text()
         if listed:
             yield self._list(training, listed)
@@ -254,7 +253,7 @@ class _LiveView(SweepView):
     def _list(self, training: Sequence[_Training], lines: int) -> Text:
         shown = training[: lines if len(training) <= lines else lines - 1]
         names = max(len(name) for name in self._looks)
-        digits = len(str(max(run.depth for run in self._runs.values())))
+        digits = len(str(self._depths[-1]))
         rows = []
         for one in shown:
             total = f"{one.total:,}" if one.total else "…"

@@ -1,7 +1,10 @@
 """The command `resnet-exp`: its commands, and the one place where errors become messages and exit codes."""
 
+import io
 import os
+import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,20 +48,31 @@ def _main(
 
 def run() -> None:
     """Run the command line and exit: 0 all done, 1 some runs failed, 2 wrong usage, 130 interrupted."""
+    _prepare_streams()
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, lambda received, frame: sys.exit(128 + received))  # leave by way of every `finally`
     try:
         code = typer.main.get_command(app).main(prog_name="resnet-exp", standalone_mode=False)
     except UserError as error:
         _fail(str(error))
     except TyperException as error:
         _fail(f"{error.format_message().rstrip('.')}; see `resnet-exp --help`.")
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}.")
     if code == EXIT_INTERRUPTED:
         typer.echo(
             "resnet-exp: interrupted; what is finished is kept, and the same command goes on from there.", err=True
         )
     sys.exit(code or 0)
+
+
+def _prepare_streams() -> None:
+    """Let nothing that is printed fail: closed streams swallow it, and poor encodings get question marks."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - it stays open
+        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _fail(sentence: str) -> None:

@@ -23,6 +23,7 @@ WHAT = {
         "auto (stack MLPs that can train together), loop (one net after another) or stacked. (default: auto)",
     ),
     "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. (default: auto)"),
+    "out": (["--out"], "Results folder. (default: results/<task>; run: results/single/<run-id>)"),
     "threads": (["--threads"], "Threads of each process. (default: the cores, shared among the jobs)"),
 }
 
@@ -30,7 +31,6 @@ Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="S
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; wins over flags and --config.")
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Results folder (default: results/<task>).")]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", envvar="RESNET_EXP_DATA", metavar="DIR", help="Where data sets are.")
 ]

@@ -24,6 +24,9 @@ METRICS = ("loss", "error")
 SCALES = ("auto", "log", "linear")
 FORMATS = ("png", "svg")
 KINDS = ("depth", "curves")
+MAX_PIXELS = 20_000
+SPLITS = ("train", "test")
+X_AXES = ("step", "epoch")
 
 
 def command(
@@ -33,6 +36,8 @@ def command(
         "depth,curves"
     ),
     scale: Annotated[str, typer.Option("--scale", help="auto (log for losses), log or linear.")] = "auto",
+    splits: Annotated[str, typer.Option("--splits", help="train, test or train,test.")] = "train,test",
+    x: Annotated[str, typer.Option("--x", help="Axis of learning curves: step or epoch.")] = "step",
     file_format: Annotated[str, typer.Option("--format", help="png, svg or png,svg.")] = "png,svg",
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Width and height in inches.")] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Resolution of PNG files.")] = 150,
@@ -47,24 +52,33 @@ def command(
     then 2.
     """
     from resnet_cli.figures import style
+    from resnet_cli.store.files import atomic_file
     from resnet_cli.store.layout import FIGURES_FOLDER
     from resnet_cli.store.reader import find_results, load_results
 
     metrics = _words("metric", metric, METRICS)
     kinds = _words("kind", kind, KINDS)
     formats = _words("format", file_format, FORMATS)
-    if scale not in SCALES:
-        raise UserError(f"scale (={scale}) must be one of {', '.join(SCALES)}.")
     inches = _parse_size(size)
+    if inches and max(inches) * dpi > MAX_PIXELS:
+        raise UserError(f"size (={size}) at dpi (={dpi}) is over {MAX_PIXELS:,} pixels a side; lower one of them.")
+    options: dict[str, Any] = {
+        "scale": _word("scale", scale, SCALES),
+        "size": inches,
+        "title": title and title.replace("$", r"\$"),  # not a formula
+        "splits": tuple(_words("splits", splits, SPLITS)),
+    }
+    _word("x", x, X_AXES)
     folders = find_results(folder)
-    broken = False
+    broken = drawn = False
     for place in folders:
         results = load_results(place)
         broken |= bool(results.problems)
         for problem in results.problems:
             typer.echo(f"resnet-exp: {problem}", err=True)
-        target = place / FIGURES_FOLDER if out is None else out / place.name if len(folders) > 1 else out
-        for name, draw in _figures(results, metrics, kinds, scale, inches, title).items():
+        target = place / FIGURES_FOLDER if out is None else out / place.relative_to(folder)
+        figures = _figures(results, metrics, kinds, x, options)
+        for name, draw in figures.items():
             try:
                 figure = draw()
             except UserError as error:  # such as too many settings for one page: the other figures are drawn
@@ -73,39 +87,39 @@ def command(
                 continue
             for extension in formats:
                 path = target / f"{name}.{extension}"
-                style.save(figure, path, dpi=dpi)
+                with atomic_file(path) as file:
+                    file.write(style.render(figure, f".{extension}", dpi=dpi))
                 typer.echo(path)
+        drawn |= bool(figures)
+    if not drawn and not broken:
+        raise UserError(f"metric (={metric}) does not exist below {folder}, a regression task has no error; use loss.")
     if broken:
         raise typer.Exit(2)
 
 
 def _figures(
-    results: "Results",
-    metrics: list[str],
-    kinds: list[str],
-    scale: str,
-    size: tuple[float, float] | None,
-    title: str | None,
+    results: "Results", metrics: list[str], kinds: list[str], x: str, options: dict[str, Any]
 ) -> dict[str, Callable[[], "Figure"]]:
     """How to draw the figures of one sweep, by file name; error only where the task has one."""
     from resnet_cli.figures import learning_curves, loss_by_depth
 
     summary, curves = results.summary(), results.curves()
-    if (summary["status"] == "failed").all():
-        typer.echo(f"resnet-exp: {results.folder} has no run to draw; all failed or none is usable.", err=True)
-        return {}
-    if summary["test_error"].isna().all():
-        metrics = [metric for metric in metrics if metric != "error"]
-        if not metrics:
-            raise UserError(f"metric (=error) does not exist in {results.folder}, a regression task; use loss.")
     found: dict[str, Callable[[], Figure]] = {}
     for metric in metrics:
-        options: dict[str, Any] = {"metric": metric, "scale": scale, "size": size, "title": title}
+        shared = {**options, "metric": metric}
+        if metric == "error" and summary["test_error"].isna().all():
+            continue
         if "depth" in kinds:
-            found[f"{metric}-by-depth"] = partial(loss_by_depth.draw, summary, **options)
+            found[f"{metric}-by-depth"] = partial(loss_by_depth.draw, summary, **shared)
         if "curves" in kinds:
-            found[f"{metric}-curves"] = partial(learning_curves.draw, curves, **options)
+            found[f"{metric}-curves"] = partial(learning_curves.draw, curves, **{**shared, "x": x})
     return found
+
+
+def _word(option: str, text: str, known: tuple[str, ...]) -> str:
+    if text not in known:
+        raise UserError(f"{option} (={text}) must be one of {', '.join(known)}.")
+    return text
 
 
 def _words(option: str, text: str, known: tuple[str, ...]) -> list[str]:

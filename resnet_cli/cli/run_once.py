@@ -5,9 +5,9 @@ from typing import Any
 
 import typer
 
-from resnet_cli.cli.options import CheckpointEvery, DataDir, Out, takes_settings
+from resnet_cli.cli.options import CheckpointEvery, DataDir, takes_settings
 from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.request import single_value
+from resnet_cli.spec.request import parse_out
 
 NAME = "run"
 EPILOG = (
@@ -19,20 +19,21 @@ EPILOG = (
 @takes_settings
 def command(
     request: dict[str, Any],
-    out: Out = None,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 30.0,
 ) -> None:
     """Train one net, print its evaluations, and draw its learning curve.
 
-    Results go to results/runs/<run-id> unless --out says otherwise.
+    Results go to results/single/<run-id> unless --out says otherwise.
     """
+    import pandas as pd
+
     from resnet_cli.cli.console import make_console
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import evaluations_table
     from resnet_cli.figures import learning_curves, style
+    from resnet_cli.store.files import atomic_file
     from resnet_cli.store.layout import FIGURES_FOLDER
-    from resnet_cli.store.reader import load_results
     from resnet_cli.sweep.plan import plan_sweep
     from resnet_cli.sweep.runner import open_sweep
 
@@ -44,18 +45,20 @@ def command(
             "or use `resnet-exp sweep`."
         )
     run = plan.runs[0]
-    folder = Path(out or single_value("out", request, None) or Path("results", "runs", run.run_id))
+    folder = parse_out(request) or Path("results", "single", run.run_id)
     console = make_console()
-    with open_sweep(plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every) as sweep:
-        with open_view(plan.runs, sweep.finished, console, quiet=False) as view:
-            sweep.execute(view.handle)
-        results = load_results(folder)
+    with (
+        open_sweep(plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every) as sweep,
+        open_view(plan.runs, sweep.finished, console, quiet=False) as view,
+    ):
+        results = sweep.execute(view.handle)
     stored = next(stored for stored in results.runs if stored.run == run)
-    console.print(evaluations_table(stored.metrics))
+    console.print(evaluations_table(pd.DataFrame(stored.history)))
     if stored.status == "failed":
         typer.echo(f"resnet-exp: the run failed: {stored.message}", err=True)
         raise typer.Exit(1)
     curves = results.curves()
     path = folder / FIGURES_FOLDER / f"{run.run_id}.png"
-    style.save(learning_curves.draw(curves[curves["run_id"] == run.run_id]), path)
+    with atomic_file(path) as file:
+        file.write(style.render(learning_curves.draw(curves[curves["run_id"] == run.run_id]), ".png"))
     console.print(f"Curve: {path}", soft_wrap=True)

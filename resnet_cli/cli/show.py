@@ -1,8 +1,11 @@
 """`resnet-exp show`: results as a table, JSON or CSV."""
 
+import json
+import math
 import sys
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,7 +43,8 @@ def command(
         frames = [results.summary().assign(folder=str(results.folder)) for results in all_results]
         whole = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
         if as_json:
-            typer.echo(whole.to_json(orient="records", indent=2))
+            records = whole.astype(object).where(whole.notna(), None).to_dict("records")
+            typer.echo(json.dumps([_without_infinities(record) for record in records], indent=2))
         else:
             whole.to_csv(sys.stdout, index=False, lineterminator="\n")
     else:
@@ -52,3 +56,10 @@ def command(
         typer.echo(f"resnet-exp: {problem}", err=True)
     if problems:
         raise typer.Exit(2)
+
+
+def _without_infinities(record: dict[Hashable, Any]) -> dict[Hashable, Any]:
+    """JSON has no infinity: the loss of a diverged run is null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()
+    }

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resnet_cli.cli.options import CheckpointEvery, DataDir, Out, takes_settings
+from resnet_cli.cli.options import CheckpointEvery, DataDir, takes_settings
 from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.request import single_value
+from resnet_cli.spec.request import parse_out
 
 if TYPE_CHECKING:
     from resnet_cli.sweep.plan import Plan
@@ -24,9 +24,8 @@ EPILOG = (
 @takes_settings
 def command(
     request: dict[str, Any],
-    out: Out = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their estimated cost; stop.")] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="Shrink the sweep to seconds, to see that it works.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Shrink the sweep to seconds, into <folder>-smoke.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the runs in the results folder; train all.")] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, max=1024, help="Processes. (default: one a core; 1 on a GPU)")
@@ -41,11 +40,11 @@ def command(
     """
     from resnet_cli.sweep.plan import plan_sweep, requested_tasks
 
-    named_out = out or single_value("out", request, None)
+    out = parse_out(request)
     names = requested_tasks(request)
     failed = False
     for plan in [plan_sweep({**request, "task": name}, smoke=smoke) for name in names]:
-        folder = _results_folder(named_out, plan.task.name, several=len(names) > 1, smoke=smoke)
+        folder = _results_folder(out, plan.task.name, several=len(names) > 1, smoke=smoke)
         if dry_run:
             _print_plan(plan, folder, jobs, data_dir)
         else:
@@ -54,20 +53,18 @@ def command(
         raise typer.Exit(1)
 
 
-def _results_folder(out: Path | str | None, task: str, *, several: bool, smoke: bool) -> Path:
+def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) -> Path:
     """`out`, or results/<task>; one folder a task where there are several; smoke runs stay apart."""
-    if out is not None and not str(out):
-        raise UserError("out is empty; give the path of a results folder.")
-    name = f"{task}-smoke" if smoke else task
-    if out is None:
-        return Path("results") / name
-    return Path(out) / name if several else Path(out)
+    folder = Path("results") / task if out is None else out / task if several else out
+    return folder.with_name(f"{folder.name}-smoke") if smoke else folder
 
 
 def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | None) -> None:
     from resnet_cli.cli.console import make_console
-    from resnet_cli.cli.live import product_line
+    from resnet_cli.cli.tables import product_line
     from resnet_cli.sweep.estimate import estimate
+    from resnet_cli.sweep.perform import load_data
+    from resnet_cli.sweep.runner import choose_conditions
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True)
@@ -76,13 +73,15 @@ def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | N
     say(f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
     for note in plan.notes:
         say(note)
+    conditions, _ = choose_conditions(plan, folder, jobs=jobs, data_dir=data_dir)
     try:
-        cost = estimate(plan, jobs=jobs, data_dir=data_dir)
-    except UserError as error:
+        load_data(plan.runs[0], conditions)
+    except UserError as error:  # the plan can be looked at before its data set is there
         for run in plan.runs:
             say(run.run_id)
         say(f"Estimated cost: unknown, because {error}")
         return
+    cost = estimate(plan, jobs=jobs, data_dir=data_dir)
     stacks = [job for job in cost.jobs if job.stacked]
     for job in cost.jobs:
         engine = f"stack {stacks.index(job) + 1} of {len(stacks)}" if job.stacked else "loop"
@@ -102,9 +101,8 @@ def _execute(
 ) -> bool:
     """Do one sweep in front of the person. Returns whether a run failed."""
     from resnet_cli.cli.console import make_console
-    from resnet_cli.cli.live import open_view, product_line
-    from resnet_cli.cli.tables import depth_table
-    from resnet_cli.store.reader import load_results
+    from resnet_cli.cli.live import open_view
+    from resnet_cli.cli.tables import depth_table, product_line
     from resnet_cli.sweep.runner import open_sweep
 
     console = make_console()
@@ -118,8 +116,7 @@ def _execute(
             for note in plan.notes:
                 console.print(note, soft_wrap=True)
         with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
-            sweep.execute(view.handle)
-        results = load_results(folder)
+            results = sweep.execute(view.handle)
     planned = {run.run_id for run in plan.runs}
     summary = results.summary()
     summary = summary[summary["run_id"].isin(planned)]

@@ -2,21 +2,20 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
+import pandas as pd
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from resnet_cli.claims.turning_point import TurningPoint, turning_points
+from resnet_cli.figures.panels import split_panels, value_text
 from resnet_cli.spec.run import SETTINGS, Run
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from resnet_cli.claims.turning_point import TurningPoint
 
 MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
 HEADERS = {"train_loss": "train", "test_loss": "test", "train_error": "train %", "test_error": "test %"}
@@ -35,13 +34,18 @@ def error_text(percent: float) -> str:
 
 
 def varying_settings(runs: Iterable[Run]) -> tuple[str, ...]:
-    """The settings in which runs of one model, depth and seed differ."""
-    values: dict[tuple[str, str, int, int], set[object]] = {}
+    """The settings in which runs of one model and depth differ, as `figures.frames.varying_settings` for a summary."""
+    settings_of = attrgetter(*SETTINGS)
+    found: dict[tuple[str, int], set[tuple[object, ...]]] = defaultdict(set)
     for run in runs:
-        for name in SETTINGS:
-            values.setdefault((name, run.model, run.depth, run.seed), set()).add(getattr(run, name))
-    several = {key[0] for key, found in values.items() if len(found) > 1}
-    return tuple(name for name in SETTINGS if name in several)
+        found[run.model, run.depth].add(settings_of(run))
+    differing = {
+        name
+        for combinations in found.values()
+        for name, values in zip(SETTINGS, zip(*combinations, strict=True), strict=True)
+        if len(set(values)) > 1
+    }
+    return tuple(name for name in SETTINGS if name in differing)
 
 
 def product_line(runs: Sequence[Run], already_done: int = 0) -> str:
@@ -69,9 +73,9 @@ def _model_line(model: str, runs: Sequence[Run], settings: Sequence[str]) -> str
 
 
 def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:
-    counts = [len({getattr(run, name) for run in runs}) for name in ("depth", "model", "seed")]
+    counts = [len(set(map(attrgetter(name), runs))) for name in ("depth", "model", "seed")]
     factors = [(n, _count(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
-    combinations = len({tuple(getattr(run, name) for name in settings) for run in runs})
+    combinations = len(set(map(attrgetter(*settings), runs))) if settings else 1
     if combinations > 1:
         what = "values" if len(settings) == 1 else "settings"
         factors.insert(2, (combinations, f"{combinations} {what} of {' and '.join(settings)}"))
@@ -82,7 +86,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def depth_table(summary: "pd.DataFrame") -> RenderableType:
+def depth_table(summary: pd.DataFrame) -> RenderableType:
     """Depth against model at the end of a sweep, then a sentence per model naming its turning point.
 
     Losses and errors are medians over seeds; a diverged run counts as infinitely bad. Where other settings vary, each
@@ -92,41 +96,21 @@ def depth_table(summary: "pd.DataFrame") -> RenderableType:
     Args:
         summary: one row per run, as in summary.csv.
     """
-    from resnet_cli.claims.turning_point import turning_points
-
     if summary.empty:
         return Text("no finished runs")
     blocks: list[RenderableType] = []
-    for title, block in _blocks(summary):
-        points = turning_points(block)
+    for block in split_panels(summary):
+        points = turning_points(block.rows)
+        title = ", ".join([*summary["task"].unique(), *filter(None, [block.title])])
         sentences = "\n".join(point.sentence() for point in points)
-        blocks += [_DepthTable(title, block, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
+        blocks += [_DepthTable(title, block.rows, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
     return Group(*blocks)
-
-
-def _blocks(summary: "pd.DataFrame") -> Iterator[tuple[str, "pd.DataFrame"]]:
-    """Split a summary by the settings that vary, each part with a title."""
-    twins = summary.groupby(["model", "depth", "seed"])
-    settings = [name for name in SETTINGS if name in summary and twins[name].nunique(dropna=False).max() > 1]
-    values = summary[settings].astype(object).where(summary[settings].notna(), None)
-    combinations = list(values.itertuples(index=False, name=None)) if settings else [()] * len(summary)
-
-    def fits(own: tuple[Any, ...], chosen: tuple[Any, ...]) -> bool:
-        return all(value is None or value == other for value, other in zip(own, chosen, strict=True))
-
-    several = dict.fromkeys(combinations)
-    for chosen in several:
-        if any(fits(chosen, other) for other in several if other != chosen):
-            continue  # a model without these settings: it stands in the other's block
-        named = [f"{name} {_cell(name, v)}" for name, v in zip(settings, chosen, strict=True) if v is not None]
-        title = ", ".join([*summary["task"].unique(), *named])
-        yield title, summary[[fits(own, chosen) for own in combinations]]
 
 
 class _DepthTable:
     """Models side by side where the console is wide enough, else one below the other, so that no number is lost."""
 
-    def __init__(self, title: str, runs: "pd.DataFrame", points: Mapping[str, "TurningPoint"]) -> None:
+    def __init__(self, title: str, runs: pd.DataFrame, points: Mapping[str, TurningPoint]) -> None:
         counts = runs.groupby(["model", "depth"]).size()
         self.uneven = counts.min() < counts.max() or bool((runs["status"] != "done").any())
         self.spread = counts.max() > 1
@@ -138,7 +122,7 @@ class _DepthTable:
             for model, of_model in runs.groupby("model", sort=False)
         }
 
-    def _columns_of(self, runs: "pd.DataFrame", point: "TurningPoint | None") -> dict[str, dict[int, Text]]:
+    def _columns_of(self, runs: pd.DataFrame, point: TurningPoint | None) -> dict[str, dict[int, Text]]:
         columns: dict[str, dict[int, Text]] = defaultdict(dict)
         for depth in sorted(runs["depth"].unique()):
             of_depth = runs[runs["depth"] == depth]
@@ -149,8 +133,7 @@ class _DepthTable:
                 columns[HEADERS[name]][depth] = Text(text, _mark(depth, point) if name == "train_loss" else "")
                 if name == "train_loss" and self.spread:
                     low, high = values[name].min(), values[name].max()
-                    text = f"{low:.3g}–{high:.3g}".replace("inf", "∞") if low < high else ""
-                    columns["min–max"][depth] = Text(text, "dim")
+                    columns["min–max"][depth] = Text(_range_text(low, high), "dim")
             if self.uneven:
                 bad = [f"{(status == word).sum()} {word}" for word in ("diverged", "failed") if word in set(status)]
                 columns["runs"][depth] = Text(", ".join([str(len(of_depth)), *bad]))
@@ -181,13 +164,19 @@ class _DepthTable:
         return table
 
 
-def _mark(depth: int, point: "TurningPoint | None") -> str:
+def _range_text(low: float, high: float) -> str:
+    if not low < high:  # also where there is no number at all
+        return ""
+    return "–".join(dict.fromkeys(f"{end:.3g}".replace("inf", "∞") for end in (low, high)))
+
+
+def _mark(depth: int, point: TurningPoint | None) -> str:
     if point and depth == point.best_depth:
         return "bold green"
     return "red" if point and point.worse_from and depth >= point.worse_from else ""
 
 
-def results_table(summary: "pd.DataFrame") -> RenderableType:
+def results_table(summary: pd.DataFrame) -> RenderableType:
     """One row per run, by model, depth and seed: losses, errors in percent, parameters and the settings that vary.
 
     Status and steps have columns only where runs differ in them; otherwise the heading says them once.
@@ -210,7 +199,7 @@ def results_table(summary: "pd.DataFrame") -> RenderableType:
     return Group(Text(", ".join([_count(len(summary), "run"), *told]), "bold"), table)
 
 
-def evaluations_table(metrics: "pd.DataFrame") -> RenderableType:
+def evaluations_table(metrics: pd.DataFrame) -> RenderableType:
     """One row per evaluation of a single run, with the columns of metrics.csv that have values."""
     table = _plain_table()
     columns = [name for name in metrics.columns if metrics[name].notna().any()]
@@ -238,7 +227,7 @@ def _cell(name: str, value: Any) -> str:
         return loss_text(value) if "loss" in name else error_text(value)
     if name in ("step", "parameters"):
         return f"{value:,.0f}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return value_text(value)
 
 
 def _plain_table() -> Table:

@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import ArrayLike
 
 from resnet_cli.figures.frames import Metric, Scale, check_choice
 from resnet_cli.spec.errors import UserError
@@ -90,9 +91,9 @@ def set_depth_axis(axes: Axes, depths: Sequence[int], *, width: float) -> None:
     """
     numbers = np.array(depths, dtype=float)
     span = np.ptp(numbers) or 1.0
-    if _have_room(numbers, width):
+    if have_room(numbers, width):
         axes.xaxis.set_major_locator(FixedLocator(depths))
-    elif _have_room(np.log(numbers), width):
+    elif have_room(np.log(numbers), width):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(depths))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -109,9 +110,26 @@ def _plain_number(value: float, _position: float) -> str:
     return f"{value:g}"
 
 
-def _have_room(positions: np.ndarray, width: float) -> bool:
+def have_room(positions: np.ndarray, width: float) -> bool:
+    """Whether tick labels at the ascending `positions` fit beside each other on an axis `width` inches long."""
     gaps = np.diff(positions)
     return not gaps.size or float(gaps.min() / gaps.sum()) * width >= _TICK_LABEL_INCHES
+
+
+def mark_diverged(axes: Axes, positions: ArrayLike, height: float, colour: str) -> None:
+    """Put a cross at each x of `positions`, at `height` as a share of the axes' height."""
+    axes.plot(
+        positions,
+        np.full(np.shape(positions), height),
+        transform=axes.get_xaxis_transform(),
+        color=colour,
+        linestyle="none",
+        marker="x",
+        markersize=4.5,
+        markeredgewidth=1.3,
+        label="diverged",
+        zorder=4,
+    )
 
 
 def label_outside(grid: np.ndarray, count: int, x_label: str, y_label: str) -> None:

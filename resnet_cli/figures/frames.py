@@ -16,12 +16,6 @@ Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 SPLIT_LABELS: dict[Split, str] = {"train": "training", "test": "test"}
 
-LOSS_UNITS = {
-    "sine": "mean squared error",
-    "digits": "cross-entropy (nats)",
-    "cifar10": "cross-entropy (nats)",
-}
-
 # learning_rate is left out: in a table of runs it is a setting
 _NOT_SETTINGS = {"run_id", *IDENTITY, "status", "parameters", *Metrics._fields} - {"learning_rate"}
 
@@ -32,9 +26,12 @@ def check_choice(option: str, value: str, known: Collection[str]) -> None:
         raise unknown_name(option, value, known)
 
 
-def value_label(task: str, metric: Metric) -> str:
-    """The label of the value axis with its unit, such as `cross-entropy (nats)` or `error (% of examples)`."""
-    return "error (% of examples)" if metric == "error" else LOSS_UNITS.get(task, "loss")
+def value_label(runs: pd.DataFrame, metric: Metric) -> str:
+    """The label of the value axis with its unit; runs of a classification have errors, those of a regression none."""
+    if metric == "error":
+        return "error (% of examples)"
+    classified = runs.filter(items=["train_error", "test_error"]).notna().any(axis=None)
+    return "cross-entropy (nats)" if classified else "mean squared error"
 
 
 def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd.DataFrame:
@@ -71,13 +68,13 @@ def metric_columns(metric: Metric, splits: Sequence[Split]) -> list[str]:
     return [f"{split}_{metric}" for split in splits]
 
 
-def seeds_text(runs: pd.DataFrame) -> str:
-    """How many seeds a line stands for, such as `line: median of 5 seeds`."""
+def seeds_text(runs: pd.DataFrame, mark: str = "line") -> str:
+    """How many seeds a line or other `mark` stands for, such as `line: median of 5 seeds`."""
     counts = seed_counts(runs)
     fewest, most = int(counts.min()), int(counts.max())
     if most == 1:
         return "one seed"
-    return f"line: median of {most if fewest == most else f'{fewest} to {most}'} seeds"
+    return f"{mark}: median of {most if fewest == most else f'{fewest} to {most}'} seeds"
 
 
 def seed_counts(runs: pd.DataFrame) -> "pd.Series[int]":
@@ -103,5 +100,10 @@ def _check_told_apart(rows: pd.DataFrame) -> None:
 
 
 def varying_settings(frame: pd.DataFrame) -> list[str]:
-    """The columns beyond the usual ones that hold more than one value."""
-    return [c for c in frame.columns if c not in _NOT_SETTINGS and len(frame[c].unique()) > 1]
+    """The columns beyond the usual ones in which runs of one model and depth differ.
+
+    What follows from model or depth alone, such as a warm-up for the deepest nets only, tells no runs apart.
+    """
+    alike = frame.groupby(["model", "depth"])
+    several = [c for c in frame.columns if c not in _NOT_SETTINGS and len(frame[c].unique()) > 1]
+    return [c for c in several if alike[c].nunique(dropna=False).max() > 1]

@@ -1,23 +1,27 @@
 """Loss or error during training, one panel a model, in the manner of He et al. (arXiv 1512.03385), figures 1 and 6."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from resnet_cli.figures import frames
 from resnet_cli.figures.axes import (
     add_legend,
     add_title,
+    have_room,
     label_outside,
+    mark_diverged,
     new_figure,
     resolve_scale,
     set_value_axis,
@@ -34,6 +38,10 @@ MAX_LEGEND_DEPTHS = 8
 """More depths than this are told apart by a colour bar instead of legend entries."""
 _COLOURS = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.85, 0.0, 256)), "depth")
 SPLIT_WIDTHS: dict[Split, float] = {"train": 0.8, "test": 1.6}
+START = 0.25
+"""The share of a curve in which losses may leave the axes: those of an untrained net can dwarf all others."""
+ROOM = {"log": 10.0, "linear": 3.0}
+"""How far above the highest loss after the start the axes may reach."""
 
 
 def draw(
@@ -48,12 +56,13 @@ def draw(
 ) -> Figure:
     """Draw `metric` against `x`: the median over seeds, one colour a depth (darker is deeper), one panel a model.
 
-    Training is thin and solid, test bold and dashed. A run that diverged counts as infinitely bad from then on, and its
-    last step is marked at the top edge; a median line ends where half of the runs or more diverged, and leaves the axes
-    where the others' losses end. Failed runs are not
-    drawn, but counted in the legend. Columns beyond the usual ones are settings; where they vary there is one row of
-    panels for each combination. The column `learning_rate` is the rate at that step, so a learning rate that varies as
-    a setting needs a column of another name.
+    Training is thin and solid, test bold and dashed. A loss more than ten times (linear axis: three times) as high as
+    the highest after the first quarter of the curves leaves the axes, and the legend says so. A run that diverged
+    counts as infinitely bad from then on, and its last step is marked at the top edge; a median line ends where half of
+    the runs or more diverged, and such a line does not set the axes. Failed runs are not drawn, but counted in the
+    legend. Columns beyond the usual ones are settings; where they vary there is one row of panels for each combination.
+    The column `learning_rate` is the rate at that step, so a learning rate that varies as a setting needs a column of
+    another name.
 
     Args:
         curves: one row per evaluation: run_id, task, model, depth, seed, status, `x`, and the metric's columns.
@@ -78,15 +87,13 @@ def draw(
     panels = split_panels(rows, limit=MAX_ROWS)
     colours = depth_colours(sorted(rows["depth"].unique()))
     diverged = bool((rows["status"] == "diverged").any())
-    done = rows[rows["status"] == "done"]
-    shown = rows if done.empty else done  # the last losses before divergence would dwarf all others
     if size is None:
         size = (1.4 + 3.0 * len(models), 1.6 + 2.6 * len(panels))
 
     with look():
         figure = new_figure(size)
         grid = figure.subplots(len(panels), len(models), sharex=True, sharey=True, squeeze=False)
-        set_value_axis(grid[0, 0], shown[columns].to_numpy(), axis_scale, headroom=0.07 if diverged else 0.0)
+        drawn: list[pd.Series[float]] = []
         for panel, axes_row in zip(panels, grid, strict=True):
             for model, axes in zip(models, axes_row, strict=True):
                 heading = wrapped(panel.title, size[0] / len(models) - 0.5, size=9)
@@ -95,16 +102,22 @@ def draw(
                 for depth in sorted(of_model["depth"].unique()):
                     of_depth = of_model[of_model["depth"] == depth]
                     for split, column in zip(splits, columns, strict=True):
-                        _draw_median(axes, median_curve(of_depth, x, column), split, depth, colours)
-                    _mark_diverged(axes, of_depth[of_depth["status"] == "diverged"], x, colours[depth])
+                        drawn.append(median_curve(of_depth, x, column))
+                        _draw_median(axes, drawn[-1], split, depth, colours)
+                    ends = of_depth[of_depth["status"] == "diverged"].groupby("run_id")[x].max()
+                    if not ends.empty:
+                        mark_diverged(axes, ends, 0.97, colours[depth])
+        values, cut = shown_values(drawn, ROOM[axis_scale] if metric == "loss" else np.inf)
+        set_value_axis(grid[0, 0], values, axis_scale, headroom=0.07 if diverged else 0.0)
         task = str(rows["task"].iloc[0])
-        label_outside(grid, grid.size, _set_progress_axis(grid[0, 0], rows[x], x), frames.value_label(task, metric))
+        label_outside(grid, grid.size, _set_progress_axis(grid[0, 0], rows[x], x), frames.value_label(rows, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         add_title(figure, title if title is not None else f"{task}: {what} during training")
         if len(colours) > MAX_LEGEND_DEPTHS:
             _add_colour_bar(figure, grid, colours)
         notes = [
             frames.seeds_text(rows),
+            "values above the axes are cut off" if cut else "",
             "no line where diverged runs make it infinite" if diverged else "",
             frames.failed_text(curves),
         ]
@@ -139,33 +152,37 @@ def median_curve(runs: pd.DataFrame, x: str, column: str) -> "pd.Series[float]":
     return values.median(axis=1)
 
 
+def shown_values(curves: Sequence["pd.Series[float]"], room: float) -> tuple[np.ndarray, bool]:
+    """The values of median `curves` for which the axes have room, and whether some finite values have none.
+
+    Room is up to `room` times the highest value after the start of each curve, of curves that do not end in divergence;
+    where all do, of all.
+    """
+    shown = [curve for curve in curves if np.isfinite(curve.iloc[-1])] or curves
+    late = np.concatenate([curve[curve.index >= START * curve.index[-1]] for curve in shown])
+    limit = room * max(late[np.isfinite(late)], default=np.inf)
+    values = np.concatenate(curves)
+    below = np.concatenate(shown)
+    return below[below <= limit], bool((values[np.isfinite(values)] > limit).any())
+
+
 def _draw_median(axes: Axes, median: "pd.Series[float]", split: Split, depth: int, colours: dict[int, str]) -> None:
     bolder = 1 + 0.3 * list(colours).index(depth) / len(colours)
     axes.plot(
         median.index,
         median.where(np.isfinite(median)),
-        **split_line(colours[depth], split),
-        linewidth=SPLIT_WIDTHS[split] * bolder * (1 if len(colours) <= MAX_LEGEND_DEPTHS else 0.6),
+        **_split_look(split, colours[depth], many=len(colours) > MAX_LEGEND_DEPTHS, bolder=bolder),
         zorder=2 if split == "train" else 3,
     )
 
 
-def _mark_diverged(axes: Axes, runs: pd.DataFrame, x: str, colour: str) -> None:
-    if runs.empty:
-        return
-    ends = runs.groupby("run_id")[x].max()
-    axes.plot(
-        ends,
-        np.full(len(ends), 0.97),
-        transform=axes.get_xaxis_transform(),
-        color=colour,
-        linestyle="none",
-        marker="x",
-        markersize=4.5,
-        markeredgewidth=1.3,
-        label="diverged",
-        zorder=4,
-    )
+def _split_look(split: Split, colour: str, *, many: bool, bolder: float = 1.0) -> dict[str, Any]:
+    """Properties of a line; where there are `many`, training is pale so that the test lines stand out."""
+    look_of = split_line(colour, split) | {"linewidth": SPLIT_WIDTHS[split] * bolder}
+    if many:
+        look_of["linewidth"] *= 0.65
+        look_of["alpha"] = 0.55 if split == "train" else 1.0
+    return look_of
 
 
 def _set_progress_axis(axes: Axes, values: "pd.Series[float]", x: str) -> str:
@@ -180,20 +197,20 @@ def _set_progress_axis(axes: Axes, values: "pd.Series[float]", x: str) -> str:
 def _add_colour_bar(figure: Figure, grid: np.ndarray, colours: dict[int, str]) -> None:
     scale = ScalarMappable(Normalize(min(colours), max(colours)), _COLOURS)
     bar = figure.colorbar(scale, ax=list(grid.flat), label="depth", aspect=30, pad=0.02)
-    bar.locator = MaxNLocator(integer=True, steps=[1, 2, 5, 10])
+    few = have_room(np.array(list(colours), dtype=float), 0.6 * figure.get_figheight())
+    bar.locator = FixedLocator(list(colours)) if few else MaxNLocator(integer=True, steps=[1, 2, 5, 10])
+    bar.minorticks_off()
     bar.outline.set_visible(False)
 
 
-def _legend_entries(colours: dict[int, str], splits: Sequence[Split], *, diverged: bool) -> list[Line2D]:
-    entries: list[Line2D] = []
-    if len(colours) <= MAX_LEGEND_DEPTHS:
-        entries += [
-            Line2D([], [], color=colour, linewidth=2, label=f"depth {depth}") for depth, colour in colours.items()
-        ]
+def _legend_entries(colours: dict[int, str], splits: Sequence[Split], *, diverged: bool) -> list[Artist]:
+    entries: list[Artist] = []
+    many = len(colours) > MAX_LEGEND_DEPTHS
+    if not many:
+        entries += [Patch(facecolor=colour, label=f"depth {depth}") for depth, colour in colours.items()]
     if len(splits) > 1 or not entries:
         entries += [
-            Line2D([], [], **split_line(GREY, split), linewidth=SPLIT_WIDTHS[split], label=SPLIT_LABELS[split])
-            for split in splits
+            Line2D([], [], **_split_look(split, GREY, many=many), label=SPLIT_LABELS[split]) for split in splits
         ]
     if diverged:
         entries.append(Line2D([], [], color=GREY, linestyle="none", marker="x", label="diverged"))

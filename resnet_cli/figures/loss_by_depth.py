@@ -14,6 +14,7 @@ from resnet_cli.figures.axes import (
     add_legend,
     add_title,
     label_outside,
+    mark_diverged,
     new_figure,
     resolve_scale,
     set_depth_axis,
@@ -91,13 +92,13 @@ def draw(
                         _draw_spread(axes, values, style, interquartile=most_seeds >= FEW_SEEDS)
                 if model in marked:
                     height = 1 - mark_row * (marked.index(str(model)) + 0.25)
-                    _mark_diverged(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
+                    _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
         task = str(runs["task"].iloc[0])
-        label_outside(grid, len(panels), _depth_label(styles), frames.value_label(task, metric))
+        label_outside(grid, len(panels), _depth_label(styles), frames.value_label(runs, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         add_title(figure, title if title is not None else f"{task}: {what} against depth")
         notes = [
-            frames.seeds_text(runs),
+            frames.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
             _spread_text(len(depths), most_seeds),
             "no line or band where diverged runs make it infinite" if marked else "",
             frames.failed_text(summary),
@@ -145,20 +146,9 @@ def _quantile(values: "pd.Series[float]", share: float) -> float:
     return float(low if low == high else low + (high - low) * (position % 1))
 
 
-def _mark_diverged(axes: Axes, runs: pd.DataFrame, style: ModelStyle, height: float) -> None:
+def _mark_and_count(axes: Axes, runs: pd.DataFrame, style: ModelStyle, height: float) -> None:
     counts = runs.groupby("depth").size()
-    axes.plot(
-        counts.index,
-        np.full(len(counts), height),
-        transform=axes.get_xaxis_transform(),
-        color=style.colour,
-        linestyle="none",
-        marker="x",
-        markersize=4.5,
-        markeredgewidth=1.3,
-        label="diverged",
-        zorder=4,
-    )
+    mark_diverged(axes, counts.index, height, style.colour)
     for depth, count in counts[counts > 1].items():
         axes.annotate(
             str(count),

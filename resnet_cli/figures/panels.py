@@ -1,4 +1,4 @@
-"""Small multiples: one panel for each combination of the settings that vary."""
+"""One part, in a figure a panel, for each combination of the settings that vary."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Panel:
     last_value: tuple[Any, ...]
 
 
-def split_panels(rows: pd.DataFrame, *, limit: int) -> list[Panel]:
+def split_panels(rows: pd.DataFrame, *, limit: int | None = None) -> list[Panel]:
     """The panels of `rows`, ordered by the values of their settings; the setting with most values changes fastest.
 
     A setting that is missing does not apply to that run, so the run appears beside every value: plain nets, which have
@@ -36,7 +36,7 @@ def split_panels(rows: pd.DataFrame, *, limit: int) -> list[Panel]:
     keys = keys or [()] * len(rows)
     distinct = set(keys)
     combinations = sorted((key for key in distinct if not _is_covered(key, distinct)), key=_sort_key)
-    if len(combinations) > limit:
+    if limit is not None and len(combinations) > limit:
         raise UserError(
             f"The settings {', '.join(settings)} make {len(combinations)} combinations, but one figure shows at most "
             f"{limit}; select fewer of their values."
@@ -74,11 +74,12 @@ def _sort_key(combination: Sequence[Any]) -> list[tuple[bool, bool, Any]]:
 def _title(settings: Sequence[str], combination: Sequence[Any]) -> str:
     named = zip(settings, combination, strict=True)
     return ", ".join(
-        f"{setting.replace('_', ' ')} {_value_text(value)}" for setting, value in named if value is not None
+        f"{setting.replace('_', ' ')} {value_text(value)}" for setting, value in named if value is not None
     )
 
 
-def _value_text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A value in words: on or off, 0.1, ∞, he."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}".replace("inf", "∞") if isinstance(value, float) else str(value)

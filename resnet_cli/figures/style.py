@@ -1,11 +1,9 @@
-"""The look all figures share (colours, lines, markers, fonts), and writing a figure to a file."""
+"""The look all figures share (colours, lines, markers, fonts), and figures as bytes."""
 
 import io
-import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib.style
@@ -97,35 +95,23 @@ def split_line(colour: str, split: Split) -> dict[str, Any]:
     return {"color": colour, "linestyle": "--", "markerfacecolor": "white"}
 
 
-def save(figure: Figure, path: Path, *, dpi: float = 200) -> None:
-    """Write `figure` to `path`, a PNG or SVG file by its suffix; the folder is made where it is missing.
-
-    The same figure gives the same bytes. The file appears whole or not at all: an older one stays if drawing fails.
+def render(figure: Figure, suffix: str, *, dpi: float = 150) -> bytes:
+    """The content of a PNG or SVG file that shows `figure`; the same figure gives the same bytes.
 
     Args:
         figure: what a `draw` function returned.
-        path: a name that ends in .png or .svg.
+        suffix: .png or .svg.
         dpi: pixels an inch of a PNG; an SVG has no pixels.
 
     Raises:
         UserError: the suffix is neither, or `dpi` is not positive.
     """
-    suffix = path.suffix.lower()
     if suffix not in (".png", ".svg"):
-        raise UserError(f"path (={path}) must end in .png or .svg.")
+        raise UserError(f"suffix (={suffix}) must be .png or .svg.")
     if not dpi > 0:
         raise UserError(f"dpi (={dpi}) must be greater than 0.")
     metadata = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": "resnet-exp"}
     content = io.BytesIO()
     with look():
         figure.savefig(content, format=suffix[1:], dpi=dpi, metadata=metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return content.getvalue()

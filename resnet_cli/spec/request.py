@@ -32,7 +32,7 @@ def load_config(path: Path) -> dict[str, Any]:
         UserError: the file is missing, is not TOML (the line is named), or has an unknown key.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"config (={path}) is not a file; give a TOML file such as configs/sine.toml.") from None
     except OSError as error:
@@ -84,16 +84,20 @@ def merge(*layers: Request) -> dict[str, Any]:
         replaced = {name for name in layer if name in SETTINGS}
         if not replaced.isdisjoint(LENGTHS):
             replaced |= LENGTHS
-        for length in LENGTHS & replaced - layer.keys():
-            merged.pop(length, None)
         for name in _made_useless(layer) & merged.keys() - layer.keys():
             del merged[name]
         if "override" in merged:
             merged["override"] = [
                 {name: value for name, value in table.items() if name not in replaced} for table in merged["override"]
             ]
-        merged |= layer
+        merged = replace_settings(merged, layer)
     return merged
+
+
+def replace_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` with those of `by` in their place; `epochs` and `steps` replace each other."""
+    kept = settings.keys() - LENGTHS if LENGTHS & by.keys() else settings.keys()
+    return {name: value for name, value in settings.items() if name in kept} | dict(by)
 
 
 def _made_useless(layer: Request) -> set[str]:
@@ -144,6 +148,16 @@ def single_value(name: str, request: Request, default: Any) -> Any:
     if len(items) > 1:
         raise UserError(f"{name} (={shorten(request[name])}) takes one value, not a list.")
     return items[0]
+
+
+def parse_out(request: Request) -> Path | None:
+    """The results folder that a request names, if it names one. Raises UserError if it is not a path."""
+    out = request.get("out")
+    if out is None:
+        return None
+    if not isinstance(out, str) or not out.strip() or "\0" in out:
+        raise UserError(f"out (={shorten(out)}) must be the path of a results folder.")
+    return Path(out)
 
 
 @cache

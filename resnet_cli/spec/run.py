@@ -13,6 +13,7 @@ from resnet_cli.spec.ranges import MAX_DEPTH, MAX_SEED
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
 Activation = Literal["relu", "tanh", "sigmoid"]
@@ -75,11 +76,11 @@ class Run(BaseModel):
         pattern=r"^0?\.[0-9]+(/0?\.[0-9]+)*$",
         description="Where the steps schedule decays: fractions of the training, joined by / (0.5/0.75).",
     )
-    decay_factor: Positive | None = Field(None, description="What the steps schedule multiplies the rate by.")
+    decay_factor: Share | None = Field(None, description="What the steps schedule multiplies the rate by.")
     warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = Field(
         0, description="Steps of learning-rate warm-up at the start; the full rate is restored after."
     )
-    warmup_factor: Positive | None = Field(None, description="Share of the rate that warm-up starts from.")
+    warmup_factor: Share | None = Field(None, description="Share of the rate that warm-up starts from.")
     warmup_shape: WarmupShape | None = Field(None, description="linear (ramp up) or constant (hold, then jump; He15).")
     eval_every: Count = Field(description="Epochs (or steps, with --steps) between evaluations.")
     eval_size: Count = Field(10_000, description="Most examples that training and that test metrics are measured on.")
@@ -89,6 +90,12 @@ class Run(BaseModel):
     def _length_is_given_once(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give exactly one of epochs and steps")
+        return self
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Self:
+        if self.optimizer == "nesterov" and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
         return self
 
     @property

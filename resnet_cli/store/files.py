@@ -38,9 +38,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_temporary_files(folder: Path) -> None:
-    """Remove what killed processes left in `folder` and below. Only for a folder that nobody else writes."""
-    for leftover in folder.rglob(f"{TEMPORARY_PREFIX}*"):
-        leftover.unlink(missing_ok=True)
+    """Remove the files that killed processes left in `folder`. Only for a folder that nobody else writes."""
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)
 
 
 def _umask() -> int:

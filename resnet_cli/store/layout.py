@@ -13,9 +13,12 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from resnet_cli.spec.events import Metrics, Status
 from resnet_cli.spec.format import FORMAT
@@ -37,6 +40,34 @@ def run_folder(folder: Path, run: Run) -> Path:
     return folder / RUNS_FOLDER / run.run_id
 
 
+def forget_runs(folder: Path) -> None:
+    """Remove all runs, finished or not, from a results folder, and nothing that is not a run."""
+    for place in (folder / RUNS_FOLDER).glob("*"):
+        if any((place / name).is_file() for name in (RUN_FILE, METRICS_FILE, CHECKPOINT_FILE)):
+            shutil.rmtree(place)
+    for state in (folder / STACKS_FOLDER).glob("stack_*.pt"):
+        state.unlink()
+    (folder / SUMMARY_FILE).unlink(missing_ok=True)
+
+
+class Record(BaseModel):
+    """What run.json holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int
+    run_id: str
+    status: Status
+    message: str  # why it failed
+    settings: Run
+    parameters: int | None = None  # trainable values of the net; missing where it was not built
+    environment: dict[str, Any]  # versions, device, threads, engine
+    started: str  # ISO 8601, UTC
+    finished: str
+    seconds: float
+    metrics_sha256: str
+
+
 def write_run(
     folder: Path,
     run: Run,
@@ -56,25 +87,25 @@ def write_run(
         status: `done`, `diverged` or `failed`.
         history: its evaluations in order; may be empty where it failed.
         parameters: trainable values of the net, None where it was not built.
-        environment: versions, device, threads.
+        environment: versions, device, threads, engine.
         times: `started` and `finished` (ISO 8601, UTC) and `seconds`.
         message: why it failed.
     """
     place = run_folder(folder, run)
     metrics = metrics_text(history)
-    record = {
-        "format": FORMAT,
-        "run_id": run.run_id,
-        "status": status,
-        "message": message,
-        "settings": run.model_dump(exclude_none=True),
-        "parameters": parameters,
-        "environment": environment,
+    record = Record(
+        format=FORMAT,
+        run_id=run.run_id,
+        status=status,
+        message=message,
+        settings=run,
+        parameters=parameters,
+        environment=environment,
         **times,
-        "metrics_sha256": hashlib.sha256(metrics.encode()).hexdigest(),
-    }
+        metrics_sha256=hashlib.sha256(metrics.encode()).hexdigest(),
+    )
     write_text(place / METRICS_FILE, metrics)
-    write_text(place / RUN_FILE, json.dumps(record, indent=2) + "\n")
+    write_text(place / RUN_FILE, json.dumps(record.model_dump(exclude_none=True), indent=2) + "\n")
 
 
 def metrics_text(history: Sequence[Metrics]) -> str:

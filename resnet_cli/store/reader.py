@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from pydantic import ValidationError
 
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.events import Metrics, Status
-from resnet_cli.spec.format import FORMAT, check_format
+from resnet_cli.spec.format import check_format
+from resnet_cli.spec.request import explain
 from resnet_cli.spec.run import IDENTITY, Run
 from resnet_cli.store.files import atomic_file
 from resnet_cli.store.layout import (
@@ -25,6 +25,7 @@ from resnet_cli.store.layout import (
     RUNS_FOLDER,
     SUMMARY_FILE,
     SWEEP_FILE,
+    Record,
 )
 
 SUMMARY_COLUMNS = (
@@ -45,30 +46,28 @@ SUMMARY_COLUMNS = (
 
 
 class BrokenRun(Exception):
-    """A run's files cannot be used; the text names the file and what is wrong with it."""
+    """A run's files cannot be used: `path` is the culprit, `reason` says what is wrong with it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is left out: {reason}.")
+        self.path, self.reason = path, reason
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A finished run as it is on disk; `metrics` has the columns of metrics.csv, one row per evaluation."""
+    """A finished run as it is on disk; `history` holds its evaluations in order."""
 
     run: Run
     status: Status
     message: str
     parameters: int | None
     seconds: float
-    environment: dict[str, Any]
-    metrics: pd.DataFrame
+    history: list[Metrics]
 
     @property
     def last(self) -> Metrics | None:
         """The last evaluation, if there was any."""
-        if self.metrics.empty:
-            return None
-        row = {str(name): value for name, value in self.metrics.iloc[-1].items()}
-        for name in ("train_error", "test_error", "gradient_norm"):
-            row[name] = None if pd.isna(row[name]) else row[name]
-        return Metrics(**row | {"step": int(row["step"])})
+        return self.history[-1] if self.history else None
 
 
 @dataclass(frozen=True)
@@ -111,15 +110,14 @@ class Results:
         """
         varying = self.varying
         names = {"learning_rate": "base_learning_rate"}
-        frames = [
-            stored.metrics.assign(
-                **{names.get(name, name): value for name, value in _identity(stored, varying).items()}
-            )
-            for stored in self.runs
-            if not stored.metrics.empty
-        ]
+        rows: list[tuple[Any, ...]] = []
+        for stored in self.runs:
+            identity = [stored.run.run_id, *(getattr(stored.run, name) for name in IDENTITY), stored.status]
+            settings = [getattr(stored.run, name) for name in varying]
+            rows += [(*identity, *settings, *metrics) for metrics in stored.history]
         columns = ["run_id", *IDENTITY, "status", *(names.get(name, name) for name in varying), *Metrics._fields]
-        return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+        frame = pd.DataFrame(rows, columns=columns)
+        return frame.astype({name: float for name in Metrics._fields if name != "step"})
 
 
 def _identity(stored: StoredRun, varying: list[str]) -> dict[str, Any]:
@@ -165,16 +163,22 @@ def _run_folders(folder: Path) -> Iterator[Path]:
     return iter(sorted(path.parent for path in (folder / RUNS_FOLDER).glob(f"*/{RUN_FILE}")))
 
 
-def check_sweep_file(folder: Path) -> None:
-    """Raise UserError if the sweep file of `folder` cannot be read or comes from a newer version of the program."""
+def check_sweep_file(folder: Path) -> dict[str, Any]:
+    """The content of the sweep file of `folder`, nothing if it has none.
+
+    Raises:
+        UserError: the file cannot be read, or comes from a newer version of the program.
+    """
     path = folder / SWEEP_FILE
     try:
-        found = tomllib.loads(path.read_text("utf-8")).get("format", FORMAT)
+        content = tomllib.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        return
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not readable TOML ({error}); delete it, the runs beside it stay usable.") from None
-    check_format(path, found)
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{path} cannot be read ({reason}); remove it, the runs beside it stay usable.") from None
+    check_format(path, content.get("format"))
+    return content
 
 
 def load_run(place: Path) -> StoredRun:
@@ -184,38 +188,46 @@ def load_run(place: Path) -> StoredRun:
         BrokenRun: a file is missing, cut, changed by hand or not understood.
         UserError: it was written by a newer version of the program.
     """
+    path = place / RUN_FILE
     try:
-        record = json.loads((place / RUN_FILE).read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
         metrics = (place / METRICS_FILE).read_bytes()
-    except (OSError, ValueError) as error:
-        raise BrokenRun(f"{place} is left out: {error}.") from None
-    if not isinstance(record, dict):
-        raise BrokenRun(f"{place / RUN_FILE} is left out: it does not hold a run's record.")
-    check_format(place / RUN_FILE, record.get("format"))
-    if hashlib.sha256(metrics).hexdigest() != record.get("metrics_sha256"):
-        raise BrokenRun(f"{place / METRICS_FILE} is left out: it is cut off or was changed after it was written.")
+    except OSError as error:
+        raise BrokenRun(place, f"{Path(error.filename).name} cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):
+        raise BrokenRun(path, "it is cut off or was changed after it was written") from None
+    if isinstance(content, dict):
+        check_format(path, content.get("format"))
     try:
-        return StoredRun(
-            run=Run(**record["settings"]),
-            status=record["status"],
-            message=record["message"],
-            parameters=record["parameters"],
-            seconds=record["seconds"],
-            environment=record["environment"],
-            metrics=_parse_metrics(metrics.decode()),
-        )
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
-        reason = " ".join(str(error).split())
-        raise BrokenRun(f"{place / RUN_FILE} is left out: {reason}.") from None
+        record = Record.model_validate(content)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "its content"
+        raise BrokenRun(path, f"{where} {explain(error)}") from None
+    if record.settings.run_id != place.name:
+        raise BrokenRun(path, "its settings are those of another run")
+    if hashlib.sha256(metrics).hexdigest() != record.metrics_sha256:
+        raise BrokenRun(place / METRICS_FILE, "it is cut off or was changed after it was written")
+    try:
+        history = _parse_metrics(metrics.decode())
+    except (ValueError, TypeError, csv.Error) as error:
+        raise BrokenRun(place / METRICS_FILE, str(error)) from None
+    return StoredRun(record.settings, record.status, record.message, record.parameters, record.seconds, history)
 
 
-def _parse_metrics(text: str) -> pd.DataFrame:
-    """metrics.csv as a frame, to the last bit; missing values become NaN."""
+def _parse_metrics(text: str) -> list[Metrics]:
+    """The rows of metrics.csv, to the last bit."""
     header, *rows = csv.reader(io.StringIO(text))
     if tuple(header) != Metrics._fields:
-        raise ValueError(f"{METRICS_FILE} has the columns {', '.join(header)}")
-    values = [[float(cell) if cell else math.nan for cell in row] for row in rows]
-    return pd.DataFrame(values, columns=list(Metrics._fields), dtype=float).astype({"step": int})
+        raise ValueError("its columns are not those of metrics.csv")
+    history = []
+    for cells in rows:
+        epoch, step, *losses = cells[:5]
+        train_error, test_error, gradient_norm = (float(cell) if cell else None for cell in cells[5:])
+        rate, train_loss, test_loss = map(float, losses)
+        history.append(
+            Metrics(float(epoch), int(step), rate, train_loss, test_loss, train_error, test_error, gradient_norm)
+        )
+    return history
 
 
 def write_summary(results: Results) -> None:

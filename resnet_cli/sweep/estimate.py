@@ -8,10 +8,11 @@ from pathlib import Path
 from resnet_cli.models import count_parameters, describe_net
 from resnet_cli.spec.run import Run
 from resnet_cli.sweep.jobs import Job, make_jobs
-from resnet_cli.sweep.perform import load_data
+from resnet_cli.sweep.perform import data_key, load_data
 from resnet_cli.sweep.plan import Plan
 from resnet_cli.sweep.runner import choose_conditions
 from resnet_cli.tasks.base import Data
+from resnet_cli.training.device import resolve_device
 from resnet_cli.training.grouping import stack_key
 from resnet_cli.training.loop import length, train
 from resnet_cli.training.stacked import train_stack
@@ -53,22 +54,25 @@ def estimate(plan: Plan, *, jobs: int | None, data_dir: Path | None) -> Estimate
         UserError: no such device, or a data set is missing or corrupt.
     """
     conditions, workers = choose_conditions(plan, Path(), jobs=jobs, data_dir=data_dir)
-    data = {run: load_data(run, conditions) for run in plan.runs}
-    planned = make_jobs(plan, data.__getitem__, workers)
+
+    def data(run: Run) -> Data:
+        return load_data(run, conditions)
+
+    planned = make_jobs(plan, data, workers, resolve_device(plan.device).type)
     deepest = {run.model: run for run in sorted(plan.runs, key=lambda run: run.depth)}
-    sizes = [count_parameters(describe_net(run, data[run].input_shape, data[run].outputs)) for run in deepest.values()]
+    sizes = [count_parameters(describe_net(run, data(run).input_shape, data(run).outputs)) for run in deepest.values()]
     alone = [job.runs[0] for job in planned if not job.stacked]
     stacks = [job.runs for job in planned if job.stacked]
     return Estimate(
         jobs=planned,
         workers=workers,
-        steps=sum(length(run, data[run])[0] for run in plan.runs),
+        steps=sum(length(run, data(run))[0] for run in sorted(plan.runs, key=data_key)),
         parameters=max(sizes),
         seconds=(_loop_seconds(alone, data) + _stack_seconds(stacks, data)) / min(workers, len(planned)),
     )
 
 
-def _loop_seconds(runs: list[Run], data: dict[Run, Data]) -> float:
+def _loop_seconds(runs: list[Run], data: Callable[[Run], Data]) -> float:
     """Seconds of some runs one after another; a kind's cost is linear in depth."""
     kinds: dict[Run, list[Run]] = {}
     for run in runs:
@@ -81,23 +85,23 @@ def _loop_seconds(runs: list[Run], data: dict[Run, Data]) -> float:
             shallow = next(run for run in members if run.depth == depths[0])
             deeper_depth = next((depth for depth in depths if depth >= 2 * depths[0]), depths[-1])
             deeper = next(run for run in members if run.depth == deeper_depth)
-            low, high = _time_loop(shallow, data[shallow]), _time_loop(deeper, data[deeper])
+            low, high = _time_loop(shallow, data(shallow)), _time_loop(deeper, data(deeper))
         for run in members:
             share = (run.depth - shallow.depth) / max(1, deeper.depth - shallow.depth)
-            total += _seconds_of(run, data[run], (_between(low[0], high[0], share), _between(low[1], high[1], share)))
+            total += _seconds_of(run, data(run), (_between(low[0], high[0], share), _between(low[1], high[1], share)))
     return total
 
 
-def _stack_seconds(stacks: list[tuple[Run, ...]], data: dict[Run, Data]) -> float:
+def _stack_seconds(stacks: list[tuple[Run, ...]], data: Callable[[Run], Data]) -> float:
     """Seconds of some stacks one after another; those of a kind cost in proportion to their layers."""
     costs: dict[str, tuple[Cost, int]] = {}
     total = 0.0
     for stack in stacks:
         key = stack_key(stack[0])
         if key not in costs:
-            costs[key] = _time_stack(stack, data[stack[0]]), _layers(stack)
+            costs[key] = _time_stack(stack, data(stack[0])), _layers(stack)
         cost, layers = costs[key]
-        total += _seconds_of(stack[0], data[stack[0]], cost) * _layers(stack) / layers
+        total += _seconds_of(stack[0], data(stack[0]), cost) * _layers(stack) / layers
     return total
 
 

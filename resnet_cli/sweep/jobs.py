@@ -1,7 +1,7 @@
 """What a process does at a time: one run in the loop, or a stack of runs that train together."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resnet_cli.spec.errors import UserError
@@ -14,14 +14,28 @@ from resnet_cli.training.grouping import can_stack, group_runs, stack_name
 
 @dataclass(frozen=True)
 class Job:
-    """Runs that are done together, by the loop (then it is one) or in a stack."""
+    """Runs that are done together, by the loop (then it is one) or in a stack.
+
+    `finished` are the ids of those whose files are there already: they only keep the others company.
+    """
 
     runs: tuple[Run, ...]
     stacked: bool
+    finished: frozenset[str] = frozenset()
 
-    def without(self, finished: Collection[str]) -> "Job":
-        """What is left of it when the runs with these ids are done."""
-        return Job(tuple(run for run in self.runs if run.run_id not in finished), self.stacked)
+    @property
+    def unfinished(self) -> list[Run]:
+        """The runs whose files are to be written."""
+        return [run for run in self.runs if run.run_id not in self.finished]
+
+    def after(self, finished: Collection[str], folder: Path) -> "Job":
+        """What is left of it when the runs with these ids are done.
+
+        A stack that was killed while it wrote its results goes on from its checkpoint, which is that of all its runs.
+        """
+        if self.checkpoint_file(folder).exists():
+            return replace(self, finished=frozenset(run.run_id for run in self.runs if run.run_id in finished))
+        return replace(self, runs=tuple(run for run in self.runs if run.run_id not in finished))
 
     def checkpoint_file(self, folder: Path) -> Path:
         """Where its state is kept below a results folder while it is not finished."""
@@ -30,7 +44,7 @@ class Job:
         return run_folder(folder, self.runs[0]) / CHECKPOINT_FILE
 
 
-def make_jobs(plan: Plan, data: Callable[[Run], Data], workers: int) -> list[Job]:
+def make_jobs(plan: Plan, data: Callable[[Run], Data], workers: int, device_type: str) -> list[Job]:
     """All runs of a plan as jobs, those of the loop first, each kind the longest first.
 
     They follow from the plan alone, not from what is already done, so that a sweep that goes on finds its checkpoints
@@ -40,16 +54,17 @@ def make_jobs(plan: Plan, data: Callable[[Run], Data], workers: int) -> list[Job
         plan: with engine `auto` (stack what can be stacked, if there are at least two), `loop` or `stacked`.
         data: gives a run's data on their device.
         workers: processes that will do jobs at the same time.
+        device_type: cpu, cuda or mps.
 
     Raises:
         UserError: the engine is `stacked`, and there is a run that cannot be stacked.
     """
-    stackable = [] if plan.engine == "loop" else [run for run in plan.runs if can_stack(run)]
+    stackable = [] if plan.engine == "loop" else [run for run in plan.runs if can_stack(run, device_type)]
     if plan.engine == "stacked" and len(stackable) < len(plan.runs):
-        run = next(run for run in plan.runs if not can_stack(run))
+        run = next(run for run in plan.runs if not can_stack(run, device_type))
         raise UserError(
             f"engine (=stacked) cannot train {run.run_id}; it trains MLPs without batch norm and dropout in float32 or "
-            "float64, so use --engine auto."
+            "float64 on cpu or cuda, so use --engine auto."
         )
     stacks = [tuple(stack) for stack in group_runs(stackable, data, workers)]
     if plan.engine == "auto":

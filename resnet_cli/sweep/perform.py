@@ -55,16 +55,21 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
     threads = 1 if job.stacked else conditions.threads
     device = resolve_device(conditions.device)
     prepare_device(device, threads)
-    checkpoint = Checkpoint(job.checkpoint_file(conditions.folder), conditions.checkpoint_seconds)
-    for run in job.runs:
-        emit(Started(run.run_id, 0))
+
+    def start(step: int) -> None:
+        for run in job.unfinished:
+            emit(Started(run.run_id, step))
+
+    start(0)
+    checkpoint = Checkpoint(job.checkpoint_file(conditions.folder), conditions.checkpoint_seconds, on_load=start)
     try:
         results = list(_train(job, load_data(job.runs[0], conditions), checkpoint, emit))
     except Exception as error:
         message = f"{type(error).__name__}: {' '.join(str(error).split()) or traceback.format_exc(limit=-1)}"
         results = [Result(run, "failed", [], None, message) for run in job.runs]
     times = clock.times()
-    for result in results:
+    written = [result for result in results if result.run.run_id not in job.finished]
+    for result in written:
         write_run(
             conditions.folder,
             result.run,
@@ -75,14 +80,17 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
             times=times,
             message=result.message,
         )
+    if not any(result.status == "failed" for result in results):  # a failed one is tried again, from there
+        checkpoint.remove()
+    for result in written:
         last = result.history[-1] if result.history else None
         emit(Finished(result.run.run_id, result.status, last, times["seconds"], result.message))
-    checkpoint.remove()
 
 
 def _train(job: Job, data: Data, checkpoint: Checkpoint, emit: Callable[[Event], None]) -> Iterator[Result]:
     def evaluated(run: Run, metrics: Metrics, total_steps: int) -> None:
-        emit(Evaluated(run.run_id, metrics, total_steps))
+        if run.run_id not in job.finished:
+            emit(Evaluated(run.run_id, metrics, total_steps))
 
     if job.stacked:
         for done in train_stack(job.runs, data, checkpoint=checkpoint, on_evaluation=evaluated):
@@ -108,18 +116,25 @@ class Clock:
         }
 
 
+_DECIDING = ("task", "precision", *TASK_SETTINGS)
+
+
 def load_data(run: Run, conditions: Conditions) -> Data:
     """The data of a run on its device; loaded once for all runs with the same task settings.
 
     Raises:
         UserError: the data set is missing or corrupt.
     """
-    deciding = ("task", "precision", *TASK_SETTINGS)
-    same_data = run.model_copy(update={name: None for name in Run.model_fields if name not in deciding})
+    same_data = run.model_copy(update={name: None for name in Run.model_fields if name not in _DECIDING})
     return _load(same_data, conditions.data_dir, conditions.device)
 
 
-@lru_cache(maxsize=2)
+def data_key(run: Run) -> str:
+    """The same for runs with the same data: runs sorted by it load each data set once."""
+    return str([getattr(run, name) for name in _DECIDING])
+
+
+@lru_cache(maxsize=4)
 def _load(run: Run, data_dir: Path | None, device: str) -> Data:
     torch_device: torch.device = resolve_device(device)
     return get_task(run.task).load(run, data_dir).to(torch_device, DTYPES[run.precision])

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.spec.errors import UserError, unknown_name
@@ -19,7 +21,16 @@ from resnet_cli.spec.ranges import (
     parse_seeds,
     shorten,
 )
-from resnet_cli.spec.request import ENGINES, Request, check_keys, merge, parse_setting, single_value, split_list
+from resnet_cli.spec.request import (
+    ENGINES,
+    Request,
+    check_keys,
+    explain,
+    parse_setting,
+    replace_settings,
+    single_value,
+    split_list,
+)
 from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run
 from resnet_cli.tasks import all_tasks, get_task
 from resnet_cli.tasks.base import Task
@@ -75,6 +86,11 @@ class _Override:
     def concerns(self, model: str, depth: int) -> bool:
         return model in self.models and (self.depths is None or depth in self.depths)
 
+    @property
+    def text(self) -> str:
+        """The table on one line."""
+        return shorten(", ".join(f"{name} = {value}" for name, value in self.table.items()))
+
     def without(self, names: set[str]) -> "_Override":
         """The same, but leaving some settings alone."""
         lists = {name: values for name, values in self.lists.items() if name not in names}
@@ -109,11 +125,12 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
 
     lists = {model.name: _with_defaults(given, task, model) for model in models}
     if smoke:
-        lists = {name: merge(of_model, SMOKE) for name, of_model in lists.items()}
+        lists = {name: replace_settings(of_model, SMOKE) for name, of_model in lists.items()}
         overrides = [override.without({*SMOKE, "epochs"}) for override in overrides]
     chosen_seeds = numbers(seeds)[: 1 if smoke else None]
     runs: dict[Run, None] = {}
     notes: list[str] = []
+    idle = {override.text for override in overrides}
     selected = {model.name: model.depth_rule.select(depths, model.name) for model in models}
     shared = sorted(set.intersection(*(set(kept) for kept, _ in selected.values())))
     for model in models:
@@ -127,12 +144,14 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
             combination = lists[model.name]
             for override in overrides:
                 if override.concerns(model.name, depth):
-                    combination = merge(combination, _applicable(override.lists, task, model))
+                    idle.discard(override.text)
+                    combination = replace_settings(combination, _applicable(override.lists, task, model))
             _reject_too_many(len(runs), len(chosen_seeds), combination)
             for settings in _product(combination):
                 for seed in chosen_seeds:
-                    runs[Run(task=task.name, model=model.name, depth=depth, seed=seed, **settings)] = None
+                    runs[_make_run(task=task.name, model=model.name, depth=depth, seed=seed, **settings)] = None
     _reject_unused(given, list(runs))
+    notes += [f"The override {text} concerns no run of this sweep." for text in sorted(idle)]
 
     device = str(single_value("device", request, "auto"))
     threads = _parse_threads(single_value("threads", request, None))
@@ -152,6 +171,13 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     if smoke:
         resolved["depths"] = compact({run.depth for run in runs})
     return Plan(task, sorted(runs, key=_cost, reverse=True), notes, device, threads, engine, resolved)
+
+
+def _make_run(**settings: Any) -> Run:
+    try:
+        return Run(**settings)
+    except ValidationError as error:
+        raise UserError(f"{settings['model']} at depth {settings['depth']}: {explain(error)}.") from None
 
 
 def _cost(run: Run) -> tuple[int, int]:
@@ -225,8 +251,10 @@ def _applicable(lists: Lists, task: Task, model: Model) -> Lists:
 
 def _with_defaults(given: Lists, task: Task, model: Model) -> Lists:
     layers = (COMMON_DEFAULTS, model.defaults, task.defaults, task.family_defaults.get(model.family, {}))
-    defaults = merge(*({name: (value,) for name, value in layer.items()} for layer in layers))
-    return _applicable(merge(defaults, given), task, model)
+    lists: Lists = {}
+    for layer in layers:
+        lists |= {name: (value,) for name, value in layer.items()}
+    return _applicable(replace_settings(lists, given), task, model)
 
 
 def _product(lists: Lists) -> Iterator[dict[str, Any]]:

@@ -15,10 +15,18 @@ from resnet_cli.spec.events import Event, Metrics, Status
 from resnet_cli.spec.format import FORMAT
 from resnet_cli.spec.run import Run
 from resnet_cli.store.files import remove_temporary_files, write_text
-from resnet_cli.store.layout import RUN_FILE, RUNS_FOLDER, STACKS_FOLDER, SUMMARY_FILE, SWEEP_FILE, run_folder
-from resnet_cli.store.reader import BrokenRun, check_sweep_file, load_results, load_run, write_summary
+from resnet_cli.store.layout import (
+    CHECKPOINT_FILE,
+    RUN_FILE,
+    RUNS_FOLDER,
+    STACKS_FOLDER,
+    SWEEP_FILE,
+    forget_runs,
+    run_folder,
+)
+from resnet_cli.store.reader import BrokenRun, Results, check_sweep_file, load_results, load_run, write_summary
 from resnet_cli.sweep.jobs import Job, make_jobs
-from resnet_cli.sweep.perform import Conditions, load_data, perform
+from resnet_cli.sweep.perform import Conditions, data_key, load_data, perform
 from resnet_cli.sweep.plan import Plan
 from resnet_cli.sweep.workers import do_in_workers
 from resnet_cli.training.device import resolve_device
@@ -39,10 +47,14 @@ class OpenSweep:
     finished: Mapping[str, tuple[Status, Metrics | None]]
     problems: list[str]
 
-    def execute(self, emit: Callable[[Event], None]) -> None:
-        """Do the remaining runs, tell `emit` what happens, and leave summary.csv written - also when interrupted."""
+    def execute(self, emit: Callable[[Event], None]) -> Results:
+        """Do the remaining runs, tell `emit` what happens, and leave summary.csv written - also when interrupted.
+
+        Returns:
+            All results in the folder.
+        """
         folder = self.conditions.folder
-        remaining = [left for job in self.jobs if (left := job.without(self.finished)).runs]
+        remaining = [left for job in self.jobs if (left := job.after(self.finished, folder)).unfinished]
         try:
             if self.workers == 1 or len(remaining) <= 1:
                 for job in remaining:
@@ -51,7 +63,9 @@ class OpenSweep:
                 do_in_workers(remaining, self.conditions, self.workers, emit)
             shutil.rmtree(folder / STACKS_FOLDER, ignore_errors=True)  # states of stacks that were cut differently
         finally:
-            write_summary(load_results(folder))
+            results = load_results(folder)
+            write_summary(results)
+        return results
 
 
 @contextmanager
@@ -81,17 +95,22 @@ def open_sweep(
     conditions, workers = choose_conditions(
         plan, folder, jobs=jobs, data_dir=data_dir, checkpoint_seconds=checkpoint_seconds
     )
-    for run in plan.runs:
+    for run in sorted(plan.runs, key=data_key):
         length(run, load_data(run, conditions))
-    jobs_of_plan = make_jobs(plan, lambda run: load_data(run, conditions), workers)
+    device = resolve_device(plan.device)
+    jobs_of_plan = make_jobs(plan, lambda run: load_data(run, conditions), workers, device.type)
 
-    check_sweep_file(folder)
+    known = check_sweep_file(folder).get("task", plan.task.name)
+    if known != plan.task.name:
+        raise UserError(
+            f"out (={folder}) holds results of {known}, and this sweep is of {plan.task.name}; "
+            "choose another folder with --out."
+        )
     with _locked(folder):
         if fresh:
-            for name in (RUNS_FOLDER, STACKS_FOLDER):
-                shutil.rmtree(folder / name, ignore_errors=True)
-            (folder / SUMMARY_FILE).unlink(missing_ok=True)
-        remove_temporary_files(folder)
+            forget_runs(folder)
+        for place in (folder, folder / STACKS_FOLDER, *folder.glob(f"{RUNS_FOLDER}/*")):
+            remove_temporary_files(place)
         finished, problems = _finished_runs(plan.runs, folder)
         write_text(folder / SWEEP_FILE, tomli_w.dumps({"format": FORMAT, **plan.resolved}))
         yield OpenSweep(plan, conditions, workers, jobs_of_plan, finished, problems)
@@ -110,6 +129,8 @@ def choose_conditions(
     Both follow from the whole plan, not from what is left of it: a sweep that goes on gives the same bits.
     """
     device = resolve_device(plan.device)
+    if device.type == "mps" and any(run.precision == "float64" for run in plan.runs):
+        raise UserError("precision (=float64) does not exist on device mps; use --device cpu.")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if jobs is None:
         jobs = min(cores, len(plan.runs)) if device.type == "cpu" else 1
@@ -140,13 +161,15 @@ def _finished_runs(runs: list[Run], folder: Path) -> tuple[dict[str, tuple[Statu
     problems = []
     for run in runs:
         place = run_folder(folder, run)
-        if not (place / RUN_FILE).exists():
+        if not place.exists():
             continue
         try:
             stored = load_run(place)
         except BrokenRun as problem:
-            problems.append(str(problem).replace("is left out", "is trained again"))
+            if (place / RUN_FILE).exists():
+                problems.append(f"{problem.path} is trained again: {problem.reason}.")
             continue
         if stored.status != "failed":
             finished[run.run_id] = (stored.status, stored.last)
+            (place / CHECKPOINT_FILE).unlink(missing_ok=True)  # left by a kill just after the run was finished
     return finished, problems

@@ -6,12 +6,13 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
 from resnet_cli.spec.events import Event, Finished
 from resnet_cli.spec.run import Run
-from resnet_cli.store.layout import write_run
+from resnet_cli.store.layout import run_folder, write_run
+from resnet_cli.store.reader import BrokenRun, load_run
 from resnet_cli.sweep.jobs import Job
 from resnet_cli.sweep.perform import Clock, Conditions, perform
 from resnet_cli.training.device import environment, resolve_device
@@ -58,7 +59,7 @@ class _Worker:
         theirs.close()
 
     def give(self, job: Job) -> None:
-        self.unfinished, self.clock = {run.run_id: run for run in job.runs}, Clock()
+        self.unfinished, self.clock = {run.run_id: run for run in job.unfinished}, Clock()
         with contextlib.suppress(OSError):  # the process has died: receive() will notice
             self.connection.send(job)
 
@@ -72,9 +73,14 @@ class _Worker:
             del self.unfinished[event.run_id]
         return event
 
-    def bury(self) -> list[Finished]:
-        """Record the unfinished runs of a dead process as failed."""
+    def bury(self) -> Iterator[Finished]:
+        """Record the unfinished runs of a dead process as failed, but for those whose files it had just written."""
         self.process.join()
+        for run_id in [*self.unfinished]:
+            with contextlib.suppress(BrokenRun):
+                stored = load_run(run_folder(self.conditions.folder, self.unfinished[run_id]))
+                yield Finished(run_id, stored.status, stored.last, stored.seconds, stored.message)
+                del self.unfinished[run_id]
         message = f"its process ended without a result (exit code {self.process.exitcode})"
         times = self.clock.times()
         for run in self.unfinished.values():
@@ -88,23 +94,28 @@ class _Worker:
                 times=times,
                 message=message,
             )
-        return [Finished(run_id, "failed", None, times["seconds"], message) for run_id in self.unfinished]
+            yield Finished(run.run_id, "failed", None, times["seconds"], message)
 
     def stop(self) -> None:
-        self.connection.close()
         self.process.terminate()
         self.process.join()
+        self.connection.close()
 
 
 def _work(connection: "Connection[Event, Job]", conditions: Conditions) -> None:
     """What a worker process does until its connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _end_with_parent()
-    try:
+
+    def send(event: Event) -> None:
+        try:
+            connection.send(event)
+        except OSError:  # the parent has gone: leave at once, before this counts as an error of the training
+            os._exit(1)
+
+    with contextlib.suppress(EOFError, OSError):
         while True:
-            perform(connection.recv(), conditions, connection.send)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
+            perform(connection.recv(), conditions, send)
 
 
 def _end_with_parent() -> None:

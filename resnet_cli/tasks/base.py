@@ -100,7 +100,6 @@ class Task:
     title: str
     source: str
     families: tuple[Family, ...]  # that can learn it, the natural one first
-    metric: str  # what its loss is called on a figure
     settings: frozenset[str]  # the task settings that it takes
     default_depths: Mapping[Family, str]
     default_seeds: str

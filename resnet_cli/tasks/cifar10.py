@@ -133,7 +133,6 @@ TASK = Task(
     title="CIFAR-10",
     source="Krizhevsky 2009",
     families=("cnn", "mlp"),
-    metric="cross-entropy",
     settings=frozenset({"train_size", "image_size", "augment"}),
     default_depths={"cnn": "20,32,44,56", "mlp": "2..20"},
     default_seeds="0",

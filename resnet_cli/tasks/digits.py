@@ -52,7 +52,6 @@ TASK = Task(
     title="handwritten digits (8×8)",
     source="scikit-learn's bundled digits; Alpaydin & Kaynak 1998",
     families=("cnn", "mlp"),
-    metric="cross-entropy",
     settings=frozenset({"train_size"}),
     default_depths={"cnn": "8,20,32", "mlp": "2..20"},
     default_seeds="0",

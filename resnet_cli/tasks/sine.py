@@ -71,7 +71,6 @@ TASK = Task(
     title="sin(x)",
     source="Kowsik 2021",
     families=("mlp",),
-    metric="mean squared error",
     settings=frozenset({"train_size", "sine_range", "noise"}),
     default_depths={"mlp": "2..40"},
     default_seeds="0..4",

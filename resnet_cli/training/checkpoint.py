@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,11 @@ class Checkpoint:
     Args:
         path: the file; its folder must belong to the run alone.
         every_seconds: least time between two saves; 0 saves at every step.
+        on_load: called with the step that a loaded state has reached.
     """
 
-    def __init__(self, path: Path, every_seconds: float) -> None:
-        self.path, self.every_seconds = path, every_seconds
+    def __init__(self, path: Path, every_seconds: float, on_load: Callable[[int], None] = lambda step: None) -> None:
+        self.path, self.every_seconds, self.on_load = path, every_seconds, on_load
         self._last_save = time.monotonic()
 
     def is_due(self) -> bool:
@@ -50,9 +52,11 @@ class Checkpoint:
         """The state in the file; None if there is none, or none that can be read (the run then starts anew)."""
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)
-            return State(**content | {"history": [Metrics(*row) for row in content["history"]]})
+            state = State(**content | {"history": [Metrics(*row) for row in content["history"]]})
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, ValueError):
             return None
+        self.on_load(state.step)
+        return state
 
     def remove(self) -> None:
         """Delete the file: the run is finished."""

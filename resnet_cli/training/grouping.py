@@ -27,8 +27,13 @@ _FREE_IN_A_STACK = (
 )
 
 
-def can_stack(run: Run) -> bool:
-    """Whether the stacked engine can train a run: an MLP without batch norm and dropout, not in bfloat16."""
+def can_stack(run: Run, device_type: str) -> bool:
+    """Whether the stacked engine can train a run: an MLP without batch norm and dropout, not in bfloat16.
+
+    It knows the devices cpu and cuda.
+    """
+    if device_type not in STACK_BYTES:
+        return False
     is_mlp = run.model in ("plain-mlp", "residual-mlp")
     return is_mlp and not run.batch_norm and run.dropout == 0 and run.precision in ("float32", "float64")
 

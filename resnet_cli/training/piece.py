@@ -75,5 +75,9 @@ class Piece:
         self.parameters.addcmul_(self.direction, self.rates)
 
     def add_squares(self, squares: Tensor) -> None:
-        """Add each net's squared norm of the gradient that is in `gradients` to `squares`, (N,)."""
-        squares.index_add_(0, self.nets, self.gradient[:, : self.real].square().sum(dim=(1, 2)))
+        """Add each net's squared norm of the gradient that is in `gradients` to `squares`, (N,).
+
+        Layer by layer from the last, so that a net's sum is the same in every stack, however that is cut into pieces.
+        """
+        for gradient in reversed(self.gradients):
+            squares[: len(gradient)] += gradient[:, : self.real].square().sum(dim=(1, 2))

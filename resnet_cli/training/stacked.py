@@ -91,7 +91,7 @@ def train_stack(
 ) -> list[StackedOutcome]:
     """Train the nets of `runs` together, with the results that `loop.train` has for each of them.
 
-    A run whose loss is not finite at an evaluation ends there as `diverged`; the others go on.
+    A run whose loss is not finite at an evaluation after a step ends there as `diverged`; the others go on.
 
     Args:
         runs: any that share a `grouping.stack_key`, no two of them equal.
@@ -111,7 +111,8 @@ def train_stack(
     step, histories = 0, [list[Metrics]() for _ in members]
     ended: dict[int, dict[str, Tensor]] = {}  # diverged nets: place in the stack, state at that time
 
-    if checkpoint is not None and (state := checkpoint.load()) is not None and state.net.get("members") == members:
+    state = checkpoint.load() if checkpoint is not None else None
+    if state is not None and state.net.get("members") == members and state.net.get("layout") == stack.layout:
         stack.load(state.net["parameters"], state.optimizer["pieces"])
         step, ended, rows = state.step, state.net["ended"], iter(state.history)
         histories = [[next(rows) for _ in range(count)] for count in state.net["rows"]]
@@ -123,7 +124,7 @@ def train_stack(
             run, history = stack.runs[place], histories[place]
             rate = learning_rate(run, max(step - 1, 0), total_steps)
             history.append(_metrics(values, run, data, step, step / epoch_steps, rate))
-            if not is_finite(history[-1]):
+            if step > 0 and not is_finite(history[-1]):
                 ended[place] = stack.state(place)
             on_evaluation(run, history[-1], total_steps)
 
@@ -138,6 +139,7 @@ def train_stack(
         if checkpoint is not None and step < total_steps and checkpoint.is_due():
             net = {
                 "members": members,
+                "layout": stack.layout,
                 "parameters": stack.parameters,
                 "ended": ended,
                 "rows": list(map(len, histories)),
@@ -217,6 +219,11 @@ class Stack:
         room = self._zeros(nets, EVALUATION_ROWS, packing.columns)
         self.shown_signals = _Signals(room, packing.sizes, kept=max(1, self.skip) + 1)
 
+    @property
+    def layout(self) -> list[str]:
+        """What the state of the optimisers goes by: a checkpoint fits a stack that has the same."""
+        return [f"{tuple(piece.parameters.shape)} {self.data.dtype}" for piece in self.pieces]
+
     def advance(self, step: int, rates: list[float], with_norm: bool) -> None:
         """Do the optimiser step number `step` with each net's learning rate; waits for no accelerator.
 
@@ -227,7 +234,9 @@ class Stack:
         self.inputs[:, :, : self.packing.features] = inputs[self.batch_of_net]
         self.targets.copy_(torch.stack([some_targets for _, some_targets in batches])[self.batch_of_net])
         if rates != self.rates:
-            self.rates, column = rates, torch.tensor(rates, dtype=self.data.dtype, device=self.data.device)
+            self.rates, column = rates, torch.tensor(rates, dtype=self.data.dtype)
+            if self.data.device.type == "cuda":  # from pinned memory the copy waits for nothing
+                column = column.pin_memory().to(self.data.device, non_blocking=True)
             for piece in self.pieces:
                 piece.set_rates(column)
         if self.graph is not None:

@@ -31,9 +31,9 @@ def test_measured_plain_nets_turn_and_residual_nets_do_not() -> None:
     plain = frame({depth: [loss] for depth, loss in zip(DEPTHS, PLAIN, strict=True)})
     residual = frame({depth: [loss] for depth, loss in zip(DEPTHS, RESIDUAL, strict=True)}, "residual-mlp")
     first, second = turning_points(pd.concat([plain, residual]))
-    assert (first.model, first.turns, first.best_depth, first.worse_from) == ("plain-mlp", True, 7, 12)
+    assert (first.model, first.best_depth, first.worse_from) == ("plain-mlp", 7, 12)
     assert first.ratio == pytest.approx(2600)
-    assert (second.model, second.turns, second.worse_from) == ("residual-mlp", False, None)
+    assert (second.model, second.worse_from) == ("residual-mlp", None)
     assert first.sentence() == (
         "plain-mlp: training loss is lowest at depth 7 (0.0002) and stays above twice its level there "
         "from depth 12 on (×2600 at depth 40): it degrades."
@@ -52,25 +52,25 @@ def test_a_third_more_cross_entropy_is_a_turn_where_a_third_more_squared_error_i
     (classification,) = turning_points(frame(losses, error=50.0))
     assert classification.worse_from == 32
     assert "stays above 1.2 times its level there from depth 32 on (×1.3 at depth 32)" in classification.sentence()
-    assert only(losses).turns is False
+    assert only(losses).worse_from is None
 
 
 def test_a_rise_smaller_than_the_difference_between_seeds_is_no_turn() -> None:
     steady = {depth: [0.9, 1.0, 1.1] for depth in (20, 32, 44)}
     noisy = {depth: [0.1, 1.0, 10.0] for depth in (20, 32, 44)}
-    assert only({**steady, 110: [2.9, 3.0, 3.1]}).turns is True
-    assert only({**noisy, 110: [0.3, 3.0, 30.0]}).turns is False
+    assert only({**steady, 110: [2.9, 3.0, 3.1]}).worse_from == 110
+    assert only({**noisy, 110: [0.3, 3.0, 30.0]}).worse_from is None
 
 
 def test_a_lucky_minimum_and_a_deep_outlier_are_no_turn() -> None:
     losses = {depth: [1.0] for depth in range(1, 25)}
-    assert only({**losses, 5: [0.01]}).turns is False
-    assert only({**losses, 24: [100.0]}).turns is False
+    assert only({**losses, 5: [0.01]}).worse_from is None
+    assert only({**losses, 24: [100.0]}).worse_from is None
 
 
 def test_losses_that_fall_to_the_end_do_not_turn() -> None:
     point = only({depth: [1 / depth] for depth in range(1, 10)})
-    assert (point.turns, point.best_depth, point.ratio) == (False, 9, 1.0)
+    assert (point.worse_from, point.best_depth, point.ratio) == (None, 9, 1.0)
     assert point.sentence().endswith("training loss is lowest at depth 9 (0.11).")
 
 
@@ -80,7 +80,7 @@ def test_a_collapse_right_after_the_shallowest_depth_is_a_turn() -> None:
 
 def test_diverged_runs_are_infinitely_bad() -> None:
     point = only({2: [0.1, 0.1], 4: [0.1, 0.2], 6: [0.1, math.inf], 8: [math.inf, math.inf]})
-    assert (point.turns, point.worse_from, point.deepest_loss, point.ratio) == (True, 6, math.inf, math.inf)
+    assert (point.worse_from, point.deepest_loss, point.ratio) == (6, math.inf, math.inf)
     assert "(diverged at depth 8)" in point.sentence()
 
 
@@ -97,7 +97,7 @@ def test_failed_runs_do_not_count() -> None:
 
 
 def test_one_or_two_depths_name_nothing() -> None:
-    assert only({20: [0.1], 56: [5.0]}).turns is None
+    assert only({20: [0.1], 56: [5.0]}).worse_from is None
     assert only({20: [0.1], 56: [5.0]}).sentence() == (
         "plain-mlp: no turning point can be named from 2 depths; it takes 3."
     )
@@ -106,17 +106,15 @@ def test_one_or_two_depths_name_nothing() -> None:
 
 def test_nothing_but_divergence_names_nothing() -> None:
     point = only({depth: [math.inf] for depth in (2, 4, 6)})
-    assert (point.turns, point.ratio) == (None, 1.0)
+    assert (point.worse_from, point.ratio) == (None, 1.0)
     assert point.sentence() == "plain-mlp: every depth diverged, so no turning point can be named."
 
 
 def test_a_loss_of_zero_is_a_number() -> None:
     point = only({2: [0.0], 4: [0.0], 6: [1.0]})
-    assert (point.turns, point.best_depth, point.ratio) == (True, 4, math.inf)
+    assert (point.worse_from, point.best_depth, point.ratio) == (6, 4, math.inf)
 
 
-def test_other_columns_and_models_without_any_loss() -> None:
+def test_models_without_any_loss_have_no_turning_point() -> None:
     summary = frame({2: [0.1], 4: [0.1], 6: [0.3]})
-    (point,) = turning_points(summary, "test_loss")
-    assert point.sentence().startswith("plain-mlp: test loss is lowest at depth 4 (0.2)")
     assert turning_points(summary.assign(status="failed")) == []

@@ -9,6 +9,7 @@ import torch
 from tests.cli.conftest import Command
 
 SWEEP = ("sweep", "--out", "results")
+TINY_SWEEP = (*SWEEP, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--seeds", 0, "--jobs", 1)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,10 @@ SWEEP = ("sweep", "--out", "results")
         ("--batch-size 2000", "batch_size (=2000) must not exceed the training set, which has 1000 examples."),
         ("--seeds -1", "seeds (=-1) is not a list"),
         ("--init=", "init (=) is empty"),
+        ("--optimizer nesterov --momentum 0", "plain-mlp at depth 2: nesterov needs a momentum above 0."),
+        ("--out=", "out (=) must be the path of a results folder."),
+        ("--engine fast", "engine (=fast) is not known; known are auto, loop, stacked."),
+        ("--engine stacked --dropout 0.1", "engine (=stacked) cannot train plain-mlp_d040_s0_"),
         ("--device tpu", "device (=tpu) must be auto, cpu, cuda, cuda:N or mps."),
         ("--threads 1,2", "threads (=1,2) takes one value, not a list."),
         ("--seeds 0..9999 --depths 1..100", "runs or more; at most 100,000 are allowed"),
@@ -89,6 +94,12 @@ def test_wrong_config(command: Command, content: bytes, message: str) -> None:
     assert not Path("results").exists()
 
 
+def test_an_output_folder_that_is_no_path(command: Command) -> None:
+    Path("bad.toml").write_text("out = 5\n")
+    answer = command("sweep", "--config", "bad.toml")
+    assert (answer.code, answer.err) == (2, "resnet-exp: out (=5) must be the path of a results folder.\n")
+
+
 def test_a_config_that_is_not_there(command: Command) -> None:
     assert command(*SWEEP, "--config", "no.toml").err.startswith("resnet-exp: config (=no.toml) is not a file;")
 
@@ -117,10 +128,29 @@ def test_an_output_folder_that_cannot_be_written(command: Command) -> None:
     assert "out (=file/results) cannot be written: Not a directory" in answer.err
 
 
+@pytest.mark.parametrize("blocked", ["results/runs", "results/sweep.toml", "results/summary.csv"])
+def test_something_else_in_the_place_of_a_file_or_folder(command: Command, blocked: str) -> None:
+    place = Path(blocked)
+    if place.suffix:
+        place.mkdir(parents=True)
+    else:
+        place.parent.mkdir()
+        place.write_text("")
+    answer = command(*TINY_SWEEP)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert blocked in answer.err
+
+
+def test_an_override_that_concerns_no_run_is_said(command: Command) -> None:
+    Path("config.toml").write_text('depths = "2..3"\n[[override]]\ndepths = 50\nwidth = 3\n')
+    answer = command("sweep", "--config", "config.toml", "--smoke", "--jobs", 1)
+    assert "The override depths = 50, width = 3 concerns no run of this sweep." in answer.out
+
+
 def test_a_folder_from_a_newer_version(command: Command) -> None:
     Path("results").mkdir()
     Path("results", "sweep.toml").write_text("format = 2\n")
-    for arguments in (("sweep", "--smoke", "--out", "results"), ("show", "results"), ("plot", "results")):
+    for arguments in (TINY_SWEEP, ("show", "results"), ("plot", "results")):
         answer = command(*arguments)
         assert (answer.code, answer.err.count("\n")) == (2, 1)
         assert "results/sweep.toml has format version 2, newer than the 1" in answer.err
@@ -128,7 +158,7 @@ def test_a_folder_from_a_newer_version(command: Command) -> None:
 
 @pytest.mark.parametrize("reader", [("show",), ("show", "--json"), ("plot", "--format", "png")])
 def test_a_csv_cut_in_the_middle_is_named_and_the_rest_is_used(command: Command, reader: tuple[str, ...]) -> None:
-    assert command("sweep", "--smoke", "--jobs", 1, "--out", "results").code == 0
+    assert command(*TINY_SWEEP).code == 0
     cut = sorted(Path("results").glob("runs/*/metrics.csv"))[0]
     cut.write_bytes(cut.read_bytes()[:-20])
     answer = command(*reader, "results")
@@ -145,7 +175,9 @@ def test_a_csv_cut_in_the_middle_is_named_and_the_rest_is_used(command: Command,
         ("show missing", "missing is not a folder"),
         ("plot empty", "empty holds no results"),
         ("plot results --metric accuracy", "metric (=accuracy) must be of loss, error"),
-        ("plot results --metric error", "metric (=error) does not exist in results, a regression task; use loss."),
+        ("plot results --metric error", "metric (=error) does not exist below results, a regression task has no error"),
+        ("plot results --splits both", "splits (=both) must be of train, test, joined by commas."),
+        ("plot results --x time", "x (=time) must be one of step, epoch."),
         ("plot results --scale cubic", "scale (=cubic) must be one of auto, log, linear."),
         ("plot results --format pdf", "format (=pdf) must be of png, svg"),
         ("plot results --size big", "size (=big) must be width x height in inches"),
@@ -161,7 +193,7 @@ def test_other_commands(command: Command, arguments: str, message: str) -> None:
     Path("empty").mkdir()
     Path("results").mkdir()
     if arguments == "plot results --metric error":
-        assert command("sweep", "--smoke", "--jobs", 1, "--out", "results").code == 0
+        assert command(*TINY_SWEEP).code == 0
     answer = command(*arguments.split())
     assert answer.code == 2
     assert message in answer.err

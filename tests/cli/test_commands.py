@@ -116,7 +116,7 @@ def test_the_configs_run(command: Command, name: str) -> None:
 def test_run_trains_one_net_and_draws_its_curve(command: Command) -> None:
     answer = command("run", "--task", "sine", "--model", "plain-mlp", "--depth", 3, "--steps", 10, "--eval-every", 5)
     assert answer.code == 0
-    (curve,) = Path("results/runs").glob("*/figures/plain-mlp_d003_s0_*.png")
+    (curve,) = Path("results/single").glob("*/figures/plain-mlp_d003_s0_*.png")
     assert str(curve) in answer.out
     assert re.findall(r"^ *[\d.]+ +(\d+) +0\.001", answer.out, re.M) == ["0", "5", "10"], "a row for each evaluation"
 
@@ -141,6 +141,13 @@ def test_a_figure_that_cannot_be_drawn_keeps_no_other_from_being_drawn(command: 
     assert answer.out.splitlines() == [f"results/one/figures/loss-{kind}.png" for kind in ("by-depth", "curves")]
 
 
+def test_sweeps_of_the_same_name_do_not_overwrite_each_others_figures(command: Command) -> None:
+    for folder in ("results/sine", "results/reference/sine"):
+        assert command("sweep", *SMALL, "--out", folder, "--quiet").code == 0
+    answer = command("plot", "results", "--kind", "depth", "--format", "png", "--out", "figs")
+    assert answer.out.splitlines() == [f"figs/{name}/loss-by-depth.png" for name in ("reference/sine", "sine")]
+
+
 def test_plot_takes_kind_format_size_title_and_folder(command: Command, sine: Path) -> None:
     answer = command(
         "plot", sine, "--kind", "depth", "--format", "svg", "--size", "4x3", "--title", "My own title", "--out", "drawn"
@@ -154,7 +161,9 @@ def test_show_gives_the_same_numbers_as_table_json_and_csv(command: Command, sin
     rows = json.loads(command("show", sine, "--json").out)
     frame = pd.read_csv(StringIO(command("show", sine, "--csv").out))
     assert [row["run_id"] for row in rows] == frame["run_id"].tolist()
-    assert [row["train_loss"] for row in rows] == pytest.approx(frame["train_loss"].tolist())
+    for column in ("train_loss", "test_loss", "parameters"):
+        assert [row[column] for row in rows] == frame[column].tolist(), "to the last bit"
+    assert {row["train_error"] for row in rows} == {None}
     table = command("show", sine).out
     assert all(row["run_id"] in table for row in rows)
     assert "depth" in command("show", sine, "--by-depth").out

@@ -1,13 +1,15 @@
 import itertools
 import math
 import statistics
+import tracemalloc
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console, RenderableType
 
-from resnet_cli.cli.tables import depth_table, loss_text, product_line, results_table
+from resnet_cli.cli.tables import depth_table, evaluations_table, loss_text, product_line, results_table
 from resnet_cli.spec.run import Run
 from tests.conftest import MakeRun
 
@@ -89,6 +91,17 @@ def test_product_that_is_not_full_counts_each_model(make_run: MakeRun) -> None:
     assert product_line(runs[:-1]) == "5 runs: plain-mlp 2 depths × 1 seed, residual-mlp 3 runs"
 
 
+def test_product_of_many_runs_takes_little_memory(make_run: MakeRun) -> None:
+    one = make_run()
+    runs = [one.model_copy(update={"depth": depth, "seed": seed}) for depth in range(2, 42) for seed in range(100)]
+    tracemalloc.start()
+    line = product_line(runs)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert line == "40 depths × 1 model × 100 seeds = 4000 runs"
+    assert peak < 200_000
+
+
 @pytest.mark.parametrize("errors", [False, True])
 def test_depth_table_holds_medians_and_ranges(errors: bool) -> None:
     frame = summary([2, 4, 40], errors=errors)
@@ -139,14 +152,32 @@ def test_diverged_and_failed_runs_are_counted() -> None:
     assert row[-3:] == ["3,", "3", "failed"]
 
 
+def test_what_is_not_finite_has_signs_of_its_own() -> None:
+    """Runs that all failed, all diverged, or have the same loss to three digits."""
+    frame = summary([2, 4, 6], seeds=2).query("model == 'plain-mlp'").reset_index(drop=True)
+    frame["status"] = ["failed", "failed", "diverged", "diverged", "done", "done"]
+    frame["train_loss"] = [math.nan, math.nan, math.nan, math.inf, 0.5, 0.50001]
+    frame["test_loss"] = [math.nan, math.nan, math.inf, math.nan, 12.6, 12.6]
+    text = text_of(depth_table(frame), width=120)
+    assert rows_of(text) == [
+        ["2", "–", "–", "2,", "2", "failed"],
+        ["4", "∞", "∞", "2,", "2", "diverged"],
+        ["6", "0.500", "0.5", "12.6", "2"],
+    ]
+    text += text_of(results_table(frame), width=120)
+    text += text_of(evaluations_table(pd.DataFrame({"step": [1], "train_loss": [np.inf], "gradient_norm": [np.inf]})))
+    assert "nan" not in text
+    assert "inf" not in text
+
+
 def test_each_combination_of_settings_has_a_block() -> None:
     plain = summary([2, 4]).query("model == 'plain-mlp'").assign(block_size=None)
     residual = summary([2, 4]).query("model == 'residual-mlp'")
     frame = pd.concat([plain, residual.assign(block_size=2), residual.assign(block_size=3)])
     text = text_of(depth_table(frame))
     assert [line for line in text.splitlines() if "median" in line] == [
-        "sine, block_size 2: loss by depth, median of 5 seeds",
-        "sine, block_size 3: loss by depth, median of 5 seeds",
+        "sine, block size 2: loss by depth, median of 5 seeds",
+        "sine, block size 3: loss by depth, median of 5 seeds",
     ]
     assert [row[0] for row in rows_of(text)] == ["2", "4", "2", "4"]
     assert all(len(row) == 7 for row in rows_of(text))
@@ -154,7 +185,7 @@ def test_each_combination_of_settings_has_a_block() -> None:
 
 def test_models_stand_only_in_blocks_of_their_own_settings() -> None:
     frame = pd.concat([summary([2, 4], init="he"), summary([2, 4], init="default").query("model == 'plain-mlp'")])
-    assert [len(row) for row in rows_of(text_of(depth_table(frame)))] == [7, 7, 4, 4]
+    assert [len(row) for row in rows_of(text_of(depth_table(frame)))] == [4, 4, 7, 7]
 
 
 def test_a_setting_that_depends_on_depth_alone_makes_no_blocks() -> None:

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from resnet_cli.figures.frames import Scale
 from resnet_cli.figures.learning_curves import depth_colours, draw
 from resnet_cli.spec.errors import UserError
 
@@ -89,6 +90,26 @@ def test_losses_just_before_divergence_do_not_set_the_axis(curves: pd.DataFrame)
     assert draw(changed).axes[0].get_ylim()[1] < 3 * limits[1]
 
 
+@pytest.mark.parametrize(("scale", "room"), [("log", 12), ("linear", 3.3)])
+def test_losses_of_untrained_nets_do_not_set_the_axis(curves: pd.DataFrame, scale: Scale, room: float) -> None:
+    assert "cut off" not in draw(curves, scale=scale).legends[0].get_title().get_text()
+    curves.loc[curves["step"] == 0, ["train_loss", "test_loss"]] *= 1e6
+    figure = draw(curves, scale=scale)
+    later = curves.loc[curves["step"] > 0, ["train_loss", "test_loss"]].to_numpy()
+    assert figure.axes[0].get_ylim()[1] < room * later.max()
+    assert "values above the axes are cut off" in figure.legends[0].get_title().get_text()
+
+
+def test_an_early_loss_a_little_above_the_others_and_every_error_is_shown(curves: pd.DataFrame) -> None:
+    low, high = draw(curves, scale="linear", splits=["train"]).axes[0].get_ylim()
+    medians = curves[curves["step"] == 0].groupby(["model", "depth"])["train_loss"].median()
+    assert low <= medians.min()
+    assert medians.max() <= high
+    curves.loc[curves["step"] > 0, ["train_error", "test_error"]] /= 100
+    first = curves[curves["step"] == 0].groupby(["model", "depth"])["test_error"].median()
+    assert draw(curves, metric="error", splits=["test"]).axes[0].get_ylim()[1] >= first.max()
+
+
 def test_failed_runs_are_counted(curves: pd.DataFrame) -> None:
     curves.loc[curves["run_id"] == "resnet_d8_s0", "status"] = "failed"
     note = draw(curves).legends[0].get_title().get_text()
@@ -103,10 +124,20 @@ def test_few_depths_are_named_and_many_get_a_colour_bar(curves: pd.DataFrame) ->
         "depth 32",
         "depth 56",
     ]
+    assert [line.get_alpha() for line in few.axes[0].lines] == [None] * 8
     one = curves[curves["depth"] == 8]
     many = draw(pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in range(2, 41)]))
     assert [text.get_text() for text in many.legends[0].get_texts()] == ["training", "test"]
     assert many.axes[-1].get_ylabel() == "depth"
+    assert {line.get_alpha() for line in many.axes[0].lines if line.get_linestyle() == "-"} == {0.55}
+    assert {line.get_alpha() for line in many.axes[0].lines if line.get_linestyle() == "--"} == {1.0}
+
+
+def test_colour_bar_names_the_depths_that_fit(curves: pd.DataFrame) -> None:
+    one = curves[curves["depth"] == 8]
+    depths = [8, 14, 20, 26, 32, 38, 44, 50, 56]
+    figure = draw(pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in depths]))
+    assert list(figure.axes[-1].get_yticks()) == depths
 
 
 def test_deeper_is_darker() -> None:

@@ -81,6 +81,15 @@ def test_one_seed_has_neither_band_nor_dots(summary: pd.DataFrame) -> None:
     assert note(figure) == "One seed."
 
 
+def test_one_depth_has_markers_instead_of_lines(summary: pd.DataFrame) -> None:
+    assert note(draw(summary[summary["depth"] == 8])) == "Marker: median of 5 seeds; dots: single runs."
+
+
+def test_a_setting_that_follows_from_the_depth_makes_no_panels(summary: pd.DataFrame) -> None:
+    warmup = summary.assign(warmup_steps=summary["depth"].map(lambda depth: 400 if depth == 56 else 0))
+    assert len(draw(warmup).axes) == 1
+
+
 def test_diverged_runs_are_marked_at_the_top_and_counted(summary: pd.DataFrame, diverge: Diverge) -> None:
     figure = draw(diverge(diverge(summary, "plain-cnn", 56, 3), "plain-cnn", 32, 1))
     (mark,) = marks(figure.axes[0])
@@ -168,12 +177,11 @@ def test_units_and_titles(summary: pd.DataFrame) -> None:
     assert figure.axes[0].get_ylabel() == "cross-entropy (nats)"
     assert figure.axes[0].get_xlabel() == "depth (weight layers)"
     assert legend_texts(figure) == ["plain-cnn", "resnet"]
-    sine = draw(
-        summary.assign(task="sine", model=summary["model"].map({"plain-cnn": "plain-mlp", "resnet": "residual-mlp"}))
-    )
+    models = summary["model"].map({"plain-cnn": "plain-mlp", "resnet": "residual-mlp"})
+    sine = draw(summary.assign(task="sine", model=models, train_error=None, test_error=None))
     assert sine.axes[0].get_ylabel() == "mean squared error"
     assert sine.axes[0].get_xlabel() == "depth (hidden layers)"
-    assert draw(summary.assign(task="new")).axes[0].get_ylabel() == "loss"
+    assert draw(summary.assign(task="new")).axes[0].get_ylabel() == "cross-entropy (nats)"
     assert draw(summary, metric="error", title="Mine").get_suptitle() == "Mine"
     assert draw(summary, metric="error").axes[0].get_ylabel() == "error (% of examples)"
 

@@ -88,7 +88,6 @@ def test_the_format_number_of_a_written_sweep_is_not_a_setting(config: Config) -
         ("width = 3\nwidth = 4", ["is not valid TOML", "line 2"]),
         ("width", ["is not valid TOML", "line 1"]),
         ("width = 3\ndepths = [\n  2,\n", ["is not valid TOML", "line 3"]),
-        ("\ufeffwidth = 3", ["is not valid TOML", "line 1"]),
         (b"width = 3 # \xff", ["is not text in UTF-8"]),
         ("a = " + "[" * 5000, ["is not valid TOML"]),
         ("width = " + "9" * 5000, ["holds a number of thousands of digits"]),

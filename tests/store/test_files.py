@@ -39,8 +39,10 @@ def test_permissions_are_those_of_an_ordinary_new_file(tmp_path: Path) -> None:
 
 
 def test_left_over_temporary_files_are_removed_and_others_kept(tmp_path: Path) -> None:
-    (tmp_path / "runs" / "a").mkdir(parents=True)
-    (tmp_path / "runs" / "a" / ".tmp-123-metrics.csv").write_text("half")
-    (tmp_path / "runs" / "a" / "metrics.csv").write_text("whole")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".tmp-mine").write_text("not ours")
+    (tmp_path / ".tmp-folder").mkdir()
+    (tmp_path / ".tmp-123-metrics.csv").write_text("half")
+    (tmp_path / "metrics.csv").write_text("whole")
     remove_temporary_files(tmp_path)
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["metrics.csv"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".tmp-folder", ".tmp-mine", "metrics.csv", "other"]

@@ -38,7 +38,7 @@ def test_a_run_reads_back_to_the_last_bit(make_run: MakeRun, tmp_path: Path) -> 
     stored = load_run(store(tmp_path, run))
     assert (stored.run, stored.status, stored.parameters) == (run, "done", 100)
     assert stored.last == HISTORY[-1]
-    assert stored.metrics["train_loss"].tolist() == [0.1 + 0.2, 1e-300]
+    assert stored.history == HISTORY
 
 
 def test_a_diverged_run_keeps_its_nan(make_run: MakeRun, tmp_path: Path) -> None:
@@ -110,6 +110,24 @@ def test_a_broken_record_is_named_and_left_out(make_run: MakeRun, tmp_path: Path
     results = load_results(tmp_path)
     assert results.runs == []
     assert str(place) in results.problems[0]
+
+
+@pytest.mark.parametrize(("key", "value"), [("status", "odd"), ("parameters", "many"), ("seconds", None), ("extra", 1)])
+def test_a_record_that_was_changed_by_hand_is_named_and_left_out(
+    make_run: MakeRun, tmp_path: Path, key: str, value: object
+) -> None:
+    place = store(tmp_path, make_run())
+    record = json.loads((place / "run.json").read_text())
+    (place / "run.json").write_text(json.dumps(record | {key: value}))
+    (problem,) = load_results(tmp_path).problems
+    assert problem.startswith(f"{place / 'run.json'} is left out: {key} ")
+
+
+def test_a_run_in_the_folder_of_another_is_named_and_left_out(make_run: MakeRun, tmp_path: Path) -> None:
+    place = store(tmp_path, make_run(depths=3))
+    place.rename(run_folder(tmp_path, make_run(depths=4)))
+    (problem,) = load_results(tmp_path).problems
+    assert "its settings are those of another run" in problem
 
 
 def test_settings_that_this_version_does_not_know_break_only_their_run(make_run: MakeRun, tmp_path: Path) -> None:

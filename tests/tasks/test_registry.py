@@ -31,4 +31,3 @@ def test_a_description_is_complete_and_its_settings_exist(task: Task, task_run: 
         task_run(task.name, **defaults)  # validates every value
     assert task.title
     assert task.source
-    assert task.metric

@@ -1,5 +1,7 @@
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -50,3 +52,13 @@ def test_channel_statistics_are_those_of_numpy() -> None:
     scaled = images.numpy() / 255
     torch.testing.assert_close(mean, torch.tensor(scaled.mean(axis=(0, 2, 3))).float())
     torch.testing.assert_close(deviation, torch.tensor(scaled.std(axis=(0, 2, 3))).float())
+
+
+def test_channel_statistics_of_cifar10_are_the_published_ones() -> None:
+    """cifar10_histogram.csv: how often each of the 256 values occurs in the 50,000 training images, in thousands."""
+    counts = np.loadtxt(Path(__file__).with_name("cifar10_histogram.csv"), dtype=np.int64, delimiter=",", skiprows=1)
+    pixels = min(counts.sum(axis=0))
+    channels = [np.repeat(np.arange(256, dtype=np.uint8), counts[:, channel])[:pixels] for channel in range(3)]
+    mean, deviation = channel_statistics(torch.from_numpy(np.stack(channels)[None, :, :, None]))
+    assert mean.tolist() == pytest.approx([0.4914, 0.4822, 0.4465], abs=2e-4)
+    assert deviation.tolist() == pytest.approx([0.2470, 0.2435, 0.2616], abs=2e-4)

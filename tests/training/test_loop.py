@@ -52,7 +52,7 @@ def test_training_equals_a_loop_written_out_by_hand(make_run: MakeRun, settings:
     for step in range(40):
         batch = order[32 * step : 32 * (step + 1)]
         optimizer.zero_grad()
-        nn.functional.mse_loss(net(data.train_inputs[batch]), data.train_targets[batch]).backward()
+        nn.functional.mse_loss(net(data.train_inputs[batch]), data.train_targets[batch]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     for name, values in net.state_dict().items():
         torch.testing.assert_close(trained[name], values, rtol=1e-9, atol=1e-12)
@@ -93,7 +93,7 @@ def test_gradient_norm_is_that_of_the_last_batch(make_run: MakeRun) -> None:
     data = load(run)
     net = build_net(run, (1,), 1).double()
     batch = batch_order(0, 0, 1000)[64:96]
-    nn.functional.mse_loss(net(data.train_inputs[batch]), data.train_targets[batch]).backward()
+    nn.functional.mse_loss(net(data.train_inputs[batch]), data.train_targets[batch]).backward()  # type: ignore[no-untyped-call]
     expected = math.sqrt(sum(p.grad.square().sum().item() for p in net.parameters() if p.grad is not None))
     assert train(run, data).history[-1].gradient_norm == pytest.approx(expected, rel=1e-6)
 
@@ -141,6 +141,21 @@ def test_a_loss_that_is_not_finite_stops_the_run_as_diverged(make_run: MakeRun) 
     assert not math.isfinite(outcome.history[-1].train_loss)
     assert all(math.isfinite(row.train_loss) for row in outcome.history[:-1])
     assert outcome.history[-1].step < 200
+
+
+def test_a_net_of_1202_layers_begins_with_a_finite_loss(make_run: MakeRun) -> None:
+    run = make_run(
+        task="digits", models="resnet", depths=1202, width=1, train_size=20, batch_size=4, eval_size=4, steps=1
+    )
+    assert math.isfinite(train(run, load(run)).history[0].train_loss)
+
+
+def test_batch_norm_begins_with_the_statistics_of_the_first_batch(make_run: MakeRun) -> None:
+    run = small_digits(make_run, models="plain", batch_size=60, eval_size=60, learning_rate=1e-12, epochs=1)
+    data = load(run)
+    net = build_net(run, data.input_shape, data.outputs).train()
+    loss = nn.functional.cross_entropy(net(data.prepare(data.train_inputs)), data.train_targets).item()
+    assert train(run, data).history[0].train_loss == pytest.approx(loss, rel=0.02)
 
 
 def test_a_batch_larger_than_the_training_set_is_refused(make_run: MakeRun) -> None:

@@ -222,7 +222,9 @@ def test_a_batch_larger_than_the_training_set_is_refused(make_run: MakeRun) -> N
     ],
 )
 def test_what_can_be_stacked(make_run: MakeRun, settings: dict[str, object], expected: bool) -> None:
-    assert can_stack(make_run(**{"models": "plain-mlp"} | settings)) is expected
+    run = make_run(**{"models": "plain-mlp"} | settings)
+    assert can_stack(run, "cpu") is can_stack(run, "cuda") is expected
+    assert not can_stack(run, "mps")
 
 
 def test_groups_hold_every_run_once_and_what_they_share(make_run: MakeRun) -> None:
@@ -248,3 +250,17 @@ def test_groups_are_bounded_in_memory_and_enough_for_all_workers(make_run: MakeR
     few = group_runs(runs[:16], lambda run: data, workers=4)
     assert len(few) == 8
     assert len(group_runs(runs[:3], lambda run: data, workers=4)) == 3
+
+
+def test_a_run_has_the_same_bits_alone_and_in_a_stack_of_many_pieces(make_run: MakeRun) -> None:
+    settings = {"width": 30, "steps": 8, "eval_every": 4}
+    runs = [
+        make_run(models="residual-mlp", depths=depth, seeds=seed, **settings)
+        for depth in range(2, 41, 2)
+        for seed in range(5)
+    ]
+    together = train_stack(runs, load(runs[0]))
+    for outcome in together[::17]:
+        (alone,) = train_stack([outcome.run], load(outcome.run))
+        assert alone.history == outcome.history
+        assert all(torch.equal(values, outcome.state[name]) for name, values in alone.state.items())
