@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from resnet_cli.cli import data, models, plot, run_once, show, sweep, tasks
+from resnet_cli.cli import bench, data, models, plot, run_once, show, sweep, tasks
 from resnet_cli.spec.errors import UserError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (sweep, run_once, plot, show, models, tasks):
+for module in (sweep, run_once, plot, show, models, tasks, bench):
     app.command(module.NAME, epilog=module.EPILOG)(module.command)
 app.add_typer(data.app, name="data")
 
@@ -58,7 +58,7 @@ def run() -> None:
     except TyperException as error:
         _fail(f"{error.format_message().rstrip('.')}; see `resnet-exp --help`.")
     except OSError as error:
-        _fail(f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}.")
+        _fail(f"{error.filename2 or error.filename or 'a file'} cannot be read or written: {error.strerror or error}.")
     if code == EXIT_INTERRUPTED:
         typer.echo(
             "resnet-exp: interrupted; what is finished is kept, and the same command goes on from there.", err=True

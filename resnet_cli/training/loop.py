@@ -10,7 +10,7 @@ back to the host only at evaluations.
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -182,17 +182,25 @@ def evaluate(
     test_sums = _sums(net, run, data, data.test_inputs[:limit], data.test_targets[:limit])
     norm = torch.full_like(train_sums[0], math.nan) if gradient_norm is None else gradient_norm
     *sums, norm_value = torch.cat([train_sums, test_sums, norm[None]]).tolist()
-    train_count, test_count = min(limit, len(data.train_inputs)), min(limit, len(data.test_inputs))
+    return metrics_row(run, data, step, epoch, rate, sums, None if gradient_norm is None else norm_value)
+
+
+def metrics_row(
+    run: Run, data: Data, step: int, epoch: float, rate: float, sums: Sequence[float], norm: float | None
+) -> Metrics:
+    """An evaluation from the summed loss and errors on the training examples, then those on the test examples."""
+    train_loss, train_errors, test_loss, test_errors = sums
+    train_count, test_count = (min(run.eval_size, len(part)) for part in (data.train_inputs, data.test_inputs))
     has_error = data.loss == "cross_entropy"
     return Metrics(
         epoch=epoch,
         step=step,
         learning_rate=rate,
-        train_loss=sums[0] / train_count,
-        test_loss=sums[2] / test_count,
-        train_error=100 * sums[1] / train_count if has_error else None,
-        test_error=100 * sums[3] / test_count if has_error else None,
-        gradient_norm=None if gradient_norm is None else norm_value,
+        train_loss=train_loss / train_count,
+        test_loss=test_loss / test_count,
+        train_error=100 * train_errors / train_count if has_error else None,
+        test_error=100 * test_errors / test_count if has_error else None,
+        gradient_norm=norm,
     )
 
 

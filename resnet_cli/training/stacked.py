@@ -33,6 +33,7 @@ is in the cache. The buffers for gradient and direction are as small as the larg
 Each net has its own matrices in every product, so one that diverges leaves the others as they are.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -45,7 +46,7 @@ from resnet_cli.spec.events import Metrics, Status
 from resnet_cli.spec.run import Run
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint
-from resnet_cli.training.loop import Batches, is_finite, length
+from resnet_cli.training.loop import Batches, is_finite, length, metrics_row
 from resnet_cli.training.packing import Packing, closes_skip
 from resnet_cli.training.piece import Piece, Scratch
 from resnet_cli.training.schedule import learning_rate
@@ -96,7 +97,7 @@ def train_stack(
     Args:
         runs: any that share a `grouping.stack_key`, no two of them equal.
         data: what to learn, loaded for these runs and moved to a device and their precision.
-        checkpoint: where to save the stack's state from time to time, and to go on from if it holds one of these runs.
+        checkpoint: where to save the stack's state from time to time, and to go on from if it holds one that fits.
         on_evaluation: called with each new evaluation of a run and the total number of steps.
 
     Returns:
@@ -118,12 +119,13 @@ def train_stack(
         histories = [[next(rows) for _ in range(count)] for count in state.net["rows"]]
 
     def record() -> None:
-        for place, values in enumerate(stack.evaluate().tolist()):
+        for place, (*sums, norm) in enumerate(stack.evaluate().tolist()):
             if place in ended:
                 continue
             run, history = stack.runs[place], histories[place]
             rate = learning_rate(run, max(step - 1, 0), total_steps)
-            history.append(_metrics(values, run, data, step, step / epoch_steps, rate))
+            shown_norm = norm if step > 0 else None
+            history.append(metrics_row(run, data, step, step / epoch_steps, rate, sums, shown_norm))
             if step > 0 and not is_finite(history[-1]):
                 ended[place] = stack.state(place)
             on_evaluation(run, history[-1], total_steps)
@@ -153,23 +155,6 @@ def train_stack(
         size = sum(parameter.numel() for parameter in last.values())
         outcomes[run] = StackedOutcome(run, "diverged" if place in ended else "done", histories[place], size, last)
     return [outcomes[run] for run in runs]
-
-
-def _metrics(values: list[float], run: Run, data: Data, step: int, epoch: float, rate: float) -> Metrics:
-    """A row of the results from a row of `Stack.evaluate`."""
-    train_loss, train_errors, test_loss, test_errors, norm = values
-    train_count, test_count = (min(run.eval_size, len(part)) for part in (data.train_inputs, data.test_inputs))
-    has_error = data.loss == "cross_entropy"
-    return Metrics(
-        epoch=epoch,
-        step=step,
-        learning_rate=rate,
-        train_loss=train_loss / train_count,
-        test_loss=test_loss / test_count,
-        train_error=100 * train_errors / train_count if has_error else None,
-        test_error=100 * test_errors / test_count if has_error else None,
-        gradient_norm=norm if step > 0 else None,
-    )
 
 
 class Stack:
@@ -222,7 +207,8 @@ class Stack:
     @property
     def layout(self) -> list[str]:
         """What the state of the optimisers goes by: a checkpoint fits a stack that has the same."""
-        return [f"{tuple(piece.parameters.shape)} {self.data.dtype}" for piece in self.pieces]
+        kind = f"{self.data.dtype} {self.data.device.type}"
+        return [f"{tuple(piece.parameters.shape)} {kind}" for piece in self.pieces]
 
     def advance(self, step: int, rates: list[float], with_norm: bool) -> None:
         """Do the optimiser step number `step` with each net's learning rate; waits for no accelerator.
@@ -242,7 +228,9 @@ class Stack:
         if self.graph is not None:
             self.graph.replay()
         elif self.data.device.type == "cuda":  # the first step warms up; all others replay it as one CUDA graph
-            self._step(with_norm=True)
+            with warnings.catch_warnings():  # this step is the one that is not captured
+                warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
+                self._step(with_norm=True)
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
                 self._step(with_norm=True)

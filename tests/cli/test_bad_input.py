@@ -125,7 +125,7 @@ def test_an_output_folder_that_cannot_be_written(command: Command) -> None:
     Path("file").write_text("")
     answer = command("sweep", "--smoke", "--out", "file/results")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
-    assert "out (=file/results) cannot be written: Not a directory" in answer.err
+    assert "out (=file/results-smoke) cannot be written: Not a directory" in answer.err
 
 
 @pytest.mark.parametrize("blocked", ["results/runs", "results/sweep.toml", "results/summary.csv"])

@@ -17,7 +17,8 @@ from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.grouping import STACK_BYTES, can_stack, group_runs, stack_key, stack_name, working_set
 from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.packing import padded
-from resnet_cli.training.stacked import StackedOutcome, train_stack
+from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.stacked import PIECE_BYTES, Stack, StackedOutcome, train_stack
 from tests.conftest import MakeRun
 
 SMALL: dict[str, object] = {
@@ -252,15 +253,68 @@ def test_groups_are_bounded_in_memory_and_enough_for_all_workers(make_run: MakeR
     assert len(group_runs(runs[:3], lambda run: data, workers=4)) == 3
 
 
-def test_a_run_has_the_same_bits_alone_and_in_a_stack_of_many_pieces(make_run: MakeRun) -> None:
-    settings = {"width": 30, "steps": 8, "eval_every": 4}
-    runs = [
-        make_run(models="residual-mlp", depths=depth, seeds=seed, **settings)
-        for depth in range(2, 41, 2)
-        for seed in range(5)
-    ]
-    together = train_stack(runs, load(runs[0]))
-    for outcome in together[::17]:
-        (alone,) = train_stack([outcome.run], load(outcome.run))
-        assert alone.history == outcome.history
-        assert all(torch.equal(values, outcome.state[name]) for name, values in alone.state.items())
+@pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1]], ids=str)
+def test_company_changes_nothing_in_a_stack_of_many_pieces(make_run: MakeRun, kind: dict[str, object]) -> None:
+    """To the bit on a CPU: the neighbours decide which layers are updated together, but no sum goes over them."""
+    settings: dict[str, object] = {"width": 30, "steps": 4, "eval_every": 2, "eval_size": 100}
+    runs = [make_run(**settings | kind, depths=depth, seeds=seed) for depth in range(2, 41, 2) for seed in range(5)]
+    data = load(runs[0])
+    for outcome in train_stack(runs, data)[::9]:
+        (alone,) = train_stack([outcome.run], data)
+        assert_same_bits(outcome, alone)
+
+
+def test_a_loss_that_is_not_finite_before_the_first_step_ends_nothing(make_run: MakeRun) -> None:
+    small = SMALL | PLAIN | {"init": "normal", "precision": "float32", "depths": 3}
+    huge, usual = make_run(**small, init_std=1e30), make_run(**small, init_std=0.1)
+    outcome, other = train_stack([huge, usual], load(huge))
+    assert not math.isfinite(outcome.history[0].train_loss)
+    assert (outcome.status, [row.step for row in outcome.history]) == ("diverged", [0, 5])
+    assert (other.status, [row.step for row in other.history]) == ("done", [0, 5, 10, 12])
+
+
+def test_a_stack_cut_into_other_pieces_than_its_checkpoint_starts_anew(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [make_run(**SMALL, depths=depth) for depth in (4, 6)]
+    data, path = load(runs[0]), tmp_path / "stack.pt"
+    saved = train_stack(runs, data, checkpoint=Checkpoint(path, every_seconds=0))
+    monkeypatch.setitem(PIECE_BYTES, "cpu", 1)
+    told: list[int] = []
+    anew = train_stack(
+        runs,
+        data,
+        checkpoint=Checkpoint(path, every_seconds=1000),
+        on_evaluation=lambda run, metrics, total_steps: told.append(metrics.step),
+    )
+    assert told[0] == 0
+    for outcome, expected in zip(anew, saved, strict=True):
+        assert_same_bits(outcome, expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw", "rmsprop"])
+def test_cuda_gives_the_parameters_of_the_loop_on_the_cpu(make_run: MakeRun, optimizer: str) -> None:
+    small = SMALL | RESIDUAL[1] | {"optimizer": optimizer, "learning_rate": 1e-3, "schedule": "cosine"}
+    runs = [make_run(**small, depths=depth, seeds=depth % 2, weight_decay=1e-3) for depth in (1, 2, 3, 6)]
+    data = load(runs[0])
+    for outcome in train_stack(runs, data.to(torch.device("cuda"), torch.float64)):
+        assert_like_loop(outcome, data)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_no_step_waits_for_the_gpu(make_run: MakeRun) -> None:
+    runs = [make_run(**SMALL, depths=depth, schedule="cosine") for depth in (2, 5)]
+    with torch.no_grad():
+        stack = Stack(runs, load(runs[0]).to(torch.device("cuda"), torch.float64))
+        rates = [[learning_rate(run, step, 12) for run in stack.runs] for step in range(12)]
+        stack.advance(0, rates[0], with_norm=False)  # warms up and captures the graph
+        before = torch.cuda.get_sync_debug_mode()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for step in range(1, 12):
+                stack.advance(step, rates[step], with_norm=step == 11)
+        finally:
+            torch.cuda.set_sync_debug_mode(before)
