@@ -61,7 +61,8 @@ def run() -> None:
         _fail(f"{error.filename2 or error.filename or 'a file'} cannot be read or written: {error.strerror or error}.")
     if code == EXIT_INTERRUPTED:
         typer.echo(
-            "resnet-exp: interrupted; what is finished is kept, and the same command goes on from there.", err=True
+            "resnet-exp: interrupted; finished runs and checkpoints are kept, and the same command goes on from there.",
+            err=True,
         )
     sys.exit(code or 0)
 

@@ -23,7 +23,7 @@ WHAT = {
         "auto (stack MLPs that can train together), loop (one net after another) or stacked. (default: auto)",
     ),
     "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. (default: auto)"),
-    "out": (["--out"], "Results folder. (default: results/<task>; run: results/single/<run-id>)"),
+    "out": (["--out"], "Results folder. (default: results/<task>, of `run` results/single/<run-id>)"),
     "threads": (["--threads"], "Threads of each process. (default: the cores, shared among the jobs)"),
 }
 

@@ -20,7 +20,7 @@ EPILOG = (
 def command(
     request: dict[str, Any],
     data_dir: DataDir = None,
-    checkpoint_every: CheckpointEvery = 30.0,
+    checkpoint_every: CheckpointEvery = 10.0,
 ) -> None:
     """Train one net, print its evaluations, and draw its learning curve.
 

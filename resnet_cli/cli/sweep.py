@@ -32,7 +32,7 @@ def command(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,
-    checkpoint_every: CheckpointEvery = 30.0,
+    checkpoint_every: CheckpointEvery = 10.0,
 ) -> None:
     """Train plain and residual nets over a range of depths; one CSV per run, a table and a turning point at the end.
 

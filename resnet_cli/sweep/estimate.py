@@ -20,6 +20,15 @@ from resnet_cli.training.stacked import train_stack
 MAX_TIMED = 6
 """Kinds of nets that are timed; each further kind is taken to cost as much as the last of these."""
 
+SMALL_BATCH, HEAVY_SECONDS = 32, 0.2
+"""A net is heavy if a step and the evaluations of so many examples take so long; it is timed on no more."""
+
+DECIDING = (
+    *("model", "width", "block_size", "shortcut", "activation", "batch_norm", "dropout", "train_size", "image_size"),
+    *("augment", "optimizer", "batch_size", "precision"),
+)
+"""Settings that decide what a step costs, beside depth."""
+
 Cost = tuple[float, float]
 """Seconds of a step, and of evaluating one example."""
 
@@ -74,16 +83,15 @@ def estimate(plan: Plan, *, jobs: int | None, data_dir: Path | None) -> Estimate
 
 def _loop_seconds(runs: list[Run], data: Callable[[Run], Data]) -> float:
     """Seconds of some runs one after another; a kind's cost is linear in depth."""
-    kinds: dict[Run, list[Run]] = {}
+    kinds: dict[str, list[Run]] = {}
     for run in runs:
-        kind = run.model_copy(update={"depth": 1, "seed": 0, "init": "he", "learning_rate": 1.0})
-        kinds.setdefault(kind, []).append(run)
+        kinds.setdefault(str([getattr(run, name) for name in DECIDING]), []).append(run)
     total = 0.0
     for index, members in enumerate(kinds.values()):
         if index < MAX_TIMED:
             depths = sorted({run.depth for run in members})
             shallow = next(run for run in members if run.depth == depths[0])
-            deeper_depth = next((depth for depth in depths if depth >= 2 * depths[0]), depths[-1])
+            deeper_depth = next((depth for depth in depths if depth >= 1.5 * depths[0]), depths[-1])
             deeper = next(run for run in members if run.depth == deeper_depth)
             low, high = _time_loop(shallow, data(shallow)), _time_loop(deeper, data(deeper))
         for run in members:
@@ -133,17 +141,22 @@ def _time_stack(runs: tuple[Run, ...], data: Data) -> Cost:
 
 
 def _time(run: Run, do: Callable[[Run], object]) -> Cost:
-    def seconds(steps: int, examples: int) -> float:
+    def seconds(steps: int, batch: int, examples: int) -> float:
+        short = {"epochs": None, "steps": steps, "eval_every": 10**6, "batch_size": batch, "eval_size": examples}
         began = time.perf_counter()
-        do(run.model_copy(update={"epochs": None, "steps": steps, "eval_every": 10**6, "eval_size": examples}))
+        do(run.model_copy(update=short))
         return time.perf_counter() - began
 
-    batch, few, more = run.batch_size, 1, 5
-    seconds(few, batch)  # warms up
-    base = min(seconds(few, batch) for _ in range(2))
-    step = (seconds(more, batch) - base) / (more - few)
-    # Two evaluations, each on as many training as test examples, of three batches instead of one.
-    example = (seconds(few, 3 * batch) - base) / (2 * 2 * 2 * batch)
+    batch = min(run.batch_size, SMALL_BATCH)
+    seconds(1, batch, 1)  # warms up
+    base = seconds(1, batch, 1)
+    if base > HEAVY_SECONDS:  # arithmetic counts, not calls: cost goes with examples, and a step is three passes
+        step = (seconds(3, batch, 1) - base) / 2 * run.batch_size / batch
+        return max(1e-6, step), max(1e-9, step / (3 * run.batch_size))
+    base = seconds(1, run.batch_size, run.batch_size)
+    step = (seconds(41, run.batch_size, run.batch_size) - base) / 40
+    # Two evaluations, each on as many training as test examples, of nine batches instead of one.
+    example = (seconds(1, run.batch_size, 9 * run.batch_size) - base) / (2 * 2 * 8 * run.batch_size)
     return max(1e-6, step), max(1e-9, example)
 
 

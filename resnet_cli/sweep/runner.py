@@ -33,7 +33,7 @@ from resnet_cli.training.device import resolve_device
 from resnet_cli.training.loop import length
 
 LOCK_FILE = ".lock"
-CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 
     """Cut runs into stacks, the longest first.
 
     Nets of similar depth go together, so that a layer's product has many of them. A run's result is the same in every
-    stack, so the cut may change with `workers` and with what is left to do.
+    stack, to rounding at least, so the cut may change with `workers`.
 
     Args:
         runs: all that can be stacked, no two of them equal.

@@ -107,7 +107,7 @@ def train(
     if not history:
         _begin_statistics(net, batches[0][0])
         record(gradient_norm=None)
-    while step < total_steps and (step == 0 or is_finite(history[-1])):
+    while step < total_steps and (history[-1].step == 0 or is_finite(history[-1])):
         if masks is not None:
             masks.manual_seed(derive_seed(run.seed, "dropout", step))
         for group in optimizer.param_groups:

@@ -293,7 +293,10 @@ def test_ctrl_c_keeps_finished_runs_and_exits_130(tmp_path: Path) -> None:
     if process.returncode == 0:
         pytest.skip("the sweep was over before it could be interrupted")
     assert process.returncode == 130
-    assert stderr == "resnet-exp: interrupted; what is finished is kept, and the same command goes on from there.\n"
+    assert (
+        stderr
+        == "resnet-exp: interrupted; finished runs and checkpoints are kept, and the same command goes on from there.\n"
+    )
     results = load_results(folder)
     assert results.runs
     assert results.problems == []
