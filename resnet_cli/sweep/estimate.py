@@ -20,7 +20,7 @@ from resnet_cli.training.stacked import train_stack
 MAX_TIMED = 6
 """Kinds of nets that are timed; each further kind is taken to cost as much as the last of these."""
 
-SMALL_BATCH, HEAVY_SECONDS = 32, 0.2
+SMALL_BATCH, HEAVY_SECONDS = 32, 0.05
 """A net is heavy if a step and the evaluations of so many examples take so long; it is timed on no more."""
 
 DECIDING = (
