@@ -68,7 +68,7 @@ def command(
         "title": title and title.replace("$", r"\$"),  # not a formula
         "splits": tuple(_words("splits", splits, SPLITS)),
     }
-    _word("x", x, X_AXES)
+    axis = _word("x", x, X_AXES)
     folders = find_results(folder)
     broken = drawn = False
     for place in folders:
@@ -77,7 +77,7 @@ def command(
         for problem in results.problems:
             typer.echo(f"resnet-exp: {problem}", err=True)
         target = place / FIGURES_FOLDER if out is None else out / place.relative_to(folder)
-        figures = _figures(results, metrics, kinds, x, options)
+        figures = _figures(results, metrics, kinds, axis, options)
         for name, draw in figures.items():
             try:
                 figure = draw()
