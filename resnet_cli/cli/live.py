@@ -47,7 +47,7 @@ class SweepView(ABC):
 
     def _series(self, run: Run) -> str:
         """What runs that differ in depth and seed alone have in common, in words."""
-        named = [(name, getattr(run, name)) for name in self._settings]
+        named = [(name, run[name]) for name in self._settings]
         return " ".join([run.model, *(f"{name} {value_text(value)}" for name, value in named if value is not None)])
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from resnet_cli.cli import bench, data, models, plot, run_once, show, sweep, tasks
+from resnet_cli.cli.options import CONTEXT_SETTINGS
 from resnet_cli.spec.errors import UserError
 
 app = typer.Typer(
@@ -21,7 +22,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (sweep, run_once, plot, show, models, tasks, bench):
+for module in (sweep, run_once):
+    app.command(module.NAME, epilog=module.EPILOG, context_settings=CONTEXT_SETTINGS)(module.command)
+for module in (plot, show, models, tasks, bench):
     app.command(module.NAME, epilog=module.EPILOG)(module.command)
 app.add_typer(data.app, name="data")
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from resnet_cli.spec.request import SINGLE_KEYS, load_config, merge, parse_assignments
+from resnet_cli.spec.errors import UserError, did_you_mean
+from resnet_cli.spec.request import KEYS, SINGLE_KEYS, load_config, merge, parse_assignments
 from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
 
 WHAT = {
@@ -37,6 +38,17 @@ DataDir = Annotated[
 CheckpointEvery = Annotated[
     float, typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Least time between checkpoints of a run.")
 ]
+Recompute = Annotated[
+    bool,
+    typer.Option(
+        "--recompute",
+        help="Activation checkpointing: keep the signals of few blocks; compute the rest again in the backward pass.",
+    ),
+]
+
+
+CONTEXT_SETTINGS = {"ignore_unknown_options": True, "allow_extra_args": True}
+"""For commands that take settings: flags of the models' own settings, such as --growth-rate, are read here."""
 
 
 def _panel(setting: str) -> str:
@@ -75,17 +87,54 @@ def _flags() -> dict[str, Any]:
     return {name: Annotated[str | None, option] for name, option in flags.items()}
 
 
-def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` an option for each setting, `--config` and `--set`; it receives them merged as `request`."""
+def _options() -> tuple[str, ...]:
+    from resnet_cli.models import option_names
 
-    def wrapper(config: Path | None, assignments: list[str] | None, **arguments: Any) -> None:
+    return option_names()
+
+
+def _own_flags(arguments: list[str], others: set[str]) -> dict[str, str]:
+    """The flags that the command line does not declare, by key: those of settings of single models.
+
+    Raises:
+        UserError: one is no such setting, or has no value.
+    """
+    flags: dict[str, str] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        flag, sign, value = argument.partition("=")
+        key = flag.removeprefix("--").replace("-", "_")
+        if not flag.startswith("--"):
+            raise UserError(f"argument (={argument}) is not expected here; options begin with --, see --help.")
+        if key not in _options():
+            known = ["--" + name.replace("_", "-") for name in (*KEYS, *_options(), *others)]
+            raise UserError(f"No such option: {flag}{did_you_mean(flag, known)}; see --help and `resnet-exp models`.")
+        flags[key] = value if sign else next(rest, "--")
+        if not sign and flags[key].startswith("--"):
+            raise UserError(f"option {flag} needs a value.")
+    return flags
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` an option for each setting, `--config` and `--set`; it receives them merged as `request`.
+
+    The command must be registered with `CONTEXT_SETTINGS`.
+    """
+
+    def wrapper(context: typer.Context, config: Path | None, assignments: list[str] | None, **arguments: Any) -> None:
         flags = {name: value for name in flag_types if (value := arguments.pop(name)) is not None}
-        from_file = load_config(config) if config else {}
-        command(request=merge(from_file, flags, parse_assignments(assignments or [])), **arguments)
+        flags |= _own_flags(context.args, {parameter.name for parameter in own})
+        from_file = load_config(config, _options) if config else {}
+        command(request=merge(from_file, flags, parse_assignments(assignments or [], _options)), **arguments)
 
     flag_types = _flags()
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "request"]
-    shared: Mapping[str, Any] = {"config": Config, "assignments": Assignments, **flag_types}
+    shared: Mapping[str, Any] = {
+        "context": typer.Context,
+        "config": Config,
+        "assignments": Assignments,
+        **flag_types,
+    }
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
         for name, annotation in shared.items()

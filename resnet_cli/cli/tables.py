@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,8 @@ from rich.text import Text
 
 from resnet_cli.claims.turning_point import TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
-from resnet_cli.spec.run import SETTINGS, Run
+from resnet_cli.spec.run import Run, setting_names
+from resnet_cli.store.reader import SUMMARY_COLUMNS
 
 MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
 HEADERS = {"train_loss": "train", "test_loss": "test", "train_error": "train %", "test_error": "test %"}
@@ -35,17 +36,19 @@ def error_text(percent: float) -> str:
 
 def varying_settings(runs: Iterable[Run]) -> tuple[str, ...]:
     """The settings in which runs of one model and depth differ, as `figures.frames.varying_settings` for a summary."""
-    settings_of = attrgetter(*SETTINGS)
+    runs = list(runs)
+    names = setting_names(runs)
+    settings_of = itemgetter(*names)
     found: dict[tuple[str, int], set[tuple[object, ...]]] = defaultdict(set)
     for run in runs:
         found[run.model, run.depth].add(settings_of(run))
     differing = {
         name
         for combinations in found.values()
-        for name, values in zip(SETTINGS, zip(*combinations, strict=True), strict=True)
+        for name, values in zip(names, zip(*combinations, strict=True), strict=True)
         if len(set(values)) > 1
     }
-    return tuple(name for name in SETTINGS if name in differing)
+    return tuple(name for name in names if name in differing)
 
 
 def product_line(runs: Sequence[Run], already_done: int = 0) -> str:
@@ -73,9 +76,9 @@ def _model_line(model: str, runs: Sequence[Run], settings: Sequence[str]) -> str
 
 
 def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:
-    counts = [len(set(map(attrgetter(name), runs))) for name in ("depth", "model", "seed")]
+    counts = [len({run[name] for run in runs}) for name in ("depth", "model", "seed")]
     factors = [(n, _count(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
-    combinations = len(set(map(attrgetter(*settings), runs))) if settings else 1
+    combinations = len(set(map(itemgetter(*settings), runs))) if settings else 1
     if combinations > 1:
         what = "values" if len(settings) == 1 else "settings"
         factors.insert(2, (combinations, f"{combinations} {what} of {' and '.join(settings)}"))
@@ -186,7 +189,7 @@ def results_table(summary: pd.DataFrame) -> RenderableType:
     alike = [name for name in ("status", "step") if len(summary[name].unique()) == 1]
     told = [_cell(name, summary[name].iloc[0]) + (" steps" if name == "step" else "") for name in alike]
     measures = [name for name in MEASURES if summary[name].notna().any()]
-    settings = [name for name in SETTINGS if name in summary]
+    settings = [str(name) for name in summary if name not in SUMMARY_COLUMNS]
     unlike = [name for name in ("status", "step") if name not in alike]
     table = _plain_table()
     table.add_column("run_id", overflow="fold")

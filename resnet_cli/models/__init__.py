@@ -28,6 +28,11 @@ def get_model(name: str) -> Model:
         raise unknown_name("model", name, all_models()) from None
 
 
+def option_names() -> tuple[str, ...]:
+    """The names of all settings that single models declare, each once."""
+    return tuple(dict.fromkeys(option.name for model in all_models().values() for option in model.options))
+
+
 def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """The net of a run without memory for its parameters (on torch's meta device), for counting."""
     with torch.device("meta"):

@@ -18,7 +18,8 @@ def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | N
     """Fill all parameters and buffers of `net`.
 
     A parameter's values depend on its name, its shape, `scheme` and `seed` alone - not on the device, the precision
-    or the net's other parameters. Biases are zero except under `default`; batch norm starts as the identity.
+    or the net's other parameters. Biases are zero except under `default`; batch norm starts as the identity. An
+    attribute `initial_name` lets a layer be drawn under another name, `initial_bias` gives it a bias of its own.
 
     Args:
         net: linear, convolutional and batch-norm layers, anywhere inside.
@@ -28,13 +29,16 @@ def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | N
     """
     for name, module in net.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
+            name = getattr(module, "initial_name", name)
             fan_in = module.weight[0].numel()
             fan_out = module.weight.numel() // module.weight.shape[1]
             deviation = weight_deviation(scheme, fan_in, fan_out, std)
             module.weight.copy_(_draw(scheme, deviation, module.weight.shape, seed, f"{name}.weight"))
             if module.bias is None:
                 continue
-            if scheme == "default":
+            if (value := getattr(module, "initial_bias", None)) is not None:
+                module.bias.fill_(value)
+            elif scheme == "default":
                 module.bias.copy_(_draw(scheme, deviation, module.bias.shape, seed, f"{name}.bias"))
             else:
                 module.bias.zero_()

@@ -1,7 +1,8 @@
 """Multi-layer perceptrons, plain and with a weightless skip over every k layers.
 
 The residual net is the one of Kowsik (2021), "Residual Neural Networks", which follows He et al. 2015
-(arXiv 1512.03385, eq. 1): a block's input is added to the block's last pre-activation.
+(arXiv 1512.03385, eq. 1): a block's input is added to the block's last pre-activation. Stochastic depth as in Huang et
+al. 2016 (arXiv 1603.09382).
 
 Depth d means d hidden layers, then a linear output (W = width):
 
@@ -18,7 +19,7 @@ import math
 
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Dropout, Model, StochasticDepth, linear_decay
 from resnet_cli.spec.ranges import DepthRule
 from resnet_cli.spec.run import Run
 
@@ -43,20 +44,35 @@ class MLP(nn.Module):
         self.output = nn.Linear(run.width, outputs)
         self.dropout = Dropout(run.dropout)
         self.activation = ACTIVATIONS[run.activation]
-        self.block_size = block_size
+        self.block_size = block_size or run.depth
+        blocks = (run.depth - 1) // self.block_size
+        survivals = [linear_decay(block, blocks, run["survival"]) for block in range(1, blocks + 1)]
+        self.stochastic_depths = nn.ModuleList([StochasticDepth(survival) for survival in survivals])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
-        signal = inputs.flatten(1)  # (B, features)
-        skipped = signal
-        for index, (layer, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
-            pre_activation = norm(layer(signal))  # (B, W)
-            if self.block_size and index > 0 and index % self.block_size == 0:
-                pre_activation = pre_activation + skipped
-            signal = self.dropout(self.activation(pre_activation))
-            if self.block_size and index % self.block_size == 0:
-                skipped = signal
+        signal = self._activated(self._pre_activation(0, inputs.flatten(1)))  # (B, W)
+        first = 1
+        for stochastic_depth in self.stochastic_depths:
+            assert isinstance(stochastic_depth, StochasticDepth)
+            pre_activation = signal
+            if stochastic_depth.is_kept():
+                branch = signal
+                last = first + self.block_size - 1
+                for index in range(first, last):
+                    branch = self._activated(self._pre_activation(index, branch))
+                pre_activation = stochastic_depth(self._pre_activation(last, branch)) + signal
+            signal = self._activated(pre_activation)
+            first += self.block_size
+        for index in range(first, len(self.hidden)):
+            signal = self._activated(self._pre_activation(index, signal))
         return self.output(signal)  # type: ignore[no-any-return]
+
+    def _pre_activation(self, index: int, signal: Tensor) -> Tensor:
+        return self.norms[index](self.hidden[index](signal))  # type: ignore[no-any-return]
+
+    def _activated(self, pre_activation: Tensor) -> Tensor:
+        return self.dropout(self.activation(pre_activation))  # type: ignore[no-any-return]
 
 
 def _plain(run: Run, input_shape: tuple[int, ...], outputs: int) -> MLP:
@@ -91,6 +107,7 @@ MODELS = (
         role="residual",
         depth_rule=_EVERY_DEPTH,
         settings=_SETTINGS | {"block_size"},
+        options=(SURVIVAL,),
         defaults=_DEFAULTS | {"block_size": 3},
         build=_residual,
     ),

@@ -1,22 +1,49 @@
-"""CIFAR networks of He et al. 2015, "Deep Residual Learning" (arXiv 1512.03385, §4.2), plain and residual.
+"""CIFAR networks of He et al., plain and residual: basic and bottleneck blocks, five orderings, three shortcuts.
+
+He15: He et al. 2015, "Deep Residual Learning" (arXiv 1512.03385, §4.2); He16: He et al. 2016, "Identity Mappings in
+Deep Residual Networks" (arXiv 1603.05027); Huang et al. 2016, "Deep Networks with Stochastic Depth" (arXiv 1603.09382).
 
 A 3×3 convolution, three stages of 2n 3×3 convolutions on maps of full, half and quarter size with W, 2W and 4W
-filters, global average pooling and a linear output: depth 6n+2 (W = width, 16 in the paper):
+filters, global average pooling and a linear output: depth 6n+2 (W = width, 16 in the papers):
 
     depth  8 (n = 1):  3→W | W→W, W→W | W→2W, 2W→2W | 2W→4W, 4W→4W | 4W→out
     depth 14 (n = 2):  3→W | 4 × W→W | W→2W, 3 × 2W→2W | 2W→4W, 3 × 4W→4W | 4W→out
 
-The plain net is the same without shortcuts. A shortcut spans two convolutions and is the identity where shapes agree.
-Where a stage begins they do not, and the shortcut is (§3.3, §4.1) A: every second pixel, with zeros for the new
-filters; B: a strided 1×1 convolution; C: 1×1 convolutions for all shortcuts.
+The plain net is the same without shortcuts. A shortcut spans `block_size` convolutions (2 in the papers), counted from
+the front of each stage; an incomplete last block has none. With bottlenecks (He15 §4.1; He16 §4) a block is a 1×1, a
+3×3 and a 1×1 convolution, n blocks a stage, depth 9n+2; the shortcuts then join 4W, 8W and 16W filters:
+
+    depth 11 (n = 1):  3→W | W→W, W→W, W→4W | 4W→2W, 2W→2W, 2W→8W | 8W→4W, 4W→4W, 4W→16W | 16W→out
+    depth 20 (n = 2):  as above, and after each block one more: 4W→W, W→W, W→4W | ... | 16W→4W, 4W→4W, 4W→16W
+
+A shortcut is the identity where shapes agree. Where they do not it is (He15 §3.3, §4.1) A: every second pixel, with
+zeros for the new filters; B: a strided 1×1 convolution; C: 1×1 convolutions for all shortcuts.
 """
+
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Dropout, Model, StochasticDepth, linear_decay
 from resnet_cli.spec.ranges import DepthRule
 from resnet_cli.spec.run import Run
+from resnet_cli.spec.setting import Setting
+
+Ordering = Literal[
+    "original", "norm-after-addition", "relu-before-addition", "relu-only-preactivation", "full-preactivation"
+]
+"""He16, Fig. 4 (a) to (e)."""
+PREACTIVATED = ("relu-only-preactivation", "full-preactivation")
+
+ORDERING = Setting(
+    "ordering",
+    Ordering,
+    "original",
+    "Order in a residual block (He16, Fig. 4): original, norm-after-addition, relu-before-addition, "
+    "relu-only-preactivation or full-preactivation.",
+)
 
 
 class ZeroPaddingShortcut(nn.Module):
@@ -32,7 +59,8 @@ class ZeroPaddingShortcut(nn.Module):
         return F.pad(sampled, (0, 0, 0, 0, 0, self.extra_filters))
 
 
-def _shortcut(option: str, n_in: int, n_out: int, stride: int, batch_norm: bool) -> nn.Module:
+def build_shortcut(option: str, n_in: int, n_out: int, stride: int, *, batch_norm: bool) -> nn.Module:
+    """The shortcut past a block: option A, B or C; with `batch_norm` a projection is normalised."""
     same_shape = n_in == n_out and stride == 1
     if option == "C" or (option == "B" and not same_shape):
         projection = nn.Conv2d(n_in, n_out, 1, stride, bias=not batch_norm)
@@ -41,61 +69,216 @@ def _shortcut(option: str, n_in: int, n_out: int, stride: int, batch_norm: bool)
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions; with a shortcut option (A, B, C) the input is added before the last activation."""
+    """Some convolutions, and a shortcut past them if there is one; the parts in one of five orderings.
 
-    def __init__(self, run: Run, n_in: int, n_out: int, stride: int, shortcut: str | None) -> None:
+    The residual branch F reads the block's input x, and the block gives (He16, Fig. 4)
+
+        original                  relu(x + F(x)),        F = conv, norm, relu, conv, norm
+        norm-after-addition       relu(norm(x + F(x))),  F = conv, norm, relu, conv
+        relu-before-addition      x + F(x),              F = conv, norm, relu, conv, norm, relu
+        relu-only-preactivation   x + F(x),              F = relu, conv, norm, relu, conv, norm
+        full-preactivation        x + F(x),              F = norm, relu, conv, norm, relu, conv
+
+    A projection shortcut reads what the first convolution of a pre-activated branch reads, as in the authors' nets.
+
+    Args:
+        run: for `activation`, `batch_norm` and `dropout` (between convolutions).
+        convolutions: the branch's, in their order.
+        shortcut: past the branch, or None for a plain block.
+        ordering: where norms and activations stand.
+        survival: probability that the branch is computed in a training step.
+        is_activated: the input is an activation already, so that a pre-activated branch begins with its convolution
+            (He16, appendix: the first block).
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        convolutions: Sequence[nn.Module],
+        shortcut: nn.Module | None,
+        *,
+        ordering: Ordering = "original",
+        survival: float = 1.0,
+        is_activated: bool = False,
+    ) -> None:
         super().__init__()
-        bias = not run.batch_norm
-        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=bias)
-        self.norm1 = nn.BatchNorm2d(n_out) if run.batch_norm else nn.Identity()
-        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=bias)
-        self.norm2 = nn.BatchNorm2d(n_out) if run.batch_norm else nn.Identity()
+        self.ordering = ordering
+        self.count = len(convolutions)
+        self.reads_as_it_is = is_activated or ordering not in PREACTIVATED
+        for index, convolution in enumerate(convolutions):
+            filters: Any = convolution.in_channels if ordering == "full-preactivation" else convolution.out_channels
+            is_absent = ordering == "full-preactivation" and index == 0 and is_activated
+            has_norm = run.batch_norm and not is_absent
+            self.add_module(f"conv{index + 1}", convolution)
+            self.add_module(f"norm{index + 1}", nn.BatchNorm2d(filters) if has_norm else nn.Identity())
         self.dropout = Dropout(run.dropout)
         self.activation = ACTIVATIONS[run.activation]
-        self.shortcut = _shortcut(shortcut, n_in, n_out, stride, run.batch_norm) if shortcut else None
+        self.shortcut = shortcut
+        self.stochastic_depth = StochasticDepth(survival)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
-        response = self.dropout(self.activation(self.norm1(self.conv1(inputs))))
-        response = self.norm2(self.conv2(response))
-        if self.shortcut is not None:
-            response = response + self.shortcut(inputs)
-        return self.activation(response)
+        entered = inputs if self.reads_as_it_is else self._before(0, inputs)
+        if self.shortcut is None:
+            return self._after_addition(self._branch(entered))
+        is_weightless = isinstance(self.shortcut, (nn.Identity, ZeroPaddingShortcut))
+        skipped = self.shortcut(inputs if is_weightless else entered)
+        if not self.stochastic_depth.is_kept():
+            return self._after_addition(skipped)
+        return self._after_addition(self.stochastic_depth(self._branch(entered)) + skipped)
+
+    def _branch(self, signal: Tensor) -> Tensor:
+        for index in range(self.count):
+            if index > 0:
+                signal = self.dropout(self._before(index, signal))
+            signal = self._after(index, getattr(self, f"conv{index + 1}")(signal))
+        return signal
+
+    def _norm(self, index: int, signal: Tensor) -> Tensor:
+        return getattr(self, f"norm{index + 1}")(signal)  # type: ignore[no-any-return]
+
+    def _before(self, index: int, signal: Tensor) -> Tensor:
+        """What stands before a convolution."""
+        if self.ordering == "full-preactivation":
+            signal = self._norm(index, signal)
+        return self.activation(signal) if self.ordering in PREACTIVATED else signal
+
+    def _after(self, index: int, signal: Tensor) -> Tensor:
+        """What stands after a convolution and before the addition."""
+        is_last = index == self.count - 1
+        if self.ordering != "full-preactivation" and not (is_last and self.ordering == "norm-after-addition"):
+            signal = self._norm(index, signal)
+        if self.ordering in PREACTIVATED or (is_last and self.ordering != "relu-before-addition"):
+            return signal
+        return self.activation(signal)
+
+    def _after_addition(self, signal: Tensor) -> Tensor:
+        if self.ordering == "norm-after-addition":
+            signal = self._norm(self.count - 1, signal)
+        return self.activation(signal) if self.ordering in ("original", "norm-after-addition") else signal
 
 
 class CifarNet(nn.Module):
-    """The whole net for images (C, H, W) whose sides are multiples of four."""
+    """A 3×3 convolution with norm and activation, blocks, global average pooling and a linear output.
 
-    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int, shortcut: str | None) -> None:
+    For images (C, H, W) whose sides are multiples of four.
+
+    Args:
+        run: for `width`, `activation` and `batch_norm`.
+        channels: C.
+        blocks: from `width` to `filters` maps.
+        filters: maps that the last block gives.
+        outputs: number of outputs.
+        ordering: of the blocks: after the last of pre-activated ones stands the activation that the next would have.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        channels: int,
+        blocks: Sequence[nn.Module],
+        filters: int,
+        outputs: int,
+        ordering: Ordering = "original",
+    ) -> None:
         super().__init__()
-        blocks_per_stage = (run.depth - 2) // 6
-        filters = [run.width, 2 * run.width, 4 * run.width]
-        self.conv = nn.Conv2d(input_shape[0], run.width, 3, padding=1, bias=not run.batch_norm)
+        self.conv = nn.Conv2d(channels, run.width, 3, padding=1, bias=not run.batch_norm)
         self.norm = nn.BatchNorm2d(run.width) if run.batch_norm else nn.Identity()
         self.activation = ACTIVATIONS[run.activation]
-        blocks: list[Block] = []
-        n_in = run.width
-        for stage, n_out in enumerate(filters):
-            for index in range(blocks_per_stage):
-                stride = 2 if stage > 0 and index == 0 else 1
-                blocks.append(Block(run, n_in, n_out, stride, shortcut))
-                n_in = n_out
         self.blocks = nn.Sequential(*blocks)
-        self.output = nn.Linear(n_in, outputs)
+        has_last_norm = ordering == "full-preactivation" and run.batch_norm
+        self.last_norm = nn.BatchNorm2d(filters) if has_last_norm else nn.Identity()
+        self.last_activation = self.activation if ordering in PREACTIVATED else nn.Identity()
+        self.output = nn.Linear(filters, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
         signal = self.activation(self.norm(self.conv(images)))  # (B, W, H, W)
-        signal = self.blocks(signal)  # (B, 4W, H/4, W/4)
+        signal = self.blocks(signal)  # (B, filters, H/4, W/4)
+        signal = self.last_activation(self.last_norm(signal))
         return self.output(signal.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
+def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering: Ordering = "original") -> list[Block]:
+    """Three stages of (depth − 2) / 3 convolutions 3×3, in blocks of `block_size`.
+
+    A convolution starts from the same values whatever the block size, so that nets of all block sizes, and the plain
+    net, can be compared.
+    """
+    layers_per_stage = (run.depth - 2) // 3
+    residual_blocks = 3 * (layers_per_stage // block_size) if shortcut else 0
+    blocks: list[Block] = []
+    n_in = run.width
+    for stage in range(3):
+        n_out = run.width * 2**stage
+        for first in range(0, layers_per_stage, block_size):
+            layers = range(first, min(first + block_size, layers_per_stage))
+            stride = 2 if stage > 0 and first == 0 else 1
+            convolutions = []
+            entering = n_in
+            for layer in layers:
+                convolution = nn.Conv2d(
+                    n_in, n_out, 3, stride if layer == first else 1, padding=1, bias=not run.batch_norm
+                )
+                pair, second = divmod(stage * layers_per_stage + layer, 2)
+                convolution.initial_name = f"blocks.{pair}.conv{second + 1}"  # type: ignore[assignment]
+                convolutions.append(convolution)
+                n_in = n_out
+            is_residual = shortcut is not None and len(layers) == block_size
+            survival = 1.0
+            past = None
+            if shortcut is not None and is_residual:
+                past = build_shortcut(shortcut, entering, n_out, stride, batch_norm=run.batch_norm)
+                number = 1 + sum(block.shortcut is not None for block in blocks)
+                survival = linear_decay(number, residual_blocks, run["survival"])
+            is_first = not blocks
+            blocks.append(Block(run, convolutions, past, ordering=ordering, survival=survival, is_activated=is_first))
+    return blocks
+
+
+def build_bottleneck_blocks(run: Run, expansion: int = 4) -> list[Block]:
+    """Three stages of (depth − 2) / 9 blocks: 1×1 (with the stride), 3×3, and 1×1 to `expansion` times as many maps."""
+    per_stage = (run.depth - 2) // 9
+    blocks: list[Block] = []
+    n_in, bias = run.width, not run.batch_norm
+    for stage in range(3):
+        inner = run.width * 2**stage
+        n_out = expansion * inner
+        for index in range(per_stage):
+            stride = 2 if stage > 0 and index == 0 else 1
+            convolutions = (
+                nn.Conv2d(n_in, inner, 1, stride, bias=bias),
+                nn.Conv2d(inner, inner, 3, padding=1, bias=bias),
+                nn.Conv2d(inner, n_out, 1, bias=bias),
+            )
+            assert run.shortcut is not None
+            blocks.append(
+                Block(
+                    run,
+                    convolutions,
+                    build_shortcut(run.shortcut, n_in, n_out, stride, batch_norm=run.batch_norm),
+                    ordering=run["ordering"],
+                    survival=linear_decay(len(blocks) + 1, 3 * per_stage, run["survival"]),
+                    is_activated=not blocks,
+                )
+            )
+            n_in = n_out
+    return blocks
+
+
 def _plain(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
-    return CifarNet(run, input_shape, outputs, shortcut=None)
+    blocks = build_basic_blocks(run, shortcut=None, block_size=2)
+    return CifarNet(run, input_shape[0], blocks, 4 * run.width, outputs)
 
 
 def _residual(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
-    return CifarNet(run, input_shape, outputs, shortcut=run.shortcut)
+    assert run.block_size is not None
+    blocks = build_basic_blocks(run, run.shortcut, run.block_size, run["ordering"])
+    return CifarNet(run, input_shape[0], blocks, 4 * run.width, outputs, run["ordering"])
+
+
+def _bottleneck(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
+    return CifarNet(run, input_shape[0], build_bottleneck_blocks(run), 16 * run.width, outputs, run["ordering"])
 
 
 _SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
@@ -121,8 +304,21 @@ MODELS = (
         family="cnn",
         role="residual",
         depth_rule=_DEPTHS,
-        settings=_SETTINGS | {"shortcut"},
-        defaults=_DEFAULTS | {"shortcut": "A"},
+        settings=_SETTINGS | {"shortcut", "block_size"},
+        options=(ORDERING, SURVIVAL),
+        defaults=_DEFAULTS | {"shortcut": "A", "block_size": 2},
         build=_residual,
+    ),
+    Model(
+        name="bottleneck-resnet",
+        title="CIFAR ResNet, bottleneck blocks",
+        paper="He et al. 2015, §4.1; He et al. 2016, §4",
+        family="cnn",
+        role="other",
+        depth_rule=DepthRule(first=11, step=9, formula="9n+2"),
+        settings=_SETTINGS | {"shortcut"},
+        options=(ORDERING, SURVIVAL),
+        defaults=_DEFAULTS | {"shortcut": "B"},
+        build=_bottleneck,
     ),
 )

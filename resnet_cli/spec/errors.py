@@ -15,6 +15,10 @@ class UserError(Exception):
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
     """An error that rejects `name` as a `kind`, suggests the nearest known name and lists them all."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    return UserError(f"{kind} (={name}) is not known{hint}; known are {', '.join(names)}.")
+    return UserError(f"{kind} (={name}) is not known{did_you_mean(name, names)}; known are {', '.join(names)}.")
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """The nearest known name as a question in brackets, nothing if none is near."""
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""

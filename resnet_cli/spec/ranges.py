@@ -138,7 +138,7 @@ def shorten(value: object, limit: int = 60) -> str:
 
 @dataclass(frozen=True)
 class DepthRule:
-    """Which depths a model has: `first`, then every `step`-th.
+    """Which depths a model has: `first`, then every `step`-th; or those `listed`, of which there are no others.
 
     `formula` is how its paper writes it, such as `6n+2`.
     """
@@ -146,17 +146,34 @@ class DepthRule:
     first: int
     step: int
     formula: str
+    listed: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, *depths: int) -> "DepthRule":
+        """The rule of a model that has these depths, ascending, and no others."""
+        return cls(first=depths[0], step=1, formula=", ".join(map(str, depths)), listed=depths)
+
+    @property
+    def words(self) -> str:
+        """The rule as text: `6n+2 from 8 on`, or `16, 19`."""
+        return self.formula if self.listed else f"{self.formula} from {self.first} on"
 
     def exists(self, depth: int) -> bool:
         """Whether the model has this depth."""
+        if self.listed:
+            return depth in self.listed
         return depth >= self.first and (depth - self.first) % self.step == 0
 
     def nearest(self, depth: int) -> list[int]:
         """The one or two nearest depths that exist, ascending."""
-        if depth <= self.first:
+        if self.exists(depth):
+            return [depth]
+        if depth < self.first:
             return [self.first]
+        if self.listed:
+            return [*[d for d in self.listed if d < depth][-1:], *[d for d in self.listed if d > depth][:1]]
         below = depth - (depth - self.first) % self.step
-        return [below] if below == depth else [below, below + self.step]
+        return [below, below + self.step]
 
     def select(self, ranges: Iterable[Range], model: str) -> tuple[list[int], list[int]]:
         """Split the depths that `ranges` name into those the model has and those it lacks, both ascending.
@@ -172,7 +189,7 @@ class DepthRule:
                 near = " and ".join(map(str, self.nearest(item.start)))
                 what = f"depth {item}" if item.is_single else f"depth in {item}"
                 raise UserError(
-                    f"depths (={item}): {model} has no {what}; its depths are {self.formula} from {self.first} on, "
+                    f"depths (={item}): {model} has no {what}; its depths are {self.words}, "
                     f"the nearest {'is' if ' ' not in near else 'are'} {near}."
                 )
             kept.update(found)

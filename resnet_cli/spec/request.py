@@ -1,7 +1,7 @@
 """What a person asked for: raw values by key, from a TOML file, from flags, from `--set`, merged and checked."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 from resnet_cli.spec.errors import UserError, unknown_name
 from resnet_cli.spec.format import check_format
 from resnet_cli.spec.ranges import shorten
-from resnet_cli.spec.run import DEPENDENT, SETTINGS, Run, choices
+from resnet_cli.spec.run import DEPENDENT, SETTINGS, Run
+from resnet_cli.spec.setting import words_of
 
 Request = Mapping[str, Any]
 """Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
+
+Options = Callable[[], Iterable[str]]
+"""Gives the names of settings that single models declare; called only where a key is not among `KEYS`."""
 
 SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out")
 SINGLE_KEYS = ("engine", "device", "threads", "out")
@@ -25,8 +29,8 @@ LENGTHS = {"epochs", "steps"}
 MAX_VALUES = 1000
 
 
-def load_config(path: Path) -> dict[str, Any]:
-    """Read a sweep from a TOML file: flat keys as in `KEYS`, and `[[override]]` tables.
+def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
+    """Read a sweep from a TOML file: flat keys as in `KEYS` and `options`, and `[[override]]` tables.
 
     Raises:
         UserError: the file is missing, is not TOML (the line is named), or has an unknown key.
@@ -48,10 +52,10 @@ def load_config(path: Path) -> dict[str, Any]:
     except ValueError:
         raise UserError(f"config (={path}) holds a number of thousands of digits; shorten it.") from None
     check_format(path, content.pop("format", None))
-    return check_keys(content, f"key in {path}")
+    return check_keys(content, f"key in {path}", options)
 
 
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+def parse_assignments(assignments: Iterable[str], options: Options = tuple) -> dict[str, Any]:
     """Read `--set key=value` texts. Raises UserError where the sign is missing or the key is unknown."""
     values: dict[str, Any] = {}
     for text in assignments:
@@ -59,18 +63,18 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         if not sign:
             raise UserError(f"set (={shorten(text)}) must have the form key=value, such as --set epochs=5.")
         values[key.strip()] = value.strip()
-    return check_keys(values, "key of --set")
+    return check_keys(values, "key of --set", options)
 
 
-def check_keys(values: dict[str, Any], kind: str) -> dict[str, Any]:
+def check_keys(values: dict[str, Any], kind: str, options: Options = tuple) -> dict[str, Any]:
     """`values` again, if all its keys are known and no table gives the length twice."""
     overrides = values.get("override", [])
     if not isinstance(overrides, list) or not all(isinstance(table, dict) for table in overrides):
         raise UserError(f"{kind} (=override) must be tables, each under a heading [[override]].")
     for known, table in [((*KEYS, "override"), values), *((OVERRIDE_KEYS, table) for table in overrides)]:
         for key in table:
-            if key not in known:
-                raise unknown_name(kind, shorten(key), known)
+            if key not in known and key not in (more := tuple(options())):
+                raise unknown_name(kind, shorten(key), (*known, *more))
         if "epochs" in table and "steps" in table:
             epochs, steps = shorten(table["epochs"]), shorten(table["steps"])
             raise UserError(f"epochs (={epochs}) and steps (={steps}) both give the length; choose one.")
@@ -81,7 +85,7 @@ def merge(*layers: Request) -> dict[str, Any]:
     """Join requests; a later one wins, over earlier overrides too. `epochs` and `steps` replace each other."""
     merged: dict[str, Any] = {}
     for layer in layers:
-        replaced = {name for name in layer if name in SETTINGS}
+        replaced = layer.keys() - {*SWEEP_KEYS, "override"}
         if not replaced.isdisjoint(LENGTHS):
             replaced |= LENGTHS
         for name in _made_useless(layer) & merged.keys() - layer.keys():
@@ -110,12 +114,23 @@ def _made_useless(layer: Request) -> set[str]:
 
 
 def parse_setting(name: str, raw: object) -> tuple[Any, ...]:
-    """The values of one setting, each valid for a `Run`.
+    """The values of a setting that is a field of `Run`.
 
     Raises:
         UserError: there is no value, or one is of the wrong kind or outside its limits.
     """
-    return tuple(dict.fromkeys(_validate(name, item) for item in split_list(name, raw)))
+    field = Run.model_fields[name]
+    annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return parse_values(name, annotation, raw)
+
+
+def parse_values(name: str, kind: Any, raw: object) -> tuple[Any, ...]:
+    """The values of a setting whose type is `kind`, each once.
+
+    Raises:
+        UserError: there is no value, or one is of the wrong kind or outside its limits.
+    """
+    return tuple(dict.fromkeys(_validate(name, kind, item) for item in split_list(name, raw)))
 
 
 def split_list(name: str, raw: object) -> list[object]:
@@ -160,18 +175,14 @@ def parse_out(request: Request) -> Path | None:
     return Path(out)
 
 
-@cache
-def _adapter(name: str) -> TypeAdapter[Any]:
-    field = Run.model_fields[name]
-    annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    return TypeAdapter(annotation)
+_adapter = cache(TypeAdapter)
 
 
-def _validate(name: str, item: object) -> Any:
-    if isinstance(item, str) and item.isdigit() and item in choices(name):
+def _validate(name: str, kind: Any, item: object) -> Any:
+    if isinstance(item, str) and item.isdigit() and item in words_of(kind):
         item = int(item)  # pydantic reads numbers from text, but not those of a Literal
     try:
-        value = _adapter(name).validate_python(item)
+        value = _adapter(kind).validate_python(item)
     except ValidationError as error:
         raise UserError(f"{name} (={shorten(item)}) {explain(error)}.") from None
     if value is None or (isinstance(item, bool) and not isinstance(value, bool)):

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import types
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from resnet_cli.spec.ranges import MAX_DEPTH, MAX_SEED
+from resnet_cli.spec.setting import words_of
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -24,14 +24,23 @@ WarmupShape = Literal["linear", "constant"]
 Precision = Literal["float32", "float64", "bfloat16"]
 
 
+ADDED_LATER: dict[str, dict[str, Any]] = {
+    "residual-mlp": {"survival": 1.0},
+    "resnet": {"block_size": 2, "ordering": "original", "survival": 1.0},
+}
+"""Settings that a model got when runs of it were stored already, with the value that those runs had."""
+
+
 class Run(BaseModel):
     """Everything that decides the outcome of one training run; `None` means that the setting does not apply.
 
     Device and number of threads are not here: they change how fast a run is, and its last bits, but not what it is.
-    Field descriptions are the help texts of the command line.
+    Field descriptions are the help texts of the command line. Beside the fields, a run holds the settings that its
+    model alone declares (`Model.options`), such as `growth_rate`; `run["growth_rate"]` reads both kinds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, str | int | float | bool]
 
     task: str = Field(description="What is learned: sine, digits or cifar10.")
     model: str = Field(description="A registered model; see `resnet-exp models`.")
@@ -40,10 +49,10 @@ class Run(BaseModel):
 
     # the model
     width: Count = Field(description="Units of a hidden layer (MLP) or filters of the first stage (CNN).")
-    block_size: Count | None = Field(None, description="Layers that a skip spans (residual MLP).")
+    block_size: Count | None = Field(None, description="Layers that a skip spans.")
     shortcut: Literal["A", "B", "C"] | None = Field(
         None,
-        description="Shortcut of resnet: A zero-padding, B projection where the shape changes, C everywhere.",
+        description="Shortcut of residual CNNs: A zero-padding, B projection where the shape changes, C everywhere.",
     )
     activation: Activation = Field("relu", description="relu, tanh or sigmoid.")
     batch_norm: bool = Field(description="Batch normalisation before each activation: on or off.")
@@ -86,6 +95,13 @@ class Run(BaseModel):
     eval_size: Count = Field(10_000, description="Most examples that training and that test metrics are measured on.")
     precision: Precision = Field("float32", description="float32, float64, or bfloat16 (automatic mixed precision).")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_what_was_added_later(cls, settings: Any) -> Any:
+        if not isinstance(settings, dict):
+            return settings
+        return ADDED_LATER.get(str(settings.get("model")), {}) | settings
+
     @model_validator(mode="after")
     def _length_is_given_once(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
@@ -98,10 +114,18 @@ class Run(BaseModel):
             raise ValueError("nesterov needs a momentum above 0")
         return self
 
+    def __getitem__(self, setting: str) -> Any:
+        """The value of a setting, None if it does not apply to this run."""
+        return getattr(self, setting, None)
+
     @property
     def run_id(self) -> str:
         """A readable name that is the same exactly for runs with the same settings."""
-        text = json.dumps(self.model_dump(exclude_none=True), sort_keys=True)
+        settings = self.model_dump(exclude_none=True)
+        for name, value in ADDED_LATER.get(self.model, {}).items():
+            if settings.get(name) == value:
+                del settings[name]
+        text = json.dumps(settings, sort_keys=True)
         return f"{self.model}_d{self.depth:03d}_s{self.seed}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
@@ -140,14 +164,11 @@ TASK_SETTINGS = ("train_size", "sine_range", "noise", "image_size", "augment")
 SETTINGS = tuple(name for name in Run.model_fields if name not in IDENTITY)
 
 
+def setting_names(runs: Iterable[Run]) -> tuple[str, ...]:
+    """`SETTINGS`, then those that only models of these runs have, in the order in which the runs bring them."""
+    return tuple(dict.fromkeys((*SETTINGS, *(name for run in runs for name in run.model_extra or ()))))
+
+
 def choices(setting: str) -> tuple[str, ...]:
-    """The words a setting may take, or nothing where it is a number or free text."""
-
-    def literals(annotation: object) -> tuple[str, ...]:
-        if get_origin(annotation) is Literal:
-            return tuple(map(str, get_args(annotation)))
-        if get_origin(annotation) in (Union, types.UnionType):
-            return tuple(word for part in get_args(annotation) for word in literals(part))
-        return ()
-
-    return literals(Run.model_fields[setting].annotation)
+    """The words that a field may take, or nothing where it is a number or free text."""
+    return words_of(Run.model_fields[setting].annotation)

@@ -17,7 +17,7 @@ from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.events import Metrics, Status
 from resnet_cli.spec.format import check_format
 from resnet_cli.spec.request import explain
-from resnet_cli.spec.run import IDENTITY, Run
+from resnet_cli.spec.run import IDENTITY, Run, setting_names
 from resnet_cli.store.files import atomic_file
 from resnet_cli.store.layout import (
     METRICS_FILE,
@@ -82,11 +82,11 @@ class Results:
     def varying(self) -> list[str]:
         """The settings, beside task, model, depth and seed, that tell runs of the same model apart."""
         found = []
-        for name in Run.model_fields:
+        for name in setting_names(stored.run for stored in self.runs):
             values: dict[str, set[object]] = {}
             for stored in self.runs:
-                values.setdefault(stored.run.model, set()).add(getattr(stored.run, name))
-            if name not in IDENTITY and any(len(of_model) > 1 for of_model in values.values()):
+                values.setdefault(stored.run.model, set()).add(stored.run[name])
+            if any(len(of_model) > 1 for of_model in values.values()):
                 found.append(name)
         return found
 
@@ -112,8 +112,8 @@ class Results:
         names = {"learning_rate": "base_learning_rate"}
         rows: list[tuple[Any, ...]] = []
         for stored in self.runs:
-            identity = [stored.run.run_id, *(getattr(stored.run, name) for name in IDENTITY), stored.status]
-            settings = [getattr(stored.run, name) for name in varying]
+            identity = [stored.run.run_id, *(stored.run[name] for name in IDENTITY), stored.status]
+            settings = [stored.run[name] for name in varying]
             rows += [(*identity, *settings, *metrics) for metrics in stored.history]
         columns = ["run_id", *IDENTITY, "status", *(names.get(name, name) for name in varying), *Metrics._fields]
         frame = pd.DataFrame(rows, columns=columns)
@@ -121,7 +121,7 @@ class Results:
 
 
 def _identity(stored: StoredRun, varying: list[str]) -> dict[str, Any]:
-    settings = {name: getattr(stored.run, name) for name in (*IDENTITY, *varying)}
+    settings = {name: stored.run[name] for name in (*IDENTITY, *varying)}
     return {"run_id": stored.run.run_id, "status": stored.status, **settings}
 
 

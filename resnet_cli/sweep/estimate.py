@@ -23,11 +23,12 @@ MAX_TIMED = 6
 SMALL_BATCH, HEAVY_SECONDS = 32, 0.05
 """A net is heavy if a step and the evaluations of so many examples take so long; it is timed on no more."""
 
-DECIDING = (
-    *("model", "width", "block_size", "shortcut", "activation", "batch_norm", "dropout", "train_size", "image_size"),
-    *("augment", "optimizer", "batch_size", "precision"),
+IRRELEVANT = frozenset(
+    {*("depth", "seed", "init", "init_std", "sine_range", "noise", "learning_rate", "momentum", "weight_decay")}
+    | {*("epochs", "steps", "schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor")}
+    | {*("warmup_shape", "eval_every", "eval_size")}
 )
-"""Settings that decide what a step costs, beside depth."""
+"""Settings that do not change what a step costs, and depth, which does in proportion."""
 
 Cost = tuple[float, float]
 """Seconds of a step, and of evaluating one example."""
@@ -51,13 +52,14 @@ class Estimate:
         )
 
 
-def estimate(plan: Plan, *, jobs: int | None, data_dir: Path | None) -> Estimate:
+def estimate(plan: Plan, *, jobs: int | None, data_dir: Path | None, recompute: bool = False) -> Estimate:
     """Time a plan's kinds of nets, each at two small depths, and its stacks, and add up.
 
     Args:
         plan: what would be done.
         jobs: processes, as in `open_sweep`.
         data_dir: where data sets are.
+        recompute: as in `open_sweep`.
 
     Raises:
         UserError: no such device, or a data set is missing or corrupt.
@@ -77,15 +79,15 @@ def estimate(plan: Plan, *, jobs: int | None, data_dir: Path | None) -> Estimate
         workers=workers,
         steps=sum(length(run, data(run))[0] for run in sorted(plan.runs, key=data_key)),
         parameters=max(sizes),
-        seconds=(_loop_seconds(alone, data) + _stack_seconds(stacks, data)) / min(workers, len(planned)),
+        seconds=(_loop_seconds(alone, data, recompute) + _stack_seconds(stacks, data)) / min(workers, len(planned)),
     )
 
 
-def _loop_seconds(runs: list[Run], data: Callable[[Run], Data]) -> float:
+def _loop_seconds(runs: list[Run], data: Callable[[Run], Data], recompute: bool) -> float:
     """Seconds of some runs one after another; a kind's cost is linear in depth."""
     kinds: dict[str, list[Run]] = {}
     for run in runs:
-        kinds.setdefault(str([getattr(run, name) for name in DECIDING]), []).append(run)
+        kinds.setdefault(str([(name, value) for name, value in run if name not in IRRELEVANT]), []).append(run)
     total = 0.0
     for index, members in enumerate(kinds.values()):
         if index < MAX_TIMED:
@@ -93,7 +95,7 @@ def _loop_seconds(runs: list[Run], data: Callable[[Run], Data]) -> float:
             shallow = next(run for run in members if run.depth == depths[0])
             deeper_depth = next((depth for depth in depths if depth >= 1.5 * depths[0]), depths[-1])
             deeper = next(run for run in members if run.depth == deeper_depth)
-            low, high = _time_loop(shallow, data(shallow)), _time_loop(deeper, data(deeper))
+            low, high = (_time_loop(run, data(run), recompute) for run in (shallow, deeper))
         for run in members:
             share = (run.depth - shallow.depth) / max(1, deeper.depth - shallow.depth)
             total += _seconds_of(run, data(run), (_between(low[0], high[0], share), _between(low[1], high[1], share)))
@@ -128,8 +130,8 @@ def _seconds_of(run: Run, data: Data, cost: Cost) -> float:
     return total_steps * cost[0] + (total_steps // interval + 1) * evaluated * cost[1]
 
 
-def _time_loop(run: Run, data: Data) -> Cost:
-    return _time(run, lambda short: train(short, data))
+def _time_loop(run: Run, data: Data, recompute: bool) -> Cost:
+    return _time(run, lambda short: train(short, data, recompute=recompute))
 
 
 def _time_stack(runs: tuple[Run, ...], data: Data) -> Cost:

@@ -63,8 +63,8 @@ def make_jobs(plan: Plan, data: Callable[[Run], Data], workers: int, device_type
     if plan.engine == "stacked" and len(stackable) < len(plan.runs):
         run = next(run for run in plan.runs if not can_stack(run, device_type))
         raise UserError(
-            f"engine (=stacked) cannot train {run.run_id}; it trains MLPs without batch norm and dropout in float32 or "
-            "float64 on cpu or cuda, so use --engine auto."
+            f"engine (=stacked) cannot train {run.run_id}; it trains plain-mlp and residual-mlp without batch "
+            "norm, dropout and stochastic depth in float32 or float64 on cpu or cuda, so use --engine auto."
         )
     stacks = [tuple(stack) for stack in group_runs(stackable, data, workers)]
     if plan.engine == "auto":

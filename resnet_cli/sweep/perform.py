@@ -32,6 +32,7 @@ class Conditions:
     threads: int
     data_dir: Path | None
     checkpoint_seconds: float
+    recompute: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
     start(0)
     checkpoint = Checkpoint(job.checkpoint_file(conditions.folder), conditions.checkpoint_seconds, on_load=start)
     try:
-        results = list(_train(job, load_data(job.runs[0], conditions), checkpoint, emit))
+        results = list(_train(job, conditions, checkpoint, emit))
     except Exception as error:
         message = f"{type(error).__name__}: {' '.join(str(error).split()) or traceback.format_exc(limit=-1)}"
         results = [Result(run, "failed", [], None, message) for run in job.runs]
@@ -76,7 +77,11 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
             status=result.status,
             history=result.history,
             parameters=result.parameters,
-            environment={**environment(device, threads), "engine": "stacked" if job.stacked else "loop"},
+            environment={
+                **environment(device, threads),
+                "engine": "stacked" if job.stacked else "loop",
+                "recompute": conditions.recompute,
+            },
             times=times,
             message=result.message,
         )
@@ -87,7 +92,9 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
         emit(Finished(result.run.run_id, result.status, last, times["seconds"], result.message))
 
 
-def _train(job: Job, data: Data, checkpoint: Checkpoint, emit: Callable[[Event], None]) -> Iterator[Result]:
+def _train(job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Callable[[Event], None]) -> Iterator[Result]:
+    data = load_data(job.runs[0], conditions)
+
     def evaluated(run: Run, metrics: Metrics, total_steps: int) -> None:
         if run.run_id not in job.finished:
             emit(Evaluated(run.run_id, metrics, total_steps))
@@ -97,7 +104,13 @@ def _train(job: Job, data: Data, checkpoint: Checkpoint, emit: Callable[[Event],
             yield Result(done.run, done.status, done.history, done.parameters)
     else:
         (run,) = job.runs
-        outcome = train(run, data, checkpoint=checkpoint, on_evaluation=lambda *event: evaluated(run, *event))
+        outcome = train(
+            run,
+            data,
+            checkpoint=checkpoint,
+            recompute=conditions.recompute,
+            on_evaluation=lambda *event: evaluated(run, *event),
+        )
         yield Result(run, outcome.status, outcome.history, outcome.parameters)
 
 
@@ -125,13 +138,13 @@ def load_data(run: Run, conditions: Conditions) -> Data:
     Raises:
         UserError: the data set is missing or corrupt.
     """
-    same_data = run.model_copy(update={name: None for name in Run.model_fields if name not in _DECIDING})
-    return _load(same_data, conditions.data_dir, conditions.device)
+    deciding: dict[str, Any] = {name: run[name] if name in _DECIDING else None for name in Run.model_fields}
+    return _load(Run.model_construct(None, **deciding), conditions.data_dir, conditions.device)
 
 
 def data_key(run: Run) -> str:
     """The same for runs with the same data: runs sorted by it load each data set once."""
-    return str([getattr(run, name) for name in _DECIDING])
+    return str([run[name] for name in _DECIDING])
 
 
 @lru_cache(maxsize=4)

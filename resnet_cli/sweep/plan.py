@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from resnet_cli.models import all_models, get_model
+from resnet_cli.models import all_models, get_model, option_names
 from resnet_cli.models.base import Model
 from resnet_cli.spec.errors import UserError, unknown_name
 from resnet_cli.spec.ranges import (
@@ -27,11 +27,12 @@ from resnet_cli.spec.request import (
     check_keys,
     explain,
     parse_setting,
+    parse_values,
     replace_settings,
     single_value,
     split_list,
 )
-from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run
+from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, setting_names
 from resnet_cli.tasks import all_tasks, get_task
 from resnet_cli.tasks.base import Task
 
@@ -76,7 +77,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Override:
-    """Lists that replace others for some models and depths."""
+    """Lists that replace others for some models and depths: of fields of `Run`, and all as they were written."""
 
     models: frozenset[str]
     depths: frozenset[int] | None
@@ -107,23 +108,24 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     """Resolve a request for one task into its runs.
 
     Args:
-        request: keys as in `resnet_cli.spec.request.KEYS`; what is missing gets the task's and the model's defaults.
+        request: keys as in `resnet_cli.spec.request.KEYS` and the models' options; what is missing gets the task's and
+            the model's defaults.
         smoke: shrink it to seconds (see `SMOKE`).
 
     Raises:
         UserError: a name or key is unknown, a value is outside its limits, a depth does not exist, a setting has no
             effect on any run, or there are too many runs.
     """
-    request = check_keys(dict(request), "key")
+    request = check_keys(dict(request), "key", option_names)
     task = get_task(str(single_value("task", request, "sine")))
     models = _find_models(task, request.get("models", "plain,residual"))
     depths = parse_depths(request.get("depths", task.default_depths[models[0].family]))
     seeds = parse_seeds(request.get("seeds", task.default_seeds))
     given = {name: parse_setting(name, request[name]) for name in SETTINGS if name in request}
-    _reject_foreign(given, task, models)
+    _reject_foreign(request, task, models)
     overrides = [_parse_override(table, task, models) for table in request.get("override", [])]
 
-    lists = {model.name: _with_defaults(given, task, model) for model in models}
+    lists = {model.name: _with_defaults(given, request, task, model) for model in models}
     if smoke:
         lists = {name: replace_settings(of_model, SMOKE) for name, of_model in lists.items()}
         overrides = [override.without({*SMOKE, "epochs"}) for override in overrides]
@@ -145,7 +147,8 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
             for override in overrides:
                 if override.concerns(model.name, depth):
                     idle.discard(override.text)
-                    combination = replace_settings(combination, _applicable(override.lists, task, model))
+                    asked = _applicable(override.lists, task, model) | _options(override.table, model)
+                    combination = replace_settings(combination, asked)
             _reject_too_many(len(runs), len(chosen_seeds), combination)
             for settings in _product(combination):
                 for seed in chosen_seeds:
@@ -205,12 +208,13 @@ def _find_models(task: Task, raw: object) -> list[Model]:
     return list(found.values())
 
 
-def _reject_foreign(given: Lists, task: Task, models: list[Model]) -> None:
+def _reject_foreign(request: Request, task: Task, models: list[Model]) -> None:
     """Refuse settings that the task or all of the models do not have."""
     of_models = {name for model in models for name in model.settings}
-    for name, values in given.items():
+    of_some_models = {*MODEL_SETTINGS, *option_names()}
+    for name, values in request.items():
         shown = f"{name} (={shorten(values)})"
-        if name in MODEL_SETTINGS and name not in of_models:
+        if name in of_some_models and name not in of_models:
             names = " and ".join(model.name for model in models)
             have = "have" if len(models) > 1 else "has"
             raise UserError(f"{shown} is not a setting of {names}; {names} {have} {', '.join(sorted(of_models))}.")
@@ -238,7 +242,7 @@ def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _
     concerned = [model for model in models if chosen is None or model.name in chosen]
     given = {name: parse_setting(name, table[name]) for name in SETTINGS if name in table}
     if concerned:
-        _reject_foreign(given, task, concerned)
+        _reject_foreign(table, task, concerned)
     depths = frozenset(numbers(parse_depths(table["depths"]))) if "depths" in table else None
     return _Override(frozenset(model.name for model in concerned), depths, given, table)
 
@@ -249,12 +253,22 @@ def _applicable(lists: Lists, task: Task, model: Model) -> Lists:
     return {name: values for name, values in lists.items() if name not in foreign}
 
 
-def _with_defaults(given: Lists, task: Task, model: Model) -> Lists:
-    layers = (COMMON_DEFAULTS, model.defaults, task.defaults, task.family_defaults.get(model.family, {}))
+def _options(request: Request, model: Model) -> Lists:
+    """Those of the settings asked for that the model itself declares."""
+    return {
+        option.name: parse_values(option.name, option.kind, request[option.name])
+        for option in model.options
+        if option.name in request
+    }
+
+
+def _with_defaults(given: Lists, request: Request, task: Task, model: Model) -> Lists:
+    own = {option.name: option.default for option in model.options if option.default is not None}
+    layers = (COMMON_DEFAULTS, own, model.defaults, task.defaults, task.family_defaults.get(model.family, {}))
     lists: Lists = {}
     for layer in layers:
         lists |= {name: (value,) for name, value in layer.items()}
-    return _applicable(replace_settings(lists, given), task, model)
+    return _applicable(replace_settings(lists, given | _options(request, model)), task, model)
 
 
 def _product(lists: Lists) -> Iterator[dict[str, Any]]:
@@ -281,7 +295,7 @@ def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list
         by_model[model] = {name: values for name, values in (of_model | dependent).items() if name in used}
     common: dict[str, Any] = {}
     special: dict[str, dict[str, Any]] = {model: {} for model in lists}
-    for name in SETTINGS:
+    for name in setting_names(runs):
         having = {model: of_model[name] for model, of_model in by_model.items() if name in of_model}
         if len(set(having.values())) == 1:
             common[name] = _plain(next(iter(having.values())))

@@ -77,6 +77,7 @@ def open_sweep(
     data_dir: Path | None = None,
     fresh: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    recompute: bool = False,
 ) -> Iterator[OpenSweep]:
     """Check that `plan` can be done, lock `folder`, and write the sweep's file into it.
 
@@ -87,13 +88,14 @@ def open_sweep(
         data_dir: where data sets are; see `resnet_cli.tasks`.
         fresh: forget all runs that are in the folder.
         checkpoint_seconds: least time between two checkpoints of a run.
+        recompute: whether to compute blocks again in the backward pass, to save memory.
 
     Raises:
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
             cannot be written, is in use by another sweep, or comes from a newer version of the program.
     """
     conditions, workers = choose_conditions(
-        plan, folder, jobs=jobs, data_dir=data_dir, checkpoint_seconds=checkpoint_seconds
+        plan, folder, jobs=jobs, data_dir=data_dir, checkpoint_seconds=checkpoint_seconds, recompute=recompute
     )
     for run in sorted(plan.runs, key=data_key):
         length(run, load_data(run, conditions))
@@ -123,6 +125,7 @@ def choose_conditions(
     jobs: int | None,
     data_dir: Path | None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    recompute: bool = False,
 ) -> tuple[Conditions, int]:
     """Where and how a plan is done, and in how many processes.
 
@@ -135,7 +138,7 @@ def choose_conditions(
     if jobs is None:
         jobs = min(cores, len(plan.runs)) if device.type == "cpu" else 1
     threads = plan.threads or max(1, cores // jobs)
-    return Conditions(folder, plan.device, threads, data_dir, checkpoint_seconds), jobs
+    return Conditions(folder, plan.device, threads, data_dir, checkpoint_seconds, recompute), jobs
 
 
 @contextmanager

@@ -28,14 +28,15 @@ _FREE_IN_A_STACK = (
 
 
 def can_stack(run: Run, device_type: str) -> bool:
-    """Whether the stacked engine can train a run: an MLP without batch norm and dropout, not in bfloat16.
+    """Whether the stacked engine can train a run: a plain or residual MLP without batch norm or anything drawn.
 
     It knows the devices cpu and cuda.
     """
     if device_type not in STACK_BYTES:
         return False
     is_mlp = run.model in ("plain-mlp", "residual-mlp")
-    return is_mlp and not run.batch_norm and run.dropout == 0 and run.precision in ("float32", "float64")
+    is_deterministic = run.dropout == 0 and run["survival"] in (None, 1)
+    return is_mlp and not run.batch_norm and is_deterministic and run.precision in ("float32", "float64")
 
 
 def stack_key(run: Run) -> str:

@@ -1,8 +1,8 @@
 """Training one net: the loop that defines what every result means.
 
 A step draws its batch from the epoch's permutation, so the position in the training is the pair (epoch, step) and
-nothing else: permutation, augmentation and dropout masks come from generators that are seeded by the run's seed, their
-name and that position. A resumed run therefore needs only parameters and optimiser state to go on bit by bit.
+nothing else: permutation, augmentation and layers draw from generators that are seeded by the run's seed, their name
+and that position. A resumed run therefore needs only parameters and optimiser state to go on bit by bit.
 
 Within an epoch nothing waits for the device: batches are gathered, augmented and standardised there, and losses come
 back to the host only at evaluations.
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters
-from resnet_cli.models.base import Dropout
+from resnet_cli.models.base import AuxiliaryHead, Drawing, StochasticDepth
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.events import Metrics, Status
 from resnet_cli.spec.run import Run
@@ -26,6 +26,7 @@ from resnet_cli.tasks import augment
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.optimizers import build_optimizer
+from resnet_cli.training.recompute import recompute_blocks
 from resnet_cli.training.schedule import learning_rate
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
@@ -67,6 +68,7 @@ def train(
     data: Data,
     *,
     checkpoint: Checkpoint | None = None,
+    recompute: bool = False,
     on_evaluation: Callable[[Metrics, int], None] = lambda metrics, total_steps: None,
 ) -> Outcome:
     """Train the net of `run` on `data`, on the device where the data are.
@@ -78,6 +80,7 @@ def train(
         run: the settings; `data` must have been loaded for them and moved to a device and the run's precision.
         data: what to learn.
         checkpoint: where to save the state from time to time, and to go on from if it holds one.
+        recompute: whether to compute blocks again in the backward pass, which saves memory and changes no result.
         on_evaluation: called with each new evaluation and the total number of steps.
 
     Raises:
@@ -89,8 +92,11 @@ def train(
     net = build_net(run, data.input_shape, data.outputs).to(device, data.dtype)
     if len(data.input_shape) == 3:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recompute:
+        recompute_blocks(net)
     optimizer = build_optimizer(run, net.parameters())
-    masks = _attach_dropout_generator(net, device)
+    generators = _attach_generators(net, device)
+    heads = [layer for layer in net.modules() if isinstance(layer, AuxiliaryHead)]
 
     step, history = 0, list[Metrics]()
     if checkpoint is not None and (state := checkpoint.load()) is not None:
@@ -108,8 +114,8 @@ def train(
         _begin_statistics(net, batches[0][0])
         record(gradient_norm=None)
     while step < total_steps and (history[-1].step == 0 or is_finite(history[-1])):
-        if masks is not None:
-            masks.manual_seed(derive_seed(run.seed, "dropout", step))
+        for stream, generator in generators.items():
+            generator.manual_seed(derive_seed(run.seed, stream, step))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(run, step, total_steps)
         inputs, targets = batches[step]
@@ -117,6 +123,9 @@ def train(
         with _precision(run, device):
             outputs = net(inputs)
         loss = data.losses(outputs.to(data.dtype), targets).mean()
+        for head in heads:
+            assert head.outputs is not None
+            loss = loss + head.weight * data.losses(head.outputs.to(data.dtype), targets).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -236,6 +245,9 @@ def _begin_statistics(net: nn.Module, inputs: Tensor) -> None:
     for norm in norms:
         norm.momentum = 1.0
     net.train()
+    for layer in net.modules():
+        if isinstance(layer, StochasticDepth):
+            layer.eval()  # all blocks take part
     net(inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -257,11 +269,11 @@ def _precision(run: Run, device: torch.device) -> contextlib.AbstractContextMana
     return contextlib.nullcontext()
 
 
-def _attach_dropout_generator(net: nn.Module, device: torch.device) -> torch.Generator | None:
-    layers = [layer for layer in net.modules() if isinstance(layer, Dropout) and layer.probability > 0]
-    if not layers:
-        return None
-    generator = torch.Generator(device)
-    for layer in layers:
-        layer.generator = generator
-    return generator
+def _attach_generators(net: nn.Module, device: torch.device) -> dict[str, torch.Generator]:
+    """Give the layers that draw at random a generator for each stream; returns them by stream."""
+    generators: dict[str, torch.Generator] = {}
+    for layer in net.modules():
+        if isinstance(layer, Drawing) and not layer.is_idle:
+            place = torch.device("cpu") if layer.on_host else device
+            layer.generator = generators.setdefault(layer.stream, torch.Generator(place))
+    return generators

@@ -17,12 +17,22 @@ def build_optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim
         case "momentum" | "nesterov":
             assert run.momentum is not None
             nesterov = run.optimizer == "nesterov"
-            return torch.optim.SGD(
+            optimizer = torch.optim.SGD(
                 parameters, rate, momentum=run.momentum, nesterov=nesterov, weight_decay=decay, fused=True
             )
+            if run["survival"] not in (None, 1):
+                _begin_momentum(optimizer)
+            return optimizer
         case "adam":
             return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
         case "adamw":
             return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
         case "rmsprop":
             return torch.optim.RMSprop(parameters, rate, weight_decay=decay)
+
+
+def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Let all momentum begin at zero: the same values, and fused SGD cannot begin it for some parameters later."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

@@ -2,10 +2,12 @@ import inspect
 import re
 
 import pytest
+from torch import nn
 
 from resnet_cli.models import all_models, build_net, count_parameters, describe_net, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.request import parse_values
 from resnet_cli.spec.run import MODEL_SETTINGS, Run
 from resnet_cli.tasks import Task, all_tasks
 from tests.conftest import MakeRun
@@ -45,8 +47,30 @@ def test_a_model_says_what_it_is_and_where_it_comes_from(model: Model) -> None:
 @each_model
 def test_a_models_settings_exist_and_its_defaults_are_among_them(model: Model) -> None:
     assert model.settings
-    assert model.settings <= set(MODEL_SETTINGS)
+    assert model.settings <= {*MODEL_SETTINGS, *(option.name for option in model.options)}
     assert set(model.defaults) <= model.settings
+
+
+@each_model
+def test_a_models_own_settings_have_sound_defaults_and_a_help_text_of_one_sentence(model: Model) -> None:
+    for option in model.options:
+        assert option.name not in Run.model_fields
+        assert option.description.endswith(".")
+        assert "\n" not in option.description
+        if option.default is not None:
+            assert parse_values(option.name, option.kind, option.default) == (option.default,)
+
+
+def test_settings_of_one_name_are_of_one_kind() -> None:
+    options = [option for model in MODELS.values() for option in model.options]
+    assert len({option.name for option in options}) == len({(option.name, option.kind) for option in options})
+
+
+@each_model
+def test_a_net_made_of_blocks_holds_them_in_order(model: Model, make_run: MakeRun) -> None:
+    shape = (1,) if model.family == "mlp" else (1, 8, 8)
+    net = describe_net(smallest_run(model, make_run), shape, 10)
+    assert isinstance(getattr(net, "blocks", nn.Sequential()), nn.Sequential)
 
 
 @pytest.mark.parametrize("family", ["mlp", "cnn"])

@@ -4,7 +4,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from resnet_cli.spec.run import DEPENDENT, IDENTITY, MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
+from resnet_cli.spec.run import (
+    ADDED_LATER,
+    DEPENDENT,
+    IDENTITY,
+    MODEL_SETTINGS,
+    SETTINGS,
+    TASK_SETTINGS,
+    Run,
+    choices,
+    setting_names,
+)
 
 COMPLETE: dict[str, Any] = {
     "task": "cifar10",
@@ -155,6 +165,31 @@ def test_a_run_survives_json_as_itself() -> None:
     assert again.run_id == PAPER.run_id
 
 
+def test_a_run_holds_the_settings_of_its_model_alone_beside_its_fields() -> None:
+    run = Run.model_validate(PAPER.model_dump() | {"growth_rate": 12, "form": "c", "compression": 0.5})
+    assert (run["growth_rate"], run["form"], run["compression"], run["width"], run["steps"]) == (12, "c", 0.5, 16, None)
+    assert run["cardinality"] is None
+    assert setting_names([PAPER, run])[-4:] == ("survival", "growth_rate", "form", "compression")
+    others = [run.model_copy(update={"growth_rate": value}) for value in (13, 12.5, "12")]
+    assert len({one.run_id for one in [PAPER, run, *others]}) == 5
+    assert Run.model_validate(json.loads(run.model_dump_json())) == run
+
+
+@pytest.mark.parametrize(("model", "later"), ADDED_LATER.items())
+def test_runs_stored_before_their_model_had_a_setting_are_the_same_runs_as_today(
+    model: str, later: dict[str, Any]
+) -> None:
+    stored = {name: value for name, value in PAPER.model_dump().items() if name not in later}
+    old = Run.model_validate(stored | {"model": model})
+    today = Run.model_validate(stored | {"model": model} | later)
+    assert old == today
+    assert old.run_id == today.run_id
+    for name, value in later.items():
+        assert old[name] == value
+        changed = 0.5 if name == "survival" else 3 if name == "block_size" else "full-preactivation"
+        assert today.model_copy(update={name: changed}).run_id != today.run_id
+
+
 def test_a_run_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         PAPER.depth = 32  # type: ignore[misc]
@@ -165,7 +200,7 @@ def test_a_run_cannot_be_changed() -> None:
     [
         {"epochs": None},
         {"steps": 100},
-        {"unknown": 1},
+        {"growth_rate": [12]},
         {"depth": 0},
         {"depth": 10_001},
         {"seed": -1},

@@ -155,9 +155,10 @@ def test_a_given_length_replaces_the_default_one(task: str, given: str, other: s
 
 def test_twins_differ_in_nothing_but_the_skips() -> None:
     plain, residual = plan_sweep({"seeds": 0, "depths": 5}).runs
-    assert plain.model_copy(update={"model": "residual-mlp", "block_size": 3}) == residual
+    assert plain.model_copy(update={"model": "residual-mlp", "block_size": 3, "survival": 1.0}) == residual
     plain, residual = plan_sweep({"task": "cifar10", "depths": 20}).runs
-    assert plain.model_copy(update={"model": "resnet", "shortcut": "A"}) == residual
+    skips = {"shortcut": "A", "block_size": 2, "ordering": "original", "survival": 1.0}
+    assert plain.model_copy(update={"model": "resnet", **skips}) == residual
 
 
 def test_the_longest_runs_come_first_and_lower_seeds_before_higher() -> None:
@@ -221,7 +222,10 @@ def test_a_bad_request_is_refused_with_the_key_the_value_and_the_rule(
 @pytest.mark.parametrize(
     ("request_", "foreign", "existing"),
     [
-        ({"task": "digits", "block_size": 2}, "block_size (=2)", "shortcut"),
+        ({"task": "digits", "models": "plain", "block_size": 2}, "block_size (=2)", "width"),
+        ({"task": "digits", "growth_rate": 2}, "growth_rate (=2)", "ordering, shortcut, survival"),
+        ({"models": "residual", "ordering": "original"}, "ordering (=original)", "block_size, dropout"),
+        ({"override": [{"ordering": "original"}]}, "ordering (=original)", "survival"),
         ({"task": "cifar10", "models": "plain-cnn", "shortcut": "B"}, "shortcut (=B)", "batch_norm"),
         ({"shortcut": "A,B"}, "shortcut (=A,B)", "block_size"),
         ({"models": "plain", "block_size": 2}, "block_size (=2)", "activation"),

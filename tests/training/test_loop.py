@@ -184,8 +184,10 @@ class Killed(Exception):
         },
         {"task": "digits", "models": "plain", "depths": 3, "width": 8, "epochs": 3, "batch_norm": True}
         | {"models": "plain-mlp"},
+        {"task": "sine", "models": "residual", "depths": 9, "block_size": 2, "steps": 40, "survival": 0.4}
+        | {"dropout": 0.1},
     ],
-    ids=["dropout", "rmsprop", "resnet", "batch-norm"],
+    ids=["dropout", "rmsprop", "resnet", "batch-norm", "stochastic-depth"],
 )
 @pytest.mark.parametrize("killed_after", [1, 17, 29])
 def test_a_resumed_run_is_bit_identical(

@@ -219,6 +219,8 @@ def test_a_batch_larger_than_the_training_set_is_refused(make_run: MakeRun) -> N
         ({"precision": "bfloat16"}, False),
         ({"batch_norm": "on"}, False),
         ({"dropout": 0.1}, False),
+        ({"models": "residual", "survival": 0.9}, False),
+        ({"models": "residual", "survival": 1}, True),
         ({"task": "digits", "models": "plain-cnn", "depths": 8}, False),
     ],
 )
