@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from resnet_cli.cli.options import CheckpointEvery, DataDir, takes_settings
+from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute, takes_settings
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.request import parse_out
 
@@ -21,6 +21,7 @@ def command(
     request: dict[str, Any],
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
+    recompute: Recompute = False,
 ) -> None:
     """Train one net, print its evaluations, and draw its learning curve.
 
@@ -48,7 +49,9 @@ def command(
     folder = parse_out(request) or Path("results", "single", run.run_id)
     console = make_console()
     with (
-        open_sweep(plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every) as sweep,
+        open_sweep(
+            plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every, recompute=recompute
+        ) as sweep,
         open_view(plan.runs, sweep.finished, console, quiet=False) as view,
     ):
         results = sweep.execute(view.handle)

@@ -130,6 +130,17 @@ def linear_decay(block: int, blocks: int, survival: float) -> float:
     return 1 - block / blocks * (1 - survival)
 
 
+class Addition(nn.Module):
+    """Adds a residual branch's response to what the shortcut passed on.
+
+    A layer of its own, so that an analysis can take hold of both (hooks that remove one, or stop its gradient).
+    """
+
+    def forward(self, response: Tensor, skipped: Tensor) -> Tensor:
+        """The sum of two signals of one shape."""
+        return response + skipped
+
+
 class AuxiliaryHead(nn.Module):
     """Marks an output half-way whose loss is added to the net's own while training.
 

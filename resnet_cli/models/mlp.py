@@ -14,65 +14,98 @@ Hidden layers 2 to d fall into blocks of k from the front; an incomplete last bl
 depth ≤ k is the plain net.
 """
 
-import itertools
 import math
 
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
 from resnet_cli.spec.ranges import DepthRule
 from resnet_cli.spec.run import Run
 
 
-class MLP(nn.Module):
-    """`depth` hidden layers of `width` units and a linear output; images are flattened.
+def build_layer(run: Run, n_in: int, n_out: int, number: int) -> nn.Sequential:
+    """A linear layer and its batch norm, if the run has any.
 
     Args:
-        block_size: hidden layers that each skip spans; None builds the plain net.
+        run: for `batch_norm`, before which a bias would be redundant.
+        n_in: inputs.
+        n_out: units.
+        number: hidden layers before it; those of one number start from the same values in all MLPs.
+    """
+    linear = nn.Linear(n_in, n_out, bias=not run.batch_norm)
+    linear.initial_name = f"hidden.{number}"  # type: ignore[assignment]
+    return nn.Sequential(linear, nn.BatchNorm1d(n_out) if run.batch_norm else nn.Identity())
+
+
+class MLPBlock(nn.Module):
+    """Consecutive hidden layers and, in a residual block, a skip past them to the last pre-activation.
+
+    Args:
+        run: for `width`, `activation`, `batch_norm` and `dropout`.
+        numbers: of its hidden layers.
+        is_residual: whether there is a skip.
+        survival: probability that the layers of a residual block are computed in a training step.
+    """
+
+    def __init__(self, run: Run, numbers: range, *, is_residual: bool, survival: float = 1.0) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([build_layer(run, run.width, run.width, number) for number in numbers])
+        self.activation = ACTIVATIONS[run.activation]
+        self.dropout = Dropout(run.dropout)
+        self.stochastic_depth = StochasticDepth(survival)
+        self.addition = Addition() if is_residual else None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, W) to (B, W)."""
+        pre_activation = inputs
+        if self.stochastic_depth.is_kept():
+            for index, layer in enumerate(self.layers):
+                pre_activation = layer(inputs if index == 0 else self._activated(pre_activation))
+            if self.addition is not None:
+                pre_activation = self.addition(self.stochastic_depth(pre_activation), inputs)
+        return self._activated(pre_activation)
+
+    def _activated(self, pre_activation: Tensor) -> Tensor:
+        return self.dropout(self.activation(pre_activation))  # type: ignore[no-any-return]
+
+
+class MLP(nn.Module):
+    """A hidden layer, blocks of further ones, and a linear output; images are flattened.
+
+    Args:
+        run: what to build.
+        input_shape: of one input.
+        outputs: their number.
+        block_size: hidden layers that each skip spans; None builds the plain net, each layer a block.
     """
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int, block_size: int | None) -> None:
         super().__init__()
-        features = [math.prod(input_shape)] + [run.width] * run.depth
-        # Batch norm makes a bias before it redundant; without it the bias stays.
-        self.hidden = nn.ModuleList(
-            nn.Linear(n_in, n_out, bias=not run.batch_norm) for n_in, n_out in itertools.pairwise(features)
-        )
-        self.norms = nn.ModuleList(
-            nn.BatchNorm1d(run.width) if run.batch_norm else nn.Identity() for _ in range(run.depth)
-        )
-        self.output = nn.Linear(run.width, outputs)
-        self.dropout = Dropout(run.dropout)
+        self.entry = build_layer(run, math.prod(input_shape), run.width, 0)
         self.activation = ACTIVATIONS[run.activation]
-        self.block_size = block_size or run.depth
-        blocks = (run.depth - 1) // self.block_size
-        survivals = [linear_decay(block, blocks, run["survival"]) for block in range(1, blocks + 1)]
-        self.stochastic_depths = nn.ModuleList([StochasticDepth(survival) for survival in survivals])
+        self.dropout = Dropout(run.dropout)
+        size = block_size or 1
+        starts = range(1, run.depth, size)
+        residual_blocks = (run.depth - 1) // size if block_size else 0
+        blocks = []
+        for block, start in enumerate(starts, 1):
+            is_residual = block <= residual_blocks
+            survival = linear_decay(block, residual_blocks, run["survival"]) if is_residual else 1.0
+            numbers = range(start, min(start + size, run.depth))
+            blocks.append(MLPBlock(run, numbers, is_residual=is_residual, survival=survival))
+        self.blocks = nn.Sequential(*blocks)
+        self.output = nn.Linear(run.width, outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
-        signal = self._activated(self._pre_activation(0, inputs.flatten(1)))  # (B, W)
-        first = 1
-        for stochastic_depth in self.stochastic_depths:
-            assert isinstance(stochastic_depth, StochasticDepth)
-            pre_activation = signal
-            if stochastic_depth.is_kept():
-                branch = signal
-                last = first + self.block_size - 1
-                for index in range(first, last):
-                    branch = self._activated(self._pre_activation(index, branch))
-                pre_activation = stochastic_depth(self._pre_activation(last, branch)) + signal
-            signal = self._activated(pre_activation)
-            first += self.block_size
-        for index in range(first, len(self.hidden)):
-            signal = self._activated(self._pre_activation(index, signal))
-        return self.output(signal)  # type: ignore[no-any-return]
+        signal = self.dropout(self.activation(self.entry(inputs.flatten(1))))  # (B, W)
+        return self.output(self.blocks(signal))  # type: ignore[no-any-return]
 
-    def _pre_activation(self, index: int, signal: Tensor) -> Tensor:
-        return self.norms[index](self.hidden[index](signal))  # type: ignore[no-any-return]
 
-    def _activated(self, pre_activation: Tensor) -> Tensor:
-        return self.dropout(self.activation(pre_activation))  # type: ignore[no-any-return]
+def layer_names(depth: int, block_size: int | None) -> list[str]:
+    """Where the hidden layers of an `MLP` are, by the names of its modules, in their order."""
+    places = [divmod(number, block_size or 1) for number in range(depth - 1)]
+    return ["entry.0", *(f"blocks.{block}.layers.{index}.0" for block, index in places)]
 
 
 def _plain(run: Run, input_shape: tuple[int, ...], outputs: int) -> MLP:

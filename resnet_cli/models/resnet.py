@@ -26,7 +26,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
 from resnet_cli.spec.ranges import DepthRule
 from resnet_cli.spec.run import Run
 from resnet_cli.spec.setting import Setting
@@ -115,17 +115,19 @@ class Block(nn.Module):
         self.activation = ACTIVATIONS[run.activation]
         self.shortcut = shortcut
         self.stochastic_depth = StochasticDepth(survival)
+        self.addition = None if shortcut is None else Addition()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
         entered = inputs if self.reads_as_it_is else self._before(0, inputs)
-        if self.shortcut is None:
+        if self.shortcut is None or self.addition is None:
             return self._after_addition(self._branch(entered))
         is_weightless = isinstance(self.shortcut, (nn.Identity, ZeroPaddingShortcut))
         skipped = self.shortcut(inputs if is_weightless else entered)
         if not self.stochastic_depth.is_kept():
             return self._after_addition(skipped)
-        return self._after_addition(self.stochastic_depth(self._branch(entered)) + skipped)
+        response = self.stochastic_depth(self._branch(entered))
+        return self._after_addition(self.addition(response, skipped))
 
     def _branch(self, signal: Tensor) -> Tensor:
         for index in range(self.count):

@@ -18,7 +18,7 @@ from resnet_cli.training.loop import length, train
 from resnet_cli.training.stacked import train_stack
 
 MAX_TIMED = 6
-"""Kinds of nets that are timed; each further kind is taken to cost as much as the last of these."""
+"""Kinds of nets that are timed, and one of each model; a further kind costs as the last timed one of its model."""
 
 SMALL_BATCH, HEAVY_SECONDS = 32, 0.05
 """A net is heavy if a step and the evaluations of so many examples take so long; it is timed on no more."""
@@ -89,13 +89,17 @@ def _loop_seconds(runs: list[Run], data: Callable[[Run], Data], recompute: bool)
     for run in runs:
         kinds.setdefault(str([(name, value) for name, value in run if name not in IRRELEVANT]), []).append(run)
     total = 0.0
+    timed: dict[str, tuple[Run, Run, Cost, Cost]] = {}
     for index, members in enumerate(kinds.values()):
-        if index < MAX_TIMED:
+        model = members[0].model
+        if index < MAX_TIMED or model not in timed:
             depths = sorted({run.depth for run in members})
             shallow = next(run for run in members if run.depth == depths[0])
             deeper_depth = next((depth for depth in depths if depth >= 1.5 * depths[0]), depths[-1])
             deeper = next(run for run in members if run.depth == deeper_depth)
             low, high = (_time_loop(run, data(run), recompute) for run in (shallow, deeper))
+            timed[model] = shallow, deeper, low, high
+        shallow, deeper, low, high = timed[model]
         for run in members:
             share = (run.depth - shallow.depth) / max(1, deeper.depth - shallow.depth)
             total += _seconds_of(run, data(run), (_between(low[0], high[0], share), _between(low[1], high[1], share)))

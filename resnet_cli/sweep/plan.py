@@ -119,7 +119,6 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     request = check_keys(dict(request), "key", option_names)
     task = get_task(str(single_value("task", request, "sine")))
     models = _find_models(task, request.get("models", "plain,residual"))
-    depths = parse_depths(request.get("depths", task.default_depths[models[0].family]))
     seeds = parse_seeds(request.get("seeds", task.default_seeds))
     given = {name: parse_setting(name, request[name]) for name in SETTINGS if name in request}
     _reject_foreign(request, task, models)
@@ -133,8 +132,10 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     runs: dict[Run, None] = {}
     notes: list[str] = []
     idle = {override.text for override in overrides}
-    selected = {model.name: model.depth_rule.select(depths, model.name) for model in models}
-    shared = sorted(set.intersection(*(set(kept) for kept, _ in selected.values())))
+    selected = _select_depths(request.get("depths"), task, models)
+    if smoke:
+        shared = sorted(set.intersection(*(set(kept) for kept, _ in selected.values())))
+        selected = {name: ((shared or kept)[:2], left_out) for name, (kept, left_out) in selected.items()}
     for model in models:
         kept, left_out = selected[model.name]
         if left_out:
@@ -142,7 +143,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
                 f"{model.name} has depths {model.depth_rule.formula}: "
                 f"kept {compact(kept)}; left out {compact(left_out)}."
             )
-        for depth in (shared or kept)[:2] if smoke else kept:
+        for depth in kept:
             combination = lists[model.name]
             for override in overrides:
                 if override.concerns(model.name, depth):
@@ -164,16 +165,47 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     resolved = {
         "task": task.name,
         "models": [model.name for model in models],
-        "depths": format_ranges(depths),
+        "depths": _resolved_depths(request.get("depths"), selected, smoke),
         "seeds": format_ranges(seeds) if not smoke else str(numbers(seeds)[0]),
         "engine": engine,
         "device": device,
         **({"threads": threads} if threads else {}),
         **_resolved_settings(lists, list(runs), overrides),
     }
-    if smoke:
-        resolved["depths"] = compact({run.depth for run in runs})
     return Plan(task, sorted(runs, key=_cost, reverse=True), notes, device, threads, engine, resolved)
+
+
+Selected = dict[str, tuple[list[int], list[int]]]
+"""For every model the depths that it will be trained at, and those asked for that it does not have."""
+
+
+def _select_depths(raw: object, task: Task, models: list[Model]) -> Selected:
+    """The depths of each model: of the same ranges, of its own in a table, or the nearest to the task's defaults."""
+    if raw is None:
+        nearest = {
+            model.name: {model.depth_rule.nearest(depth)[0] for depth in numbers(_default_depths(task, model))}
+            for model in models
+        }
+        return {name: (sorted(depths), []) for name, depths in nearest.items()}
+    if not isinstance(raw, dict):
+        return {model.name: model.depth_rule.select(parse_depths(raw), model.name) for model in models}
+    given = {model.name: value for names, value in raw.items() for model in _find_models(task, names)}
+    for name in given.keys() ^ {model.name for model in models}:
+        fault = "has depths but is not among the models" if name in given else "has no depths in their table"
+        raise UserError(f"depths: {name} {fault}; name the same models in both.")
+    return {model.name: model.depth_rule.select(parse_depths(given[model.name]), model.name) for model in models}
+
+
+def _default_depths(task: Task, model: Model) -> tuple[Range, ...]:
+    return parse_depths(task.default_depths[model.family])
+
+
+def _resolved_depths(raw: object, selected: Selected, smoke: bool) -> object:
+    """Depths as TOML: as they were asked for, or a table by model where that says it shorter or better."""
+    if raw is not None and not isinstance(raw, dict) and not smoke:
+        return format_ranges(parse_depths(raw))
+    texts = {name: compact(kept) for name, (kept, _) in selected.items()}
+    return texts if len(set(texts.values())) > 1 else next(iter(texts.values()))
 
 
 def _make_run(**settings: Any) -> Run:

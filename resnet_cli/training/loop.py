@@ -10,7 +10,7 @@ back to the host only at evaluations.
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,6 +69,8 @@ def train(
     *,
     checkpoint: Checkpoint | None = None,
     recompute: bool = False,
+    start: Mapping[str, Tensor] | None = None,
+    probe: Callable[[nn.Module, int], None] = lambda net, step: None,
     on_evaluation: Callable[[Metrics, int], None] = lambda metrics, total_steps: None,
 ) -> Outcome:
     """Train the net of `run` on `data`, on the device where the data are.
@@ -81,6 +83,8 @@ def train(
         data: what to learn.
         checkpoint: where to save the state from time to time, and to go on from if it holds one.
         recompute: whether to compute blocks again in the backward pass, which saves memory and changes no result.
+        start: a state dict to begin with instead of the run's initial values.
+        probe: called with the net and the step at each evaluation; must leave the net as it is.
         on_evaluation: called with each new evaluation and the total number of steps.
 
     Raises:
@@ -90,6 +94,8 @@ def train(
     device = data.device
 
     net = build_net(run, data.input_shape, data.outputs).to(device, data.dtype)
+    if start is not None:
+        net.load_state_dict(start)
     if len(data.input_shape) == 3:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recompute:
@@ -99,7 +105,8 @@ def train(
     heads = [layer for layer in net.modules() if isinstance(layer, AuxiliaryHead)]
 
     step, history = 0, list[Metrics]()
-    if checkpoint is not None and (state := checkpoint.load()) is not None:
+    state = checkpoint.load() if checkpoint is not None else None
+    if state is not None and state.net.keys() == net.state_dict().keys():  # else an older version's
         net.load_state_dict(state.net)
         optimizer.load_state_dict(state.optimizer)
         step, history = state.step, state.history
@@ -108,10 +115,12 @@ def train(
         rate = learning_rate(run, max(step - 1, 0), total_steps)
         history.append(evaluate(net, run, data, step, step / epoch_steps, rate, gradient_norm))
         on_evaluation(history[-1], total_steps)
+        probe(net, step)
 
     batches = Batches(run, data, epoch_steps)
     if not history:
-        _begin_statistics(net, batches[0][0])
+        if start is None:
+            _begin_statistics(net, batches[0][0])
         record(gradient_norm=None)
     while step < total_steps and (history[-1].step == 0 or is_finite(history[-1])):
         for stream, generator in generators.items():

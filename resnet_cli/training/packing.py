@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from resnet_cli.models import build_net
+from resnet_cli.models.mlp import layer_names
 from resnet_cli.spec.run import Run
 from resnet_cli.tasks.base import Data
 
@@ -100,10 +101,10 @@ class Packing:
     def _net(self, flat: Tensor, place: int) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Name, weight and bias of each layer of one net, as views."""
         layers = self.views(flat)
-        inputs = self.features
-        for layer in range(self.runs[place].depth):
+        inputs, run = self.features, self.runs[place]
+        for layer, name in enumerate(layer_names(run.depth, run.block_size)):
             weights = layers[layer][place, : self.width]
-            yield f"hidden.{layer}", weights[:, :inputs], weights[:, inputs]
+            yield name, weights[:, :inputs], weights[:, inputs]
             inputs = self.width
         weights = layers[-1][place, : self.output_count]
         yield "output", weights[:, :inputs], weights[:, inputs]

@@ -1,9 +1,10 @@
 """Activation checkpointing: keep the signals of few blocks, and compute the rest again in the backward pass.
 
-Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost" (arXiv 1604.06174, §4): n blocks are cut into some √n
-segments. The forward pass keeps what enters each segment; the backward pass computes a segment's signals again when it
-comes to it, and lets go of them after. The memory for signals grows with √n instead of n, for about one more forward
-pass a step, and the results stay the same to the bit as far as the device repeats itself, which CPUs do.
+Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost" (arXiv 1604.06174, §4): n blocks are cut into
+segments, in number proportional to √n. The forward pass keeps what enters each segment; the backward pass computes a
+segment's signals again when it comes to it, and lets go of them after. So the memory for signals grows with √n instead
+of n, for about one more forward pass a step. Results are the same to the bit where the device repeats itself, as CPUs
+do.
 """
 
 import contextlib
@@ -21,31 +22,34 @@ from resnet_cli.models.base import AuxiliaryHead, Drawing
 def recompute_blocks(net: nn.Module) -> None:
     """Let the blocks of `net` be computed again in its backward pass, if it has them in a Sequential called `blocks`.
 
-    Other nets stay as they are. Names of parameters and buffers, and what evaluation mode does, stay in every net.
+    Other nets stay as they are. Parameters and buffers keep their names in every net.
     """
     if isinstance(blocks := getattr(net, "blocks", None), nn.Sequential):
         net.blocks = RecomputedBlocks(OrderedDict(blocks.named_children()))
 
 
 class RecomputedBlocks(nn.Sequential):
-    """Blocks of which training keeps only what enters each segment."""
+    """Blocks of which only what enters a segment is kept for the backward pass; a slice of them is of the same kind."""
 
     def forward(self, signal: Tensor) -> Tensor:
         """What a Sequential of the same blocks gives."""
-        if not (self.training and torch.is_grad_enabled()):
+        if not torch.is_grad_enabled():
             return super().forward(signal)  # type: ignore[no-any-return, no-untyped-call]
         blocks = list(self)
         size = segment_size(len(blocks))
-        segments = [nn.Sequential(*blocks[first : first + size]) for first in range(0, len(blocks), size)]
-        for segment in segments[:-1]:
-            signal = checkpoint(
-                segment,
-                signal,
-                use_reentrant=False,
-                preserve_rng_state=False,  # layers that draw have generators of their own
-                context_fn=partial(passes, segment),
-            )
-        return segments[-1](signal)  # type: ignore[no-any-return]  # the backward pass begins here: nothing to save
+        for first in range(0, len(blocks), size):
+            segment = nn.Sequential(*blocks[first : first + size])
+            if first + size >= len(blocks):  # the backward pass begins here: nothing to save
+                signal = segment(signal)
+            else:
+                signal = checkpoint(
+                    segment,
+                    signal,
+                    use_reentrant=False,
+                    preserve_rng_state=False,  # layers that draw have generators of their own
+                    context_fn=partial(passes, segment),
+                )
+        return signal
 
 
 def segment_size(blocks: int) -> int:
@@ -58,7 +62,7 @@ def segment_size(blocks: int) -> int:
 
 
 def passes(blocks: nn.Module) -> tuple[contextlib.AbstractContextManager[None], "SecondPass"]:
-    """The contexts of the two passes through some blocks; the first is about to begin."""
+    """The contexts of the two passes through some blocks, asked for before the first."""
     return contextlib.nullcontext(), SecondPass(blocks)
 
 

@@ -131,7 +131,7 @@ def test_layers_of_one_shape_start_with_values_of_their_own(make_run: MakeRun) -
 
 def test_known_initial_values_stay_what_earlier_results_were_made_with(make_run: MakeRun) -> None:
     net = build_net(make_run(depths=1, width=3), (1,), 1)
-    assert values(net)["hidden.0.weight"].flatten().tolist() == pytest.approx([0.30839372, -0.84320760, -0.81228912])
+    assert values(net)["entry.0.weight"].flatten().tolist() == pytest.approx([0.30839372, -0.84320760, -0.81228912])
 
 
 def test_building_neither_reads_nor_moves_the_global_random_state(make_run: MakeRun) -> None:

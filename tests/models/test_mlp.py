@@ -1,4 +1,3 @@
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -20,14 +19,19 @@ def points() -> Tensor:
     return 6 * torch.rand(16, 1, generator=torch.Generator().manual_seed(0)) - 3  # (B, 1)
 
 
-def apply_rule(weights: Mapping[str, Tensor], inputs: Tensor, depth: int, block_size: int, activation: Any) -> Tensor:
+def layers_of(net: nn.Module) -> list[nn.Linear]:
+    """The hidden layers and the output, in their order."""
+    return [module for module in net.modules() if isinstance(module, nn.Linear)]
+
+
+def apply_rule(net: nn.Module, inputs: Tensor, block_size: int, activation: Any) -> Tensor:
     """A residual net from the rule: hidden layers 2 to `depth` in blocks, a block's input added to its last sum."""
 
-    def affine(layer: str, signal: Tensor) -> Tensor:
-        return signal @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"]
+    def affine(layer: nn.Linear, signal: Tensor) -> Tensor:
+        return signal @ layer.weight.T + layer.bias
 
-    signal = activation(affine("hidden.0", inputs))
-    inner = [f"hidden.{number - 1}" for number in range(2, depth + 1)]
+    first, *inner, output = layers_of(net)
+    signal = activation(affine(first, inputs))
     while inner:
         block, inner = inner[:block_size], inner[block_size:]
         entered = signal
@@ -35,7 +39,7 @@ def apply_rule(weights: Mapping[str, Tensor], inputs: Tensor, depth: int, block_
             signal = activation(affine(layer, signal))
         last = affine(block[-1], signal)
         signal = activation(last + entered if len(block) == block_size else last)
-    return affine("output", signal)
+    return affine(output, signal)
 
 
 @pytest.mark.parametrize(
@@ -67,10 +71,7 @@ def test_images_are_flattened(make_run: MakeRun) -> None:
 def test_batch_norm_takes_the_place_of_hidden_biases(make_run: MakeRun) -> None:
     net = describe_net(make_run(depths=3, width=5, batch_norm=True), (1,), 1)
     assert count_parameters(net) == 5 + 2 * 25 + 3 * (5 + 5) + 5 + 1
-    assert [name for name, _ in net.named_parameters() if name.endswith("bias")] == [
-        *(f"norms.{index}.bias" for index in range(3)),
-        "output.bias",
-    ]
+    assert [layer.bias is None for layer in layers_of(net)] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(("depth", "block_size"), BLOCKS)
@@ -80,14 +81,14 @@ def test_a_residual_net_follows_the_rule(
 ) -> None:
     run = make_run(models="residual", depths=depth, block_size=block_size, activation=activation, width=8)
     net = build_net(run, (1,), 1).double()
-    expected = apply_rule(net.state_dict(), points.double(), depth, block_size, getattr(torch, activation))
+    expected = apply_rule(net, points.double(), block_size, getattr(torch, activation))
     torch.testing.assert_close(net(points.double()), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 def test_a_plain_net_is_layer_after_layer(activation: str, make_run: MakeRun, points: Tensor) -> None:
     net = build_net(make_run(depths=5, activation=activation, width=8), (1,), 1).double()
-    expected = apply_rule(net.state_dict(), points.double(), 5, 99, getattr(torch, activation))
+    expected = apply_rule(net, points.double(), 99, getattr(torch, activation))
     torch.testing.assert_close(net(points.double()), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -107,21 +108,19 @@ def test_a_residual_net_is_the_plain_net_to_the_bit_until_its_first_block_is_com
 @pytest.mark.parametrize("block_size", [1, 3])
 def test_twins_share_every_initial_value(init: str, batch_norm: bool, block_size: int, make_run: MakeRun) -> None:
     settings = {"depths": 8, "init": init, "batch_norm": batch_norm}
-    plain = dict(build_net(make_run(**settings), (1,), 1).named_parameters())
-    residual = dict(
-        build_net(make_run(models="residual", block_size=block_size, **settings), (1,), 1).named_parameters()
-    )
-    assert list(plain) == list(residual)
-    assert all(torch.equal(plain[name], residual[name]) for name in plain)
+    plain = list(build_net(make_run(**settings), (1,), 1).parameters())
+    residual = list(build_net(make_run(models="residual", block_size=block_size, **settings), (1,), 1).parameters())
+    assert len(plain) == len(residual)
+    assert all(torch.equal(one, other) for one, other in zip(plain, residual, strict=True))
 
 
 def test_a_block_whose_layers_are_zero_passes_positive_signals_through(make_run: MakeRun, points: Tensor) -> None:
     net = build_net(make_run(models="residual", depths=4, block_size=3), (1,), 1)
     shallow = build_net(make_run(depths=1), (1,), 1)
     with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            if name.startswith(("hidden.1", "hidden.2", "hidden.3")):
-                parameter.zero_()
+        for layer in layers_of(net)[1:-1]:
+            layer.weight.zero_()
+            layer.bias.zero_()
     assert torch.equal(net(points), shallow(points))
 
 

@@ -1,0 +1,102 @@
+"""Plain nets with an auxiliary loss half-way, a cure for vanishing gradients from before residual nets.
+
+Lee et al. 2014, "Deeply-Supervised Nets" (arXiv 1409.5185): hidden layers get a loss of their own. Szegedy et al. 2014,
+"Going Deeper with Convolutions" (arXiv 1409.4842, §5): classifiers half-way, whose losses are added with weight 0.3
+while training and which are discarded at test time. He et al. 2015 (arXiv 1512.03385, §2) count them among the
+predecessors of shortcuts.
+
+Here a plain MLP (mlp.py) or plain CNN (resnet.py) has one such head, made like its own output: linear, in a CNN after
+global average pooling. It reads the signal after the middle hidden layer or block (| below); of two middle ones, after
+the first. Depth is that of the plain net, so the head is not counted. MLP (W = width), from 2 on, as a depth of 1 has
+no layer after the middle:
+
+    d = 2:  in→W | W→W, W→out
+    d = 3:  in→W, W→W | W→W, W→out
+
+CNN, 6n+2 layers in 3n blocks of two:
+
+    depth  8 (n = 1):  3→W, (W→W, W→W), (W→2W, 2W→2W) | (2W→4W, 4W→4W), 4W→out
+    depth 14 (n = 2):  3→W, 2 × (W→W, W→W), (W→2W, 2W→2W) | (2W→2W, 2W→2W), 2 × (…4W→4W), 4W→out
+
+All but the head has the plain net's names and initial values; with weight 0 it trains exactly like the plain net.
+"""
+
+from torch import Tensor, nn
+
+from resnet_cli.models.base import AuxiliaryHead, Model
+from resnet_cli.models.mlp import MLP
+from resnet_cli.models.resnet import CifarNet, build_basic_blocks
+from resnet_cli.spec.ranges import DepthRule
+from resnet_cli.spec.run import NotNegative, Run
+from resnet_cli.spec.setting import Setting
+
+AUXILIARY_WEIGHT = Setting(
+    "auxiliary_weight",
+    NotNegative,
+    0.3,
+    "What the loss half-way is multiplied by before it is added to the net's own.",
+)
+
+
+class AuxiliaryMLP(MLP):
+    """A plain MLP with a linear head after its middle hidden layer."""
+
+    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(run, input_shape, outputs, block_size=None)
+        self.half_way = (run.depth + 1) // 2 - 1  # the first hidden layer is no block
+        self.auxiliary = AuxiliaryHead(nn.Linear(run.width, outputs), run["auxiliary_weight"])
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, …) to (B, outputs)."""
+        signal = self.dropout(self.activation(self.entry(inputs.flatten(1))))  # (B, W)
+        signal = self.auxiliary(self.blocks[: self.half_way](signal))
+        return self.output(self.blocks[self.half_way :](signal))  # type: ignore[no-any-return]
+
+
+class AuxiliaryCNN(CifarNet):
+    """A plain CNN with a head after its middle block: global average pooling and a linear layer."""
+
+    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
+        blocks = build_basic_blocks(run, shortcut=None, block_size=2)
+        super().__init__(run, input_shape[0], blocks, 4 * run.width, outputs)
+        self.half_way = (len(blocks) + 1) // 2
+        filters = 2 * run.width  # the middle block is always in the second stage
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(filters, outputs))
+        self.auxiliary = AuxiliaryHead(head, run["auxiliary_weight"])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, outputs)."""
+        signal = self.activation(self.norm(self.conv(images)))  # (B, W, H, W)
+        signal = self.auxiliary(self.blocks[: self.half_way](signal))  # (B, 2W, H/2, W/2)
+        signal = self.blocks[self.half_way :](signal)  # (B, 4W, H/4, W/4)
+        return self.output(signal.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+
+
+_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
+
+MODELS = (
+    Model(
+        name="auxiliary-mlp",
+        title="plain MLP with an auxiliary loss half-way",
+        paper="Lee et al. 2014; Szegedy et al. 2014, §5",
+        family="mlp",
+        role="other",
+        depth_rule=DepthRule(first=2, step=1, formula="n"),
+        settings=_SETTINGS,
+        options=(AUXILIARY_WEIGHT,),
+        defaults={"batch_norm": False, "init": "default"},
+        build=AuxiliaryMLP,
+    ),
+    Model(
+        name="auxiliary-cnn",
+        title="plain CNN with an auxiliary loss half-way",
+        paper="Lee et al. 2014; Szegedy et al. 2014, §5",
+        family="cnn",
+        role="other",
+        depth_rule=DepthRule(first=8, step=6, formula="6n+2"),
+        settings=_SETTINGS,
+        options=(AUXILIARY_WEIGHT,),
+        defaults={"batch_norm": True, "init": "he"},
+        build=AuxiliaryCNN,
+    ),
+)

@@ -1,0 +1,90 @@
+"""The residual dense block of Data Basecamp's article on ResNets, and an MLP of such blocks.
+
+Data Basecamp, "ResNet: Residual Neural Networks - easily explained!", describes it in words: after a dense layer of
+1024 units comes a block of a dropout layer and two dense layers, which narrow the signal to 512 units and widen it to
+1024 again; then what entered the block is added. The article names no activations. They stand where He et al. 2015
+(arXiv 1512.03385, §3.2, Fig. 2) have them, between the two layers and after the addition:
+
+    y = relu(x + W₂ relu(W₁ dropout(x)))
+
+Depth 2n+1 means 2n+1 hidden layers, of which 2n in n blocks, then a linear output (W = width, V = inner width; 1024
+and 512 in the article):
+
+    depth 3 (n = 1):  in→W, (W→V, V→W), W→out
+    depth 5 (n = 2):  in→W, (W→V, V→W), (W→V, V→W), W→out
+
+With V = W and without dropout it is the residual MLP with a skip over every two layers (mlp.py), initial values
+included. Batch norm, of which the article says nothing, stands before each activation.
+"""
+
+import math
+
+from torch import Tensor, nn
+
+from resnet_cli.models.base import ACTIVATIONS, Addition, Dropout, Model
+from resnet_cli.models.mlp import build_layer
+from resnet_cli.spec.ranges import DepthRule
+from resnet_cli.spec.run import Count, Run
+from resnet_cli.spec.setting import Setting
+
+INNER_WIDTH = Setting(
+    "inner_width",
+    Count,
+    None,
+    "Units of the narrow layer in a residual dense block (half the width, rounded up, unless set).",
+)
+
+
+class ResidualDenseBlock(nn.Module):
+    """Dropout, a layer W→V, a layer V→W, and the input added back.
+
+    Args:
+        run: for `width`, `inner_width`, `activation`, `batch_norm` and `dropout`.
+        first: how many hidden layers stand before the block.
+    """
+
+    def __init__(self, run: Run, first: int) -> None:
+        super().__init__()
+        inner = run["inner_width"] or (run.width + 1) // 2
+        self.dropout = Dropout(run.dropout)
+        self.narrow = build_layer(run, run.width, inner, first)
+        self.widen = build_layer(run, inner, run.width, first + 1)
+        self.activation = ACTIVATIONS[run.activation]
+        self.addition = Addition()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, W) to (B, W)."""
+        narrowed = self.activation(self.narrow(self.dropout(inputs)))  # (B, V)
+        return self.activation(self.addition(self.widen(narrowed), inputs))
+
+
+class ResidualDenseMLP(nn.Module):
+    """A hidden layer, residual dense blocks and a linear output; images are flattened."""
+
+    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.entry = build_layer(run, math.prod(input_shape), run.width, 0)
+        self.activation = ACTIVATIONS[run.activation]
+        self.blocks = nn.Sequential(*(ResidualDenseBlock(run, first) for first in range(1, run.depth, 2)))
+        self.output = nn.Linear(run.width, outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, …) to (B, outputs)."""
+        signal = self.activation(self.entry(inputs.flatten(1)))  # (B, W)
+        return self.output(self.blocks(signal))  # type: ignore[no-any-return]
+
+
+MODELS = (
+    Model(
+        name="residual-dense-mlp",
+        title="MLP of residual dense blocks",
+        paper="Data Basecamp; He et al. 2015, Fig. 2",
+        family="mlp",
+        role="other",
+        depth_rule=DepthRule(first=3, step=2, formula="2n+1"),
+        settings=frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"}),
+        options=(INNER_WIDTH,),
+        defaults={"batch_norm": False, "init": "default"},
+        build=ResidualDenseMLP,
+    ),
+)

@@ -1,0 +1,142 @@
+"""Highway networks: layers that learn, by a gate, how much of their input they change.
+
+Srivastava et al. 2015, "Highway Networks" (arXiv 1505.00387) and "Training Very Deep Networks" (arXiv 1507.06228,
+§2, eq. 3). A Highway layer gives
+
+    y = H(x) · T(x) + x · (1 − T(x)),    T(x) = sigmoid(W_T x + b_T),
+
+where H is a plain layer and T, its transform gate, is affine or a convolution of the same size (§2.1). Gates are nearly
+shut at first because b_T starts at `gate_bias`: §2.2 suggests −1, −2 and −3 for convolutional nets of about 10, 20 and
+30 layers, and 1505.00387, §4, takes −2 for an MLP. A layer that changes the size is plain, without a gate (§2.1).
+
+MLP, depth d means d hidden layers, of which the first is plain (§3.1), then a linear output, as in mlp.py. Layers with
+a gate are in brackets (W = width):
+
+    d = 1:  in→W, W→out
+    d = 2:  in→W, [W→W], W→out
+
+CNN, depth 6n+2, the layers of the plain CNN of He et al. 2015 (arXiv 1512.03385, §4.2; see resnet.py):
+
+    depth  8 (n = 1):  3→W | [W→W, W→W] | W→2W, [2W→2W] | 2W→4W, [4W→4W] | 4W→out
+    depth 14 (n = 2):  3→W | 4 × [W→W] | W→2W, 3 × [2W→2W] | 2W→4W, 3 × [4W→4W] | 4W→out
+
+Gates stand beside the layers and are not counted; they about double a layer's parameters. H starts from the values of
+the plain net's layer. Batch norm, which the papers do without, stands in H before the activation, and dropout after it;
+a gate has neither, so a layer whose gate is shut is the identity. The nets published for CIFAR-10 (§3.3) cannot be had
+here: Highway-19 (2.3 M parameters) has the widths of a FitNet, in Highway-32 (1.25 M) every second layer is 1×1.
+"""
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.mlp import build_layer
+from resnet_cli.models.resnet import CifarNet
+from resnet_cli.spec.ranges import DepthRule
+from resnet_cli.spec.run import Run
+from resnet_cli.spec.setting import Setting
+
+GATE_BIAS = Setting(
+    "gate_bias",
+    Annotated[float, Field(allow_inf_nan=False)],
+    -2.0,
+    "Initial bias of the transform gates of Highway layers; the lower, the more of its input a layer carries on.",
+)
+
+
+class HighwayLayer(nn.Module):
+    """A plain layer and, if it has a gate, a way past it.
+
+    Args:
+        run: for `activation`, `dropout` and `gate_bias`.
+        layer: a linear or convolutional layer and its norm.
+        gate: like the linear or convolutional layer but always with a bias, or None for a plain layer.
+    """
+
+    def __init__(self, run: Run, layer: nn.Sequential, gate: nn.Linear | nn.Conv2d | None) -> None:
+        super().__init__()
+        if gate is not None:
+            gate.initial_bias = run["gate_bias"]
+        self.layer, self.gate = layer, gate
+        self.activation = ACTIVATIONS[run.activation]
+        self.dropout = Dropout(run.dropout)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, n_in) to (B, n_out), or (B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
+        response: Tensor = self.dropout(self.activation(self.layer(inputs)))
+        if self.gate is None:
+            return response
+        gate = torch.sigmoid(self.gate(inputs))
+        return response * gate + inputs * (1 - gate)
+
+
+class HighwayMLP(nn.Module):
+    """A plain hidden layer, Highway layers and a linear output; images are flattened."""
+
+    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        width = run.width
+        self.entry = HighwayLayer(run, build_layer(run, math.prod(input_shape), width, 0), gate=None)
+        self.blocks = nn.Sequential(
+            *(
+                HighwayLayer(run, build_layer(run, width, width, number), nn.Linear(width, width))
+                for number in range(1, run.depth)
+            )
+        )
+        self.output = nn.Linear(width, outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, …) to (B, outputs)."""
+        signal = self.entry(inputs.flatten(1))  # (B, W)
+        return self.output(self.blocks(signal))  # type: ignore[no-any-return]
+
+
+def _convolutional(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
+    layers: list[HighwayLayer] = []
+    n_in = run.width
+    for stage in range(3):
+        n_out = run.width * 2**stage
+        for _ in range((run.depth - 2) // 3):
+            keeps_shape = n_in == n_out
+            convolution = nn.Conv2d(n_in, n_out, 3, 1 if keeps_shape else 2, padding=1, bias=not run.batch_norm)
+            pair, second = divmod(len(layers), 2)
+            convolution.initial_name = f"blocks.{pair}.conv{second + 1}"  # type: ignore[assignment]
+            norm = nn.BatchNorm2d(n_out) if run.batch_norm else nn.Identity()
+            gate = nn.Conv2d(n_in, n_out, 3, padding=1) if keeps_shape else None
+            layers.append(HighwayLayer(run, nn.Sequential(convolution, norm), gate))
+            n_in = n_out
+    return CifarNet(run, input_shape[0], layers, n_in, outputs)
+
+
+_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
+
+MODELS = (
+    Model(
+        name="highway-mlp",
+        title="Highway MLP",
+        paper="Srivastava et al. 2015",
+        family="mlp",
+        role="other",
+        depth_rule=DepthRule(first=1, step=1, formula="n"),
+        settings=_SETTINGS,
+        options=(GATE_BIAS,),
+        defaults={"batch_norm": False, "init": "default"},
+        build=HighwayMLP,
+    ),
+    Model(
+        name="highway-cnn",
+        title="Highway CNN",
+        paper="Srivastava et al. 2015",
+        family="cnn",
+        role="other",
+        depth_rule=DepthRule(first=8, step=6, formula="6n+2"),
+        settings=_SETTINGS,
+        options=(GATE_BIAS,),
+        defaults={"batch_norm": True, "init": "he"},
+        build=_convolutional,
+    ),
+)

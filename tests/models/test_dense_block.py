@@ -1,0 +1,157 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.models import build_net, count_parameters, describe_net
+from resnet_cli.models.dense_block import ResidualDenseBlock
+from resnet_cli.spec.errors import UserError
+from resnet_cli.tasks import get_task
+from resnet_cli.training.loop import DTYPES, train
+from tests.conftest import MakeRun
+from tests.models.test_mlp import check_gradients
+
+
+def random_inputs(*shape: int) -> Tensor:
+    """Inputs in float64 from a fixed seed."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def build(make_run: MakeRun, depth: int, features: int, **settings: Any) -> nn.Module:
+    """A net in float64 with two outputs."""
+    run = make_run(models="residual-dense-mlp", depths=depth, **settings)
+    return build_net(run, (features,), 2).double()
+
+
+def blocks_of(net: nn.Module) -> list[ResidualDenseBlock]:
+    return [module for module in net.modules() if isinstance(module, ResidualDenseBlock)]
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_forward_pass_narrows_widens_and_adds(batch_norm: bool, make_run: MakeRun) -> None:
+    net = build(make_run, 5, 3, width=6, inner_width=4, activation="tanh", batch_norm=batch_norm)
+    weights: dict[str, Tensor] = net.state_dict()
+    inputs = random_inputs(7, 3)
+
+    def layer(name: str, signal: Tensor) -> Tensor:
+        signal = signal @ weights[f"{name}.0.weight"].T
+        if not batch_norm:
+            return signal + weights[f"{name}.0.bias"]
+        signal = (signal - signal.mean(0)) / (signal.var(0, unbiased=False) + 1e-5).sqrt()
+        return signal * weights[f"{name}.1.weight"] + weights[f"{name}.1.bias"]
+
+    signal = layer("entry", inputs).tanh()
+    for block in ("blocks.0", "blocks.1"):
+        narrowed = layer(f"{block}.narrow", signal).tanh()
+        assert narrowed.shape == (7, 4)
+        signal = (layer(f"{block}.widen", narrowed) + signal).tanh()
+    expected = signal @ weights["output.weight"].T + weights["output.bias"]
+    torch.testing.assert_close(net(inputs), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("depth", [3, 5, 11])
+@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_without_a_narrow_layer_it_is_the_residual_mlp_with_a_skip_over_every_two_layers(
+    depth: int, init: str, batch_norm: bool, make_run: MakeRun
+) -> None:
+    settings = {"width": 5, "init": init, "batch_norm": batch_norm}
+    net = build(make_run, depth, 3, inner_width=5, **settings)
+    other = build_net(make_run(models="residual-mlp", depths=depth, block_size=2, **settings), (3,), 2).double()
+    inputs = random_inputs(6, 3)
+    assert torch.equal(net(inputs), other(inputs))
+    narrow = build(make_run, depth, 3, **settings)
+    assert not torch.allclose(narrow(inputs), other(inputs))
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_block_whose_branch_is_zero_passes_an_activation_through_to_the_bit(
+    batch_norm: bool, make_run: MakeRun
+) -> None:
+    net = build(make_run, 3, 3, width=6, batch_norm=batch_norm)
+    (block,) = blocks_of(net)
+    with torch.no_grad():
+        for parameter in block.widen.parameters():
+            parameter.zero_()
+    signal = random_inputs(9, 6).relu()
+    assert torch.equal(block(signal), signal)
+
+
+def test_the_articles_block_goes_from_1024_over_512_to_1024_units(make_run: MakeRun) -> None:
+    net = describe_net(make_run(models="residual-dense-mlp", depths=3, width=1024), (784,), 10)
+    shapes = [(layer.in_features, layer.out_features) for layer in net.modules() if isinstance(layer, nn.Linear)]
+    assert shapes == [(784, 1024), (1024, 512), (512, 1024), (1024, 10)]
+    assert count_parameters(net) == (784 * 1024 + 1024) + (1024 * 512 + 512) + (512 * 1024 + 1024) + (1024 * 10 + 10)
+
+
+@pytest.mark.parametrize("depth", [3, 5, 21])
+@pytest.mark.parametrize(
+    ("width", "asked", "inner"),
+    [(8, {}, 4), (7, {}, 4), (1, {}, 1), (8, {"inner_width": 3}, 3), (8, {"inner_width": 20}, 20)],
+)
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_net_has_exactly_the_parameters_of_its_layers(
+    depth: int, width: int, asked: dict[str, int], inner: int, batch_norm: bool, make_run: MakeRun
+) -> None:
+    settings = {"width": width, "batch_norm": batch_norm} | asked
+    net = describe_net(make_run(models="residual-dense-mlp", depths=depth, **settings), (3,), 2)
+    beside_a_weight = 2 if batch_norm else 1
+    block = 2 * width * inner + beside_a_weight * (inner + width)
+    expected = 3 * width + beside_a_weight * width + (depth - 1) // 2 * block + 2 * width + 2
+    assert count_parameters(net) == expected
+    assert sum(isinstance(module, nn.Linear) for module in net.modules()) == depth + 1
+
+
+def test_dropout_stands_first_in_the_branch_and_spares_the_skip(make_run: MakeRun) -> None:
+    (block,) = blocks_of(build(make_run, 3, 3, width=40, dropout=0.5, activation="tanh"))
+    block.dropout.generator = torch.Generator().manual_seed(0)
+    signal = random_inputs(9, 40)
+    given = block(signal)
+    mask = torch.rand(9, 40, generator=torch.Generator().manual_seed(0)) >= 0.5
+    assert 0 < mask.double().mean() < 1
+    narrowed = block.narrow(2 * signal * mask).tanh()
+    torch.testing.assert_close(given, (block.widen(narrowed) + signal).tanh())
+
+
+def test_dropout_is_idle_in_evaluation_mode(make_run: MakeRun) -> None:
+    net, without = (build(make_run, 5, 3, dropout=rate).eval() for rate in (0.5, 0))
+    inputs = random_inputs(4, 3)
+    assert torch.equal(net(inputs), without(inputs))
+
+
+def test_images_are_flattened(make_run: MakeRun) -> None:
+    net = build_net(make_run(task="digits", models="residual-dense-mlp", depths=3, width=4), (1, 8, 8), 10)
+    images = random_inputs(5, 1, 8, 8).float()
+    assert net(images).shape == (5, 10)
+    assert torch.equal(net(images), net(images.flatten(1)))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_an_even_depth_or_one_without_a_block_is_refused(depth: int, make_run: MakeRun) -> None:
+    with pytest.raises(UserError, match=rf"has no depth {depth}; its depths are 2n\+1 from 3 on"):
+        make_run(models="residual-dense-mlp", depths=depth)
+
+
+@pytest.mark.parametrize("value", [0, -1, "half"])
+def test_an_inner_width_that_is_no_count_is_refused(value: object, make_run: MakeRun) -> None:
+    with pytest.raises(UserError, match=rf"inner_width \(={value}\)"):
+        make_run(models="residual-dense-mlp", inner_width=value)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_gradients_agree_with_finite_differences(batch_norm: bool, make_run: MakeRun) -> None:
+    run = make_run(models="residual-dense-mlp", depths=5, width=4, activation="tanh", batch_norm=batch_norm)
+    assert check_gradients(run, random_inputs(4, 3))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"steps": 60}, {"task": "digits", "width": 16, "train_size": 60, "steps": 60, "dropout": 0.2}],
+    ids=["sine", "digits"],
+)
+def test_training_lowers_the_loss(settings: dict[str, Any], make_run: MakeRun) -> None:
+    run = make_run(models="residual-dense-mlp", depths=11, batch_size=20, **settings)
+    data = get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    history = train(run, data).history
+    assert history[-1].train_loss < 0.9 * history[0].train_loss

@@ -1,0 +1,253 @@
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from resnet_cli.models import build_net, count_parameters, describe_net, get_model
+from resnet_cli.models.base import Dropout
+from resnet_cli.models.count import count_multiply_adds, layer_table
+from tests.conftest import MakeRun
+
+IMAGENET = (3, 224, 224)
+DEPTHS = [(model, depth) for model in ("vgg", "imagenet-resnet") for depth in get_model(model).depth_rule.listed]
+each_depth = pytest.mark.parametrize(("model", "depth"), DEPTHS)
+
+
+def random_images(batch: int, channels: int, side: int) -> Tensor:
+    """Images (B, C, H, W) from a fixed seed."""
+    return torch.randn(batch, channels, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def described(
+    make_run: MakeRun, model: str, depth: int, shape: tuple[int, ...] = IMAGENET, outputs: int = 1000, **settings: Any
+) -> nn.Module:
+    return describe_net(
+        make_run(task="cifar10", models=model, depths=depth, **{"width": 64} | settings), shape, outputs
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "depth", "parameters", "billions"),
+    [
+        ("vgg", 16, 138_357_544, "15.5"),
+        ("vgg", 19, 143_667_240, "19.6"),
+        ("imagenet-resnet", 18, 11_689_512, "1.8"),
+        ("imagenet-resnet", 34, 21_797_672, "3.7"),
+        ("imagenet-resnet", 50, 25_557_032, "4.1"),
+        ("imagenet-resnet", 101, 44_549_160, "7.8"),
+        ("imagenet-resnet", 152, 60_192_808, "11.5"),
+    ],
+)
+def test_parameters_and_multiply_adds_are_the_published_ones(
+    model: str, depth: int, parameters: int, billions: str, make_run: MakeRun
+) -> None:
+    net = described(make_run, model, depth)
+    assert count_parameters(net) == parameters
+    assert f"{count_multiply_adds(net, IMAGENET) / 1e9:.1f}" == billions
+
+
+@pytest.mark.parametrize(("depth", "millions"), [(11, 133), (13, 133), (16, 138), (19, 144)])
+def test_vgg_has_the_millions_of_parameters_of_its_papers_table_2(depth: int, millions: int, make_run: MakeRun) -> None:
+    assert round(count_parameters(described(make_run, "vgg", depth)) / 1e6) == millions
+
+
+def test_with_the_stride_on_the_first_convolution_depth_50_has_the_papers_operations(make_run: MakeRun) -> None:
+    net = described(make_run, "imagenet-resnet", 50)
+    for block in net.get_submodule("blocks").children():
+        first, second = block.get_submodule("conv1"), block.get_submodule("conv2")
+        assert isinstance(first, nn.Conv2d)
+        assert isinstance(second, nn.Conv2d)
+        first.stride, second.stride = second.stride, first.stride
+    assert f"{count_multiply_adds(net, IMAGENET) / 1e9:.2f}" == "3.86"  # the paper rounds down
+
+
+@each_depth
+def test_depth_counts_the_weight_layers_without_projections(model: str, depth: int, make_run: MakeRun) -> None:
+    names = [
+        name
+        for name, module in described(make_run, model, depth).named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and ".shortcut" not in name
+    ]
+    assert len(names) == depth
+
+
+@pytest.mark.parametrize(
+    ("model", "depth", "maps"),
+    [
+        ("vgg", 16, {224: 1, 112: 2, 56: 3, 28: 3, 14: 3}),
+        ("vgg", 19, {224: 1, 112: 2, 56: 4, 28: 4, 14: 4}),
+        ("imagenet-resnet", 34, {56: 3, 28: 4, 14: 6, 7: 3}),
+        ("imagenet-resnet", 152, {56: 3, 28: 8, 14: 36, 7: 3}),
+    ],
+)
+def test_blocks_stand_on_maps_of_the_sizes_in_the_papers_tables(
+    model: str, depth: int, maps: dict[int, int], make_run: MakeRun
+) -> None:
+    net = described(make_run, model, depth)
+    sides: list[int] = []
+    for block in net.get_submodule("blocks").children():
+        block.register_forward_hook(lambda *call: sides.append(call[2].shape[-1]))
+    net.eval()(torch.empty(1, *IMAGENET, device="meta"))
+    assert Counter(sides) == maps
+
+
+@each_depth
+def test_all_sizes_are_in_proportion_to_the_width(model: str, depth: int, make_run: MakeRun) -> None:
+    narrow, wide = (
+        dict(described(make_run, model, depth, width=width).named_parameters()).items() for width in (4, 64)
+    )
+    for (name, small), (_, large) in zip(narrow, wide, strict=True):
+        ratios = {big / little for little, big in zip(small.shape, large.shape, strict=True)}
+        assert ratios <= {1, 16}, name
+        assert 16 in ratios or name == "output.bias"
+
+
+@pytest.mark.parametrize(("model", "depth"), [("vgg", 11), ("imagenet-resnet", 18), ("imagenet-resnet", 50)])
+def test_a_narrow_net_computes_1000_outputs_for_an_imagenet_image(model: str, depth: int, make_run: MakeRun) -> None:
+    net = build_net(make_run(task="cifar10", models=model, depths=depth, width=4), IMAGENET, 1000)
+    with torch.no_grad():
+        outputs = net.eval()(random_images(1, 3, 224))
+    assert outputs.shape == (1, 1000)
+    assert outputs.isfinite().all()
+
+
+@each_depth
+@pytest.mark.parametrize("side", [8, 16, 32])
+def test_for_small_images_only_vggs_first_linear_layer_is_smaller(
+    model: str, depth: int, side: int, make_run: MakeRun
+) -> None:
+    table = layer_table(described(make_run, model, depth, (3, side, side), 10), (3, side, side))
+    usual = layer_table(described(make_run, model, depth, IMAGENET, 10), IMAGENET)
+    for row, other in zip(table, usual, strict=True):
+        assert row.parameters == (2**9 * 2**12 + 2**12 if row.name == "hidden.0" else other.parameters)
+
+
+@pytest.mark.parametrize(("side", "pooled"), [(32, 1), (36, 2), (64, 2), (192, 6), (224, 7), (448, 7)])
+def test_vggs_first_linear_layer_reads_at_most_7_by_7_pixels(side: int, pooled: int, make_run: MakeRun) -> None:
+    shape = (3, side, side)
+    net = described(make_run, "vgg", 11, shape, width=1)
+    assert net.get_submodule("hidden.0").in_features == 8 * pooled**2
+    assert net(torch.empty(2, *shape, device="meta")).shape == (2, 1000)
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+@each_depth
+def test_convolutions_have_biases_exactly_where_no_batch_norm_follows(
+    model: str, depth: int, batch_norm: bool, make_run: MakeRun
+) -> None:
+    modules = list(described(make_run, model, depth, batch_norm=batch_norm).modules())
+    convolutions = [module for module in modules if isinstance(module, nn.Conv2d)]
+    assert {conv.bias is None for conv in convolutions} == {batch_norm}
+    norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == (len(convolutions) if batch_norm else 0)
+
+
+def test_vgg_drops_hidden_units_in_training_mode_alone(make_run: MakeRun) -> None:
+    settings = {"task": "digits", "models": "vgg", "depths": 11, "width": 1}
+    assert make_run(**settings).dropout == 0.5
+    net = build_net(make_run(**settings), (1, 8, 8), 10)
+    dropped: list[float] = []
+    for module in net.modules():
+        if isinstance(module, Dropout):
+            module.generator = torch.Generator().manual_seed(0)
+            module.register_forward_hook(
+                lambda _, inputs, output: dropped.append(((output == 0) & (inputs[0] != 0)).sum().item())
+            )
+    images = random_images(64, 1, 8)
+    net(images)
+    assert len(dropped) == 2
+    assert all(dropped)
+    without = build_net(make_run(dropout=0, **settings), (1, 8, 8), 10)
+    assert torch.equal(net.eval()(images), without(images))
+
+
+def vgg_by_hand(weights: dict[str, Tensor], images: Tensor) -> Tensor:
+    """The forward pass of depth 11 without batch norm and dropout, written out."""
+    names = ["first", *(f"blocks.{index}" for index in range(7))]
+    signal = images
+    for index, name in enumerate(names):
+        signal = F.relu(F.conv2d(signal, weights[f"{name}.conv.weight"], weights[f"{name}.conv.bias"], padding=1))
+        if index in (0, 1, 3, 5, 7) and signal.shape[-1] > 1:
+            signal = signal.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5))
+    signal = signal.flatten(1)
+    for name in ("hidden.0", "hidden.1"):
+        signal = F.relu(signal @ weights[f"{name}.weight"].T + weights[f"{name}.bias"])
+    return signal @ weights["output.weight"].T + weights["output.bias"]
+
+
+def resnet_by_hand(weights: dict[str, Tensor], images: Tensor, stages: list[int], strides: list[list[int]]) -> Tensor:
+    """The forward pass in training mode, written out; `strides` are those of a block's convolutions where maps halve.
+
+    A projection stands wherever there are weights for one, so these must be where shapes change, or addition fails.
+    """
+
+    def convolve(signal: Tensor, conv: str, norm: str, stride: int) -> Tensor:
+        kernel = weights[f"{conv}.weight"]
+        signal = F.conv2d(signal, kernel, stride=stride, padding=kernel.shape[-1] // 2)
+        mean = signal.mean((0, 2, 3), keepdim=True)
+        variance = signal.var((0, 2, 3), keepdim=True, unbiased=False)
+        return (signal - mean) / (variance + 1e-5).sqrt()  # scale and shift begin as 1 and 0
+
+    signal = F.relu(convolve(images, "conv", "norm", 2))
+    signal = F.pad(signal, (1, 1, 1, 1), value=0).unfold(2, 3, 2).unfold(3, 3, 2).amax((4, 5))
+    names = iter(f"blocks.{index}" for index in range(sum(stages)))
+    for stage, blocks in enumerate(stages):
+        for index in range(blocks):
+            entered, name = signal, next(names)
+            halves = stage > 0 and index == 0
+            for number, stride in enumerate(strides[0] if halves else strides[1], start=1):
+                signal = convolve(signal, f"{name}.conv{number}", f"{name}.norm{number}", stride)
+                signal = F.relu(signal) if number < len(strides[0]) else signal
+            if f"{name}.shortcut.0.weight" in weights:
+                entered = convolve(entered, f"{name}.shortcut.0", f"{name}.shortcut.1", 2 if halves else 1)
+            signal = F.relu(signal + entered)
+    return signal.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
+
+
+def test_the_forward_pass_of_vgg_is_the_papers(make_run: MakeRun) -> None:
+    run = make_run(task="digits", models="vgg", depths=11, width=2, dropout=0, init="default")
+    net = build_net(run, (1, 32, 32), 10).double()
+    images = random_images(3, 1, 32).double()
+    torch.testing.assert_close(net(images), vgg_by_hand(net.state_dict(), images), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("depth", "stages", "strides"),
+    [(18, [2, 2, 2, 2], [[2, 1], [1, 1]]), (50, [3, 4, 6, 3], [[1, 2, 1], [1, 1, 1]])],
+)
+def test_the_forward_pass_of_the_residual_net_is_the_papers(
+    depth: int, stages: list[int], strides: list[list[int]], make_run: MakeRun
+) -> None:
+    run = make_run(task="digits", models="imagenet-resnet", depths=depth, width=2)
+    net = build_net(run, (1, 64, 64), 10).double()
+    images = random_images(3, 1, 64).double()
+    expected = resnet_by_hand(net.state_dict(), images, stages, strides)
+    torch.testing.assert_close(net(images), expected, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize(("model", "depth"), [("vgg", 11), ("imagenet-resnet", 18), ("imagenet-resnet", 50)])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_gradients_agree_with_finite_differences(model: str, depth: int, batch_norm: bool, make_run: MakeRun) -> None:
+    run = make_run(
+        task="digits",
+        models=model,
+        depths=depth,
+        width=1,
+        activation="tanh",
+        batch_norm=batch_norm,
+        dropout=0,
+        init="glorot",
+    )
+    net = build_net(run, (1, 8, 8), 2).double()
+    names = [name for name, _ in net.named_parameters()]
+
+    def outputs(images: Tensor, *parameters: Tensor) -> Tensor:
+        result: Tensor = functional_call(net, dict(zip(names, parameters, strict=True)), (images,))
+        return result
+
+    images = random_images(3, 1, 8).double().requires_grad_()
+    assert torch.autograd.gradcheck(outputs, (images, *net.parameters()), fast_mode=True)

@@ -1,0 +1,232 @@
+"""Activation checkpointing: the same results to the bit as without, from less memory."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from resnet_cli.models import all_models, build_net
+from resnet_cli.models.base import AuxiliaryHead, Drawing, Dropout, StochasticDepth
+from resnet_cli.spec.run import Run
+from resnet_cli.tasks import get_task
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.loop import DTYPES, Outcome, train
+from resnet_cli.training.recompute import RecomputedBlocks, recompute_blocks, segment_size
+from tests.conftest import MakeRun
+
+RUNS: dict[str, dict[str, Any]] = {
+    "resnet": {"models": "resnet"},
+    "bfloat16": {"models": "resnet", "precision": "bfloat16"},
+    "no-batch-norm": {"models": "resnet", "batch_norm": False, "learning_rate": 0.001},
+    "drawing": {"models": "resnet", "dropout": 0.3, "survival": 0.5, "depths": 56},
+    "drawing-bfloat16": {"models": "resnet", "dropout": 0.3, "survival": 0.5, "precision": "bfloat16"},
+    "full-preactivation": {"models": "bottleneck-resnet", "depths": 47, "ordering": "full-preactivation"},
+    "densenet-bc": {"models": "densenet-bc", "depths": 22, "growth_rate": 3, "dropout": 0.2},
+    "auxiliary-cnn": {"models": "auxiliary-cnn", "depths": 26, "dropout": 0.2},
+    "residual-mlp": {"models": "residual-mlp", "depths": 20, "batch_norm": True, "survival": 0.5, "dropout": 0.1},
+}
+
+
+def load(run: Run) -> Data:
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+
+
+def small(make_run: MakeRun, **settings: Any) -> Run:
+    base = {"task": "digits", "depths": 20, "width": 2, "train_size": 40, "batch_size": 10, "steps": 5, "eval_every": 2}
+    return make_run(**(base | settings))
+
+
+def generator_states(net: nn.Module) -> list[Tensor]:
+    layers = [layer for layer in net.modules() if isinstance(layer, Drawing)]
+    return [layer.generator.get_state() for layer in layers if layer.generator is not None]
+
+
+def assert_same(ours: Outcome, theirs: Outcome) -> None:
+    """Losses, gradient norms, parameters, running statistics, names, and where the generators stand."""
+    assert ours.history == theirs.history
+    state, expected = ours.net.state_dict(), theirs.net.state_dict()
+    assert list(state) == list(expected)
+    for name, values in expected.items():
+        assert torch.equal(state[name], values), name
+    for ends, expected_end in zip(generator_states(ours.net), generator_states(theirs.net), strict=True):
+        assert torch.equal(ends, expected_end)
+
+
+@pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
+def test_training_gives_the_same_bits(settings: dict[str, Any], make_run: MakeRun) -> None:
+    run = small(make_run, **settings)
+    ours = train(run, load(run), recompute=True)
+    assert isinstance(ours.net.blocks, RecomputedBlocks)
+    assert len(ours.net.blocks) > segment_size(len(ours.net.blocks)), "something is computed again"
+    assert_same(ours, train(run, load(run)))
+
+
+@pytest.mark.parametrize("model", all_models())
+def test_every_model_takes_it(model: str, make_run: MakeRun) -> None:
+    depth = all_models()[model].depth_rule.nearest(8)[0]
+    run = small(make_run, models=model, depths=depth, steps=1)
+    assert_same(train(run, load(run), recompute=True), train(run, load(run)))
+
+
+def test_batch_norm_counts_each_step_once(make_run: MakeRun) -> None:
+    run = small(make_run, models="resnet")
+    state = train(run, load(run), recompute=True).net.state_dict()
+    counts = {count.item() for name, count in state.items() if name.endswith("num_batches_tracked")}
+    assert counts == {1 + 5}  # the statistics begin with those of the first batch
+
+
+def test_a_run_killed_with_it_goes_on_without_it(make_run: MakeRun, tmp_path: Path) -> None:
+    run = small(make_run, models="resnet", dropout=0.3, survival=0.5)
+
+    class Killed(Exception):
+        pass
+
+    class DyingCheckpoint(Checkpoint):
+        def save(self, net, optimizer, step, history) -> None:  # type: ignore[no-untyped-def]
+            super().save(net, optimizer, step, history)
+            if step == 3:
+                raise Killed
+
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Killed):
+        train(run, load(run), checkpoint=DyingCheckpoint(path, 0), recompute=True)
+    assert_same(train(run, load(run), checkpoint=Checkpoint(path, 1000)), train(run, load(run)))
+
+
+class Counted(nn.Module):
+    """A layer with everything that a second pass must not disturb, and the number of its passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Tanh(), Dropout(0.4))
+        self.gate = StochasticDepth(0.7)
+        self.passes = 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.passes += 1
+        return inputs + self.gate(self.layers(inputs)) if self.gate.is_kept() else inputs
+
+
+def counted_net(*, recompute: bool) -> nn.Module:
+    """Nine blocks with a head after the fourth, all values from seed 0."""
+    torch.manual_seed(0)
+    net = nn.Module()
+    net.blocks = nn.Sequential(*[Counted() for _ in range(9)])
+    net.blocks.insert(4, AuxiliaryHead(nn.Linear(4, 4), 0.3))
+    generator = torch.Generator().manual_seed(0)
+    for layer in net.modules():
+        if isinstance(layer, Drawing):
+            layer.generator = generator
+    if recompute:
+        recompute_blocks(net)
+    return net
+
+
+def loss_of(net: nn.Module, inputs: Tensor) -> Tensor:
+    loss: Tensor = net.get_submodule("blocks")(inputs).square().mean()
+    for head in net.modules():
+        if isinstance(head, AuxiliaryHead):
+            assert head.outputs is not None
+            loss = loss + head.weight * head.outputs.square().mean()
+    return loss
+
+
+def gradients(net: nn.Module) -> list[Tensor]:
+    return [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+
+
+def passes(net: nn.Module) -> list[int]:
+    return [block.passes for block in net.modules() if isinstance(block, Counted)]
+
+
+def test_all_segments_but_the_last_are_computed_twice() -> None:
+    net = counted_net(recompute=True)
+    for gate in net.modules():
+        if isinstance(gate, StochasticDepth):
+            gate.survival = 1
+    loss = loss_of(net, torch.ones(6, 4))
+    assert passes(net) == [1] * 9
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert passes(net) == [2] * 7 + [1] * 2  # ten blocks with the head, in segments of two
+
+
+def test_a_second_pass_leaves_no_trace() -> None:
+    inputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    net = counted_net(recompute=True)
+    head = next(layer for layer in net.modules() if isinstance(layer, AuxiliaryHead))
+    loss = loss_of(net, inputs)
+    outputs, states = head.outputs, generator_states(net)
+    buffers = {name: (buffer, buffer.clone()) for name, buffer in net.named_buffers()}
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert head.outputs is outputs
+    assert all(torch.equal(*pair) for pair in zip(generator_states(net), states, strict=True))
+    for name, buffer in net.named_buffers():
+        assert buffer is buffers[name][0]
+        assert torch.equal(*buffers[name])
+
+
+def test_gradients_are_the_same_each_time_that_a_graph_is_gone_through() -> None:
+    inputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    expected = counted_net(recompute=False)
+    loss_of(expected, inputs).backward()  # type: ignore[no-untyped-call]
+    net = counted_net(recompute=True)
+    loss = loss_of(net, inputs)
+    for _ in range(2):
+        net.zero_grad()
+        loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+        for ours, theirs in zip(gradients(net), gradients(expected), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_evaluation_computes_every_block_once() -> None:
+    net = counted_net(recompute=True).eval()
+    with torch.no_grad():
+        outputs = net.get_submodule("blocks")(torch.ones(6, 4))
+        expected = counted_net(recompute=False).eval().get_submodule("blocks")(torch.ones(6, 4))
+    assert torch.equal(outputs, expected)
+    assert passes(net) == [1] * 9
+
+
+def kept_bytes(run: Run, *, recompute: bool) -> int:
+    """Bytes that are kept between a forward and a backward pass, parameters left out."""
+    net = build_net(run, (1, 8, 8), 10)
+    if recompute:
+        recompute_blocks(net)
+    parameters = {parameter.data_ptr() for parameter in net.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(saved: Tensor) -> Tensor:
+        kept[saved.untyped_storage().data_ptr()] = saved.untyped_storage().nbytes()
+        return saved
+
+    with saved_tensors_hooks(keep, lambda saved: saved):
+        outputs = net(torch.ones(10, 1, 8, 8))
+    assert outputs.requires_grad
+    return sum(count for pointer, count in kept.items() if pointer not in parameters)
+
+
+def test_what_is_kept_grows_with_the_square_root_of_depth(make_run: MakeRun) -> None:
+    shallow, deep = (small(make_run, models="resnet", depths=depth) for depth in (56, 218))  # 27 and 108 blocks
+    assert kept_bytes(deep, recompute=False) / kept_bytes(shallow, recompute=False) == pytest.approx(4, rel=0.1)
+    assert kept_bytes(deep, recompute=True) / kept_bytes(shallow, recompute=True) == pytest.approx(2, rel=0.2)
+    assert kept_bytes(deep, recompute=True) < kept_bytes(deep, recompute=False) / 8
+
+
+def test_a_net_without_blocks_stays_as_it_is() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    before = list(net.modules())
+    recompute_blocks(net)
+    assert list(net.modules()) == before
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_gives_the_same_losses_with_it(make_run: MakeRun) -> None:
+    run = small(make_run, models="resnet", dropout=0.3, survival=0.5, precision="float64")
+    data = load(run).to(torch.device("cuda"), torch.float64)
+    ours, theirs = (train(run, data, recompute=recompute).history[-1] for recompute in (True, False))
+    assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-9)
