@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resnet_cli.cli.options import CheckpointEvery, DataDir, takes_settings
+from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute, takes_settings
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.request import parse_out
 
@@ -33,6 +33,10 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
+    recompute: Recompute = False,
+    save_models: Annotated[
+        bool, typer.Option("--save-models", help="Keep the final weights of each run, for `resnet-exp analyze`.")
+    ] = False,
 ) -> None:
     """Train plain and residual nets over a range of depths; one CSV per run, a table and a turning point at the end.
 
@@ -46,9 +50,9 @@ def command(
     for plan in [plan_sweep({**request, "task": name}, smoke=smoke) for name in names]:
         folder = _results_folder(out, plan.task.name, several=len(names) > 1, smoke=smoke)
         if dry_run:
-            _print_plan(plan, folder, jobs, data_dir)
+            _print_plan(plan, folder, jobs, data_dir, recompute)
         else:
-            failed |= _execute(plan, folder, jobs, data_dir, fresh, checkpoint_every, quiet)
+            failed |= _execute(plan, folder, jobs, data_dir, fresh, checkpoint_every, recompute, save_models, quiet)
     if failed:
         raise typer.Exit(1)
 
@@ -59,7 +63,7 @@ def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) 
     return folder.with_name(f"{folder.name}-smoke") if smoke else folder
 
 
-def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | None) -> None:
+def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | None, recompute: bool) -> None:
     from resnet_cli.cli.console import make_console
     from resnet_cli.cli.tables import product_line
     from resnet_cli.sweep.estimate import estimate
@@ -81,7 +85,7 @@ def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | N
             say(run.run_id)
         say(f"Estimated cost: unknown, because {error}")
         return
-    cost = estimate(plan, jobs=jobs, data_dir=data_dir)
+    cost = estimate(plan, jobs=jobs, data_dir=data_dir, recompute=recompute)
     stacks = [job for job in cost.jobs if job.stacked]
     for job in cost.jobs:
         engine = f"stack {stacks.index(job) + 1} of {len(stacks)}" if job.stacked else "loop"
@@ -97,6 +101,8 @@ def _execute(
     data_dir: Path | None,
     fresh: bool,
     checkpoint_every: float,
+    recompute: bool,
+    save_models: bool,
     quiet: bool,
 ) -> bool:
     """Do one sweep in front of the person. Returns whether a run failed."""
@@ -107,7 +113,14 @@ def _execute(
 
     console = make_console()
     with open_sweep(
-        plan, folder, jobs=jobs, data_dir=data_dir, fresh=fresh, checkpoint_seconds=checkpoint_every
+        plan,
+        folder,
+        jobs=jobs,
+        data_dir=data_dir,
+        fresh=fresh,
+        checkpoint_seconds=checkpoint_every,
+        recompute=recompute,
+        save_models=save_models,
     ) as sweep:
         for problem in sweep.problems:
             typer.echo(f"resnet-exp: {problem}", err=True)

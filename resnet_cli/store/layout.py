@@ -3,10 +3,12 @@
 <folder>/sweep.toml                  the resolved sweep
 <folder>/runs/<run-id>/metrics.csv   one row per evaluation
 <folder>/runs/<run-id>/run.json      settings, status, environment, times; written last: a run with it is finished
+<folder>/runs/<run-id>/weights.pt    the net's final values, where a sweep was asked to save models
 <folder>/runs/<run-id>/checkpoint.pt while a long run is not finished
 <folder>/stacks/<name>.pt            while a stack of runs is not finished
 <folder>/summary.csv                 one row per run, derived
 <folder>/figures/
+<folder>/analysis/                    what `resnet-exp analyze` writes
 """
 
 import csv
@@ -31,8 +33,10 @@ RUNS_FOLDER = "runs"
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.csv"
 CHECKPOINT_FILE = "checkpoint.pt"
+WEIGHTS_FILE = "weights.pt"
 STACKS_FOLDER = "stacks"
 FIGURES_FOLDER = "figures"
+ANALYSIS_FOLDER = "analysis"
 
 
 def run_folder(folder: Path, run: Run) -> Path:

@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from resnet_cli.spec.events import Evaluated, Event, Finished, Metrics, Started, Status
 from resnet_cli.spec.run import TASK_SETTINGS, Run
 from resnet_cli.store.layout import write_run
+from resnet_cli.store.weights import write_weights
 from resnet_cli.sweep.jobs import Job
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
@@ -33,6 +35,7 @@ class Conditions:
     data_dir: Path | None
     checkpoint_seconds: float
     recompute: bool = False
+    save_models: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Result:
     status: Status
     history: list[Metrics]
     parameters: int | None
+    state: Mapping[str, Tensor] | None = None  # of the net
     message: str = ""
 
 
@@ -67,10 +71,12 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
         results = list(_train(job, conditions, checkpoint, emit))
     except Exception as error:
         message = f"{type(error).__name__}: {' '.join(str(error).split()) or traceback.format_exc(limit=-1)}"
-        results = [Result(run, "failed", [], None, message) for run in job.runs]
+        results = [Result(run, "failed", [], None, message=message) for run in job.runs]
     times = clock.times()
     written = [result for result in results if result.run.run_id not in job.finished]
     for result in written:
+        if conditions.save_models and result.state is not None:
+            write_weights(conditions.folder, result.run, result.state)
         write_run(
             conditions.folder,
             result.run,
@@ -101,7 +107,7 @@ def _train(job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Calla
 
     if job.stacked:
         for done in train_stack(job.runs, data, checkpoint=checkpoint, on_evaluation=evaluated):
-            yield Result(done.run, done.status, done.history, done.parameters)
+            yield Result(done.run, done.status, done.history, done.parameters, done.state)
     else:
         (run,) = job.runs
         outcome = train(
@@ -111,7 +117,7 @@ def _train(job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Calla
             recompute=conditions.recompute,
             on_evaluation=lambda *event: evaluated(run, *event),
         )
-        yield Result(run, outcome.status, outcome.history, outcome.parameters)
+        yield Result(run, outcome.status, outcome.history, outcome.parameters, outcome.net.state_dict())
 
 
 class Clock:
@@ -138,8 +144,13 @@ def load_data(run: Run, conditions: Conditions) -> Data:
     Raises:
         UserError: the data set is missing or corrupt.
     """
+    return load_data_of(run, conditions.data_dir, conditions.device)
+
+
+def load_data_of(run: Run, data_dir: Path | None, device: str) -> Data:
+    """The same, for a run that is not part of a sweep."""
     deciding: dict[str, Any] = {name: run[name] if name in _DECIDING else None for name in Run.model_fields}
-    return _load(Run.model_construct(None, **deciding), conditions.data_dir, conditions.device)
+    return _load(Run.model_construct(None, **deciding), data_dir, device)
 
 
 def data_key(run: Run) -> str:

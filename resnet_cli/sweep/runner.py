@@ -25,6 +25,7 @@ from resnet_cli.store.layout import (
     run_folder,
 )
 from resnet_cli.store.reader import BrokenRun, Results, check_sweep_file, load_results, load_run, write_summary
+from resnet_cli.store.weights import has_weights
 from resnet_cli.sweep.jobs import Job, make_jobs
 from resnet_cli.sweep.perform import Conditions, data_key, load_data, perform
 from resnet_cli.sweep.plan import Plan
@@ -78,6 +79,7 @@ def open_sweep(
     fresh: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     recompute: bool = False,
+    save_models: bool = False,
 ) -> Iterator[OpenSweep]:
     """Check that `plan` can be done, lock `folder`, and write the sweep's file into it.
 
@@ -89,13 +91,20 @@ def open_sweep(
         fresh: forget all runs that are in the folder.
         checkpoint_seconds: least time between two checkpoints of a run.
         recompute: whether to compute blocks again in the backward pass, to save memory.
+        save_models: whether to keep the final weights of each run; a finished run that has none is trained again.
 
     Raises:
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
             cannot be written, is in use by another sweep, or comes from a newer version of the program.
     """
     conditions, workers = choose_conditions(
-        plan, folder, jobs=jobs, data_dir=data_dir, checkpoint_seconds=checkpoint_seconds, recompute=recompute
+        plan,
+        folder,
+        jobs=jobs,
+        data_dir=data_dir,
+        checkpoint_seconds=checkpoint_seconds,
+        recompute=recompute,
+        save_models=save_models,
     )
     for run in sorted(plan.runs, key=data_key):
         length(run, load_data(run, conditions))
@@ -113,7 +122,7 @@ def open_sweep(
             forget_runs(folder)
         for place in (folder, folder / STACKS_FOLDER, *folder.glob(f"{RUNS_FOLDER}/*")):
             remove_temporary_files(place)
-        finished, problems = _finished_runs(plan.runs, folder)
+        finished, problems = _finished_runs(plan.runs, folder, with_weights=save_models)
         write_text(folder / SWEEP_FILE, tomli_w.dumps({"format": FORMAT, **plan.resolved}))
         yield OpenSweep(plan, conditions, workers, jobs_of_plan, finished, problems)
 
@@ -126,6 +135,7 @@ def choose_conditions(
     data_dir: Path | None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     recompute: bool = False,
+    save_models: bool = False,
 ) -> tuple[Conditions, int]:
     """Where and how a plan is done, and in how many processes.
 
@@ -138,7 +148,7 @@ def choose_conditions(
     if jobs is None:
         jobs = min(cores, len(plan.runs)) if device.type == "cpu" else 1
     threads = plan.threads or max(1, cores // jobs)
-    return Conditions(folder, plan.device, threads, data_dir, checkpoint_seconds, recompute), jobs
+    return Conditions(folder, plan.device, threads, data_dir, checkpoint_seconds, recompute, save_models), jobs
 
 
 @contextmanager
@@ -159,7 +169,9 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _finished_runs(runs: list[Run], folder: Path) -> tuple[dict[str, tuple[Status, Metrics | None]], list[str]]:
+def _finished_runs(
+    runs: list[Run], folder: Path, *, with_weights: bool
+) -> tuple[dict[str, tuple[Status, Metrics | None]], list[str]]:
     finished: dict[str, tuple[Status, Metrics | None]] = {}
     problems = []
     for run in runs:
@@ -172,7 +184,7 @@ def _finished_runs(runs: list[Run], folder: Path) -> tuple[dict[str, tuple[Statu
             if (place / RUN_FILE).exists():
                 problems.append(f"{problem.path} is trained again: {problem.reason}.")
             continue
-        if stored.status != "failed":
+        if stored.status != "failed" and (not with_weights or has_weights(folder, run)):
             finished[run.run_id] = (stored.status, stored.last)
             (place / CHECKPOINT_FILE).unlink(missing_ok=True)  # left by a kill just after the run was finished
     return finished, problems

@@ -85,6 +85,23 @@ def test_finished_runs_are_not_trained_again_and_a_wider_sweep_trains_what_is_mi
     assert len(load_results(tmp_path).runs) == 8
 
 
+def test_recomputation_is_recorded_and_changes_neither_metrics_nor_which_runs_are_finished(tmp_path: Path) -> None:
+    small = {"width": 2, "train_size": 40, "batch_size": 20, "epochs": 2}
+    plan = plan_sweep({"task": "digits", "depths": "8,14", "seeds": 0, "threads": 1} | small)
+
+    def metrics(folder: Path, *, recompute: bool) -> list[str]:
+        with open_sweep(plan, folder, jobs=1, recompute=recompute) as sweep:
+            sweep.execute(lambda event: None)
+        places = [run_folder(folder, run) for run in plan.runs]
+        records = [json.loads((place / "run.json").read_text()) for place in places]
+        assert {record["environment"]["recompute"] for record in records} == {recompute}
+        return [(place / "metrics.csv").read_text() for place in places]
+
+    assert metrics(tmp_path / "with", recompute=True) == metrics(tmp_path / "without", recompute=False)
+    with open_sweep(plan, tmp_path / "with") as sweep:
+        assert len(sweep.finished) == len(plan.runs)
+
+
 def test_fresh_keeps_what_is_not_a_run(tmp_path: Path) -> None:
     foreign = tmp_path / "runs" / "tensorboard" / "events"
     foreign.parent.mkdir(parents=True)

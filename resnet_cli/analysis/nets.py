@@ -1,0 +1,224 @@
+"""Stored nets: which runs have one, how it is loaded, what its blocks are, and running it with some of them changed.
+
+A block is a child of the net's `blocks`. All changes are made with hooks and undone when their `with` block ends; the
+nets' own forward functions do the computing.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from resnet_cli.models import build_net
+from resnet_cli.models.base import Addition
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.ranges import compact, parse_depths, parse_seeds
+from resnet_cli.spec.run import Run
+from resnet_cli.store.reader import StoredRun, load_results
+from resnet_cli.store.weights import read_weights
+from resnet_cli.sweep.perform import load_data_of
+from resnet_cli.tasks.base import Data
+
+
+@dataclass(frozen=True)
+class StoredNet:
+    """A trained net in evaluation mode and the data of its run, on one device."""
+
+    run: Run
+    net: nn.Module
+    data: Data
+
+    @property
+    def label(self) -> str:
+        """What a person calls it, such as `resnet, depth 20, seed 0`."""
+        return f"{self.run.model}, depth {self.run.depth}, seed {self.run.seed}"
+
+
+@dataclass(frozen=True)
+class BlockInfo:
+    """A child of a net's `blocks`: its place, counted from 0, and what a signal meets there."""
+
+    index: int
+    is_residual: bool  # has a shortcut that survives when the rest is removed
+    changes_shape: bool  # gives another number or size of maps than it reads (down-sampling)
+
+
+Route = Literal["both", "branch", "skip"]
+"""Which way the gradient takes through a residual block."""
+
+
+def select_runs(
+    folder: Path, *, models: Collection[str] = (), depths: object = None, seeds: object = None
+) -> list[StoredRun]:
+    """The finished runs of a results folder, those of some models, depths and seeds where these are given.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    stored = [run for run in load_results(folder).runs if run.status == "done"]
+    if not stored:
+        raise UserError(f"{folder} holds no finished run; run `resnet-exp sweep --save-models --out {folder}` first.")
+    wanted_depths = None if depths is None else {depth for item in parse_depths(depths) for depth in item}
+    wanted_seeds = None if seeds is None else {seed for item in parse_seeds(seeds) for seed in item}
+    found = [
+        one
+        for one in stored
+        if (not models or one.run.model in models)
+        and (wanted_depths is None or one.run.depth in wanted_depths)
+        and (wanted_seeds is None or one.run.seed in wanted_seeds)
+    ]
+    if not found:
+        names = ", ".join(sorted({one.run.model for one in stored}))
+        raise UserError(
+            f"{folder} holds no run of these models, depths and seeds; it has {names} at depths "
+            f"{compact(one.run.depth for one in stored)} and seeds {compact(one.run.seed for one in stored)}."
+        )
+    return found
+
+
+def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: str = "auto") -> StoredNet:
+    """The saved net of a run, ready to be run on the run's data.
+
+    Raises:
+        UserError: the net was not saved or its file is unusable, or the data set is missing.
+    """
+    data = load_data_of(run, data_dir, device)
+    state = read_weights(folder, run)
+    net = build_net(run, data.input_shape, data.outputs)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError:
+        raise UserError(
+            f"The saved net of {run.run_id} does not fit this version's {run.model}; "
+            "repeat the sweep with --save-models --fresh."
+        ) from None
+    net = net.to(data.device, data.dtype).eval()
+    if len(data.input_shape) == 3:
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return StoredNet(run, net, data)
+
+
+def blocks_of(stored: StoredNet) -> list[BlockInfo]:
+    """The blocks of a net, in order.
+
+    Raises:
+        UserError: it has none.
+    """
+    blocks = _blocks(stored)
+    shapes: list[bool] = []
+
+    def note(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        shapes.append(args[0].shape != output.shape)
+
+    with ExitStack() as hooks, torch.no_grad():
+        for block in blocks:
+            handle = block.register_forward_hook(note)
+            hooks.callback(handle.remove)
+        stored.net(example(stored))
+    return [
+        BlockInfo(index, addition_of(block) is not None, changes_shape)
+        for index, (block, changes_shape) in enumerate(zip(blocks, shapes, strict=True))
+    ]
+
+
+def example(stored: StoredNet) -> Tensor:
+    """The first test input as what the net reads, (1, …)."""
+    return stored.data.prepare(stored.data.test_inputs[:1])
+
+
+def addition_of(block: nn.Module) -> Addition | None:
+    """The addition at the end of a residual block, None for a block without a shortcut."""
+    return next((module for module in block.modules() if isinstance(module, Addition)), None)
+
+
+@contextmanager
+def without_blocks(stored: StoredNet, removed: Collection[int]) -> Iterator[None]:
+    """Run the net as if some blocks were not there.
+
+    Of a residual block the shortcut stays. Any other block is replaced by the identity; where it changes the shape, by
+    what option A does: every second pixel, and zeros for new maps.
+    """
+    blocks = _blocks(stored)
+    with ExitStack() as hooks:
+        for index in removed:
+            addition = addition_of(blocks[index])
+            if addition is None:
+                handle: Any = blocks[index].register_forward_hook(_pass_input_on)
+            else:
+                handle = addition.register_forward_pre_hook(_drop_response)
+            hooks.callback(handle.remove)
+        yield
+
+
+@contextmanager
+def in_order(stored: StoredNet, order: Sequence[int]) -> Iterator[None]:
+    """Run the net with its blocks in another order: `order[i]` is the block that stands at place i."""
+    blocks = _blocks(stored)
+    parent = stored.net.blocks
+    assert isinstance(parent, nn.Sequential)
+    assert sorted(order) == list(range(len(blocks)))
+    try:
+        for place, index in enumerate(order):
+            parent[place] = blocks[index]
+        yield
+    finally:
+        for place, block in enumerate(blocks):
+            parent[place] = block
+
+
+@contextmanager
+def gradient_through(stored: StoredNet, routes: Sequence[Route]) -> Iterator[None]:
+    """Run the net as it is, but let gradients through each block's branch, its shortcut, or both.
+
+    Raises:
+        UserError: a block has no shortcut.
+    """
+    with ExitStack() as hooks:
+        for index, (block, route) in enumerate(zip(_blocks(stored), routes, strict=True)):
+            addition = addition_of(block)
+            if addition is None:
+                raise UserError(
+                    f"Block {index + 1} of {stored.label} has no shortcut, so it has no paths to choose from."
+                )
+            if route == "branch":
+                hooks.callback(addition.register_forward_pre_hook(_stop_at_shortcut).remove)
+            elif route == "skip":
+                hooks.callback(addition.register_forward_pre_hook(_stop_at_branch).remove)
+        yield
+
+
+def _blocks(stored: StoredNet) -> list[nn.Module]:
+    blocks = list(getattr(stored.net, "blocks", ()))
+    if not blocks:
+        raise UserError(f"{stored.label} has no blocks; take a deeper net, or a model that is made of blocks.")
+    return blocks
+
+
+def _drop_response(addition: nn.Module, args: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    response, skipped = args
+    return torch.zeros_like(response), skipped
+
+
+def _stop_at_shortcut(addition: nn.Module, args: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    response, skipped = args
+    return response, skipped.detach()
+
+
+def _stop_at_branch(addition: nn.Module, args: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    response, skipped = args
+    return response.detach(), skipped
+
+
+def _pass_input_on(block: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
+    """What enters a block, in the shape of what leaves it."""
+    (entered,) = args
+    if entered.dim() == 4 and entered.shape[2:] != output.shape[2:]:
+        rows, columns = (n_in // n_out for n_in, n_out in zip(entered.shape[2:], output.shape[2:], strict=True))
+        entered = entered[:, :, ::rows, ::columns]
+    missing = output.shape[1] - entered.shape[1]
+    return F.pad(entered, (0, 0) * (entered.dim() - 2) + (0, missing)) if missing else entered

@@ -1,0 +1,80 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from resnet_cli.models import build_net
+from resnet_cli.spec.errors import UserError
+from resnet_cli.store.layout import WEIGHTS_FILE, run_folder
+from resnet_cli.store.weights import has_weights, read_weights, write_weights
+from tests.conftest import MakeRun
+
+
+class Trap:
+    """Pickled, it writes a file when it is read by an unrestricted unpickler."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (Path("sprung"),))
+
+
+def test_weights_come_back_to_the_bit(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(task="digits", models="resnet", depths=8, width=2)
+    state = build_net(run, (1, 8, 8), 10).state_dict()
+    assert not has_weights(tmp_path, run)
+    write_weights(tmp_path, run, state)
+    again = read_weights(tmp_path, run)
+    assert has_weights(tmp_path, run)
+    assert list(again) == list(state)
+    assert all(torch.equal(again[name], value) for name, value in state.items())
+
+
+def test_missing_weights_are_said_with_the_way_to_get_them(make_run: MakeRun, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"weights\.pt is missing.* repeat the sweep with --save-models"):
+        read_weights(tmp_path, make_run())
+
+
+@pytest.mark.parametrize("content", [b"", b"not a file of torch", pickle.dumps(Trap()), pickle.dumps({"format": 1})])
+def test_a_file_that_is_cut_or_foreign_is_refused_and_never_executed(
+    content: bytes, make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"weights\.pt is cut off or holds no saved net"):
+        read_weights(tmp_path, run)
+    assert not Path("sprung").exists()
+
+
+def test_pickled_code_inside_a_torch_file_is_refused_and_never_executed(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    path.parent.mkdir(parents=True)
+    torch.save({"format": 1, "run_id": run.run_id, "state": Trap()}, path)
+    with pytest.raises(UserError, match="holds no saved net"):
+        read_weights(tmp_path, run)
+    assert not Path("sprung").exists()
+
+
+def test_weights_cut_at_any_place_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(depths=2, width=2)
+    write_weights(tmp_path, run, build_net(run, (1,), 1).state_dict())
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 1, len(whole) // 20):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match="holds no saved net"):
+            read_weights(tmp_path, run)
+
+
+def test_weights_of_a_newer_version_or_another_run_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    run, other = make_run(), make_run(seeds=1)
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    path.parent.mkdir(parents=True)
+    torch.save({"format": 99, "run_id": run.run_id, "state": {}}, path)
+    with pytest.raises(UserError, match="has format version 99, newer than"):
+        read_weights(tmp_path, run)
+    torch.save({"format": 1, "run_id": other.run_id, "state": {}}, path)
+    with pytest.raises(UserError, match=f"holds the net of {other.run_id}"):
+        read_weights(tmp_path, run)
