@@ -1,23 +1,219 @@
-"""`resnet-exp models`: what can be trained."""
+"""`resnet-exp models`: what can be trained, one model's page, and the layers of a net."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from resnet_cli.spec.errors import UserError, unknown_name
+from resnet_cli.spec.request import parse_assignments
+from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, Run
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from resnet_cli.models.base import Model
+    from resnet_cli.models.count import LayerRow
 
 NAME = "models"
-EPILOG = "Example: [bold]resnet-exp models[/]"
+EPILOG = (
+    "Examples: [bold]resnet-exp models[/] · [bold]resnet-exp models resnet[/] · "
+    "[bold]resnet-exp models resnet --depth 110 --set shortcut=B[/] · [bold]resnet-exp models vgg --depth 16[/]"
+)
+
+FAMILIES = {"mlp": "MLPs", "cnn": "CNNs"}
+ROLES = ("plain", "residual", "other")
+COLUMNS = ("layer", "kind", "output", "parameters", "multiply-adds")
 
 
-def command() -> None:
-    """List the models with their paper, the depths that exist, and the settings they take."""
+def command(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A model to describe.")] = None,
+    depth: Annotated[int | None, typer.Option("--depth", help="Print the layers of the net of this depth.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="The task that the net is for. (default: cifar10 for CNNs, sine for MLPs)"),
+    ] = None,
+    side: Annotated[
+        int | None,
+        typer.Option(
+            "--input",
+            metavar="PIXELS",
+            help="Instead of a task: colour images of this height and width in 1000 classes. (default for vgg and "
+            "imagenet-resnet: 224; their width is then 64)",
+        ),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the model. (default: as in a sweep)"),
+    ] = None,
+) -> None:
+    """List the models with their paper, the depths that exist, and the settings they take.
+
+    With NAME, describe that model and its settings.
+
+    With --depth too, print the net's layers, parameters and multiply-adds, without data and without weights.
+    """
     from resnet_cli.cli.console import make_console
-    from resnet_cli.cli.tables import listing
-    from resnet_cli.models import all_models
+    from resnet_cli.models import all_models, describe_net, get_model
+    from resnet_cli.models.count import layer_table
 
-    rows = [
-        [
-            model.name,
-            model.title,
-            model.paper,
-            f"{model.depth_rule.formula} from {model.depth_rule.first}",
-            ", ".join(sorted(model.settings)),
-        ]
-        for model in all_models().values()
-    ]
-    make_console().print(listing(["model", "what it is", "paper", "depths", "settings"], rows))
+    options = {"--depth": depth, "--task": task, "--input": side, "--set": assignments}
+    given = [option for option, value in options.items() if value is not None]
+    if given and (name is None or depth is None):
+        missing = "a model" if name is None else "--depth"
+        raise UserError(f"{given[0]} needs {missing}, as in `resnet-exp models resnet --depth 20`.")
+    console = make_console()
+    if name is None:
+        console.print(_listing(all_models().values()))
+    elif depth is None:
+        console.print(_page(get_model(name)))
+    else:
+        model = get_model(name)
+        run, shape, outputs = _plan_net(model, depth, task, side, assignments or [])
+        try:
+            rows = layer_table(describe_net(run, shape, outputs), shape)
+        except RuntimeError as error:
+            if "overflow" not in str(error):
+                raise
+            raise UserError(f"{name} at depth {depth} has a tensor of over 2⁶³ bytes; make it smaller.") from None
+        console.print(_heading(model, run, shape, outputs))
+        console.print("\n".join(_layers(rows)), soft_wrap=True)
+
+
+def _listing(models: Collection["Model"]) -> "RenderableType":
+    """Two lines for each model, families and their plain and residual models first; what all have is said once."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    common = frozenset.intersection(*(model.settings for model in models))
+    table = Table(
+        "model", "what it is, paper", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False
+    )
+    table.add_column("depths, settings of its own", max_width=33)
+    for family, title in FAMILIES.items():
+        table.add_row(Text(title, "bold"), Text(f"for {', '.join(_tasks_of(family))}", "bold"))
+        for model in sorted(models, key=lambda model: ROLES.index(model.role)):
+            if model.family == family:
+                own = ", ".join(name for name in _settings_of(model) if name not in common)
+                table.add_row(
+                    model.name,
+                    Text(model.title).append(f"\n{model.paper}", "dim"),
+                    Text(model.depth_rule.words).append(f"\n{own}", "dim"),
+                )
+        table.add_section()
+    settings = ", ".join(name for name in MODEL_SETTINGS if name in common)
+    more = "`resnet-exp models NAME` says more, and with --depth what the net consists of."
+    return Group(table, Text(f"\nAll take {settings}. {more}"))
+
+
+def _page(model: "Model") -> "RenderableType":
+    """What a model is, and its settings with their defaults."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from resnet_cli.cli.tables import listing
+    from resnet_cli.figures.panels import value_text
+    from resnet_cli.sweep.plan import plan_sweep
+
+    request = {"models": model.name, "depths": model.depth_rule.first, "seeds": 0}
+    runs = {task: plan_sweep({**request, "task": task}).runs[0] for task in _tasks_of(model.family)}
+    meanings = {name: field.description or "" for name, field in Run.model_fields.items()}
+    meanings |= {option.name: option.description for option in model.options}
+
+    rows = []
+    for name in _settings_of(model):
+        values = {task: run[name] for task, run in runs.items()}
+        if name in model.defaults:
+            values["--input"] = model.defaults[name]
+        if name in DEPENDENT:
+            values = dict.fromkeys(values, DEPENDENT[name].default)
+        texts = {case: "–" if value is None else value_text(value) for case, value in values.items()}
+        alike = len(set(texts.values())) == 1
+        default = texts.popitem()[1] if alike else ", ".join(f"{text} ({case})" for case, text in texts.items())
+        rows.append([name, default, meanings[name]])
+    facts = f"paper   {model.paper}\ndepths  {model.depth_rule.words}\ntasks   {', '.join(runs)}\n"
+    heading = Text.assemble((model.name, "bold"), f": {model.title}\n{facts}")
+    more = f"\n`resnet-exp models {model.name} --depth {model.depth_rule.first}` prints the layers of the smallest net."
+    return Group(heading, listing(["setting", "default", "meaning"], rows), Text(more))
+
+
+def _settings_of(model: "Model") -> list[str]:
+    """The settings that a model takes: those that many have, then its own."""
+    return [*(name for name in MODEL_SETTINGS if name in model.settings), *(option.name for option in model.options)]
+
+
+def _tasks_of(family: str) -> list[str]:
+    """The tasks that models of a family can learn, those made for it first."""
+    from resnet_cli.tasks import all_tasks
+
+    tasks = [task for task in all_tasks().values() if family in task.families]
+    return [task.name for task in sorted(tasks, key=lambda task: task.families[0] != family)]
+
+
+def _plan_net(
+    model: "Model", depth: int, task: str | None, side: int | None, assignments: Iterable[str]
+) -> tuple[Run, tuple[int, ...], int]:
+    """The run whose net is asked for, the shape of an input and the number of outputs.
+
+    Raises:
+        UserError: the model, the task or the settings do not fit each other, or name several nets.
+    """
+    from resnet_cli.models import imagenet, option_names
+    from resnet_cli.sweep.plan import plan_sweep
+    from resnet_cli.tasks import get_task
+
+    if task is not None and side is not None:
+        raise UserError(f"--task (={task}) and --input (={side}) both say what the net reads; choose one.")
+    if task is None and side is None and model in imagenet.MODELS:
+        side = imagenet.SIDE
+    if side is not None and (side < 8 or side % 4):
+        raise UserError(f"--input (={side}) must be a multiple of 4, from 8 on.")
+    settings = parse_assignments(assignments, option_names)
+    known = model.settings if side else model.settings | {"image_size"}
+    for name in settings:
+        if name not in known:
+            raise unknown_name(f"setting of {model.name}", name, known)
+    own = model.defaults if side else {}
+    request = {"task": task or _tasks_of(model.family)[0], "models": model.name, "depths": depth, "seeds": 0}
+    runs = plan_sweep({**own, **settings, **request}).runs
+    if len(runs) > 1:
+        raise UserError(f"--set names {len(runs)} nets; give each setting one value.")
+    if side is not None:
+        return runs[0], (3, side, side), imagenet.CLASSES
+    learned = get_task(runs[0].task)
+    return runs[0], learned.input_shape(runs[0]), learned.outputs
+
+
+def _heading(model: "Model", run: Run, shape: tuple[int, ...], outputs: int) -> "RenderableType":
+    from rich.text import Text
+
+    from resnet_cli.figures.panels import value_text
+
+    settings = {name: run[name] for name in _settings_of(model) if run[name] is not None}
+    words = ", ".join(f"{name}={value_text(value)}" for name, value in settings.items())
+    reads = f"{_shape_text(shape)} → {outputs}"
+    return Text.assemble((f"{run.model}, depth {run.depth}", "bold"), f": {reads}; {words}\n")
+
+
+def _layers(rows: Sequence["LayerRow"]) -> list[str]:
+    """The lines of the table: one for each layer, then the sums. Rich would take seconds for a thousand layers."""
+    cells: list[Sequence[str]] = [COLUMNS]
+    for row in rows:
+        products = f"{row.multiply_adds:,}" if row.multiply_adds else "–"
+        cells.append((row.name, row.kind, _shape_text(row.output_shape), f"{row.parameters:,}", products))
+    sums = sum(row.parameters for row in rows), sum(row.multiply_adds for row in rows)
+    cells.append(("total", "", "", *(f"{value:,}" for value in sums)))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    template = "  ".join(f"{{:{side}{width}}}" for side, width in zip("<<<>>", widths, strict=True))
+    header, *body, total = (template.format(*line) for line in cells)
+    rule = "─" * len(header)
+    notes = ["", "Multiply-adds are those of convolutions and linear layers, for one example."]
+    if any(row.output_shape is None for row in rows):
+        notes.append("Layers without an output are used in training only.")
+    return [header, rule, *body, rule, total, *notes]
+
+
+def _shape_text(shape: tuple[int, ...] | None) -> str:
+    return "×".join(map(str, shape)) if shape else "–"

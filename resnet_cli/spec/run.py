@@ -55,7 +55,7 @@ class Run(BaseModel):
         description="Shortcut of residual CNNs: A zero-padding, B projection where the shape changes, C everywhere.",
     )
     activation: Activation = Field("relu", description="relu, tanh or sigmoid.")
-    batch_norm: bool = Field(description="Batch normalisation before each activation: on or off.")
+    batch_norm: bool = Field(False, description="Batch normalisation before each activation: on or off.")
     dropout: Fraction = Field(0.0, description="Probability of dropping a hidden unit or filter.")
     init: Initialisation = Field(
         description="Initial weights: default (torch: uniform ±1/√fan_in), he, glorot (both normal), or normal."

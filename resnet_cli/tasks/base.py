@@ -100,9 +100,15 @@ class Task:
     title: str
     source: str
     families: tuple[Family, ...]  # that can learn it, the natural one first
+    shape: tuple[int, ...]  # of an input, (features,) or (C, H, W), where `image_size` does not say otherwise
+    outputs: int
     settings: frozenset[str]  # the task settings that it takes
     default_depths: Mapping[Family, str]
     default_seeds: str
     load: Callable[[Run, Path | None], Data]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     family_defaults: Mapping[Family, Mapping[str, Any]] = field(default_factory=dict)
+
+    def input_shape(self, run: Run) -> tuple[int, ...]:
+        """The shape of an input in the data of a run, known without loading them."""
+        return self.shape if run.image_size is None else (self.shape[0], run.image_size, run.image_size)

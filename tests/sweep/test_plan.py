@@ -10,7 +10,7 @@ import tomli_w
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from resnet_cli.models import all_models
+from resnet_cli.models import all_models, option_names
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.request import load_config
 from resnet_cli.spec.run import Run
@@ -476,6 +476,100 @@ def test_smoke_stays_short_where_an_override_asks_for_more() -> None:
         assert run.width == 5
 
 
+# ---- depths of models that have not the same ones
+
+
+def depths_by_model(plan: Plan) -> dict[str, list[int]]:
+    found: dict[str, set[int]] = {}
+    for run in plan.runs:
+        found.setdefault(run.model, set()).add(run.depth)
+    return {model: sorted(depths) for model, depths in found.items()}
+
+
+def test_depths_may_be_a_table_by_model() -> None:
+    depths = {"plain": "8,20", "densenet": [7, "10..19"]}
+    plan = plan_sweep({"task": "digits", "models": "densenet,plain", "depths": depths, "seeds": 0})
+    assert depths_by_model(plan) == {"plain-cnn": [8, 20], "densenet": [7, 10, 13, 16, 19]}
+    assert plan.resolved["depths"] == {"densenet": "7..19:3", "plain-cnn": "8,20"}
+    assert planned_again(plan).runs == plan.runs
+
+
+@pytest.mark.parametrize(
+    ("depths", "reason"),
+    [
+        ({"resnet": 8}, "depths: plain-cnn has no depths in their table; name the same models in both."),
+        ({"plain": 8, "residual": 8, "vgg": 11}, "depths: vgg has depths but is not among the models"),
+        ({"plain": 8, "resnet": 9}, "resnet has no depth 9; its depths are 6n+2 from 8 on, the nearest are 8 and 14."),
+        ({"plain": 8, "resnett": 8}, "model (=resnett) is not known (did you mean resnet?)"),
+        ({}, "has no depths in their table"),
+    ],
+)
+def test_a_wrong_table_of_depths_is_refused(depths: dict[str, Any], reason: str) -> None:
+    assert reason in refusal({"task": "digits", "depths": depths})
+
+
+def test_a_model_that_lacks_the_tasks_default_depths_gets_those_just_below() -> None:
+    plan = plan_sweep({"task": "digits", "models": "resnet,densenet,bottleneck-resnet,vgg", "seeds": 0})
+    assert depths_by_model(plan) == {
+        "resnet": [8, 20, 32],
+        "densenet": [7, 19, 31],
+        "bottleneck-resnet": [11, 20, 29],
+        "vgg": [11, 19],
+    }
+    assert planned_again(plan).runs == plan.runs
+
+
+@pytest.mark.parametrize("task", ["sine", "digits", "cifar10"])
+def test_a_smoke_sweep_of_all_models_has_each_of_them_at_two_of_its_depths(task: str) -> None:
+    plan = plan_sweep({"task": task, "models": "all", "depths": "8..40"}, smoke=True)
+    fitting = {model.name for model in all_models().values() if model.family in plan.task.families}
+    assert {model: len(depths) for model, depths in depths_by_model(plan).items()} == dict.fromkeys(fitting, 2)
+    assert planned_again(plan).runs == plan.runs
+
+
+# ---- settings that a model has for itself
+
+
+def test_a_setting_of_one_model_multiplies_its_runs_alone() -> None:
+    plan = plan_sweep({"task": "digits", "depths": 8, "seeds": 0, "ordering": "original,full-preactivation"})
+    assert sorted((run.model, run["ordering"]) for run in plan.runs if run["ordering"]) == [
+        ("resnet", "full-preactivation"),
+        ("resnet", "original"),
+    ]
+    assert len(plan.runs) == 3
+    assert planned_again(plan).runs == plan.runs
+
+
+def test_an_override_may_set_what_only_its_model_has() -> None:
+    override = {"models": "densenet", "depths": 10, "growth_rate": "4,8", "dropout": 0.2}
+    plan = plan_sweep(
+        {"task": "digits", "models": "densenet,resnet", "depths": {"densenet": "7,10", "resnet": 8}, "seeds": 0}
+        | {"override": [override]}
+    )
+    found = {(run.model, run.depth, run["growth_rate"], run.dropout) for run in plan.runs}
+    assert found == {
+        ("densenet", 7, 12, 0.0),
+        ("densenet", 10, 4, 0.2),
+        ("densenet", 10, 8, 0.2),
+        ("resnet", 8, None, 0.0),
+    }
+    assert planned_again(plan).runs == plan.runs
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("growth_rate", 0, "growth_rate (=0) must be greater than or equal to 1."),
+        ("growth_rate", "12,x", "growth_rate (=x) must be a valid integer"),
+        ("growth_rate", True, "growth_rate (=True) must be a number."),
+        ("growth_rate", {"a": 1}, "must be a value or a flat list of values"),
+        ("growth_rates", 12, "key (=growth_rates) is not known (did you mean growth_rate?); known are"),
+    ],
+)
+def test_values_of_a_models_own_settings_are_checked(setting: str, value: object, reason: str) -> None:
+    assert reason in refusal({"task": "digits", "models": "densenet", "depths": 7, setting: value})
+
+
 # ---- the configurations of this project
 
 
@@ -493,13 +587,13 @@ def test_there_are_configurations() -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("smoke", [False, True])
 def test_a_configuration_can_be_planned_and_planned_again(path: Path, smoke: bool) -> None:
-    plan = plan_sweep(load_config(path), smoke=smoke)
+    plan = plan_sweep(load_config(path, option_names), smoke=smoke)
     assert planned_again(plan).runs == plan.runs
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_comment_on_top_of_an_experiment_says_how_many_runs_it_has(path: Path) -> None:
-    assert claimed_runs(path) == [len(plan_sweep(load_config(path)).runs)]
+    assert claimed_runs(path) == [len(plan_sweep(load_config(path, option_names)).runs)]
 
 
 def test_only_the_depth_that_the_paper_warmed_up_is_warmed_up() -> None:

@@ -40,7 +40,7 @@ def test_smaller_images_are_averages_and_statistics_are_theirs(
     side = 32 // size
     averages = train.reshape(-1, 3, size, side, size, side).astype(float).mean(axis=(3, 5))
     expected = np.floor(averages + 0.5)
-    assert data.input_shape == (3, size, size)
+    assert data.input_shape == cifar10.TASK.input_shape(task_run("cifar10", image_size=size)) == (3, size, size)
     assert data.crop_padding == padding
     assert data.train_inputs.dtype == torch.uint8
     assert np.array_equal(data.train_inputs, expected)

@@ -31,3 +31,10 @@ def test_a_description_is_complete_and_its_settings_exist(task: Task, task_run: 
         task_run(task.name, **defaults)  # validates every value
     assert task.title
     assert task.source
+
+
+@pytest.mark.parametrize("name", ["digits", "sine"])
+def test_shapes_are_known_without_the_data(name: str, task_run: TaskRun) -> None:
+    run = task_run(name)
+    data = get_task(name).load(run, None)
+    assert (data.input_shape, data.outputs) == (get_task(name).input_shape(run), get_task(name).outputs)

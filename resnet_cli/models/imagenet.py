@@ -1,0 +1,171 @@
+"""ImageNet networks: VGG of 11 to 19 layers and ResNet of 18 to 152, for counting and for small images.
+
+VGG: Simonyan & Zisserman 2014, "Very Deep Convolutional Networks" (arXiv 1409.1556, Table 1, configurations A, B, D
+and E). ResNet: He et al. 2015, "Deep Residual Learning" (arXiv 1512.03385, §3.3, §4.1, Table 1).
+
+With W = width (64 in the papers). VGG is five stages of 3×3 convolutions, each stage ending in 2×2 max pooling, and
+three linear layers, which count as well; dropout follows the two hidden ones:
+
+    depth 11:  3→W | W→2W | 2W→4W, 4W→4W | 4W→8W, 8W→8W | 8W→8W, 8W→8W | 392W→64W, 64W→64W, 64W→out
+    depth 13:  3→W, W→W | W→2W, 2W→2W | and on as depth 11
+
+Depths 16 and 19 have one and two more 3×3 convolutions in each of the last three stages. The paper has no batch norm, a
+learning rate of 0.01, and starts deep nets from trained shallow ones; He initialisation makes the last unnecessary.
+
+ResNet is a 7×7 convolution with stride 2, 3×3 max pooling with stride 2, four stages of blocks, global average pooling
+and a linear output. Projections in shortcuts (option B) don't count; depths from 50 on have bottlenecks:
+
+    depth 18:  3→W | 4 × W→W | W→2W, 3 × 2W→2W | 2W→4W, 3 × 4W→4W | 4W→8W, 3 × 8W→8W | 8W→out
+    depth 34:  3→W | 6 × W→W | W→2W, 7 × 2W→2W | 2W→4W, 11 × 4W→4W | 4W→8W, 5 × 8W→8W | 8W→out
+    depth 50:  3→W | W→W, W→W, W→4W, 2 × (4W→W, W→W, W→4W) | ... | ..., 2 × (32W→8W, 8W→8W, 8W→32W) | 32W→out
+
+The stride of a bottleneck is on its 3×3 convolution, as in all later implementations: depth 50 then has 4.1 G
+multiply-adds at 224×224. The paper's 3.8 G belong to the stride on the first 1×1 convolution.
+
+Smaller images pass too: maps stop shrinking at 1×1. VGG's first linear layer reads maps of 7×7 pixels where the image
+is 224×224; larger ones are averaged to 7×7, smaller ones stay as they are, so that the layer has 49 times fewer weights
+for images of up to 32×32. No other layer depends on the size.
+"""
+
+from collections.abc import Sequence
+from math import ceil, prod
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.resnet import Block, build_shortcut
+from resnet_cli.spec.ranges import DepthRule
+from resnet_cli.spec.run import Run
+
+SIDE = 224
+CLASSES = 1000
+
+VGG_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+"""Convolutions in each stage, by depth."""
+
+RESNET_STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+"""Blocks in each stage, by depth."""
+
+SHALLOWEST_BOTTLENECKS = 50
+
+
+class PooledConvolution(nn.Module):
+    """Max pooling where a stage begins, then a 3×3 convolution, norm and activation."""
+
+    def __init__(self, run: Run, n_in: int, n_out: int, *, pools: bool) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(2, ceil_mode=True) if pools else nn.Identity()
+        self.conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=not run.batch_norm)
+        self.norm = nn.BatchNorm2d(n_out) if run.batch_norm else nn.Identity()
+        self.activation = ACTIVATIONS[run.activation]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, n_in, H, W) to (B, n_out, H, W), with `pools` to half the height and width, rounded up."""
+        return self.activation(self.norm(self.conv(self.pool(images))))
+
+
+class VGG(nn.Module):
+    """Convolutions, the first by itself and the others as blocks, then two hidden linear layers and the output."""
+
+    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        channels, *sides = input_shape
+        layers: list[PooledConvolution] = []
+        n_in = channels
+        for stage, count in enumerate(VGG_STAGES[run.depth]):
+            n_out = run.width * min(2**stage, 8)
+            for index in range(count):
+                layers.append(PooledConvolution(run, n_in, n_out, pools=stage > 0 and index == 0))
+                n_in = n_out
+        self.first = layers[0]
+        self.blocks = nn.Sequential(*layers[1:])
+        height, width = (min(7, ceil(side / 2**5)) for side in sides)
+        self.sides = height, width
+        hidden = 64 * run.width
+        self.hidden = nn.ModuleList((nn.Linear(n_in * prod(self.sides), hidden), nn.Linear(hidden, hidden)))
+        self.output = nn.Linear(hidden, outputs)
+        self.dropout = Dropout(run.dropout)
+        self.activation = ACTIVATIONS[run.activation]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, outputs)."""
+        signal = self.blocks(self.first(images))  # (B, 8W, H/16, W/16)
+        signal = F.max_pool2d(signal, 2, ceil_mode=True)
+        signal = F.adaptive_avg_pool2d(signal, self.sides).flatten(1)
+        for layer in self.hidden:
+            signal = self.dropout(self.activation(layer(signal)))  # (B, 64W)
+        return self.output(signal)  # type: ignore[no-any-return]
+
+
+class ImagenetResNet(nn.Module):
+    """A 7×7 convolution, max pooling, four stages of basic or bottleneck blocks, average pooling and the output."""
+
+    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(input_shape[0], run.width, 7, stride=2, padding=3, bias=not run.batch_norm)
+        self.norm = nn.BatchNorm2d(run.width) if run.batch_norm else nn.Identity()
+        self.activation = ACTIVATIONS[run.activation]
+        blocks: list[Block] = []
+        n_in = run.width
+        for stage, count in enumerate(RESNET_STAGES[run.depth]):
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
+                convolutions = _convolutions(run, n_in, run.width * 2**stage, stride)
+                n_out = convolutions[-1].out_channels
+                assert run.shortcut is not None
+                shortcut = build_shortcut(run.shortcut, n_in, n_out, stride, batch_norm=run.batch_norm)
+                blocks.append(Block(run, convolutions, shortcut))
+                n_in = n_out
+        self.blocks = nn.Sequential(*blocks)
+        self.output = nn.Linear(n_in, outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, outputs)."""
+        signal = self.activation(self.norm(self.conv(images)))  # (B, W, H/2, W/2)
+        signal = F.max_pool2d(signal, 3, stride=2, padding=1)
+        signal = self.blocks(signal)  # (B, 8W or 32W, H/32, W/32)
+        return self.output(signal.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+
+
+def _convolutions(run: Run, n_in: int, inner: int, stride: int) -> Sequence[nn.Conv2d]:
+    """The convolutions of a block: two 3×3, or 1×1, 3×3 and 1×1 to four times as many maps."""
+    bias = not run.batch_norm
+    if run.depth < SHALLOWEST_BOTTLENECKS:
+        return (
+            nn.Conv2d(n_in, inner, 3, stride, padding=1, bias=bias),
+            nn.Conv2d(inner, inner, 3, padding=1, bias=bias),
+        )
+    return (
+        nn.Conv2d(n_in, inner, 1, bias=bias),
+        nn.Conv2d(inner, inner, 3, stride, padding=1, bias=bias),
+        nn.Conv2d(inner, 4 * inner, 1, bias=bias),
+    )
+
+
+_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
+
+MODELS = (
+    Model(
+        name="vgg",
+        title="VGG",
+        paper="Simonyan & Zisserman 2014, Table 1",
+        family="cnn",
+        role="other",
+        depth_rule=DepthRule.of(*VGG_STAGES),
+        settings=_SETTINGS,
+        defaults={"width": 64, "batch_norm": False, "dropout": 0.5, "init": "he"},
+        build=VGG,
+    ),
+    Model(
+        name="imagenet-resnet",
+        title="ImageNet ResNet, basic and bottleneck blocks",
+        paper="He et al. 2015, Table 1",
+        family="cnn",
+        role="other",
+        depth_rule=DepthRule.of(*RESNET_STAGES),
+        settings=_SETTINGS | {"shortcut"},
+        defaults={"width": 64, "batch_norm": True, "init": "he", "shortcut": "B"},
+        build=ImagenetResNet,
+    ),
+)

@@ -1,0 +1,59 @@
+"""The example of CONTRIBUTING.md: put into the folder of models, it can be swept, listed, drawn and analysed."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+import resnet_cli.models
+from resnet_cli.models import all_models, build_net
+from resnet_cli.models.initialisation import initialise
+from tests.cli.conftest import Command, command
+from tests.conftest import MakeRun
+
+__all__ = ["command"]
+
+CONTRIBUTING = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+
+
+@pytest.fixture
+def _with_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The example's file lies in the folder of models, as far as the program can tell."""
+    (code,) = re.findall(r"^```python\n(.*?)^```", CONTRIBUTING, re.M | re.S)
+    (tmp_path / "averaging.py").write_text(code, "utf-8")
+    monkeypatch.setattr(resnet_cli.models, "__path__", [*resnet_cli.models.__path__, str(tmp_path)])
+    all_models.cache_clear()
+    yield
+    all_models.cache_clear()
+
+
+@pytest.mark.usefixtures("_with_the_example")
+def test_one_file_is_all_that_a_model_needs(command: Command) -> None:
+    sweep = ("--task", "sine", "--models", "plain,averaging-mlp", "--depths", "1..3", "--seeds", 0, "--jobs", 1)
+    answer = command("sweep", *sweep, "--share", "0.2,0.5", "--smoke", "--save-models")
+    assert (answer.code, answer.err) == (0, "")
+    summary = pd.read_csv("results/sine-smoke/summary.csv")
+    shares = summary.loc[summary["model"] == "averaging-mlp", "share"]
+    assert sorted(shares) == [0.2, 0.2, 0.5, 0.5]
+    refused = command("sweep", "--task", "sine", "--share", 0.5)
+    assert "share (=0.5) is not a setting of plain-mlp and residual-mlp" in refused.err
+    assert "averaging-mlp" in command("models").out
+    page = command("models", "averaging-mlp").out
+    assert "How much of its input an averaging block keeps." in " ".join(page.split())
+    assert command("plot", "results/sine-smoke", "--by", "share", "--format", "svg").code == 0
+
+
+@pytest.mark.usefixtures("_with_the_example")
+def test_the_example_computes_what_it_says(make_run: MakeRun) -> None:
+    run = make_run(models="averaging-mlp", depths=2, width=3, share=0.25)
+    net = build_net(run, (1,), 1)
+    initialise(net, "normal", 0, 0.3)
+    inputs = torch.linspace(-1, 1, 5)[:, None]
+    first, layer, output = (module for module in net.modules() if isinstance(module, torch.nn.Linear))
+    signal = first(inputs)
+    expected = 0.25 * signal + 0.75 * layer(signal).relu()
+    # In a Sequential the parts that CONTRIBUTING's `build` adds by name are run in the order in which it adds them.
+    assert torch.allclose(net(inputs), output(expected))
