@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from resnet_cli.models import all_models
 from resnet_cli.spec.run import SETTINGS, Run
+from resnet_cli.spec.setting import Setting
 from tests.cli.conftest import Command, command
 
 __all__ = ["command"]
@@ -35,6 +37,11 @@ def commands() -> list[str]:
 def settings_table() -> str:
     """The settings as Markdown, from their own descriptions."""
     rows = [f"| `{name}` | {Run.model_fields[name].description} |" for name in SETTINGS]
+    of_models: dict[Setting, list[str]] = {}
+    for model in all_models().values():
+        for option in model.options:
+            of_models.setdefault(option, []).append(model.name)
+    rows += [f"| `{one.name}` | {', '.join(sorted(names))}: {one.description} |" for one, names in of_models.items()]
     return "\n".join([START, "| setting | meaning |", "|---|---|", *rows, END])
 
 

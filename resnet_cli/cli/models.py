@@ -1,6 +1,7 @@
 """`resnet-exp models`: what can be trained, one model's page, and the layers of a net."""
 
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, Run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from torch import nn
 
     from resnet_cli.models.base import Model
     from resnet_cli.models.count import LayerRow
@@ -18,11 +20,14 @@ if TYPE_CHECKING:
 NAME = "models"
 EPILOG = (
     "Examples: [bold]resnet-exp models[/] · [bold]resnet-exp models resnet[/] · "
-    "[bold]resnet-exp models resnet --depth 110 --set shortcut=B[/] · [bold]resnet-exp models vgg --depth 16[/]"
+    "[bold]resnet-exp models resnet --depth 110 --set shortcut=B[/] · [bold]resnet-exp models vgg --depth 16[/] · "
+    "[bold]resnet-exp models resnet --set shortcut=B --draw blocks.png[/]"
 )
 
 FAMILIES = {"mlp": "MLPs", "cnn": "CNNs"}
 ROLES = ("plain", "residual", "other")
+DRAWN_DEPTHS = {"mlp": 7, "cnn": 20}
+"""By family: the depth whose blocks are drawn where nobody names one; at most this, if the model lacks it."""
 COLUMNS = ("layer", "kind", "output", "parameters", "multiply-adds")
 
 
@@ -46,18 +51,27 @@ def command(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the model. (default: as in a sweep)"),
     ] = None,
+    drawing: Annotated[
+        Path | None,
+        typer.Option(
+            "--draw", metavar="FILE", help="Draw the blocks of the net into this .png or .svg instead of the list."
+        ),
+    ] = None,
 ) -> None:
     """List the models with their paper, the depths that exist, and the settings they take.
 
     With NAME, describe that model and its settings.
 
-    With --depth too, print the net's layers, parameters and multiply-adds, without data and without weights.
+    With --depth too, print the net's layers, parameters and multiply-adds, without data and without weights; or with
+    --draw, draw each form of its blocks (of a net of depth 20, an MLP of depth 7, or the next below, unless --depth).
     """
     from resnet_cli.cli.console import make_console
     from resnet_cli.models import all_models, describe_net, get_model
     from resnet_cli.models.count import layer_table
 
-    options = {"--depth": depth, "--task": task, "--input": side, "--set": assignments}
+    options = {"--depth": depth, "--task": task, "--input": side, "--set": assignments, "--draw": drawing}
+    if name is not None and drawing is not None and depth is None:
+        depth = get_model(name).depth_rule.nearest(DRAWN_DEPTHS[get_model(name).family])[0]
     given = [option for option, value in options.items() if value is not None]
     if given and (name is None or depth is None):
         missing = "a model" if name is None else "--depth"
@@ -71,7 +85,11 @@ def command(
         model = get_model(name)
         run, shape, outputs = _plan_net(model, depth, task, side, assignments or [])
         try:
-            rows = layer_table(describe_net(run, shape, outputs), shape)
+            net = describe_net(run, shape, outputs)
+            if drawing is not None:
+                _draw(net, shape, f"{name}, depth {depth}", drawing)
+                return
+            rows = layer_table(net, shape)
         except RuntimeError as error:
             if "overflow" not in str(error):
                 raise
@@ -184,6 +202,20 @@ def _plan_net(
         return runs[0], (3, side, side), imagenet.CLASSES
     learned = get_task(runs[0].task)
     return runs[0], learned.input_shape(runs[0]), learned.outputs
+
+
+def _draw(net: "nn.Module", shape: tuple[int, ...], title: str, path: Path) -> None:
+    """Write a drawing of a net's blocks, and print its path."""
+    from resnet_cli.figures import block_diagram, style
+    from resnet_cli.models.diagram import trace_blocks
+    from resnet_cli.store.files import atomic_file
+
+    if path.suffix not in style.SUFFIXES:
+        raise UserError(f"draw (={path}) must end in {' or '.join(style.SUFFIXES)}.")
+    content = style.render(block_diagram.draw(trace_blocks(net, shape), title=title), path.suffix)
+    with atomic_file(path) as file:
+        file.write(content)
+    typer.echo(path)
 
 
 def _heading(model: "Model", run: Run, shape: tuple[int, ...], outputs: int) -> "RenderableType":

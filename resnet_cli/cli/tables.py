@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -62,17 +62,21 @@ def product_line(runs: Sequence[Run], already_done: int = 0) -> str:
     if math.prod(number for number, _ in factors) == len(runs):
         line = " × ".join(text for _, text in factors) + f" = {total}"
     else:
-        models = dict.fromkeys(run.model for run in runs)
-        line = f"{total}: " + ", ".join(_model_line(model, runs, settings) for model in models)
+        line = f"{total}: " + ", ".join(_model_lines(runs, settings))
     return line + (f"; {already_done} already done" if already_done else "")
 
 
-def _model_line(model: str, runs: Sequence[Run], settings: Sequence[str]) -> str:
-    of_model = [run for run in runs if run.model == model]
-    factors = [(number, text) for number, text in _factors(of_model, settings) if text != "1 model"]
-    if math.prod(number for number, _ in factors) == len(of_model):
-        return f"{model} " + " × ".join(text for _, text in factors)
-    return f"{model} {_count(len(of_model), 'run')}"
+def _model_lines(runs: Sequence[Run], settings: Sequence[str]) -> Iterator[str]:
+    """What the runs of each model multiply to; models in which that reads the same are counted together."""
+    alike: dict[str, list[str]] = {}
+    for model in dict.fromkeys(run.model for run in runs):
+        of_model = [run for run in runs if run.model == model]
+        factors = [(number, text) for number, text in _factors(of_model, settings) if text != "1 model"]
+        multiply = math.prod(number for number, _ in factors) == len(of_model)
+        product = " × ".join(text for _, text in factors) if multiply else _count(len(of_model), "run")
+        alike.setdefault(product, []).append(model)
+    for product, models in alike.items():
+        yield f"{models[0] if len(models) == 1 else f'{len(models)} models each'} {product}"
 
 
 def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:

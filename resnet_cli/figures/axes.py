@@ -2,12 +2,14 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
@@ -15,6 +17,7 @@ from resnet_cli.figures.frames import Metric, Scale, check_choice
 from resnet_cli.spec.errors import UserError
 
 POINTS_PER_INCH = 72
+LABEL_SIZE = 8
 _CHARACTER_WIDTH = 0.55  # of DejaVu Sans, as a share of its size
 _TICK_LABEL_INCHES = 0.26  # room for three digits
 
@@ -130,6 +133,54 @@ def mark_diverged(axes: Axes, positions: ArrayLike, height: float, colour: str) 
         label="diverged",
         zorder=4,
     )
+
+
+def label_ends(axes: Axes, lines: Mapping[str, Line2D]) -> None:
+    """Name each of the `lines` of laid-out `axes` to the right of them: its marker, its name, and a thread to its end.
+
+    Names stand in the order of the lines' last finite values, as near to them as they can without touching each other.
+    """
+    gap = 1.3 * LABEL_SIZE / POINTS_PER_INCH * axes.figure.dpi / axes.bbox.height
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = {}
+    for name, line in lines.items():
+        points = np.asarray(line.get_xydata())
+        finite = points[np.isfinite(points).all(axis=1)]
+        ends[name] = tuple(finite[-1]) if len(finite) else (axes.get_xlim()[1], axes.get_ylim()[1])
+    order = sorted(ends, key=lambda name: float(ends[name][1]))
+    wanted = np.array([to_axes.transform(ends[name])[1] for name in order])
+    for name, height in zip(order, spread(wanted, gap), strict=True):
+        colour, marker = lines[name].get_color(), lines[name].get_marker()
+        look_of: dict[str, Any] = {"color": colour, "linestyle": "none", "marker": marker, "markersize": 4}
+        axes.plot([1.04], [height], transform=axes.transAxes, **look_of, clip_on=False)
+        axes.annotate(
+            name,
+            ends[name],
+            xytext=(1.07, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=LABEL_SIZE,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "alpha": 0.6, "relpos": (0, 0.5)}
+            | {"shrinkA": 0, "shrinkB": 0},
+            annotation_clip=False,
+        )
+
+
+def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
+    """The places nearest to the ascending `wanted` ones, by their squares, that keep a distance of `gap`.
+
+    Neighbours that would come too near form a group around the mean of their wishes (isotonic regression). All lie
+    between 0 and 1 if there is room for them.
+    """
+    steps = gap * np.arange(len(wanted))
+    groups: list[list[float]] = []
+    for wish in wanted - steps:
+        groups.append([float(wish)])
+        while len(groups) > 1 and np.mean(groups[-2]) > np.mean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    means = np.concatenate([np.full(len(group), np.mean(group)) for group in groups])
+    places: np.ndarray = np.clip(means, 0, max(1 - float(steps[-1]), 0)) + steps
+    return places
 
 
 def label_outside(grid: np.ndarray, count: int, x_label: str, y_label: str) -> None:

@@ -1,6 +1,12 @@
-"""Loss or error during training, one panel a model, in the manner of He et al. (arXiv 1512.03385), figures 1 and 6."""
+"""Loss or error during training, one panel a model, in the manner of He et al. (arXiv 1512.03385), figures 1 and 6.
 
-from collections.abc import Sequence
+Or one panel a depth with the models' lines together, as in He et al. 2016 (arXiv 1603.05027), figure 6.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import matplotlib
@@ -29,11 +35,13 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, Metric, Scale, Split, check_choice
 from resnet_cli.figures.panels import split_panels
-from resnet_cli.figures.style import GREY, look, ordered_models, split_line
+from resnet_cli.figures.style import GREY, look, model_styles, ordered_models, split_line
 from resnet_cli.spec.errors import UserError
 
 MAX_ROWS = 6
 MAX_COLUMNS = 6
+MAX_PANELS = 24
+"""Where no setting varies, panels beyond `MAX_COLUMNS` go on in the next row."""
 MAX_LEGEND_DEPTHS = 8
 """More depths than this are told apart by a colour bar instead of legend entries."""
 _COLOURS = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.85, 0.0, 256)), "depth")
@@ -44,6 +52,16 @@ ROOM = {"log": 10.0, "linear": 3.0}
 """How far above the highest loss after the start the axes may reach."""
 
 
+@dataclass(frozen=True)
+class _LineStyle:
+    """How the lines of one depth or one model look."""
+
+    colour: str
+    marker: str = ""
+    label: str = ""
+    bolder: float = 1.0
+
+
 def draw(
     curves: pd.DataFrame,
     *,
@@ -51,6 +69,7 @@ def draw(
     scale: Scale = "auto",
     splits: Sequence[Split] = SPLITS,
     x: Literal["step", "epoch"] = "step",
+    lines: Literal["depth", "model"] = "depth",
     title: str | None = None,
     size: tuple[float, float] | None = None,
 ) -> Figure:
@@ -70,59 +89,81 @@ def draw(
         scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
         splits: which of `train` and `test`.
         x: `step` (optimiser steps) or `epoch` (passes over the training set).
+        lines: what the lines of a panel are: `depth`, a panel for each model, or `model`, a panel for each depth.
         title: instead of a title like "cifar10: error during training".
         size: width and height in inches.
 
     Raises:
         UserError: there is nothing to draw, the runs have no such metric, they are of several tasks, two of them cannot
-            be told apart, there are too many models or combinations of settings, or an option has no such value.
+            be told apart, there are too many panels or combinations of settings, or an option has no such value.
     """
     axis_scale = resolve_scale(scale, metric)
     check_choice("x", x, ("step", "epoch"))
     rows = frames.drawable(curves.drop(columns="learning_rate", errors="ignore"), metric, splits)
-    columns = frames.metric_columns(metric, splits)
-    models = ordered_models(rows["model"])
-    if len(models) > MAX_COLUMNS:
-        raise UserError(f"model (={', '.join(models)}): one figure shows at most {MAX_COLUMNS} models; select fewer.")
     panels = split_panels(rows, limit=MAX_ROWS)
-    colours = depth_colours(sorted(rows["depth"].unique()))
+    headings, styles = _headings_and_styles(rows, lines)
+    of_panel = "model" if lines == "depth" else "depth"
+    many = len(styles) > MAX_LEGEND_DEPTHS
+    limit = MAX_PANELS if len(panels) == 1 else MAX_COLUMNS
+    if len(headings) > limit:
+        names = ", ".join(map(str, headings))
+        raise UserError(f"{of_panel} (={names}): one figure shows at most {limit} {of_panel}s; select fewer.")
+    across = len(headings)
+    if across > MAX_COLUMNS:  # several rows, of which the last lacks few
+        across = min((5, 4, 3), key=lambda columns: (-len(headings) % columns, -columns))
+    cells = list(itertools.product(panels, headings))
+    down = math.ceil(len(cells) / across)
     diverged = bool((rows["status"] == "diverged").any())
     if size is None:
-        size = (1.4 + 3.0 * len(models), 1.6 + 2.6 * len(panels))
+        size = (1.4 + 3.0 * across, 1.6 + 2.6 * down) if len(cells) > 1 or lines == "depth" else (6.4, 5.0)
 
     with look():
         figure = new_figure(size)
-        grid = figure.subplots(len(panels), len(models), sharex=True, sharey=True, squeeze=False)
+        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
         drawn: list[pd.Series[float]] = []
-        for panel, axes_row in zip(panels, grid, strict=True):
-            for model, axes in zip(models, axes_row, strict=True):
-                heading = wrapped(panel.title, size[0] / len(models) - 0.5, size=9)
-                axes.set_title(f"{model}\n{heading}".strip())
-                of_model = panel.rows[panel.rows["model"] == model]
-                for depth in sorted(of_model["depth"].unique()):
-                    of_depth = of_model[of_model["depth"] == depth]
-                    for split, column in zip(splits, columns, strict=True):
-                        drawn.append(median_curve(of_depth, x, column))
-                        _draw_median(axes, drawn[-1], split, depth, colours)
-                    ends = of_depth[of_depth["status"] == "diverged"].groupby("run_id")[x].max()
-                    if not ends.empty:
-                        mark_diverged(axes, ends, 0.97, colours[depth])
+        for axes, (panel, heading) in zip(grid.flat, cells, strict=False):
+            below = wrapped(panel.title, size[0] / across - 0.5, size=9)
+            axes.set_title(f"{headings[heading]}\n{below}".strip())
+            here = panel.rows[panel.rows[of_panel] == heading]
+            for key, style in styles.items():
+                of_line = here[here[lines] == key]
+                if of_line.empty:
+                    continue
+                for split in splits:
+                    drawn.append(median_curve(of_line, x, f"{split}_{metric}"))
+                    _draw_median(axes, drawn[-1], split, style, many=many)
+                ends = of_line[of_line["status"] == "diverged"].groupby("run_id")[x].max()
+                if not ends.empty:
+                    mark_diverged(axes, ends, 0.97, style.colour)
         values, cut = shown_values(drawn, ROOM[axis_scale] if metric == "loss" else np.inf)
         set_value_axis(grid[0, 0], values, axis_scale, headroom=0.07 if diverged else 0.0)
         task = str(rows["task"].iloc[0])
-        label_outside(grid, grid.size, _set_progress_axis(grid[0, 0], rows[x], x), frames.value_label(rows, metric))
+        label_outside(grid, len(cells), _set_progress_axis(grid[0, 0], rows[x], x), frames.value_label(rows, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         add_title(figure, title if title is not None else f"{task}: {what} during training")
-        if len(colours) > MAX_LEGEND_DEPTHS:
-            _add_colour_bar(figure, grid, colours)
+        if lines == "depth" and many:
+            _add_colour_bar(figure, grid, list(styles))
         notes = [
             frames.seeds_text(rows),
             "values above the axes are cut off" if cut else "",
             "no line where diverged runs make it infinite" if diverged else "",
             frames.failed_text(curves),
         ]
-        add_legend(figure, _legend_entries(colours, splits, diverged=diverged), notes)
+        add_legend(figure, _legend_entries(styles, splits, many=many, diverged=diverged), notes)
     return figure
+
+
+def _headings_and_styles(rows: pd.DataFrame, lines: str) -> tuple[dict[Any, str], dict[Any, _LineStyle]]:
+    """The panels' headings by model or depth, and the lines' styles by the other of the two."""
+    models, depths = ordered_models(rows["model"]), sorted(rows["depth"].unique())
+    if lines == "model":
+        marked = {name: _LineStyle(style.colour, style.marker, name) for name, style in model_styles(models).items()}
+        return {depth: f"depth {depth}" for depth in depths}, marked
+    coloured = {
+        depth: _LineStyle(colour, "", f"depth {depth}", bolder=1 + 0.3 * index / len(depths))
+        for index, (depth, colour) in enumerate(depth_colours(depths).items())
+    }
+    return {model: model for model in models}, coloured
 
 
 def depth_colours(depths: Sequence[int]) -> dict[int, str]:
@@ -166,23 +207,23 @@ def shown_values(curves: Sequence["pd.Series[float]"], room: float) -> tuple[np.
     return below[below <= limit], bool((values[np.isfinite(values)] > limit).any())
 
 
-def _draw_median(axes: Axes, median: "pd.Series[float]", split: Split, depth: int, colours: dict[int, str]) -> None:
-    bolder = 1 + 0.3 * list(colours).index(depth) / len(colours)
+def _draw_median(axes: Axes, median: "pd.Series[float]", split: Split, style: _LineStyle, *, many: bool) -> None:
     axes.plot(
         median.index,
         median.where(np.isfinite(median)),
-        **_split_look(split, colours[depth], many=len(colours) > MAX_LEGEND_DEPTHS, bolder=bolder),
+        **_split_look(split, style, many=many),
+        markevery=0.2,
         zorder=2 if split == "train" else 3,
     )
 
 
-def _split_look(split: Split, colour: str, *, many: bool, bolder: float = 1.0) -> dict[str, Any]:
+def _split_look(split: Split, style: _LineStyle, *, many: bool) -> dict[str, Any]:
     """Properties of a line; where there are `many`, training is pale so that the test lines stand out."""
-    look_of = split_line(colour, split) | {"linewidth": SPLIT_WIDTHS[split] * bolder}
+    look_of = split_line(style.colour, split) | {"linewidth": SPLIT_WIDTHS[split] * style.bolder}
     if many:
         look_of["linewidth"] *= 0.65
         look_of["alpha"] = 0.55 if split == "train" else 1.0
-    return look_of
+    return look_of | {"marker": style.marker, "markersize": 3.5}
 
 
 def _set_progress_axis(axes: Axes, values: "pd.Series[float]", x: str) -> str:
@@ -194,24 +235,28 @@ def _set_progress_axis(axes: Axes, values: "pd.Series[float]", x: str) -> str:
     return f"{x} (thousands)"
 
 
-def _add_colour_bar(figure: Figure, grid: np.ndarray, colours: dict[int, str]) -> None:
-    scale = ScalarMappable(Normalize(min(colours), max(colours)), _COLOURS)
+def _add_colour_bar(figure: Figure, grid: np.ndarray, depths: list[int]) -> None:
+    scale = ScalarMappable(Normalize(min(depths), max(depths)), _COLOURS)
     bar = figure.colorbar(scale, ax=list(grid.flat), label="depth", aspect=30, pad=0.02)
-    few = have_room(np.array(list(colours), dtype=float), 0.6 * figure.get_figheight())
-    bar.locator = FixedLocator(list(colours)) if few else MaxNLocator(integer=True, steps=[1, 2, 5, 10])
+    few = have_room(np.array(depths, dtype=float), 0.6 * figure.get_figheight())
+    bar.locator = FixedLocator(depths) if few else MaxNLocator(integer=True, steps=[1, 2, 5, 10])
     bar.minorticks_off()
     bar.outline.set_visible(False)
 
 
-def _legend_entries(colours: dict[int, str], splits: Sequence[Split], *, diverged: bool) -> list[Artist]:
+def _legend_entries(
+    styles: Mapping[Any, _LineStyle], splits: Sequence[Split], *, many: bool, diverged: bool
+) -> list[Artist]:
     entries: list[Artist] = []
-    many = len(colours) > MAX_LEGEND_DEPTHS
-    if not many:
-        entries += [Patch(facecolor=colour, label=f"depth {depth}") for depth, colour in colours.items()]
+    for style in styles.values():
+        if style.marker:
+            line = _split_look(splits[-1], style, many=False) | {"linestyle": "-"}
+            entries.append(Line2D([], [], **line, label=style.label))
+        elif not many:
+            entries.append(Patch(facecolor=style.colour, label=style.label))
     if len(splits) > 1 or not entries:
-        entries += [
-            Line2D([], [], **_split_look(split, GREY, many=many), label=SPLIT_LABELS[split]) for split in splits
-        ]
+        looks = {split: _split_look(split, _LineStyle(GREY), many=many) for split in splits}
+        entries += [Line2D([], [], **looks[split], label=SPLIT_LABELS[split]) for split in splits]
     if diverged:
         entries.append(Line2D([], [], color=GREY, linestyle="none", marker="x", label="diverged"))
     return entries

@@ -1,5 +1,6 @@
 """Loss or error against depth, the picture of the degradation problem (Kowsik 2021; He et al., arXiv 1512.03385)."""
 
+import itertools
 import math
 from collections.abc import Collection, Sequence
 
@@ -13,6 +14,7 @@ from resnet_cli.figures import frames
 from resnet_cli.figures.axes import (
     add_legend,
     add_title,
+    label_ends,
     label_outside,
     mark_diverged,
     new_figure,
@@ -26,6 +28,8 @@ from resnet_cli.figures.panels import grid_columns, split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
 
 MAX_PANELS = 12
+MANY_MODELS = 6
+"""More models than this get labels at their lines' ends, a panel for each split, and no bands."""
 FEW_SEEDS = 5
 """From this many seeds on, a band is the interquartile range; below, it reaches from minimum to maximum."""
 FEW_DEPTHS = 12
@@ -46,7 +50,8 @@ def draw(
 
     A diverged run counts as infinitely bad: it is marked at the top edge, and a median line has a gap where half of the
     runs or more diverged. A failed run is not drawn, but counted in the legend. Columns beyond the usual ones are
-    settings; where they vary there is one panel for each combination.
+    settings; where they vary there is one panel for each combination. More than six models are named at the ends of
+    their lines, have no bands, and training and test stand side by side.
 
     Args:
         summary: one row per run: run_id, task, model, depth, seed, status, and the metric's columns for `splits`.
@@ -68,11 +73,13 @@ def draw(
     depths = sorted(runs["depth"].unique())
     most_seeds = int(frames.seed_counts(runs).max())
     styles = model_styles(runs["model"])
+    many = len(styles) > MANY_MODELS
+    shown = [[split] for split in splits] if many else [list(splits)]
     panels = split_panels(runs, limit=MAX_PANELS)
-    across = grid_columns(panels)
-    down = math.ceil(len(panels) / across)
+    across = len(shown) if many else grid_columns(panels)
+    down = math.ceil(len(panels) * len(shown) / across)
     if size is None:
-        size = (6.4, 4.6) if len(panels) == 1 else (1.2 + 2.7 * across, 1.4 + 2.3 * down)
+        size = _default_size(across, down, len(styles))
     axes_height = max(size[1] / down - 0.9, _MARK_ROW_INCHES)
     mark_row = min(_MARK_ROW_INCHES / axes_height, 0.4 / max(len(marked), 1))
 
@@ -80,36 +87,52 @@ def draw(
         figure = new_figure(size)
         grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
         set_value_axis(grid[0, 0], runs[columns].to_numpy(), axis_scale, headroom=mark_row * len(marked))
-        set_depth_axis(grid[0, 0], depths, width=size[0] / across - 0.5)
-        for axes, panel in zip(grid.flat, panels, strict=False):
-            axes.set_title(wrapped(panel.title, size[0] / across - 0.5, size=9))
+        set_depth_axis(grid[0, 0], depths, width=size[0] / across - (2.2 if many else 0.5))
+        lines: list[tuple[Axes, dict[str, Line2D]]] = []
+        for axes, (panel, together) in zip(grid.flat, itertools.product(panels, shown), strict=False):
+            heading = [panel.title, SPLIT_LABELS[together[0]] if len(shown) > 1 else ""]
+            axes.set_title(wrapped(", ".join(filter(None, heading)), size[0] / across - 0.5, size=9))
+            drawn = {}
             for model, of_model in panel.rows.groupby("model"):
                 style = styles[str(model)]
-                for split, column in zip(splits, columns, strict=True):
-                    values = of_model.set_index("depth")[column]
-                    _draw_medians(axes, values, style, split)
+                for split in together:
+                    values = of_model.set_index("depth")[f"{split}_{metric}"]
+                    drawn[str(model)] = _draw_medians(axes, values, style, split)
                     if most_seeds > 1:
-                        _draw_spread(axes, values, style, interquartile=most_seeds >= FEW_SEEDS)
+                        _draw_spread(axes, values, style, interquartile=most_seeds >= FEW_SEEDS, has_band=not many)
                 if model in marked:
                     height = 1 - mark_row * (marked.index(str(model)) + 0.25)
                     _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
+            lines.append((axes, drawn))
         task = str(runs["task"].iloc[0])
-        label_outside(grid, len(panels), _depth_label(styles), frames.value_label(runs, metric))
+        label_outside(grid, len(panels) * len(shown), _depth_label(styles), frames.value_label(runs, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         add_title(figure, title if title is not None else f"{task}: {what} against depth")
         notes = [
             frames.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
-            _spread_text(len(depths), most_seeds),
+            _spread_text(most_seeds, has_band=len(depths) > 1 and not many),
             "no line or band where diverged runs make it infinite" if marked else "",
             frames.failed_text(summary),
         ]
-        add_legend(figure, _legend_entries(styles, splits, diverged=bool(marked)), notes)
+        add_legend(figure, _legend_entries({} if many else styles, splits, diverged=bool(marked)), notes)
+        if many:
+            figure.draw_without_rendering()  # gives the axes their height
+            for axes, drawn in lines:
+                label_ends(axes, drawn)
     return figure
 
 
-def _draw_medians(axes: Axes, values: "pd.Series[float]", style: ModelStyle, split: Split) -> None:
+def _default_size(across: int, down: int, models: int) -> tuple[float, float]:
+    if models > MANY_MODELS:
+        return 1.2 + 4.2 * across, 1.4 + max(3.4, 0.17 * models) * down
+    if across == down == 1:
+        return 6.4, 4.6 + 0.15 * max(models - 3, 0)  # the legend takes more rows
+    return 1.2 + 2.7 * across, 1.4 + 2.3 * down
+
+
+def _draw_medians(axes: Axes, values: "pd.Series[float]", style: ModelStyle, split: Split) -> Line2D:
     median = values.groupby(level="depth").median()
-    axes.plot(
+    (line,) = axes.plot(
         median.index,
         median.where(np.isfinite(median)),
         **split_line(style.colour, split),
@@ -118,13 +141,17 @@ def _draw_medians(axes: Axes, values: "pd.Series[float]", style: ModelStyle, spl
         linewidth=1.5,
         zorder=3,
     )
+    return line
 
 
-def _draw_spread(axes: Axes, values: "pd.Series[float]", style: ModelStyle, *, interquartile: bool) -> None:
+def _draw_spread(
+    axes: Axes, values: "pd.Series[float]", style: ModelStyle, *, interquartile: bool, has_band: bool
+) -> None:
     share = 0.25 if interquartile else 0.0
     low = values.groupby(level="depth").apply(_quantile, share)
     high = values.groupby(level="depth").apply(_quantile, 1 - share)
-    axes.fill_between(low.index, low, high, where=np.isfinite(high), color=style.colour, alpha=0.13, linewidth=0)
+    if has_band:
+        axes.fill_between(low.index, low, high, where=np.isfinite(high), color=style.colour, alpha=0.13, linewidth=0)
     axes.plot(
         values.index,
         values.where(np.isfinite(values)),
@@ -164,14 +191,15 @@ def _mark_and_count(axes: Axes, runs: pd.DataFrame, style: ModelStyle, height: f
 
 
 def _depth_label(models: Collection[str]) -> str:
-    return "depth (hidden layers)" if all(m.endswith("-mlp") for m in models) else "depth (weight layers)"
+    are_mlps = all(name.partition(", ")[0].endswith("-mlp") for name in models)
+    return "depth (hidden layers)" if are_mlps else "depth (weight layers)"
 
 
-def _spread_text(depths: int, most_seeds: int) -> str:
+def _spread_text(most_seeds: int, *, has_band: bool) -> str:
     if most_seeds == 1:
         return ""
     band = "minimum to maximum" if most_seeds < FEW_SEEDS else "interquartile range"
-    return f"band: {band}; dots: single runs" if depths > 1 else "dots: single runs"
+    return f"band: {band}; dots: single runs" if has_band else "dots: single runs"
 
 
 def _legend_entries(styles: dict[str, ModelStyle], splits: Sequence[Split], *, diverged: bool) -> list[Line2D]:
@@ -179,7 +207,7 @@ def _legend_entries(styles: dict[str, ModelStyle], splits: Sequence[Split], *, d
         Line2D([], [], **split_line(style.colour, splits[0]), marker=style.marker, markersize=4, label=model)
         for model, style in styles.items()
     ]
-    if len(splits) > 1:
+    if len(splits) > 1 or not entries:
         entries += [
             Line2D([], [], **split_line(GREY, split), marker="o", markersize=4, label=SPLIT_LABELS[split])
             for split in splits

@@ -1,4 +1,4 @@
-"""One part, in a figure a panel, for each combination of the settings that vary."""
+"""One part, in a figure a panel, for each combination of the settings that vary; or one line for each value of one."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -57,6 +57,32 @@ def grid_columns(panels: Sequence[Panel]) -> int:
     if last_values <= MAX_COLUMNS and len(panels) % last_values == 0:
         return last_values
     return min((4, 3), key=lambda columns: (-len(panels) % columns, columns))
+
+
+def compare(frame: pd.DataFrame, setting: str) -> pd.DataFrame:
+    """`frame` with the values of a setting as models of their own, such as `resnet, original` or `resnet, width 16`.
+
+    Runs that do not have the setting keep the name of their model.
+
+    Args:
+        frame: a summary, or curves without the rate at each step; their `base_learning_rate` is the `learning_rate`.
+        setting: what to compare.
+
+    Raises:
+        UserError: runs of one model and depth do not differ in `setting`; those settings in which they do are named.
+    """
+    column = f"base_{setting}" if f"base_{setting}" in frame else setting
+    varying = varying_settings(frame)
+    if column not in varying:
+        what = f"those that do are {', '.join(varying)}" if varying else "they differ in no setting"
+        raise UserError(f"by (={setting}) is not a setting in which runs of one model and depth differ; {what}.")
+    values = frame[column].astype(object)
+    names = values.map(lambda value: _line_name(setting, value), na_action="ignore")
+    return frame.assign(model=frame["model"].str.cat(names, sep=", ").fillna(frame["model"])).drop(columns=column)
+
+
+def _line_name(setting: str, value: Any) -> str:
+    return value if isinstance(value, str) else f"{setting.replace('_', ' ')} {value_text(value)}"
 
 
 def _fits(key: Sequence[Any], combination: Sequence[Any]) -> bool:

@@ -1,6 +1,7 @@
 """The look all figures share (colours, lines, markers, fonts), and figures as bytes."""
 
 import io
+import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,7 +18,12 @@ BLUE = "#0072B2"
 GREY = "#555555"
 PALETTE = (VERMILLION, BLUE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart by colour-blind people; its yellow is too pale here."""
+SHADES = ("#7A3300", "#003B66", "#00503A", "#80436A", "#8F6200", "#2F6F94", "#9A9A9A")
+"""The same hues darker, and a grey, for figures with more lines than `PALETTE` has colours."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "*", "p")
+
+SUFFIXES = (".png", ".svg")
+"""Of the files that figures can be."""
 
 PLAIN = ("plain-mlp", "plain-cnn")
 RESIDUAL = ("residual-mlp", "resnet")
@@ -66,9 +72,23 @@ class ModelStyle:
 
 
 def ordered_models(models: Iterable[str]) -> list[str]:
-    """Plain models first, then residual ones, then all others by name."""
+    """Plain models first, then residual ones, then all others by name; numbers inside names count as numbers.
+
+    A name may go on after a comma, as in `resnet, block size 2`; such names stand where the model stands.
+    """
     known = [*PLAIN, *RESIDUAL]
-    return sorted(set(models), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+    def place(name: str) -> tuple[int, str, list[float | str]]:
+        model, _, value = name.partition(", ")
+        return (known.index(model) if model in known else len(known), model, _natural(value))
+
+    return sorted(set(models), key=place)
+
+
+def _natural(text: str) -> list[float | str]:
+    """Sorts texts by the numbers in them: 2 before 10, and 1e-05 before 0.1."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
+    return [float(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
@@ -78,13 +98,15 @@ def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
     takes the next free colour and marker, in the order of `ordered_models`.
     """
     styles: dict[str, ModelStyle] = {}
+    colours = PALETTE + SHADES
     spare = 2
-    for model in ordered_models(models):
+    for name in ordered_models(models):
+        model = name.partition(", ")[0]
         family = 0 if model in PLAIN else 1 if model in RESIDUAL else None
         taken = any(family is not None and style.colour == PALETTE[family] for style in styles.values())
         if family is None or taken:
             family, spare = spare, spare + 1
-        styles[model] = ModelStyle(PALETTE[family % len(PALETTE)], MARKERS[family % len(MARKERS)])
+        styles[name] = ModelStyle(colours[family % len(colours)], MARKERS[family % len(MARKERS)])
     return styles
 
 
@@ -106,7 +128,7 @@ def render(figure: Figure, suffix: str, *, dpi: float = 150) -> bytes:
     Raises:
         UserError: the suffix is neither, or `dpi` is not positive.
     """
-    if suffix not in (".png", ".svg"):
+    if suffix not in SUFFIXES:
         raise UserError(f"suffix (={suffix}) must be .png or .svg.")
     if not dpi > 0:
         raise UserError(f"dpi (={dpi}) must be greater than 0.")

@@ -31,8 +31,8 @@ from resnet_cli.spec.ranges import DepthRule
 from resnet_cli.spec.run import Count, Run, Share
 from resnet_cli.spec.setting import Setting
 
-GROWTH_RATE = Setting("growth_rate", Count, 12, "DenseNet: maps that each layer adds (k).")
-COMPRESSION = Setting("compression", Share, 0.5, "DenseNet-BC: share of its maps that a transition keeps (theta).")
+GROWTH_RATE = Setting("growth_rate", Count, 12, "Maps that each layer adds (k).")
+COMPRESSION = Setting("compression", Share, 0.5, "Share of its maps that a transition keeps (theta).")
 
 
 class Composite(nn.Module):

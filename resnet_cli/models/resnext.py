@@ -34,18 +34,18 @@ from resnet_cli.spec.ranges import DepthRule
 from resnet_cli.spec.run import Count, Run
 from resnet_cli.spec.setting import Setting
 
-CARDINALITY = Setting("cardinality", Count, 8, "ResNeXt: number of branches of a block (C).")
+CARDINALITY = Setting("cardinality", Count, 8, "Number of branches of a block (C).")
 GROUP_WIDTH = Setting(
     "group_width",
     Count,
     None,
-    "ResNeXt: maps of a branch in the first stage (d); unless set 2·width / cardinality, rounded down, 1 at least.",
+    "Maps of a branch in the first stage (d); unless set 2·width / cardinality, rounded down, 1 at least.",
 )
 FORM = Setting(
     "form",
     Literal["a", "b", "c"],
     "c",
-    "ResNeXt: how branches are computed (Fig. 3): a apart and summed, b joined early, c as a grouped convolution.",
+    "How branches are computed (Fig. 3): a apart and summed, b joined early, c as a grouped convolution.",
 )
 
 

@@ -23,6 +23,9 @@ MAX_TIMED = 6
 SMALL_BATCH, HEAVY_SECONDS = 32, 0.05
 """A net is heavy if a step and the evaluations of so many examples take so long; it is timed on no more."""
 
+QUICK_SECONDS = 0.01
+"""A step shorter than this is timed over many."""
+
 IRRELEVANT = frozenset(
     {*("depth", "seed", "init", "init_std", "sine_range", "noise", "learning_rate", "momentum", "weight_decay")}
     | {*("epochs", "steps", "schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor")}
@@ -160,7 +163,9 @@ def _time(run: Run, do: Callable[[Run], object]) -> Cost:
         step = (seconds(3, batch, 1) - base) / 2 * run.batch_size / batch
         return max(1e-6, step), max(1e-9, step / (3 * run.batch_size))
     base = seconds(1, run.batch_size, run.batch_size)
-    step = (seconds(41, run.batch_size, run.batch_size) - base) / 40
+    step = (seconds(6, run.batch_size, run.batch_size) - base) / 5
+    if step < QUICK_SECONDS:  # too short to be timed in a few steps
+        step = (seconds(41, run.batch_size, run.batch_size) - base) / 40
     # Two evaluations, each on as many training as test examples, of nine batches instead of one.
     example = (seconds(1, run.batch_size, 9 * run.batch_size) - base) / (2 * 2 * 8 * run.batch_size)
     return max(1e-6, step), max(1e-9, example)

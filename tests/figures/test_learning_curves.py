@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from resnet_cli.figures.frames import Scale
 from resnet_cli.figures.learning_curves import depth_colours, draw
+from resnet_cli.figures.style import BLUE
 from resnet_cli.spec.errors import UserError
 
 
@@ -167,8 +168,8 @@ def test_legend_does_not_cover_the_axes(curves: pd.DataFrame) -> None:
 
 def test_too_many_models_or_rows_are_refused(curves: pd.DataFrame) -> None:
     one = curves[curves["model"] == "resnet"]
-    with pytest.raises(UserError, match="one figure shows at most 6 models"):
-        draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(7)]))
+    with pytest.raises(UserError, match="one figure shows at most 24 models"):
+        draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(25)]))
     with pytest.raises(UserError, match="make 7 combinations, but one figure shows at most 6"):
         draw(pd.concat([one.assign(width=i, run_id=one["run_id"] + f"w{i}") for i in range(7)]))
 
@@ -176,3 +177,35 @@ def test_too_many_models_or_rows_are_refused(curves: pd.DataFrame) -> None:
 def test_unknown_x_is_refused(curves: pd.DataFrame) -> None:
     with pytest.raises(UserError, match=r"x \(=steps\) is not known \(did you mean step\?\); known are epoch, step\."):
         draw(curves, x="steps")  # type: ignore[arg-type]
+
+
+def test_many_models_stand_in_several_rows(curves: pd.DataFrame) -> None:
+    one = curves[curves["model"] == "resnet"]
+    figure = draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(10)]))
+    assert [axes.get_title() for axes in figure.axes] == [f"m{i}" for i in range(10)]
+    assert figure.axes[0].get_subplotspec().get_gridspec().get_geometry() == (2, 5)  # type: ignore[union-attr]
+
+
+def test_models_can_be_the_lines_of_a_panel_for_each_depth(curves: pd.DataFrame) -> None:
+    figure = draw(curves, lines="model")
+    assert [axes.get_title() for axes in figure.axes] == ["depth 8", "depth 20", "depth 32", "depth 56"]
+    axes = figure.axes[1]
+    rows = curves[(curves["model"] == "resnet") & (curves["depth"] == 20)].to_dict("records")
+    for linestyle, column in (("-", "train_loss"), ("--", "test_loss")):
+        line = line_of(axes, BLUE, linestyle)
+        assert line.get_marker() == "s"
+        expected = [median(r[column] for r in rows if r["step"] == step) for step in (0, 10, 20, 30)]
+        assert list(np.asarray(line.get_ydata())) == pytest.approx(expected)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["plain-cnn", "resnet", "training", "test"]
+
+
+def test_a_model_without_a_depth_is_missing_in_its_panel(curves: pd.DataFrame) -> None:
+    figure = draw(curves[(curves["model"] == "resnet") | (curves["depth"] == 8)], lines="model", splits=["test"])
+    assert [len(axes.lines) for axes in figure.axes] == [2, 1, 1, 1]
+
+
+def test_too_many_depths_for_a_panel_each_are_refused(curves: pd.DataFrame) -> None:
+    one = curves[curves["depth"] == 8]
+    depths = pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in range(2, 27)])
+    with pytest.raises(UserError, match="one figure shows at most 24 depths; select fewer"):
+        draw(depths, lines="model")

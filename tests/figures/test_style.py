@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from resnet_cli.figures import learning_curves, loss_by_depth
-from resnet_cli.figures.style import BLUE, VERMILLION, model_styles, render
+from resnet_cli.figures.style import BLUE, VERMILLION, model_styles, ordered_models, render
 from resnet_cli.spec.errors import UserError
 
 
@@ -73,3 +73,25 @@ def test_models_of_one_figure_are_told_apart_in_any_order() -> None:
     assert list(styles)[:4] == ["plain-mlp", "plain-cnn", "residual-mlp", "resnet"]
     assert len({style.colour for style in styles.values()}) == len({style.marker for style in styles.values()}) == 7
     assert model_styles(reversed(models)) == styles
+
+
+def test_up_to_fourteen_lines_have_colours_of_their_own_and_all_differ_in_colour_or_marker() -> None:
+    styles = model_styles([f"m{index:02d}" for index in range(50)])
+    assert len({style.colour for style in list(styles.values())[:14]}) == 14
+    assert len({(style.colour, style.marker) for style in styles.values()}) == 50
+
+
+def test_values_after_a_name_stand_with_their_model_in_the_order_of_their_numbers() -> None:
+    names = ["zeta", "resnet, block size 10", "resnet, block size 2", "plain-cnn, block size 1", "alpha", "resnet"]
+    assert ordered_models(names) == [
+        "plain-cnn, block size 1",
+        "resnet",
+        "resnet, block size 2",
+        "resnet, block size 10",
+        "alpha",
+        "zeta",
+    ]
+    rates = [f"resnet, learning rate {rate:g}" for rate in (1e-5, 0.01, 0.1, 1.0)]
+    assert ordered_models(reversed(rates)) == rates
+    styles = model_styles(names)
+    assert (styles["plain-cnn, block size 1"].colour, styles["resnet"].colour) == (VERMILLION, BLUE)

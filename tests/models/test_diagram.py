@@ -197,5 +197,5 @@ def test_every_model_can_be_drawn_and_each_layer_with_weights_is_there(model: Mo
 
 
 def test_a_net_without_blocks_is_refused(make_run: MakeRun) -> None:
-    with pytest.raises(UserError, match="a net of this depth has no blocks"):
+    with pytest.raises(UserError, match=r"^The net has no blocks that could be drawn; choose a greater depth\.$"):
         forms_of(make_run, "plain-mlp", 1)

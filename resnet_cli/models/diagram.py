@@ -1,0 +1,176 @@
+"""The blocks of a net as graphs to be drawn, traced from the modules themselves."""
+
+import operator
+from collections import defaultdict
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from resnet_cli.models.base import Addition, Drawing, Dropout, StochasticDepth
+from resnet_cli.models.resnet import ZeroPaddingShortcut
+from resnet_cli.models.resnext import BranchedConv2d
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.graph import BlockForm, Graph, Kind, Node
+
+MAX_BRANCHES = 3
+"""Of more like branches, this many are traced."""
+
+_WHOLE = (Addition, Drawing, ZeroPaddingShortcut, BranchedConv2d)
+"""Layers of this project that are one step each; torch's own are so anyway."""
+
+_FUNCTIONS: dict[Any, tuple[Kind, str]] = {
+    torch.relu: ("activation", "ReLU"),
+    torch.tanh: ("activation", "tanh"),
+    torch.sigmoid: ("activation", "sigmoid"),
+    operator.add: ("addition", "addition"),
+    operator.mul: ("multiplication", "multiplication"),
+    torch.cat: ("concatenation", "concatenation"),
+}
+
+
+def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm]:
+    """The forms of the blocks of a net; blocks of one form differ in their widths and strides alone.
+
+    Layers that do nothing (identities, idle dropout and stochastic depth) are left out, and what a branch's norm or
+    activation does to the maps of all branches at once is said of each branch.
+
+    Args:
+        net: on torch's meta device, as `describe_net` gives it; it is put into evaluation mode.
+        input_shape: shape of one input, (features,) or (C, H, W).
+
+    Raises:
+        UserError: the net has no blocks.
+    """
+    blocks = list(net.get_submodule("blocks").children())
+    if not blocks:
+        raise UserError("The net has no blocks that could be drawn; choose a greater depth.")
+    shapes: list[tuple[str, str]] = []
+    hooks = [
+        block.register_forward_hook(lambda _, inputs, output: shapes.append((_words(inputs[0]), _words(output))))
+        for block in blocks
+    ]
+    with torch.no_grad():
+        net.eval()(torch.empty(1, *input_shape, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    forms: dict[object, dict[int, Graph]] = defaultdict(dict)
+    for number, (block, (entering, leaving)) in enumerate(zip(blocks, shapes, strict=True), 1):
+        graph = trace_block(block, entering, leaving)
+        forms[graph.form][number] = graph
+    return [_choose(graphs) for graphs in forms.values()]
+
+
+def _choose(graphs: dict[int, Graph]) -> BlockForm:
+    """The first of some blocks of one form, by number, that has the strides of most of them."""
+    strides = [graph.strides for graph in graphs.values()]
+    number = list(graphs)[strides.index(max(strides, key=strides.count))]
+    return BlockForm(graphs[number], number, tuple(graphs))
+
+
+def trace_block(block: nn.Module, entering: str, leaving: str) -> Graph:
+    """The graph of one block in evaluation mode.
+
+    Args:
+        block: a module with one input.
+        entering: the shape of its input in words.
+        leaving: the shape of its output in words.
+    """
+    steps = _Steps()
+    values: dict[fx.Node, tuple[int, ...]] = {}
+    for node in _Tracer().trace(block).nodes:
+        operands = [values[operand] for operand in node.all_input_nodes]
+        if node.op == "placeholder":
+            values[node] = steps.add("input", entering)
+        elif node.op == "output":
+            steps.add("output", leaving, *operands)
+        elif node.op == "call_module":
+            values[node] = steps.add_module(block.get_submodule(str(node.target)), *operands)
+        elif node.target is operator.sub and not isinstance(node.args[0], fx.Node):
+            values[node] = steps.add("other", f"{node.args[0]} − signal", *operands)
+        else:
+            kind, name = _FUNCTIONS[node.target]
+            values[node] = steps.add(kind, name, *operands)
+    return Graph(tuple(steps.nodes), steps.branches)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, _WHOLE) or super().is_leaf_module(m, module_qualified_name)
+
+
+class _Steps:
+    """Collects the nodes of a graph. A value is the position of the node that gives it, or one for each branch."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.branches = 1
+
+    def add(
+        self, kind: Kind, name: str, *operands: tuple[int, ...], size: str = "", stride: int = 1, detail: str = ""
+    ) -> tuple[int, ...]:
+        """Add a step that reads values: of each branch if it treats every map by itself, else of all joined."""
+        if kind in ("norm", "activation", "random"):
+            return tuple(self._append(Node(kind, name, (branch,), size, stride, detail)) for branch in operands[0])
+        joined = [
+            operand[0] if len(operand) == 1 else self._append(Node("concatenation", "concatenation", operand))
+            for operand in operands
+        ]
+        return (self._append(Node(kind, name, tuple(joined), size, stride, detail)),)
+
+    def add_module(self, module: nn.Module, *operands: tuple[int, ...]) -> tuple[int, ...]:
+        """Add what a layer does, if it does anything."""
+        if isinstance(module, nn.Identity) or (isinstance(module, Drawing) and module.is_idle):
+            return operands[0]
+        match module:
+            case BranchedConv2d():
+                return self._add_branches(module, operands[0])
+            case nn.Conv2d():
+                size = f"{module.in_channels}→{module.out_channels}"
+                detail = f"{module.groups} groups" if module.groups > 1 else ""
+                return self.add("weights", _name(module), *operands, size=size, stride=module.stride[0], detail=detail)
+            case nn.Linear():
+                return self.add("weights", "linear", *operands, size=f"{module.in_features}→{module.out_features}")
+            case nn.BatchNorm1d() | nn.BatchNorm2d():
+                return self.add("norm", "batch norm", *operands)
+            case Addition():
+                return self.add("addition", "addition", *operands)
+            case Dropout():
+                return self.add("random", "dropout", *operands, detail=f"{100 * module.probability:g} %")
+            case StochasticDepth():
+                return self.add("random", "stochastic depth", *operands, size=f"kept {100 * module.survival:.0f} %")
+            case ZeroPaddingShortcut():
+                return self.add("other", "zero padding", *operands, detail="every 2nd pixel" * (module.stride == 2))
+            case nn.MaxPool2d() | nn.AvgPool2d():
+                name = "max pooling" if isinstance(module, nn.MaxPool2d) else "average pooling"
+                return self.add("other", f"{module.kernel_size}×{module.kernel_size} {name}", *operands)
+        raise TypeError(f"{type(module).__name__} has no name in drawings")
+
+    def _add_branches(self, module: BranchedConv2d, operand: tuple[int, ...]) -> tuple[int, ...]:
+        """Add one branch's convolution for each, and the sum of branches that are aggregated."""
+        self.branches = module.branches
+        n_in, n_out = module.in_channels, module.out_channels
+        if module.step != "split":
+            n_in //= module.branches
+        if module.step != "aggregate":
+            n_out //= module.branches
+        read = operand * min(module.branches, MAX_BRANCHES) if module.step == "split" else operand
+        size, stride = f"{n_in}→{n_out}", module.stride[0]
+        given = tuple(self._append(Node("weights", _name(module), (branch,), size, stride)) for branch in read)
+        if module.step != "aggregate" or len(given) == 1:
+            return given
+        return (self._append(Node("addition", "addition", given)),)
+
+    def _append(self, node: Node) -> int:
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+
+def _name(convolution: nn.Conv2d) -> str:
+    return f"{'×'.join(map(str, convolution.kernel_size))} conv"
+
+
+def _words(signal: Tensor) -> str:
+    """The shape of one example in words: `64 units`, or `16 maps of 32×32`."""
+    filters, *sides = signal.shape[1:]
+    return f"{filters} maps of {'×'.join(map(str, sides))}" if sides else f"{filters} units"

@@ -1,0 +1,97 @@
+"""`resnet-exp plot`: a setting as lines, and figures that need no results."""
+
+from pathlib import Path
+
+import pytest
+
+from resnet_cli.cli.plot import _count_imagenet_nets
+from tests.cli.conftest import Command
+
+TINY = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--jobs", 1, "--quiet")
+
+
+@pytest.fixture
+def sweep(command: Command) -> Path:
+    """Results that differ in their initialisation."""
+    assert command("sweep", *TINY, "--init", "default,he", "--out", "results/init").code == 0
+    return Path("results/init")
+
+
+def test_a_setting_can_be_compared_in_one_panel(command: Command, sweep: Path) -> None:
+    answer = command("plot", sweep, "--by", "init", "--format", "png")
+    names = ["loss-by-depth-and-init.png", "loss-curves-by-init.png"]
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == [str(sweep / "figures" / name) for name in names]
+    assert all((sweep / "figures" / name).read_bytes().startswith(b"\x89PNG") for name in names)
+
+
+def test_a_setting_that_varies_in_one_sweep_alone_is_compared_there(command: Command, sweep: Path) -> None:
+    assert command("sweep", *TINY, "--out", "results/other").code == 0
+    answer = command("plot", "results", "--by", "init", "--kind", "depth", "--format", "png")
+    assert answer.code == 2
+    assert answer.out == f"{sweep}/figures/loss-by-depth-and-init.png\n"
+    assert answer.err == (
+        "resnet-exp: results/other: by (=init) is not a setting in which runs of one model and depth differ; "
+        "they differ in no setting.\n"
+    )
+
+
+def test_a_learning_rate_is_compared_although_curves_have_one_for_each_step(command: Command) -> None:
+    assert (
+        command("sweep", *TINY, "--learning-rate", "0.1,0.01", "--schedule", "cosine", "--out", "results/r").code == 0
+    )
+    answer = command("plot", "results/r", "--by", "learning-rate", "--format", "png")
+    assert (answer.code, answer.err) == (0, "")
+    assert "results/r/figures/loss-curves-by-learning-rate.png" in answer.out
+
+
+def test_figures_without_results_are_drawn_in_an_empty_folder(command: Command) -> None:
+    answer = command("plot", "--figure", "winners,counts", "--format", "png,svg", "--title", "Mine")
+    names = ["winners.png", "winners.svg", "counts.png", "counts.svg"]
+    assert answer.code == 0
+    assert answer.out.splitlines() == [f"results/figures/{name}" for name in names]
+    before = [Path("results/figures", name).read_bytes() for name in names]
+    assert command("plot", "--figure", "counts,winners", "--title", "Mine").code == 0
+    assert [Path("results/figures", name).read_bytes() for name in names] == before
+
+
+def test_a_figure_without_results_takes_size_format_and_folder(command: Command) -> None:
+    answer = command("plot", "--figure", "winners", "--format", "svg", "--size", "4x3", "--out", "drawn")
+    assert answer.out == "drawn/winners.svg\n"
+    assert 'width="288pt" height="216pt"' in Path("drawn/winners.svg").read_text()
+
+
+def test_imagenet_nets_have_the_parameters_and_costs_that_are_published() -> None:
+    counts = _count_imagenet_nets().set_index("net")
+    assert counts["parameters"].to_dict() == {
+        "VGG-16": 138_357_544,
+        "VGG-19": 143_667_240,
+        "ResNet-18": 11_689_512,
+        "ResNet-34": 21_797_672,
+        "ResNet-50": 25_557_032,
+        "ResNet-101": 44_549_160,
+        "ResNet-152": 60_192_808,
+    }
+    billions = [f"{products / 1e9:.1f}" for products in counts["multiply_adds"]]
+    assert billions == ["15.5", "19.6", "1.8", "3.7", "4.1", "7.8", "11.5"]
+    products = counts["multiply_adds"]
+    share = products["ResNet-34"] / products["VGG-19"]
+    assert f"{share:.3f}" == "0.187"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--figure winner", "figure (=winner) must be of winners, counts, joined by commas."),
+        ("results --figure winners", "figure (=winners) needs no results, so the folder results has no use;"),
+        ("--figure counts --by init", "figure (=counts) needs no results, so by (=init) has no use;"),
+        ("results/init --by inti", "by (=inti) is not a setting in which runs of one model and depth differ;"),
+        ("results/init --by width", "those that do are init."),
+    ],
+)
+def test_wrong_use(command: Command, sweep: Path, arguments: str, message: str) -> None:
+    answer = command("plot", *arguments.split())
+    assert answer.code == 2
+    assert message in answer.err
+    assert (answer.out, answer.err.count("\n")) == ("", 1)
+    assert not (sweep / "figures").exists()

@@ -1,0 +1,60 @@
+"""A setting as lines: its values become models."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from resnet_cli.figures.panels import compare
+from resnet_cli.spec.errors import UserError
+
+
+def test_values_become_models_and_runs_without_the_setting_keep_their_name(summary: pd.DataFrame) -> None:
+    plain = summary[summary["model"] == "plain-cnn"].assign(ordering=None)
+    residual = summary[summary["model"] == "resnet"]
+    both = [residual.assign(ordering=word, run_id=residual["run_id"] + word) for word in ("original", "other")]
+    compared = compare(pd.concat([plain, *both]), "ordering")
+    assert set(compared["model"]) == {"plain-cnn", "resnet, original", "resnet, other"}
+    assert "ordering" not in compared
+    assert len(compared) == 60
+
+
+@pytest.mark.parametrize(
+    ("setting", "values", "names"),
+    [
+        ("block_size", [2, np.nan], ["resnet, block size 2", "resnet"]),
+        ("learning_rate", [0.1, 1e-5], ["resnet, learning rate 0.1", "resnet, learning rate 1e-05"]),
+        ("batch_norm", [True, False], ["resnet, batch norm on", "resnet, batch norm off"]),
+        ("init", ["he", "default"], ["resnet, he", "resnet, default"]),
+    ],
+)
+def test_words_stand_alone_and_numbers_with_their_setting(
+    setting: str, values: list[Any], names: list[str], summary: pd.DataFrame
+) -> None:
+    one = summary[summary["model"] == "resnet"]
+    frames = []
+    for value in values:
+        frames.append(one.assign(run_id=one["run_id"] + str(value)))
+        frames[-1][setting] = value
+    assert list(compare(pd.concat(frames), setting)["model"].unique()) == names
+
+
+def test_a_learning_rate_of_curves_is_the_one_before_the_schedule(curves: pd.DataFrame) -> None:
+    bare = curves.drop(columns="learning_rate")
+    frame = pd.concat([bare.assign(base_learning_rate=rate, run_id=bare["run_id"] + str(rate)) for rate in (0.1, 0.2)])
+    compared = compare(frame, "learning_rate")
+    assert set(compared[compared["model"].str.startswith("resnet")]["model"]) == {
+        "resnet, learning rate 0.1",
+        "resnet, learning rate 0.2",
+    }
+    assert "base_learning_rate" not in compared
+
+
+def test_a_setting_that_does_not_vary_is_refused_and_those_that_do_are_named(summary: pd.DataFrame) -> None:
+    parts = [summary.assign(init=word, width=8, run_id=summary["run_id"] + word) for word in ("he", "default")]
+    for setting in ("width", "witdh"):
+        with pytest.raises(UserError, match=rf"^by \(={setting}\) is not a setting .*; those that do are init\.$"):
+            compare(pd.concat(parts), setting)
+    with pytest.raises(UserError, match=r"; they differ in no setting\.$"):
+        compare(summary, "init")
