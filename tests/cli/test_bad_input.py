@@ -33,7 +33,7 @@ TINY_SWEEP = (*SWEEP, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--see
         ("--colour red", "No such option: --colour"),
         ("--optimizer adagrad", "optimizer (=adagrad) must be 'sgd', 'momentum', "),
         ("--task digits --models plain --block-size 3", "block_size (=3) is not a setting of plain-cnn"),
-        ("--task digits --growth-rate 3", "growth_rate (=3) is not a setting of plain-cnn and resnet; plain-cnn and "),
+        ("--task digits --growth-rate 3", "growth_rate (=3) is not a setting of plain-cnn and resnet; "),
         ("--task digits --ordering (e)", "ordering (=(e)) must be 'original', 'norm-after-addition', "),
         ("--task digits --set ordering=", "ordering (=) is empty"),
         ("--survival", "option --survival needs a value."),

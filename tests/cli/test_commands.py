@@ -34,8 +34,14 @@ def test_importing_the_command_line_loads_no_torch_pandas_or_matplotlib() -> Non
 
 def test_every_command_has_help_with_an_example(command: Command) -> None:
     group = typer.main.get_command(app)
-    names = [[name] for name in group.commands if name != "data"]  # type: ignore[attr-defined]
-    for name in [*names, ["data", "fetch"], ["data", "check"]]:
+    names = [
+        [name, inner] if inner else [name]
+        for name, one in group.commands.items()  # type: ignore[attr-defined]
+        for inner in getattr(one, "commands", [""])
+    ]
+    assert ["data", "fetch"] in names
+    assert ["analyze", "remove"] in names
+    for name in names:
         answer = command(*name, "--help")
         assert answer.code == 0
         assert f"resnet-exp {' '.join(name)}" in " ".join(answer.out.split()), "an example"
@@ -146,6 +152,15 @@ def test_sweeps_of_the_same_name_do_not_overwrite_each_others_figures(command: C
         assert command("sweep", *SMALL, "--out", folder, "--quiet").code == 0
     answer = command("plot", "results", "--kind", "depth", "--format", "png", "--out", "figs")
     assert answer.out.splitlines() == [f"figs/{name}/loss-by-depth.png" for name in ("reference/sine", "sine")]
+
+
+@pytest.mark.parametrize("name", ["sweep", "run"])
+@pytest.mark.parametrize("flags", [[], ["--recompute"]])
+def test_blocks_are_computed_again_where_it_is_asked_for(command: Command, name: str, flags: list[str]) -> None:
+    answer = command(name, "--model", "residual-mlp", "--depth", 4, "--seed", 0, "--steps", 2, "--out", "out", *flags)
+    assert answer.code == 0
+    (record,) = Path("out").glob("runs/*/run.json")
+    assert json.loads(record.read_text())["environment"]["recompute"] == bool(flags)
 
 
 def test_plot_takes_kind_format_size_title_and_folder(command: Command, sine: Path) -> None:
