@@ -18,6 +18,7 @@ __all__ = ["command"]
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+SMALL = ["--smoke", "--jobs", "1", "--threads", "1"]
 START, END = "<!-- settings: made by `make docs` -->", "<!-- end of settings -->"
 
 
@@ -58,10 +59,12 @@ def test_the_settings_table_is_up_to_date() -> None:
 def test_every_command_runs(command: Command, line: str) -> None:
     Path("configs").symlink_to(ROOT / "configs")
     name, *arguments = shlex.split(line)[1:]
-    if name in ("show", "plot"):
-        assert command("sweep", "--smoke", "--jobs", 1, "--quiet").code == 0
+    if name in ("show", "plot") and "--figure" not in arguments:
+        made = [shlex.split(other)[2:] for other in commands() if f"--out {arguments[0]}" in other]
+        assert command("sweep", *(made or [[]])[0], *SMALL, "--quiet").code == 0
+        arguments[0] = f"{arguments[0]}-smoke" if made else arguments[0]
     elif name == "sweep" and "--dry-run" not in arguments:
-        arguments += ["--smoke", "--jobs", "1"]
+        arguments += SMALL
     elif name == "run":
         arguments += ["--set", "steps=4", "--set", "eval_every=2"]
     elif name == "data":
