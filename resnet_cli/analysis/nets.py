@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Addition
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, unknown_name
 from resnet_cli.spec.ranges import compact, parse_depths, parse_seeds
 from resnet_cli.spec.run import Run
 from resnet_cli.store.reader import StoredRun, load_results
@@ -53,16 +53,28 @@ Route = Literal["both", "branch", "skip"]
 
 
 def select_runs(
-    folder: Path, *, models: Collection[str] = (), depths: object = None, seeds: object = None
+    folder: Path,
+    *,
+    models: Collection[str] = (),
+    depths: object = None,
+    seeds: object = None,
+    with_diverged: bool = False,
 ) -> list[StoredRun]:
     """The finished runs of a results folder, those of some models, depths and seeds where these are given.
 
+    Those that diverged are not among them unless `with_diverged`: their nets are of no use.
+
     Raises:
-        UserError: there is no such run.
+        UserError: there is no such run, or none of one of the models.
     """
-    stored = [run for run in load_results(folder).runs if run.status == "done"]
+    statuses = ("done", "diverged") if with_diverged else ("done",)
+    stored = [run for run in load_results(folder).runs if run.status in statuses]
     if not stored:
         raise UserError(f"{folder} holds no finished run; run `resnet-exp sweep --save-models --out {folder}` first.")
+    there = {one.run.model for one in stored}
+    for model in models:
+        if model not in there:
+            raise unknown_name(f"model in {folder}", model, there)
     wanted_depths = None if depths is None else {depth for item in parse_depths(depths) for depth in item}
     wanted_seeds = None if seeds is None else {seed for item in parse_seeds(seeds) for seed in item}
     found = [
@@ -73,9 +85,8 @@ def select_runs(
         and (wanted_seeds is None or one.run.seed in wanted_seeds)
     ]
     if not found:
-        names = ", ".join(sorted({one.run.model for one in stored}))
         raise UserError(
-            f"{folder} holds no run of these models, depths and seeds; it has {names} at depths "
+            f"{folder} holds no run of these models, depths and seeds; it has {', '.join(sorted(there))} at depths "
             f"{compact(one.run.depth for one in stored)} and seeds {compact(one.run.seed for one in stored)}."
         )
     return found
@@ -176,19 +187,19 @@ def gradient_through(stored: StoredNet, routes: Sequence[Route]) -> Iterator[Non
     """Run the net as it is, but let gradients through each block's branch, its shortcut, or both.
 
     Raises:
-        UserError: a block has no shortcut.
+        UserError: a block without a shortcut is to have one route only.
     """
     with ExitStack() as hooks:
         for index, (block, route) in enumerate(zip(_blocks(stored), routes, strict=True)):
+            if route == "both":
+                continue
             addition = addition_of(block)
             if addition is None:
                 raise UserError(
                     f"Block {index + 1} of {stored.label} has no shortcut, so it has no paths to choose from."
                 )
-            if route == "branch":
-                hooks.callback(addition.register_forward_pre_hook(_stop_at_shortcut).remove)
-            elif route == "skip":
-                hooks.callback(addition.register_forward_pre_hook(_stop_at_branch).remove)
+            stop = _stop_at_shortcut if route == "branch" else _stop_at_branch
+            hooks.callback(addition.register_forward_pre_hook(stop).remove)
         yield
 
 

@@ -82,6 +82,8 @@ def test_a_selection_names_what_there_is(tmp_path: Path) -> None:
     assert {one.run.depth for one in select_runs(tmp_path, models=["plain-mlp"], depths="3..9", seeds=1)} == {3, 4}
     with pytest.raises(UserError, match=r"it has plain-mlp, residual-mlp at depths 2\.\.4 and seeds 0,1"):
         select_runs(tmp_path, depths=9)
+    with pytest.raises(UserError, match=r"model in .* \(=plain-mpl\) is not known \(did you mean plain-mlp\?\)"):
+        select_runs(tmp_path, models=["residual-mlp", "plain-mpl"])
 
 
 def test_weights_that_do_not_fit_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
