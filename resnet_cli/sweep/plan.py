@@ -189,7 +189,10 @@ def _select_depths(raw: object, task: Task, models: list[Model]) -> Selected:
         return {name: (sorted(depths), []) for name, depths in nearest.items()}
     if not isinstance(raw, dict):
         return {model.name: model.depth_rule.select(parse_depths(raw), model.name) for model in models}
-    given = {model.name: value for names, value in raw.items() for model in _find_models(task, names)}
+    try:
+        given = {model.name: value for names, value in raw.items() for model in _find_models(task, names)}
+    except UserError as error:
+        raise UserError(f"depths: {error}") from None
     for name in given.keys() ^ {model.name for model in models}:
         fault = "has depths but is not among the models" if name in given else "has no depths in their table"
         raise UserError(f"depths: {name} {fault}; name the same models in both.")

@@ -27,7 +27,7 @@ TINY_SWEEP = (*SWEEP, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--see
         ("--task digits --depths 9..13", "plain-cnn has no depth in 9..13"),
         ("--task cosine", "task (=cosine) is not known (did you mean sine?); known are cifar10, digits, sine."),
         ("--models resnett", "model (=resnett) is not known (did you mean resnet?); known are"),
-        ("--models resnet", "models (=resnet) cannot learn sine; models that can are plain-mlp, residual-mlp."),
+        ("--models resnet", "models (=resnet) cannot learn sine; models that can are "),
         ("--set epoch=5", "key of --set (=epoch) is not known (did you mean epochs?); known are"),
         ("--set epochs", "set (=epochs) must have the form key=value"),
         ("--colour red", "No such option: --colour"),
