@@ -43,6 +43,10 @@ def test_one_file_is_all_that_a_model_needs(command: Command) -> None:
     assert "averaging-mlp" in command("models").out
     page = command("models", "averaging-mlp").out
     assert "How much of its input an averaging block keeps." in " ".join(page.split())
+    drawn = command("models", "averaging-mlp", "--draw", "block.svg")
+    assert (drawn.code, drawn.err) == (0, "")
+    analysed = command("analyze", "remove", "results/sine-smoke", "--draws", 1, "--format", "svg")
+    assert (analysed.code, analysed.err) == (0, "")
     assert command("plot", "results/sine-smoke", "--by", "share", "--format", "svg").code == 0
 
 

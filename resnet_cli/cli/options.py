@@ -30,7 +30,13 @@ WHAT = {
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings from a TOML file.")]
 Assignments = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; wins over flags and --config.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any setting; wins over flags and --config. Those of single models, such as growth_rate, which is a flag "
+        "too (--growth-rate), are listed by `resnet-exp models NAME`.",
+    ),
 ]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", envvar="RESNET_EXP_DATA", metavar="DIR", help="Where data sets are.")

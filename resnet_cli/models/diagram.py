@@ -27,6 +27,11 @@ _FUNCTIONS: dict[Any, tuple[Kind, str]] = {
     operator.mul: ("multiplication", "multiplication"),
     torch.cat: ("concatenation", "concatenation"),
 }
+"""What functions do; `_METHODS` has those that are called as methods. Others are named as they are."""
+_METHODS: dict[str, tuple[Kind, str]] = {
+    name: _FUNCTIONS[function]
+    for name, function in (("relu", torch.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid))
+}
 
 
 def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm]:
@@ -42,9 +47,9 @@ def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm
     Raises:
         UserError: the net has no blocks.
     """
-    blocks = list(net.get_submodule("blocks").children())
+    blocks = list(getattr(net, "blocks", nn.Sequential()).children())
     if not blocks:
-        raise UserError("The net has no blocks that could be drawn; choose a greater depth.")
+        raise UserError("The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks.")
     shapes: list[tuple[str, str]] = []
     hooks = [
         block.register_forward_hook(lambda _, inputs, output: shapes.append((_words(inputs[0]), _words(output))))
@@ -75,10 +80,17 @@ def trace_block(block: nn.Module, entering: str, leaving: str) -> Graph:
         block: a module with one input.
         entering: the shape of its input in words.
         leaving: the shape of its output in words.
+
+    Raises:
+        UserError: what it computes depends on the values of its input.
     """
     steps = _Steps()
     values: dict[fx.Node, tuple[int, ...]] = {}
-    for node in _Tracer().trace(block).nodes:
+    try:
+        nodes = _Tracer().trace(block).nodes
+    except (TypeError, fx.proxy.TraceError) as error:
+        raise UserError(f"{type(block).__name__} cannot be drawn: {error}.") from None
+    for node in nodes:
         operands = [values[operand] for operand in node.all_input_nodes]
         if node.op == "placeholder":
             values[node] = steps.add("input", entering)
@@ -88,8 +100,10 @@ def trace_block(block: nn.Module, entering: str, leaving: str) -> Graph:
             values[node] = steps.add_module(block.get_submodule(str(node.target)), *operands)
         elif node.target is operator.sub and not isinstance(node.args[0], fx.Node):
             values[node] = steps.add("other", f"{node.args[0]} − signal", *operands)
-        else:
-            kind, name = _FUNCTIONS[node.target]
+        elif operands:
+            named = getattr(node.target, "__name__", str(node.target)).replace("_", " ").strip()
+            known = _METHODS if isinstance(node.target, str) else _FUNCTIONS
+            kind, name = known.get(node.target, ("other", named))
             values[node] = steps.add(kind, name, *operands)
     return Graph(tuple(steps.nodes), steps.branches)
 
@@ -144,7 +158,7 @@ class _Steps:
             case nn.MaxPool2d() | nn.AvgPool2d():
                 name = "max pooling" if isinstance(module, nn.MaxPool2d) else "average pooling"
                 return self.add("other", f"{module.kernel_size}×{module.kernel_size} {name}", *operands)
-        raise TypeError(f"{type(module).__name__} has no name in drawings")
+        return self.add("other", type(module).__name__, *operands)
 
     def _add_branches(self, module: BranchedConv2d, operand: tuple[int, ...]) -> tuple[int, ...]:
         """Add one branch's convolution for each, and the sum of branches that are aggregated."""

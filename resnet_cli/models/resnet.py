@@ -82,7 +82,7 @@ class Block(nn.Module):
     A projection shortcut reads what the first convolution of a pre-activated branch reads, as in the authors' nets.
 
     Args:
-        run: for `activation`, `batch_norm` and `dropout` (between convolutions).
+        run: for `activation`, `batch_norm` and `dropout` (before every convolution but the first of several).
         convolutions: the branch's, in their order.
         shortcut: past the branch, or None for a plain block.
         ordering: where norms and activations stand.
@@ -119,12 +119,14 @@ class Block(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
-        entered = inputs if self.reads_as_it_is else self._before(0, inputs)
+        is_kept = self.stochastic_depth.is_kept()
+        is_weightless = isinstance(self.shortcut, (nn.Identity, ZeroPaddingShortcut))
+        reads_branch = is_kept or not is_weightless
+        entered = inputs if self.reads_as_it_is or not reads_branch else self._before(0, inputs)
         if self.shortcut is None or self.addition is None:
             return self._after_addition(self._branch(entered))
-        is_weightless = isinstance(self.shortcut, (nn.Identity, ZeroPaddingShortcut))
         skipped = self.shortcut(inputs if is_weightless else entered)
-        if not self.stochastic_depth.is_kept():
+        if not is_kept:
             return self._after_addition(skipped)
         response = self.stochastic_depth(self._branch(entered))
         return self._after_addition(self.addition(response, skipped))
@@ -132,7 +134,9 @@ class Block(nn.Module):
     def _branch(self, signal: Tensor) -> Tensor:
         for index in range(self.count):
             if index > 0:
-                signal = self.dropout(self._before(index, signal))
+                signal = self._before(index, signal)
+            if index > 0 or self.count == 1:
+                signal = self.dropout(signal)
             signal = self._after(index, getattr(self, f"conv{index + 1}")(signal))
         return signal
 
@@ -209,6 +213,7 @@ def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering
     """
     layers_per_stage = (run.depth - 2) // 3
     residual_blocks = 3 * (layers_per_stage // block_size) if shortcut else 0
+    number = 0  # of the residual block
     blocks: list[Block] = []
     n_in = run.width
     for stage in range(3):
@@ -231,7 +236,7 @@ def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering
             past = None
             if shortcut is not None and is_residual:
                 past = build_shortcut(shortcut, entering, n_out, stride, batch_norm=run.batch_norm)
-                number = 1 + sum(block.shortcut is not None for block in blocks)
+                number += 1
                 survival = linear_decay(number, residual_blocks, run["survival"])
             is_first = not blocks
             blocks.append(Block(run, convolutions, past, ordering=ordering, survival=survival, is_activated=is_first))

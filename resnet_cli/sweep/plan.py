@@ -132,6 +132,11 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     runs: dict[Run, None] = {}
     notes: list[str] = []
     idle = {override.text for override in overrides}
+    if isinstance(request.get("depths"), dict):
+        unused = [
+            name for name in request["depths"] if not {model.name for model in _find_models(task, name)} & {*lists}
+        ]
+        notes += [f"The depths of {name} concern no model of this sweep." for name in unused]
     selected = _select_depths(request.get("depths"), task, models)
     if smoke:
         shared = sorted(set.intersection(*(set(kept) for kept, _ in selected.values())))
@@ -193,9 +198,11 @@ def _select_depths(raw: object, task: Task, models: list[Model]) -> Selected:
         given = {model.name: value for names, value in raw.items() for model in _find_models(task, names)}
     except UserError as error:
         raise UserError(f"depths: {error}") from None
-    for name in given.keys() ^ {model.name for model in models}:
-        fault = "has depths but is not among the models" if name in given else "has no depths in their table"
-        raise UserError(f"depths: {name} {fault}; name the same models in both.")
+    for model in models:
+        if model.name not in given:
+            raise UserError(
+                f"depths: their table has none for {model.name}; add it there, or give --depths for all models."
+            )
     return {model.name: model.depth_rule.select(parse_depths(given[model.name]), model.name) for model in models}
 
 

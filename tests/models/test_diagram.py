@@ -197,5 +197,8 @@ def test_every_model_can_be_drawn_and_each_layer_with_weights_is_there(model: Mo
 
 
 def test_a_net_without_blocks_is_refused(make_run: MakeRun) -> None:
-    with pytest.raises(UserError, match=r"^The net has no blocks that could be drawn; choose a greater depth\.$"):
+    with pytest.raises(
+        UserError,
+        match=r"^The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks\.$",
+    ):
         forms_of(make_run, "plain-mlp", 1)

@@ -64,16 +64,41 @@ def test_the_papers_110_layers_keep_about_forty_of_54_blocks(make_run: MakeRun) 
 
 def test_an_incomplete_block_has_nothing_to_leave_out(make_run: MakeRun) -> None:
     net = built(make_run(models="residual", depths=9, block_size=3, survival=0.5))
-    assert [gate.survival for gate in gates(net)] == [0.75, 0.5]
+    assert [gate.survival for gate in gates(net) if not gate.is_idle] == [0.75, 0.5]
 
 
 @each_net
-def test_a_survival_of_one_is_the_net_of_constant_depth_to_the_bit(settings: dict[str, Any], make_run: MakeRun) -> None:
-    def history(**more: Any) -> list[Metrics]:
-        run = make_run(**settings, **more, train_size=40, batch_size=10, steps=4, eval_every=2)
+def test_a_survival_of_one_is_the_net_of_constant_depth_to_the_bit(
+    settings: dict[str, Any], make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def history(survival: float) -> list[Metrics]:
+        run = make_run(**settings, survival=survival, train_size=40, batch_size=10, steps=4, eval_every=2)
         return train(run, get_task(run.task).load(run, None)).history
 
-    assert history() == history(survival=1) != history(survival=0.5)
+    kept, stochastic = history(1), history(0.5)
+    assert kept != stochastic
+    with monkeypatch.context() as without:  # the same nets with nothing in the place of stochastic depth
+        without.setattr(StochasticDepth, "is_kept", lambda self: True)
+        without.setattr(StochasticDepth, "forward", lambda self, response: response)
+        assert history(1) == history(0.5) == kept
+
+
+@pytest.mark.parametrize("ordering", ["original", "relu-only-preactivation", "full-preactivation"])
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_a_block_that_is_left_out_changes_no_statistics_of_its_branch(
+    ordering: str, shortcut: str, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"depths": 14, "width": 2, "ordering": ordering, "shortcut": shortcut, "survival": 0.5}
+    run = make_run(task="digits", models="resnet", **settings)
+    net = built(run).train()
+    before = {name: value.clone() for name, value in net.named_buffers()}
+    monkeypatch.setattr(StochasticDepth, "is_kept", lambda self: False)
+    net(inputs_for(run))
+    changed = {name.rpartition(".")[0] for name, value in net.named_buffers() if not torch.equal(value, before[name])}
+    projections = {"blocks.2.shortcut.1", "blocks.4.shortcut.1"} if shortcut == "B" else set()
+    read_by_projections = {"blocks.2.norm1", "blocks.4.norm1"} if ordering == "full-preactivation" else set()
+    last = {"last_norm"} if ordering == "full-preactivation" else set()
+    assert changed == {"norm"} | last | projections | (read_by_projections if projections else set())
 
 
 @each_net
