@@ -23,6 +23,7 @@ from resnet_cli.store.reader import StoredRun, load_results
 from resnet_cli.store.weights import read_weights
 from resnet_cli.sweep.perform import load_data_of
 from resnet_cli.tasks.base import Data
+from resnet_cli.training.device import prepare_device
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: st
             f"The saved net of {run.run_id} does not fit this version's {run.model}; "
             "repeat the sweep with --save-models --fresh."
         ) from None
+    prepare_device(data.device, torch.get_num_threads())
     net = net.to(data.device, data.dtype).eval()
     if len(data.input_shape) == 3:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

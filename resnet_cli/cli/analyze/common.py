@@ -14,12 +14,21 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg")
 
+
+def _check_format(text: str) -> str:
+    """Refuse a wrong format before anything is computed."""
+    formats = split_words(text)
+    if not formats or not set(formats) <= set(FORMATS):
+        raise UserError(f"format (={text}) must be of {', '.join(FORMATS)}, joined by commas.")
+    return text
+
+
 Folder = Annotated[Path, typer.Argument(help="A results folder; its sweep was done with --save-models.")]
 Models = Annotated[str, typer.Option("--models", "--model", help="Models, joined by commas. (default: all there are)")]
 Depths = Annotated[str | None, typer.Option("--depths", "--depth", help="Depths, such as 20 or 8..32. (default: all)")]
 Seeds = Annotated[str | None, typer.Option("--seeds", "--seed", help="Seeds, written like depths. (default: all)")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Format = Annotated[str, typer.Option("--format", help="png, svg or png,svg.")]
+Format = Annotated[str, typer.Option("--format", callback=_check_format, help="png, svg or png,svg.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Output folder. (default: analysis/ beside the runs)")
 ]
@@ -33,22 +42,15 @@ def split_words(text: str) -> list[str]:
 def write(
     name: str, frame: "pd.DataFrame", draw: "Callable[[pd.DataFrame], Figure]", target: Path, file_format: str
 ) -> None:
-    """Write `name`.csv and the figure of a frame into `target`, and print their paths.
-
-    Raises:
-        UserError: there is no such format.
-    """
+    """Write `name`.csv and the figure of a frame into `target`, and print their paths; the CSV comes first."""
     from resnet_cli.figures import style
     from resnet_cli.store.files import atomic_file
 
-    formats = split_words(file_format)
-    if not formats or not set(formats) <= set(FORMATS):
-        raise UserError(f"format (={file_format}) must be of {', '.join(FORMATS)}, joined by commas.")
-    figure = draw(frame)
     with atomic_file(target / f"{name}.csv") as file:
-        frame.to_csv(file, index=False, lineterminator="\n")
+        frame.to_csv(file, index=False, lineterminator="\n", float_format="%.7g")  # float32 has no more
     typer.echo(target / f"{name}.csv")
-    for extension in formats:
+    figure = draw(frame)
+    for extension in split_words(file_format):
         with atomic_file(target / f"{name}.{extension}") as file:
             file.write(style.render(figure, f".{extension}"))
         typer.echo(target / f"{name}.{extension}")

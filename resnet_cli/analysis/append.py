@@ -1,0 +1,275 @@
+"""A deeper net by construction: a trained net and layers that are the identity, and what training makes of it.
+
+He et al. 2015 (arXiv 1512.03385, §1): "There exists a solution by construction to the deeper model: the added layers
+are identity mapping, and the other layers are copied from the learned shallower model." So the deeper net can be as
+good, and where training it from scratch ends worse, the solver has not found that solution (K5). Goyal et al. 2017
+(arXiv 1706.02677, §5.1) let the last batch norm of a residual block begin at zero, as appended blocks do here.
+
+An MLP gets its layers after the last hidden one, a CNN as many in each of its three stages. What is appended gives on
+what it gets, which is not negative because a ReLU comes before:
+
+    plain layers       unit matrices or filters with 1 in the middle, no bias. A batch norm is given the mean and
+                       variance of the signal there, and scales and shifts by the same: so it is the identity for
+                       running statistics, and nearly so for those of a batch while the net trains on
+    residual blocks    the last layer of the branch is zero, so the shortcut alone speaks; the layers before it keep
+                       random values, or no gradient would ever reach them
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.analysis.nets import StoredNet, addition_of, load_net
+from resnet_cli.models import build_net, get_model
+from resnet_cli.models.mlp import MLPBlock
+from resnet_cli.models.resnet import Block
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.events import Metrics
+from resnet_cli.spec.ranges import compact, parse_depths
+from resnet_cli.spec.run import Run
+from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.weights import has_weights
+from resnet_cli.training.loop import EVALUATION_BATCH, is_finite, train
+
+MODELS = ("plain-mlp", "residual-mlp", "plain-cnn", "resnet")
+POSSIBLE = {
+    "activation": ("relu",),
+    "ordering": (None, "original", "relu-only-preactivation", "full-preactivation"),
+    "shortcut": (None, "A", "B"),
+    "survival": (None, 1.0),
+}
+"""Settings of nets that can go on with the identity."""
+WARMUP = {"warmup_steps", "warmup_factor", "warmup_shape"}
+METRICS = ["train_loss", "test_loss", "train_error", "test_error"]
+
+
+def check_appendable(run: Run, depth: int) -> None:
+    """Raise UserError where no deeper net of `depth` holds the net of a run and the identity."""
+    if run.model not in MODELS:
+        raise UserError(f"models (={run.model}) cannot be made deeper by construction here; {', '.join(MODELS)} can.")
+    get_model(run.model).depth_rule.select(parse_depths(depth), run.model)
+    if depth <= run.depth:
+        raise UserError(f"to (={depth}) must exceed the depth of the shallow net, which is {run.depth}.")
+    for name, possible in POSSIBLE.items():
+        if run[name] not in possible:
+            known = ", ".join(str(value) for value in possible if value is not None)
+            raise UserError(
+                f"{name} (={run[name]}) of {run.run_id} leaves no room for the identity; take nets with {known}."
+            )
+    for number in (run.depth, depth):
+        if not has_whole_blocks(run, number):
+            raise UserError(
+                f"depth (={number}) cuts the last block of {run.model} short, of {run.block_size} layers; "
+                "take depths at which all blocks are whole."
+            )
+
+
+def has_whole_blocks(run: Run, depth: int) -> bool:
+    """Whether the net of a run would at this depth consist of whole blocks."""
+    layers = depth - 1 if get_model(run.model).family == "mlp" else (depth - 2) // 3
+    return layers % (run.block_size or 1) == 0
+
+
+@torch.no_grad()
+def append_layers(stored: StoredNet, depth: int) -> StoredNet:
+    """A net of `depth` layers that computes what the stored one computes, in evaluation mode.
+
+    Raises:
+        UserError: there is no such net.
+    """
+    check_appendable(stored.run, depth)
+    run, data = stored.run.model_copy(update={"depth": depth}), stored.data
+    net = build_net(run, data.input_shape, data.outputs).to(data.device, data.dtype).eval()
+    for name, part in stored.net.named_children():
+        if name != "blocks":
+            net.get_submodule(name).load_state_dict(part.state_dict())
+    old, new = (list(one.get_submodule("blocks").children()) for one in (stored.net, net))
+    stages = 1 if get_model(run.model).family == "mlp" else 3
+    before, after = len(old) // stages, len(new) // stages  # blocks in a stage
+    for stage in range(stages):
+        kept = old[stage * before : (stage + 1) * before]
+        for block, trained in zip(new[stage * after :], kept, strict=False):
+            block.load_state_dict(trained.state_dict())
+        last = kept[-1] if kept else stored.net.get_submodule("blocks")
+        mean, variance = signal_statistics(stored, last)
+        for block in new[stage * after + before : (stage + 1) * after]:
+            if addition_of(block) is None:
+                _make_identity(block, mean, variance)
+            else:
+                _silence_branch(block)
+    return replace(stored, run=run, net=net)
+
+
+@torch.no_grad()
+def signal_statistics(stored: StoredNet, module: nn.Module) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each unit or map that leaves a module, over the training examples, (C,) each."""
+    seen: list[tuple[int, Tensor, Tensor]] = []
+
+    def note(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        signals = output.transpose(0, 1).flatten(1)  # (C, B × H × W)
+        seen.append((signals.shape[1], signals.sum(1), signals.square().sum(1)))
+
+    data = stored.data
+    handle = module.register_forward_hook(note)
+    try:
+        for inputs in torch.split(data.train_inputs[: stored.run.eval_size], EVALUATION_BATCH):
+            stored.net(data.prepare(inputs))
+    finally:
+        handle.remove()
+    counts, totals, squares = zip(*seen, strict=True)
+    mean = torch.stack(totals).sum(0) / sum(counts)
+    return mean, (torch.stack(squares).sum(0) / sum(counts) - mean.square()).clamp(min=0)
+
+
+def _make_identity(block: nn.Module, mean: Tensor, variance: Tensor) -> None:
+    """Let each layer of a plain block give on a signal with this mean and variance that is not negative."""
+    for layer in block.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.eye_(layer.weight)
+        elif isinstance(layer, nn.Conv2d):
+            nn.init.dirac_(layer.weight)
+        elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            layer.running_mean.copy_(mean)
+            layer.running_var.copy_(variance)
+            layer.weight.copy_((layer.running_var + layer.eps).sqrt())
+            layer.bias.copy_(mean)
+            continue
+        else:
+            continue
+        if layer.bias is not None:
+            layer.bias.zero_()
+
+
+def _silence_branch(block: nn.Module) -> None:
+    """Let the last layer of a residual block's branch give zero."""
+    if isinstance(block, MLPBlock):
+        layer, norm = block.layers[-1].children()
+    else:
+        assert isinstance(block, Block)
+        layer, norm = (block.get_submodule(f"{name}{block.count}") for name in ("conv", "norm"))
+    is_norm_last = not isinstance(norm, nn.Identity) and getattr(block, "ordering", "") != "full-preactivation"
+    for parameter in (norm if is_norm_last else layer).parameters():
+        parameter.zero_()
+
+
+def compare(
+    folder: Path,
+    shallow: StoredRun,
+    depth: int,
+    stored: Iterable[StoredRun],
+    *,
+    settings: Sequence[str],
+    data_dir: Path | None,
+    device: str,
+) -> pd.DataFrame:
+    """Train a stored net on, as it is and with appended layers, and beside them a deeper net from scratch for as long.
+
+    Each trains twice with the settings of its run, the second time with a new optimiser and its schedule from the
+    start. What the folder holds of the first time is not trained again.
+
+    Args:
+        folder: the results folder.
+        shallow: the run of the net.
+        depth: of the deeper nets.
+        stored: runs of the folder, among which the deeper net from scratch is looked for.
+        settings: names of those that tell nets of one depth and seed apart.
+        data_dir: where data sets are.
+        device: auto, cpu, cuda, cuda:N or mps.
+
+    Returns:
+        One row per evaluation: `task`, `model`, `depth` (the shallow net's), `deeper`, `seed`, the settings, `net`
+        (shallow, appended or scratch), `step` (counted from the start of the first time; the appended net begins where
+        it ends), `train_loss`, `test_loss`, `train_error` and `test_error`.
+
+    Raises:
+        UserError: layers cannot be appended, the net was not saved, or the data set is missing.
+    """
+    net = load_net(folder, shallow.run, data_dir=data_dir, device=device)
+    appended = append_layers(net, depth)
+    twin = find_twin(appended.run, stored)
+    if twin is not None and has_weights(folder, twin.run):
+        deeper, first = load_net(folder, twin.run, data_dir=data_dir, device=device), twin.history
+    else:
+        outcome = train(appended.run, net.data)
+        deeper, first = replace(appended, net=outcome.net), outcome.history
+
+    def train_on(one: StoredNet) -> list[Metrics]:
+        return train(one.run, one.data, start=one.net.state_dict()).history
+
+    end = shallow.history[-1].step
+    histories: list[tuple[str, int, list[Metrics]]] = [
+        ("shallow", 0, shallow.history),
+        ("shallow", end, train_on(net)),
+        ("appended", end, train_on(appended)),
+        ("scratch", 0, first),
+        ("scratch", end, train_on(deeper) if is_finite(first[-1]) else []),
+    ]
+    rows = [
+        {"net": name, **metrics._asdict(), "step": begin + metrics.step}
+        for name, begin, history in histories
+        for metrics in history
+    ]
+    run = shallow.run
+    who: dict[str, Any] = {"task": run.task, "model": run.model, "depth": run.depth, "deeper": depth, "seed": run.seed}
+    who |= {name: run[name] for name in settings}
+    frame = pd.DataFrame(rows).drop_duplicates(["net", "step"], keep="last")
+    return frame.assign(**who)[[*who, "net", "step", *METRICS]].astype(dict.fromkeys(METRICS, float))
+
+
+def find_twin(run: Run, stored: Iterable[StoredRun]) -> StoredRun | None:
+    """The stored run of the same depth, seed and settings; its warm-up alone may be another."""
+    settings = run.model_dump(exclude=WARMUP)
+    return next((one for one in stored if one.run.model_dump(exclude=WARMUP) == settings), None)
+
+
+def choose_depths(stored: Sequence[StoredRun], depth: int | None, deeper: int | None) -> tuple[int, int]:
+    """The depths of the shallow and of the deeper nets: those given, or the lowest and the largest there are.
+
+    These are depths that all models of the runs have, and at which all their blocks are whole.
+
+    Raises:
+        UserError: there are no two such depths, or there is no run of the one that was given.
+    """
+    known: dict[str, set[int]] = {one.run.model: set() for one in stored}
+    for one in stored:
+        if has_whole_blocks(one.run, one.run.depth):
+            known[one.run.model].add(one.run.depth)
+    shared = sorted(set.intersection(*known.values()))
+    found = compact(one.run.depth for one in stored)
+    if depth is None or deeper is None:
+        if len(shared) < (2 if depth is None and deeper is None else 1):
+            raise UserError(
+                f"{', '.join(known)} share too few depths at which all blocks are whole (there are {found}); "
+                "give --depth and --to."
+            )
+        depth, deeper = shared[0] if depth is None else depth, shared[-1] if deeper is None else deeper
+    if all(one.run.depth != depth for one in stored):
+        raise UserError(f"depth (={depth}): there is no stored net of this depth; there are nets of {found}.")
+    return depth, deeper
+
+
+def describe(frame: pd.DataFrame, settings: Sequence[str]) -> list[str]:
+    """What was found for each model and combination of settings: median training losses, infinite where diverged."""
+    sentences = []
+    for who, rows in frame.groupby(["model", *settings], sort=False, dropna=False):
+        losses = rows.pivot_table("train_loss", "step", ["net", "seed"], dropna=False).fillna(math.inf)
+        begin = rows.loc[rows["net"] == "appended", "step"].min()
+        middle, end = (losses.loc[step].groupby("net").median() for step in (begin, losses.index[-1]))
+        largest = (losses.loc[begin, "appended"] - losses.loc[begin, "shallow"]).abs().max()
+        depth, deeper, seeds = rows["depth"].iloc[0], rows["deeper"].iloc[0], compact(rows["seed"])
+        name = ", ".join(map(str, who))
+        sentences.append(
+            f"{name}, training loss (median over seeds {seeds}): depth {depth} {middle['shallow']:.3g}; made depth "
+            f"{deeper} by identities {middle['appended']:.3g}, which differs by {largest:.1g} at most in a seed; depth "
+            f"{deeper} from scratch {middle['scratch']:.3g}. After {losses.index[-1] - begin} more steps: "
+            f"{end['shallow']:.3g}, {end['appended']:.3g} and {end['scratch']:.3g}."
+        )
+    return sentences

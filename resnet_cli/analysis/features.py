@@ -1,0 +1,135 @@
+"""What the layers of a CNN make of an image: feature maps, their statistics, and the filters of the first convolution.
+
+Zeiler & Fergus 2013, "Visualizing and Understanding Convolutional Networks" (arXiv 1311.2901): first layers find edges
+and colours, later ones what these make up. Lu et al. 2019, "Dying ReLU and Initialization" (arXiv 1903.06733): a map
+that is zero whatever the image is dead.
+
+A layer is a block, or what stands before the first block: the first convolution with its norm and activation.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.analysis.nets import StoredNet, blocks_of
+from resnet_cli.models import get_model
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.run import IDENTITY
+from resnet_cli.store.reader import StoredRun
+from resnet_cli.training.loop import EVALUATION_BATCH
+
+
+def pick_cnn(runs: Sequence[StoredRun]) -> StoredRun:
+    """Of some runs the deepest residual CNN, or else the deepest CNN, with the lowest seed.
+
+    Raises:
+        UserError: there is no CNN.
+    """
+    cnns = [stored for stored in runs if get_model(stored.run.model).family == "cnn"]
+    if not cnns:
+        models = ", ".join(sorted({stored.run.model for stored in runs}))
+        raise UserError(f"The nets selected ({models}) are MLPs, which have no feature maps; select a CNN.")
+
+    def preference(stored: StoredRun) -> tuple[bool, int, int]:
+        return get_model(stored.run.model).role == "residual", stored.run.depth, -stored.run.seed
+
+    return max(cnns, key=preference)
+
+
+@torch.no_grad()
+def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd.DataFrame:
+    """What each layer of a CNN in evaluation mode gives: pictures for one image, statistics over many.
+
+    Args:
+        stored: the net.
+        image: which test image the pictures are of, from 0.
+        layers: of how many layers there are pictures, spread evenly from the first to the last.
+        maps: of how many maps of each of these, and filters of the first convolution, from the first on.
+
+    Returns one row for the image, one per filter of the first convolution, and one per map of every layer:
+
+        run_id, task, model, depth, seed
+        image            number of the test image
+        target, answer   its class, and the one that the net takes it for
+        examples         test images in the statistics: the first ones, 2000 at most
+        part             image, filter or map
+        layer            0 for the image and the filters, 1 for the first convolution, 2 for the first block, and so on
+        name             of the layer
+        map              number of the filter or map, from 1
+        height, width    in pixels
+        mean, deviation  of a filter's weights, or of all pixels of the examples
+        zeros            the share of them that are exactly zero; a map where it is 1 is dead
+        pixels           the picture, (height, width), or (height, width, 3) of a colour image and its filters; the
+                         image is between 0 and 1; None where there is no picture
+
+    Raises:
+        UserError: there is no such image.
+    """
+    run, data = stored.run, stored.data
+    last = len(data.test_inputs) - 1
+    if not 0 <= image <= last:
+        raise UserError(f"image (={image}) must be from 0 to {last}, the number of the last test image.")
+    names = ["first convolution", *(f"block {block.index + 1}" for block in blocks_of(stored))]
+    pictured = {round(place) for place in np.linspace(0, len(names) - 1, layers)}
+    shown = data.test_inputs[image : image + 1]
+    many = data.test_inputs[: min(run.eval_size, EVALUATION_BATCH)]
+    inputs = data.prepare(torch.cat([shown, many]).contiguous(memory_format=torch.channels_last))
+    convolution = next(module for module in stored.net.modules() if isinstance(module, nn.Conv2d))
+    filters = convolution.weight  # (F, C, h, w)
+    rows = [
+        *_rows("image", 0, "image", inputs[1:].flatten(0, 1)[:, None], [_picture(shown[0] / 255)]),
+        *_rows("filter", 0, names[0], filters.transpose(0, 1), [_picture(one) for one in filters[:maps]]),
+    ]
+
+    def note(signal: Tensor) -> None:
+        """Describe what the next layer gives for the image and for all others, (1 + N, maps, height, width)."""
+        layer = int(rows[-1]["layer"])
+        pictures = [_picture(one[None]) for one in signal[0, :maps]] if layer in pictured else []
+        rows.extend(_rows("map", layer + 1, names[layer], signal[1:], pictures))
+
+    blocks = list(stored.net.get_submodule("blocks").children())
+    with ExitStack() as hooks:
+        hooks.callback(blocks[0].register_forward_pre_hook(lambda block, args: note(args[0])).remove)
+        for block in blocks:
+            hooks.callback(block.register_forward_hook(lambda block, args, output: note(output)).remove)
+        answer = stored.net(inputs)[0].argmax()
+
+    frame = pd.DataFrame(rows)
+    identity = {"run_id": run.run_id} | {name: run[name] for name in IDENTITY}
+    told = {"image": image, "target": int(data.test_targets[image]), "answer": int(answer), "examples": len(many)}
+    for place, (name, value) in enumerate((identity | told).items()):
+        frame.insert(place, name, value)
+    return frame
+
+
+def _rows(part: str, layer: int, name: str, values: Tensor, pictures: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    """A row for each map of `values`, (examples, maps, height, width), of which the first have `pictures`."""
+    deviations, means = torch.std_mean(values, dim=(0, 2, 3), correction=0)
+    zeros = (values == 0).to(values.dtype).mean(dim=(0, 2, 3))
+    statistics = torch.stack([means, deviations, zeros], dim=1).tolist()  # (maps, 3)
+    return [
+        {
+            "part": part,
+            "layer": layer,
+            "name": name,
+            "map": number + 1,
+            "height": values.shape[2],
+            "width": values.shape[3],
+            "mean": mean,
+            "deviation": deviation,
+            "zeros": share,
+            "pixels": pictures[number] if number < len(pictures) else None,
+        }
+        for number, (mean, deviation, share) in enumerate(statistics)
+    ]
+
+
+def _picture(channels: Tensor) -> np.ndarray:
+    """(1, H, W) as (H, W), (3, H, W) as (H, W, 3)."""
+    pixels: np.ndarray = channels.movedim(0, -1).float().cpu().numpy()
+    return pixels.squeeze(2) if pixels.shape[2] == 1 else pixels

@@ -1,0 +1,215 @@
+"""How hard is the identity to learn? Stacks of layers, plain and residual, learn to give their input back (K6).
+
+He et al. 2015 (arXiv 1512.03385, §3.1 and §3.2): a deeper net need not be worse than a shallower one, if its further
+layers are identities; solvers seem to have difficulty in finding them with plain layers, and could drive a residual
+function to zero instead. Kowsik (2021), "Residual Neural Networks": weights begin around zero, so a solver comes near
+the zero function easily, while for the identity of a 3×3 filter all nine weights must be learned.
+
+Three experiments, each with plain and residual stacks that have the same initial values and the same batches:
+
+    filter    one linear 3×3 filter, no bias, on digits of 8×8 pixels. Plain it must become 1 in the middle and 0
+              around, with a skip past it 0 everywhere. The loss is quadratic in the weights and curved in the same
+              way for both, so all that the skip changes is how far away they begin.
+    vectors   depth × (16→16, ReLU), on max(0, z) with standard normal z, as signals are that leave a ReLU layer
+    images    depth × (3×3 convolution 4→4, ReLU), on digits, each of the four maps another one
+
+All inputs are non-negative, so weights exist with which each stack, ReLU included, is exactly the identity. In a
+residual stack a skip spans every `block_size` layers, from the first on, and the last skip what is left: at depth 3 and
+block size 2 it spans one layer. Training inputs are drawn anew for every step; Adam, batches of 16, no normalisation.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+from resnet_cli.models.initialisation import initialise
+from resnet_cli.models.mlp import MLPBlock
+from resnet_cli.models.resnet import Block
+from resnet_cli.spec.run import Initialisation, Run
+from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.tasks import get_task
+from resnet_cli.training.device import resolve_device
+from resnet_cli.training.optimizers import build_optimizer
+
+Experiment = Literal["filter", "vectors", "images"]
+EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)
+KINDS = ("plain", "residual")
+INITS: tuple[Initialisation, ...] = ("default", "he")
+WEIGHTS = tuple(f"weight_{row}{column}" for row in (1, 2, 3) for column in (1, 2, 3))
+DELTA = (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+MAPS = 4
+TEST_SIZE = 256
+EVALUATIONS = 25
+NEAR = 0.01
+SETTINGS = Run(
+    task="digits",
+    model="plain-mlp",
+    depth=1,
+    seed=0,
+    width=16,
+    batch_norm=False,
+    init="default",
+    optimizer="adam",
+    learning_rate=0.01,  # at 0.001 one plain layer takes over 1000 steps to its solution; 0.003 and 0.03 end alike
+    batch_size=16,
+    steps=1,
+    eval_every=1,
+)
+
+
+class LinearFilter(nn.Module):
+    """One linear 3×3 filter on one map, and a skip past it if it is residual."""
+
+    def __init__(self, *, is_residual: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+        self.is_residual = is_residual
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 1, H, W) to the same."""
+        filtered = self.conv(images)
+        return filtered + images if self.is_residual else filtered  # type: ignore[no-any-return]
+
+
+def build_stack(experiment: Experiment, depth: int, *, is_residual: bool, block_size: int) -> nn.Module:
+    """A stack of layers, with parameters that `initialise` gives the same values with and without skips."""
+    if experiment == "filter":
+        return LinearFilter(is_residual=is_residual)
+    blocks: list[nn.Module] = []
+    for first in range(0, depth, block_size):
+        numbers = range(first, min(first + block_size, depth))
+        if experiment == "vectors":
+            blocks.append(MLPBlock(SETTINGS, numbers, is_residual=is_residual))
+        else:
+            convolutions = [nn.Conv2d(MAPS, MAPS, 3, padding=1) for _ in numbers]
+            blocks.append(Block(SETTINGS, convolutions, nn.Identity() if is_residual else None))
+    return nn.Sequential(*blocks)
+
+
+class Inputs:
+    """What the stacks of an experiment read, drawn with the generators it is given."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        data = get_task("digits").load(SETTINGS, None)
+        self.images = {"train": data.train_inputs[:, 0].float() / 255, "test": data.test_inputs[:, 0].float() / 255}
+
+    def draw(self, split: Literal["train", "test"], count: int, generator: torch.Generator) -> Tensor:
+        """(count, 16) vectors or (count, maps, 8, 8) images with values from 0 on."""
+        if self.experiment == "vectors":
+            return torch.randn(count, SETTINGS.width, generator=generator).relu()
+        images = self.images[split]
+        maps = 1 if self.experiment == "filter" else MAPS
+        return images[torch.randint(len(images), (count, maps), generator=generator)]
+
+
+def measure(
+    depths: Sequence[int], seeds: Sequence[int], *, steps: int, block_size: int = 2, device: str = "auto"
+) -> Iterator[pd.DataFrame]:
+    """Train plain and residual stacks, for each of `INITS` and each seed, and measure them about 50 times on the way.
+
+    Args:
+        depths: layers of the stacks of vectors and images; the filter is one layer.
+        seeds: each fixes initial values and batches.
+        steps: of the optimiser.
+        block_size: layers that a skip spans.
+        device: auto, cpu, cuda, cuda:N or mps.
+
+    Yields:
+        For the filter, and for each depth of vectors and of images, a frame with one row per evaluation: `experiment`,
+        `kind` (plain or residual), `init`, `depth`, `seed`, `step`, `loss` (mean squared error on inputs that training
+        does not see), `relative_error` (‖f(x) − x‖ / ‖x‖ over these), `constant_error` (the same for the best constant
+        answer); and for the filter `distance` (root mean square over its nine weights to those of the identity) and
+        the weights themselves, `weight_11` to `weight_33`.
+    """
+    for experiment in EXPERIMENTS:
+        inputs = Inputs(experiment)
+        for depth in (1,) if experiment == "filter" else depths:
+            yield pd.concat(
+                [
+                    _train(inputs, depth, is_residual, seeds, steps, block_size, resolve_device(device))
+                    for is_residual in (False, True)
+                ],
+                ignore_index=True,
+            )
+
+
+def _train(
+    inputs: Inputs,
+    depth: int,
+    is_residual: bool,
+    seeds: Sequence[int],
+    steps: int,
+    block_size: int,
+    device: torch.device,
+) -> pd.DataFrame:
+    """Train the stacks of one kind and depth, all together, as if each were alone."""
+    experiment = inputs.experiment
+    who = list(itertools.product(INITS, seeds))
+    nets = [build_stack(experiment, depth, is_residual=is_residual, block_size=block_size) for _ in who]
+    for net, (init, seed) in zip(nets, who, strict=True):
+        initialise(net, init, seed)
+    parameters, _ = stack_module_state([net.to(device) for net in nets])
+    optimizer = build_optimizer(SETTINGS, parameters.values())
+
+    def squared_error(values: dict[str, Tensor], signals: Tensor) -> Tensor:
+        answers: Tensor = functional_call(nets[0], values, (signals,))
+        return (answers - signals).square().mean()
+
+    test = inputs.draw("test", TEST_SIZE, generator(0, experiment, "test")).to(device)
+    batches = [generator(seed, experiment, "batches") for seed in seeds]
+    interval = max(steps // EVALUATIONS, 1)
+    evaluated, losses, filters = list[int](), list[Tensor](), list[Tensor]()
+    for step in range(steps + 1):
+        if step % interval == 0 or step == steps:
+            evaluated.append(step)
+            with torch.no_grad():
+                losses.append(torch.vmap(squared_error, in_dims=(0, None))(parameters, test))
+            if experiment == "filter":
+                filters.append(parameters["conv.weight"].detach().flatten(1).clone())
+        if step < steps:
+            drawn = [inputs.draw("train", SETTINGS.batch_size, batch) for batch in batches]
+            optimizer.zero_grad()
+            loss: Tensor = torch.vmap(squared_error)(parameters, torch.stack(drawn * len(INITS)).to(device)).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    index = pd.MultiIndex.from_tuples(
+        [(step, *one) for step in evaluated for one in who], names=["step", "init", "seed"]
+    )
+    frame = pd.DataFrame({"loss": torch.cat(losses).cpu()}, index).reset_index()
+    frame = frame.assign(experiment=experiment, kind=KINDS[is_residual], depth=depth)
+    scale = test.square().mean().item()
+    frame["relative_error"] = (frame["loss"] / scale) ** 0.5
+    frame["constant_error"] = ((test - test.mean(0)).square().mean().item() / scale) ** 0.5
+    if filters:
+        weights = torch.cat(filters).cpu()  # (evaluations × nets, 9)
+        identity = torch.zeros(9) if is_residual else torch.tensor(DELTA)
+        frame["distance"] = (weights - identity).square().mean(1).sqrt().numpy()
+        frame[list(WEIGHTS)] = weights.numpy()
+    return frame
+
+
+def describe(part: pd.DataFrame) -> str:
+    """What was found at one depth: median relative errors over seeds, and of the filter how long it took."""
+    last = part[part["step"] == part["step"].max()]
+    errors = last.groupby(["init", "kind"])["relative_error"].median()
+    found = [f"{init}: plain {errors[init, 'plain']:.2g}, residual {errors[init, 'residual']:.2g}" for init in INITS]
+    text = f"{part['experiment'].iloc[0]}, depth {part['depth'].iloc[0]}, init {'; '.join(found)}"
+    if "distance" not in part:
+        return text
+    distances = part.groupby(["step", "init", "kind"])["distance"].median()
+    steps = distances[distances < NEAR].reset_index().groupby(["init", "kind"])["step"].min()
+    reached = [(init, kind) for init in INITS for kind in KINDS if (init, kind) in steps.index]
+    when = ", ".join(f"{init} {kind} {steps[init, kind]}" for init, kind in reached) or "never"
+    return f"{text}; its weights came nearer than {NEAR} (rms) to the identity at step: {when}"
+
+
+def generator(seed: int, *names: str) -> torch.Generator:
+    """The generator of the draws that have this name."""
+    return torch.Generator().manual_seed(derive_seed(seed, "identity", *names))

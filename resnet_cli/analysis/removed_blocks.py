@@ -1,0 +1,250 @@
+"""What becomes of a trained net when blocks are removed or change places.
+
+Veit, Wilber and Belongie 2016, "Residual Networks Behave Like Ensembles of Relatively Shallow Networks"
+(arXiv 1605.06431): one block removed (§4.1, Fig. 3), several at random (§4.2, Fig. 5a), and pairs of blocks swapped,
+measured by Kendall's rank correlation with the order as trained (§4.3, Fig. 5b). Nothing is trained again.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from resnet_cli.analysis.nets import BlockInfo, StoredNet, blocks_of, in_order, without_blocks
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.ranges import compact
+from resnet_cli.spec.run import IDENTITY
+from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.store.reader import StoredRun
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.loop import evaluate
+
+MOST_REMOVED = 20
+"""Blocks removed together at most, as in the paper."""
+MOST_NUMBERS = 10
+"""Of deep nets not every number of removed blocks is tried, but about as many, evenly spaced."""
+SWAPS = (1, 2, 4, 8, 16)
+LEARNED = 0.8
+"""Share of the chance level above which a net counts as not having learned."""
+
+Kind = Literal["intact", "single", "several", "order"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to a net.
+
+    `blocks` are the removed ones, or all in their new order, counted from 0. `draw` numbers, from 1 on, the changes
+    with the same number of removed blocks or of swaps.
+    """
+
+    kind: Kind
+    blocks: tuple[int, ...] = ()
+    swaps: int = 0
+    draw: int | None = None
+
+
+def at_largest_shared_depth(runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """Those of some runs that have the largest depth which all their models have.
+
+    Raises:
+        UserError: there is no such depth.
+    """
+    depths: dict[str, set[int]] = {}
+    for stored in runs:
+        depths.setdefault(stored.run.model, set()).add(stored.run.depth)
+    shared = set.intersection(*depths.values())
+    if not shared:
+        found = "; ".join(f"{model} at {compact(of_model)}" for model, of_model in depths.items())
+        raise UserError(f"No depth is shared by all models ({found}); choose with --models or --depths.")
+    return [stored for stored in runs if stored.run.depth == max(shared)]
+
+
+def plan_changes(blocks: Sequence[BlockInfo], *, draws: int, seed: int) -> list[Change]:
+    """All that is done to a net with these blocks.
+
+    Nothing; each block removed; random sets of several blocks removed; blocks of one shape swapped at random. Nets
+    with as many blocks and the same seed undergo the same changes.
+
+    Args:
+        blocks: of the net.
+        draws: random sets for each number of removed blocks, and random orders for each number of swaps. All are
+            different, so there are fewer where there are not that many.
+        seed: of the draws.
+    """
+    changes = [Change("intact"), *(Change("single", (block.index,)) for block in blocks)]
+    most = min(len(blocks), MOST_REMOVED)
+    for removed in range(2, most + 1, math.ceil(most / MOST_NUMBERS)):
+        sets = draw_sets(len(blocks), removed, draws=draws, seed=seed)
+        changes += [Change("several", chosen, draw=draw) for draw, chosen in enumerate(sets, 1)]
+    return changes + draw_orders(blocks, draws=draws, seed=seed)
+
+
+def draw_sets(blocks: int, removed: int, *, draws: int, seed: int) -> list[tuple[int, ...]]:
+    """Different sets of `removed` of the `blocks`, each ascending: random ones, or all if there are few."""
+    if math.comb(blocks, removed) <= draws:
+        return list(itertools.combinations(range(blocks), removed))
+    generator = torch.Generator().manual_seed(derive_seed(seed, "removed blocks", removed))
+    sets: dict[tuple[int, ...], None] = {}
+    while len(sets) < draws:
+        chosen = torch.randperm(blocks, generator=generator)[:removed]
+        sets[tuple(sorted(chosen.tolist()))] = None
+    return list(sets)
+
+
+def draw_orders(blocks: Sequence[BlockInfo], *, draws: int, seed: int) -> list[Change]:
+    """Different orders, none as trained, after more and more swaps of random pairs.
+
+    A pair are two blocks between which, themselves included, nothing changes the shape; no pair is swapped twice.
+    """
+    stages = list(itertools.accumulate(block.changes_shape for block in blocks))
+    pairs = [
+        (first, second)
+        for first, second in itertools.combinations(range(len(blocks)), 2)
+        if stages[first] == stages[second] and not blocks[first].changes_shape
+    ]
+    trained = tuple(range(len(blocks)))
+    seen, changes = {trained}, list[Change]()
+    for swaps in SWAPS:
+        if swaps > len(pairs):
+            break
+        generator = torch.Generator().manual_seed(derive_seed(seed, "swapped blocks", swaps))
+        draw = 0
+        for _ in range(draws):
+            order = list(trained)
+            for pair in torch.randperm(len(pairs), generator=generator)[:swaps].tolist():
+                first, second = pairs[pair]
+                order[first], order[second] = order[second], order[first]
+            if tuple(order) not in seen:
+                seen.add(tuple(order))
+                draw += 1
+                changes.append(Change("order", tuple(order), swaps, draw))
+    return changes
+
+
+def kendall_tau(order: Sequence[int]) -> float:
+    """Kendall's rank correlation of an order with the ascending one: 1 for the same, −1 for the reverse.
+
+    Of all pairs the share that stand in ascending order, minus the share that do not. A single place gives 1.
+    """
+    places = np.array(order)
+    pairs = len(places) * (len(places) - 1) / 2
+    inversions = np.triu(places[:, None] > places[None, :]).sum()
+    return float(1 - 2 * inversions / pairs) if pairs else 1.0
+
+
+def measure_changes(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()) -> pd.DataFrame:
+    """Test loss and error of a net after each change of `plan_changes`; the net is left as it was.
+
+    Returns one row per change, and one with the change `chance`: what guessing without looking at the input gives.
+    The columns before `change` say which run it is:
+
+        run_id, task, model, depth, seed, and the `settings`
+        change         intact, single, several (blocks removed), order (blocks swapped) or chance
+        blocks         the removed ones, or all in their new order, counted from 1, with spaces between
+        net_blocks     how many the net has
+        removed        how many are removed
+        swaps          of pairs; some may undo others
+        kendall_tau    rank correlation of the order with that of training; missing where blocks are removed
+        draw           number of the random draw, from 1 on; missing where nothing was drawn
+        changes_shape  whether a removed block gives another shape than it reads; it is replaced as
+                       `nets.without_blocks` says
+        test_loss      as in metrics.csv, on the same examples
+        test_error     in percent, missing on a regression task
+
+    Raises:
+        UserError: the net has no blocks.
+    """
+    run, blocks = stored.run, blocks_of(stored)
+    # `evaluate` measures training examples too; one costs next to nothing
+    data = replace(stored.data, train_inputs=stored.data.train_inputs[:1], train_targets=stored.data.train_targets[:1])
+    rows: list[dict[str, Any]] = []
+    for change in plan_changes(blocks, draws=draws, seed=run.seed):
+        is_removal = change.kind in ("single", "several")
+        with in_order(stored, change.blocks) if change.kind == "order" else without_blocks(stored, change.blocks):
+            metrics = evaluate(stored.net, run, data, 0, 0.0, 0.0, None)
+        rows.append(
+            {
+                "change": change.kind,
+                "blocks": " ".join(str(index + 1) for index in change.blocks),
+                "removed": len(change.blocks) if is_removal else 0,
+                "swaps": change.swaps,
+                "kendall_tau": None if is_removal else kendall_tau(change.blocks or range(len(blocks))),
+                "draw": change.draw,
+                "changes_shape": is_removal and any(blocks[index].changes_shape for index in change.blocks),
+                "test_loss": metrics.test_loss,
+                "test_error": metrics.test_error,
+            }
+        )
+    loss, error = chance_level(stored.data, run.eval_size)
+    rows.append({"change": "chance", "blocks": "", "changes_shape": False, "test_loss": loss, "test_error": error})
+    frame = pd.DataFrame(rows).astype(
+        {"kendall_tau": float, "test_error": float} | dict.fromkeys(("removed", "swaps", "draw"), "Int64")
+    )
+    frame.insert(2, "net_blocks", len(blocks))
+    for place, name in enumerate(("run_id", *IDENTITY, *settings)):
+        frame.insert(place, name, getattr(run, name) if name == "run_id" else run[name])
+    return frame
+
+
+def chance_level(data: Data, examples: int) -> tuple[float, float | None]:
+    """Test loss and error, in percent, of an answer that does not depend on the input.
+
+    All classes alike, or on a regression task, which has no error, the mean of the training targets; on the first
+    `examples` test examples.
+    """
+    if data.loss == "cross_entropy":
+        return math.log(data.outputs), 100 * (1 - 1 / data.outputs)
+    targets = data.test_targets[:examples]
+    answer = data.train_targets.mean(dim=0).expand_as(targets)
+    return data.losses(answer, targets).mean().item(), None
+
+
+def describe(frame: pd.DataFrame) -> list[str]:
+    """A sentence for each model, depth and combination of settings of `measure_changes`: medians over seeds and draws.
+
+    A loss that is not a number counts as infinite.
+
+    Args:
+        frame: the rows of one or more nets on one task.
+    """
+    column, unit = ("test_loss", "") if frame["test_error"].isna().all() else ("test_error", " %")
+    frame = frame.assign(**{column: frame[column].fillna(math.inf)})
+    columns = [str(name) for name in frame]
+    settings = columns[columns.index("seed") + 1 : columns.index("change")]
+
+    def median(rows: pd.DataFrame) -> str:
+        return f"{rows[column].median():.3g}{unit}"
+
+    sentences = []
+    for _, nets in frame.groupby(["model", "depth", *settings], dropna=False, sort=False):
+        first, seeds = nets.iloc[0], nets["seed"].nunique()
+        names = [first["model"], *(f"{name} {first[name]}" for name in ("depth", *settings) if pd.notna(first[name]))]
+        of_kind = {str(kind): rows for kind, rows in nets.groupby("change")}
+        worst = of_kind["single"].groupby("blocks")[column].median().idxmax()
+        parts = [
+            f"{median(of_kind['intact'])} intact",
+            f"{median(of_kind['single'])} without one block",
+            f"{median(nets[nets['blocks'] == worst])} without block {worst}, the worst of {first['net_blocks']}",
+        ]
+        if "several" in of_kind:
+            several = of_kind["several"]
+            half = min(several["removed"], key=lambda removed: abs(removed - first["net_blocks"] / 2))
+            parts.append(f"{median(several[several['removed'] == half])} without {half} at random")
+        if "order" in of_kind:
+            orders = of_kind["order"]
+            parts.append(f"{median(orders)} with blocks swapped (tau down to {orders['kendall_tau'].min():.2f})")
+        sentence = (
+            f"{', '.join(names)}, {seeds} {'seed' if seeds == 1 else 'seeds'}: "
+            f"{column.replace('_', ' ')} {', '.join(parts)}; "
+            f"chance is {median(of_kind['chance'])}."
+        )
+        if of_kind["intact"][column].median() > LEARNED * of_kind["chance"][column].median():
+            sentence += " The intact net has learned next to nothing, so a change cannot make it much worse."
+        sentences.append(sentence)
+    return sentences

@@ -1,0 +1,40 @@
+"""A few of many runs, for analyses that would take long or draw too much if they took all."""
+
+from collections.abc import Sequence
+
+from resnet_cli.spec.ranges import compact
+from resnet_cli.store.reader import StoredRun
+
+
+def some_runs(runs: Sequence[StoredRun], *, depths: int | None, seeds: int | None) -> list[StoredRun]:
+    """The runs of at most so many depths of each model, and of at most so many seeds of all; None keeps them all.
+
+    Depths are spread evenly over those there are, the deepest always among them; seeds are the lowest.
+    """
+    kept_seeds = sorted({stored.run.seed for stored in runs})[:seeds]
+    kept_depths = {
+        model: _spread(sorted({stored.run.depth for stored in runs if stored.run.model == model}), depths)
+        for model in {stored.run.model for stored in runs}
+    }
+    return [
+        stored for stored in runs if stored.run.seed in kept_seeds and stored.run.depth in kept_depths[stored.run.model]
+    ]
+
+
+def selection_text(kept: Sequence[StoredRun], runs: Sequence[StoredRun]) -> str:
+    """What of some runs was kept, as a sentence, or nothing where that is all."""
+    if len(kept) == len(runs):
+        return ""
+    depths, seeds = (compact(stored.run[name] for stored in kept) for name in ("depth", "seed"))
+    return (
+        f"Taken are {len(kept)} of {len(runs)} runs, depths {depths} and seeds {seeds}; "
+        "choose others with --depths and --seeds."
+    )
+
+
+def _spread(ascending: Sequence[int], count: int | None) -> Sequence[int]:
+    if count is None or count >= len(ascending):
+        return ascending
+    if count == 1:
+        return ascending[-1:]
+    return [ascending[round(place * (len(ascending) - 1) / (count - 1))] for place in range(count)]

@@ -1,0 +1,65 @@
+"""`resnet-exp analyze append`: a deeper net by construction, and whether training finds it."""
+
+from typing import Annotated
+
+import typer
+
+from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, Seeds, split_words, write
+from resnet_cli.cli.options import DataDir
+
+NAME = "append"
+EPILOG = (
+    "Examples: [bold]resnet-exp sweep --config configs/append-sine.toml --save-models[/], then "
+    "[bold]resnet-exp analyze append results/append-sine[/] · "
+    "[bold]resnet-exp analyze append results/analysis-digits --depth 8 --to 20[/]"
+)
+
+
+def command(
+    folder: Folder,
+    models: Models = "",
+    depth: Annotated[
+        int | None, typer.Option("--depth", help="Of the stored nets. (default: the lowest that all models have)")
+    ] = None,
+    to: Annotated[
+        int | None, typer.Option("--to", help="Depth of the nets made of them. (default: the largest they all have)")
+    ] = None,
+    seeds: Seeds = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    file_format: Format = "png,svg",
+    out: Out = None,
+) -> None:
+    """Append identity layers to trained nets, train them on, and compare with deeper nets from scratch.
+
+    For plain-mlp, residual-mlp, plain-cnn and resnet. Each net is trained once more for as long, as it is and with the
+    new layers, and so is a net of the larger depth, which the folder has or which is trained here.
+    """
+    import pandas as pd
+    import torch
+
+    from resnet_cli.analysis.append import MODELS, check_appendable, choose_depths, compare, describe
+    from resnet_cli.analysis.nets import select_runs
+    from resnet_cli.figures.append import draw
+    from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.reader import Results
+    from resnet_cli.training.device import prepare_device, resolve_device
+
+    runs = select_runs(folder, models=split_words(models), seeds=seeds)
+    if not models:
+        runs = [stored for stored in runs if stored.run.model in MODELS] or runs
+    depth, to = choose_depths(runs, depth, to)
+    shallow = [stored for stored in runs if stored.run.depth == depth]
+    for stored in shallow:
+        check_appendable(stored.run, to)
+    typer.echo(f"{len(shallow)} nets of depth {depth} are made {to} layers deep; each is trained on for as long again.")
+    prepare_device(resolve_device(device), threads=torch.get_num_threads())
+    settings = Results(folder, shallow, []).varying
+    frames = []
+    for stored in shallow:
+        frames.append(compare(folder, stored, to, runs, settings=settings, data_dir=data_dir, device=device))
+        typer.echo(f"{len(frames)}/{len(shallow)}: {stored.run.run_id}")
+    frame = pd.concat(frames, ignore_index=True)
+    for sentence in describe(frame, settings):
+        typer.echo(sentence)
+    write("append", frame, draw, out or folder / ANALYSIS_FOLDER, file_format)

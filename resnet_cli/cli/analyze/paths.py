@@ -1,0 +1,89 @@
+"""`resnet-exp analyze paths`: how much gradient the paths of each length bring."""
+
+from typing import Annotated
+
+import typer
+
+from resnet_cli.cli.analyze.common import Depths, Device, Folder, Format, Models, Out, Seeds, split_words, write
+from resnet_cli.cli.options import DataDir
+from resnet_cli.spec.errors import UserError
+
+NAME = "paths"
+EPILOG = (
+    "Examples: [bold]resnet-exp analyze paths results/digits[/] · "
+    "[bold]resnet-exp analyze paths results/cifar10 --depths 110 --draws 20 --device cuda[/]"
+)
+DEPTHS = 3
+MOST_DEPTHS = 8
+SEEDS = 5
+MOST_ROWS = 6
+HEADERS = (
+    "net",
+    "seeds",
+    "residual blocks",
+    "95 % of paths",
+    "95 % of paths × gradient",
+    "share of all paths",
+    "gradient per block",
+)
+
+
+def command(
+    folder: Folder,
+    models: Models = "",
+    depths: Depths = None,
+    seeds: Seeds = None,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Random paths of each length in every net.")] = 100,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    file_format: Format = "png,svg",
+    out: Out = None,
+) -> None:
+    """Count the paths through residual nets by their length, and measure the gradient that comes back along them.
+
+    A path takes the branch or the shortcut of each residual block; its length is the number of branches. Of each model
+    it takes up to three depths, or with --depths up to eight, and up to five seeds, or with --seeds all of these.
+    """
+    import pandas as pd
+
+    from resnet_cli.analysis.nets import load_net, select_runs
+    from resnet_cli.analysis.paths import measure_paths, summarise, with_paths
+    from resnet_cli.analysis.selection import selection_text, some_runs
+    from resnet_cli.cli.console import make_console
+    from resnet_cli.cli.tables import listing
+    from resnet_cli.figures import paths as figure
+    from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.reader import Results
+
+    residual = with_paths(select_runs(folder, models=split_words(models), depths=depths, seeds=seeds))
+    runs = some_runs(residual, depths=DEPTHS if depths is None else MOST_DEPTHS, seeds=SEEDS if seeds is None else None)
+    settings = Results(folder, runs, []).varying
+    rows = {tuple(stored.run[name] for name in ("model", *settings)) for stored in runs}
+    if len(rows) > MOST_ROWS:
+        raise UserError(
+            f"{folder} holds residual nets of {len(rows)} models or settings, but one figure shows at most "
+            f"{MOST_ROWS}; select some with --models."
+        )
+    if note := selection_text(runs, residual):
+        typer.echo(note)
+    frame = pd.concat(
+        [
+            measure_paths(load_net(folder, one.run, device=device, data_dir=data_dir), draws=draws, settings=settings)
+            for one in runs
+        ],
+        ignore_index=True,
+    )
+    cells = [
+        [
+            f"{net['heading']}, depth {net['depth']}",
+            f"{net['seeds']}",
+            f"{net['blocks']}",
+            f"{net['first_path']} to {net['last_path']} blocks",
+            f"{net['first']} to {net['last']} blocks",
+            f"{100 * net['path_share']:.3g} %",
+            f"×{net['factor']:.2f}",
+        ]
+        for net in summarise(frame).to_dict("records")
+    ]
+    make_console().print(listing(HEADERS, cells))
+    write(NAME, frame, figure.draw, out or folder / ANALYSIS_FOLDER, file_format)

@@ -1,0 +1,72 @@
+"""`resnet-exp analyze remove`: trained nets with blocks removed or in another order."""
+
+from typing import Annotated
+
+import typer
+
+from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, split_words, write
+from resnet_cli.cli.options import DataDir
+
+NAME = "remove"
+EPILOG = (
+    "Examples: [bold]resnet-exp analyze remove results/digits[/] · "
+    "[bold]resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50[/]"
+)
+MOST_SEEDS = 5
+
+
+def command(
+    folder: Folder,
+    models: Models = "",
+    depths: Annotated[
+        str | None,
+        typer.Option(
+            "--depths", "--depth", help="Depths, such as 20 or 8..32. (default: the largest that all models have)"
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", "--seed", help=f"Seeds, written like depths. (default: the lowest {MOST_SEEDS})"),
+    ] = None,
+    draws: Annotated[
+        int,
+        typer.Option("--draws", min=1, help="Random sets or orders for each number of removed blocks or swaps."),
+    ] = 20,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    file_format: Format = "png,svg",
+    out: Out = None,
+) -> None:
+    """Remove each block of trained nets, several at random, and swap blocks; measure the test error, train nothing.
+
+    Of a residual block the shortcut stays. Any other block is replaced by the identity, or by every second pixel and
+    zeros for new maps where it changes the shape. A block is one layer of a plain MLP, two of a plain CNN, and what a
+    skip spans in a residual net.
+    """
+    import pandas as pd
+
+    from resnet_cli.analysis.nets import load_net, select_runs
+    from resnet_cli.analysis.removed_blocks import at_largest_shared_depth, describe, measure_changes
+    from resnet_cli.analysis.selection import selection_text, some_runs
+    from resnet_cli.figures import removed_blocks
+    from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.reader import Results
+
+    found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds)
+    runs = some_runs(found, depths=None, seeds=MOST_SEEDS if seeds is None else None)
+    if depths is None:
+        runs = at_largest_shared_depth(runs)
+        typer.echo(f"Depth {runs[0].run.depth} is the largest that all models have.")
+    if len(runs) < len(found):
+        typer.echo(selection_text(runs, found))
+    results = Results(folder, runs, [])
+    removed_blocks.split_rows(results.summary())  # refuses too many before anything is measured
+    frames = []
+    for stored in runs:
+        net = load_net(folder, stored.run, device=device, data_dir=data_dir)
+        frames.append(measure_changes(net, draws=draws, settings=results.varying))
+        typer.echo(f"{net.label}: {len(frames[-1])} measurements")
+    frame = pd.concat(frames, ignore_index=True)
+    for sentence in describe(frame):
+        typer.echo(sentence)
+    write("remove", frame, removed_blocks.draw, out or folder / ANALYSIS_FOLDER, file_format)

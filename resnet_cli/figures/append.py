@@ -1,0 +1,91 @@
+"""Training loss of a shallow net, of the deeper net made of it by appending identities, and of one from scratch.
+
+The experiment behind He et al. 2015 (arXiv 1512.03385, §1): a solution by construction that solvers do not find.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from resnet_cli.figures import frames
+from resnet_cli.figures.axes import add_legend, add_title, label_outside, new_figure, set_value_axis, wrapped
+from resnet_cli.figures.panels import split_panels
+from resnet_cli.figures.style import GREY, PALETTE, look, ordered_models
+from resnet_cli.spec.errors import UserError
+
+MAX_PANELS = 9
+MAX_COLUMNS = 3
+LOOKS: dict[str, dict[str, Any]] = {
+    "shallow": {"color": "black", "linestyle": ":", "linewidth": 1.6},
+    "scratch": {"color": PALETTE[3], "linestyle": "--", "linewidth": 1.6},
+    "appended": {"color": PALETTE[2], "linestyle": "-", "linewidth": 1.6},
+}
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Draw training loss against step, a panel for each model and combination of settings.
+
+    Lines are medians over seeds, bands reach from the lowest to the highest. A diverged training counts as infinite.
+
+    Args:
+        frame: one row per evaluation: `task`, `model`, `depth`, `deeper`, `seed`, settings, `net` (shallow, appended or
+            scratch), `step`, `train_loss`, `test_loss`, `train_error`, `test_error`.
+
+    Raises:
+        UserError: there are too many panels.
+    """
+    panels = {
+        ", ".join(filter(None, [model, panel.title])): rows
+        for panel in split_panels(frame.drop(columns="net"))
+        for model in ordered_models(panel.rows["model"])
+        if not (rows := frame.loc[panel.rows.index].query("model == @model")).empty
+    }
+    if len(panels) > MAX_PANELS:
+        raise UserError(
+            f"These nets make {len(panels)} panels, but one figure shows at most {MAX_PANELS}; select fewer models."
+        )
+    across = min(len(panels), MAX_COLUMNS)
+    down = math.ceil(len(panels) / across)
+    size = (1.6 + 3.6 * max(across, 1.6), 1.9 + 3.0 * down)
+    with look():
+        figure = new_figure(size)
+        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+        for axes, (title, rows) in zip(grid.flat, panels.items(), strict=False):
+            axes.set_title(wrapped(title, size[0] / across - 0.4, size=9))
+            for net, style in LOOKS.items():
+                _draw_losses(axes, rows[rows["net"] == net], style)
+            axes.axvline(rows.loc[rows["net"] == "appended", "step"].min(), color=GREY, linewidth=0.8)
+        axes = grid[0, 0]
+        set_value_axis(axes, frame["train_loss"].to_numpy(), "log", headroom=0.0)
+        axes.set_xlim(0, frame["step"].max())
+        label_outside(grid, len(panels), "step", f"training loss: {frames.value_label(frame, 'loss')}")
+        depth, deeper = frame["depth"].iloc[0], frame["deeper"].iloc[0]
+        add_title(figure, f"{frame['task'].iloc[0]}: {deeper} layers by construction and from scratch")
+        labels = {
+            "shallow": f"depth {depth}",
+            "appended": f"the same net and {deeper - depth} identity layers",
+            "scratch": f"depth {deeper} from scratch",
+        }
+        entries = [Line2D([], [], **LOOKS[net], label=label) for net, label in labels.items()]
+        add_legend(figure, entries, _notes(frame))
+    return figure
+
+
+def _draw_losses(axes: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
+    losses = rows.pivot_table("train_loss", "step", "seed", dropna=False)
+    losses = losses.where(np.isfinite(losses), np.inf)
+    median = losses.median(axis=1)
+    axes.plot(median.index, median.where(np.isfinite(median)), **style)
+    low, high = losses.min(axis=1), losses.max(axis=1)
+    axes.fill_between(losses.index, low, high.where(np.isfinite(high)), color=style["color"], alpha=0.13, linewidth=0)
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+    seeds = frame["seed"].nunique()
+    lines = f"lines: median of {seeds} seeds, bands from the lowest to the highest" if seeds > 1 else "one seed"
+    return [lines, "at the grey line identities are appended and every optimiser begins anew"]

@@ -1,0 +1,169 @@
+"""Paths through a residual net by their length: how many there are, what gradient each brings, and the product.
+
+Veit et al. 2016 (arXiv 1605.06431), figure 6.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis
+from resnet_cli.figures.frames import varying_settings
+from resnet_cli.figures.learning_curves import depth_colours
+from resnet_cli.figures.panels import value_text
+from resnet_cli.figures.style import MARKERS, look, ordered_models
+
+EFFECTIVE = 0.95
+"""The share of the total gradient magnitude that the effective lengths carry."""
+_MEASURED = {
+    "blocks",
+    "length",
+    "paths",
+    "path_share",
+    "draws",
+    "gradient",
+    "gradient_low",
+    "gradient_high",
+    "gradient_share",
+}
+
+
+def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
+    """Draw the distribution of lengths, the gradient norm (log scale) and their product, side by side.
+
+    A row of panels for each model (and value of a setting), a colour for each depth, darker for deeper nets. Lines are
+    means over seeds. Bands are the 10th to 90th percentile of the draws, and in the product the range of the seeds.
+    The shortest range of lengths that carries 95 % of the product is filled, and the panel names it.
+
+    Args:
+        frame: one row per net and length: run_id, task, model, depth, seed, the settings in which runs of one model and
+            depth differ, and the measured columns of `analysis.paths.measure_paths`.
+        title: instead of a title like "digits: gradients along the paths of resnet".
+        size: width and height in inches.
+    """
+    rows = over_seeds(frame)
+    headings = ordered_models(rows["heading"])
+    depths = sorted({int(depth) for depth in rows["depth"]})
+    styles: dict[int, dict[str, Any]] = {
+        depth: {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.3}
+        for (depth, colour), marker in zip(depth_colours(depths).items(), MARKERS * len(depths), strict=False)
+    }
+    with look():
+        figure = new_figure(size or (10.5, 1.7 + 2.6 * len(headings)))
+        grid = figure.subplots(len(headings), 3, squeeze=False)
+        for row, heading in zip(grid, headings, strict=True):
+            _draw_row(row, rows[rows["heading"] == heading], styles)
+            if len(headings) > 1:
+                row[0].set_title(heading, loc="left", fontweight="bold")
+        for axes in grid[-1]:
+            axes.set_xlabel("path length (residual blocks passed)")
+        what = headings[0] if len(headings) == 1 else "residual nets"
+        add_title(
+            figure, title if title is not None else f"{frame['task'].iloc[0]}: gradients along the paths of {what}"
+        )
+        entries = [Line2D([], [], **style, label=f"depth {depth}") for depth, style in styles.items()]
+        add_legend(figure, entries, _notes(rows))
+    return figure
+
+
+def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds of what was measured at each length.
+
+    Args:
+        frame: as for `draw`.
+
+    Returns:
+        One row per net and length, in order: `heading` (the model and its varying settings, such as `resnet, ordering
+        original`), `depth`, `blocks`, `length`, `seeds` (their number), `draws`, the means `path_share`, `gradient`,
+        `gradient_low`, `gradient_high` and `gradient_share`, and the range of the last, `share_low` and `share_high`.
+    """
+    settings = varying_settings(frame.drop(columns=list(_MEASURED)))
+    named = frame.assign(heading=[_heading(settings, row) for row in frame.to_dict("records")])
+    return (
+        named.groupby(["heading", "depth", "blocks", "length"])
+        .agg(
+            seeds=("run_id", "nunique"),
+            draws=("draws", "first"),
+            path_share=("path_share", "mean"),
+            gradient=("gradient", "mean"),
+            gradient_low=("gradient_low", "mean"),
+            gradient_high=("gradient_high", "mean"),
+            gradient_share=("gradient_share", "mean"),
+            share_low=("gradient_share", "min"),
+            share_high=("gradient_share", "max"),
+        )
+        .reset_index()
+    )
+
+
+def effective_range(shares: "pd.Series[float]") -> tuple[int, int]:
+    """The shortest range of lengths that holds at least 95 %; of equally short ones, the one that holds most.
+
+    Args:
+        shares: by length, from 0 on.
+    """
+    held = np.concatenate([[0.0], np.cumsum(shares.to_numpy())])
+    needed = EFFECTIVE * held[-1]
+    for count in range(1, len(shares)):
+        sums = held[count:] - held[:-count]
+        first = int(sums.argmax())
+        if sums[first] >= needed:
+            return first, first + count - 1
+    return 0, len(shares) - 1
+
+
+def _heading(settings: list[str], row: dict[Any, Any]) -> str:
+    """The model and those settings that it has."""
+    told = [f"{name.replace('_', ' ')} {value_text(row[name])}" for name in settings if not pd.isna(row[name])]
+    return ", ".join([row["model"], *told])
+
+
+def _draw_row(row: np.ndarray, here: pd.DataFrame, styles: dict[int, dict[str, Any]]) -> None:
+    """Three panels of one model; `here` are its rows of `over_seeds`."""
+    shares, gradients, products = row
+    ranges = []
+    for depth in sorted(here["depth"].unique()):
+        line = here[here["depth"] == depth].set_index("length")
+        style = styles[depth]
+        shares.plot(line.index, 100 * line["path_share"], **style)
+        gradients.plot(line.index, line["gradient"], **style)
+        _fill(gradients, line["gradient_low"], line["gradient_high"], style["color"])
+        product = 100 * line["gradient_share"]
+        products.plot(line.index, product, **style)
+        products.vlines(line.index, 100 * line["share_low"], 100 * line["share_high"], color=style["color"], lw=1)
+        first, last = effective_range(line["gradient_share"])
+        filled = product.loc[first:last]
+        _fill(products, 0 * filled, filled, style["color"])
+        ranges.append(Line2D([], [], **style, label=f"{first} to {last} of {line.index[-1]}"))
+    products.legend(handles=ranges, title=f"{100 * EFFECTIVE:g} % lies in lengths")
+    measured = here[["gradient", "gradient_low", "gradient_high"]].to_numpy()
+    set_value_axis(gradients, measured, "log", headroom=0)
+    shares.set_ylabel("share of all paths (%)")
+    gradients.set_ylabel("gradient norm at the input")
+    products.set_ylabel("share of paths × gradient (%)")
+    for axes in row:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    for axes in (shares, products):
+        axes.set_ylim(bottom=0)
+
+
+def _fill(axes: Axes, low: "pd.Series[float]", high: "pd.Series[float]", colour: str) -> None:
+    axes.fill_between(low.index, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _notes(rows: pd.DataFrame) -> list[str]:
+    """What lines and bands are, and how many seeds and draws are in them."""
+    seeds = rows["seeds"]
+    counts = f"{seeds.min()} to {seeds.max()}" if seeds.min() < seeds.max() else f"{seeds.max()}"
+    several = seeds.max() > 1
+    return [
+        f"lines: mean of {counts} seeds" if several else "one seed",
+        f"{rows['draws'].max()} paths of each length in every net, each with a random training batch; "
+        "band of the gradient: 10th to 90th percentile of these",
+        "bars of the product: range of the seeds" if several else "",
+    ]

@@ -1,0 +1,192 @@
+"""Test error after blocks of trained nets are removed or change places.
+
+In the manner of Veit, Wilber and Belongie 2016 (arXiv 1605.06431), figures 3, 5a and 5b.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from resnet_cli.figures import frames
+from resnet_cli.figures.axes import add_legend, add_title, new_figure, resolve_scale, set_value_axis, wrapped
+from resnet_cli.figures.frames import Metric
+from resnet_cli.figures.panels import split_panels
+from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
+from resnet_cli.spec.errors import UserError
+
+MAX_ROWS = 6
+TAU_STEPS = 10
+"""Orders are put together in this many steps from the trained order to the one that differs most."""
+BAND = (0.1, 0.9)
+_KINDS = ("intact", "single", "several", "order")
+_HEADINGS = ("one block removed", "several random blocks removed", "random pairs of blocks swapped")
+_X_LABELS = ("removed block", "number of removed blocks", "Kendall's τ with the trained order")
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Draw test error, or on a regression task test loss: a row of three panels for each depth.
+
+    Left against the removed block, in the middle against the number of removed blocks, on the right against the rank
+    correlation of the blocks' order with the trained one. Lines are medians, bands reach from the 10th to the 90th
+    percentile. Settings that vary make further rows. Losses that are not finite are left out, and the legend says so.
+
+    Args:
+        frame: one row per change of a net: run_id, task, model, depth, seed, settings, change (intact, single, several,
+            order or chance; the columns before it say which net it is), blocks, removed, kendall_tau, draw,
+            changes_shape, test_loss, test_error.
+
+    Raises:
+        UserError: the nets are of several tasks, or would make too many rows (`split_rows`).
+    """
+    tasks = sorted(frame["task"].unique())
+    if len(tasks) > 1:
+        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
+    metric: Metric = "loss" if frame["test_error"].isna().all() else "error"
+    values = frame[f"test_{metric}"].astype(float)
+    rows = frame.assign(value=values)[np.isfinite(values)]
+    nets = frame.iloc[:, : list(frame).index("change")].drop_duplicates("run_id")
+    parts = {title: rows[rows["run_id"].isin(run_ids)] for title, run_ids in split_rows(nets).items()}
+    styles = model_styles(frame["model"])
+    size = (10.4, 1.6 + 2.6 * len(parts))
+
+    with look():
+        figure = new_figure(size)
+        grid = figure.subplots(len(parts), 3, sharey=True, squeeze=False)
+        set_value_axis(grid[0, 0], rows["value"].to_numpy(), resolve_scale("auto", metric), headroom=0.0)
+        for line, (title, of_part) in zip(grid, parts.items(), strict=True):
+            single, several, order = line
+            for axes, heading, label in zip(line, _HEADINGS, _X_LABELS, strict=True):
+                axes.set_title(f"{wrapped(title, size[0] / 3 - 0.3, size=9)}\n{heading}")
+                axes.set_xlabel(label)
+                axes.axhline(of_part.loc[of_part["change"] == "chance", "value"].median(), **_CHANCE)
+            single.set_ylabel(f"test {frames.value_label(frame, metric)}")
+            for model, of_model in of_part.groupby("model"):
+                style = styles[str(model)]
+                kinds = {kind: of_model[of_model["change"] == kind] for kind in _KINDS}
+                _draw_single(single, kinds, style)
+                _draw_several(several, kinds, style)
+                if not kinds["order"].empty:
+                    _draw_orders(order, kinds, style)
+            for axes in (single, several):
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+            if (of_part["change"] == "order").any():
+                order.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+                order.invert_xaxis()
+            else:
+                order.set_xticks([])
+                order.text(0.5, 0.5, "no two blocks can be swapped", transform=order.transAxes, ha="center")
+        add_title(figure, f"{tasks[0]}: test {metric} of trained nets after blocks are removed or change places")
+        lost = len(frame) - len(rows)
+        notes = [
+            f"lines: median, bands: 10th to 90th percentile, of {_nets_text(nets, frame)}",
+            "on the right a dot for each net",
+            f"left out: {lost} nets whose {metric} is not finite" if lost else "",
+        ]
+        add_legend(figure, _legend_entries(styles, has_marks=bool(frame["changes_shape"].any())), notes)
+    return figure
+
+
+def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
+    """The run ids of each row of panels by its title: one for each depth and combination of settings that vary.
+
+    Args:
+        nets: one row per net: run_id, model, depth, and settings.
+
+    Raises:
+        UserError: there would be too many rows.
+    """
+    found = {
+        ", ".join(filter(None, [f"depth {depth}", panel.title])): of_depth["run_id"]
+        for panel in split_panels(nets)
+        for depth, of_depth in panel.rows.groupby("depth")
+    }
+    if len(found) > MAX_ROWS:
+        raise UserError(
+            f"The depths and settings of these nets make {len(found)} rows of panels, but one figure shows at most "
+            f"{MAX_ROWS}; select fewer of them."
+        )
+    return found
+
+
+_CHANCE: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
+_INTACT: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9}
+_CHANGES_SHAPE: dict[str, Any] = {
+    "linestyle": "none",
+    "markerfacecolor": "white",
+    "markersize": 6.5,
+    "markeredgewidth": 1.3,
+}
+
+
+def _draw_single(axes: Axes, kinds: Mapping[str, pd.DataFrame], style: ModelStyle) -> None:
+    """The value after each block's removal, the block's mark hollow where it changes the shape; the intact net's."""
+    single = kinds["single"]
+    block = single["blocks"].astype(int)
+    _draw_quantiles(axes, block, single["value"], style)
+    medians = single[single["changes_shape"]].groupby(block)["value"].median()
+    axes.plot(medians.index, medians, color=style.colour, marker=style.marker, zorder=4, **_CHANGES_SHAPE)
+    axes.axhline(kinds["intact"]["value"].median(), color=style.colour, **_INTACT)
+
+
+def _draw_several(axes: Axes, kinds: Mapping[str, pd.DataFrame], style: ModelStyle) -> None:
+    """The value after random removals, from none over each single block on."""
+    some = pd.concat([kinds["intact"], kinds["single"], kinds["several"]])
+    _draw_quantiles(axes, some["removed"].astype(int), some["value"], style)
+
+
+def _draw_orders(axes: Axes, kinds: Mapping[str, pd.DataFrame], style: ModelStyle) -> None:
+    """The value after random swaps: a dot for each net, and lines through steps of the rank correlation."""
+    some = pd.concat([kinds["intact"], kinds["order"]])
+    tau = some["kendall_tau"]
+    step = (1 - tau.min()) / TAU_STEPS
+    steps = np.ceil((1 - tau) / step - 1e-6)  # 0 for the trained order alone
+    _draw_quantiles(axes, tau.groupby(steps).transform("mean"), some["value"], style)
+    axes.plot(
+        tau,
+        some["value"],
+        color=style.colour,
+        linestyle="none",
+        marker=".",
+        markersize=4,
+        markeredgewidth=0,
+        alpha=0.35,
+    )
+
+
+def _draw_quantiles(
+    axes: Axes, x: "pd.Series[int] | pd.Series[float]", values: "pd.Series[float]", style: ModelStyle
+) -> None:
+    """A median line with a band at each value of `x`."""
+    by_x = values.groupby(x)
+    low, median, high = (by_x.quantile(share) for share in (BAND[0], 0.5, BAND[1]))
+    axes.fill_between(median.index, low, high, color=style.colour, alpha=0.15, linewidth=0)
+    axes.plot(median.index, median, color=style.colour, marker=style.marker, markersize=4, linewidth=1.5, zorder=3)
+
+
+def _nets_text(nets: pd.DataFrame, frame: pd.DataFrame) -> str:
+    """How many nets a line stands for, such as `3 seeds with up to 20 random draws each`."""
+    counts = frames.seed_counts(nets)
+    fewest, most = int(counts.min()), int(counts.max())
+    seeds = "one seed" if most == 1 else f"{most if fewest == most else f'{fewest} to {most}'} seeds"
+    draws = frame["draw"].max()
+    return seeds if pd.isna(draws) else f"{seeds} with up to {draws:.0f} random draws{' each' if most > 1 else ''}"
+
+
+def _legend_entries(styles: Mapping[str, ModelStyle], *, has_marks: bool) -> list[Line2D]:
+    entries = [
+        Line2D([], [], color=style.colour, marker=style.marker, markersize=4, label=model)
+        for model, style in styles.items()
+    ]
+    entries.append(Line2D([], [], color=GREY, **_INTACT, label="intact net"))
+    entries.append(Line2D([], [], **_CHANCE, label="chance"))
+    if has_marks:
+        entries.append(
+            Line2D([], [], color=GREY, marker="o", **_CHANGES_SHAPE, label="removed block changes the shape")
+        )
+    return entries

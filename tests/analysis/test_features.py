@@ -1,0 +1,138 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.analysis.features import feature_maps, pick_cnn
+from resnet_cli.analysis.nets import StoredNet
+from resnet_cli.models import build_net
+from resnet_cli.spec.errors import UserError
+from resnet_cli.store.reader import StoredRun
+from resnet_cli.sweep.perform import load_data_of
+from resnet_cli.tasks.base import Data
+from tests.conftest import MakeRun
+
+DIGITS = {"task": "digits", "width": 2, "train_size": 100, "eval_size": 60}
+
+
+@pytest.fixture
+def stored(make_run: MakeRun) -> Callable[..., StoredNet]:
+    """Nets with their initial values, as if they had been stored."""
+
+    def make(**settings: Any) -> StoredNet:
+        run = make_run(**DIGITS | settings)
+        data = load_data_of(run, None, "cpu")
+        return StoredNet(run, build_net(run, data.input_shape, data.outputs).eval(), data)
+
+    return make
+
+
+@torch.no_grad()
+def signals(net: Any, images: Tensor) -> list[Tensor]:
+    """What the first convolution and each block of a CNN of He et al. give, written without hooks."""
+    found = [torch.relu(net.norm(net.conv(images)))]
+    for block in net.blocks:
+        found.append(block(found[-1]))
+    return found
+
+
+@pytest.mark.parametrize("settings", [{"models": "resnet"}, {"models": "resnet", "ordering": "full-preactivation"}])
+def test_pictures_are_the_activations_of_the_image(settings: Any, stored: Callable[..., StoredNet]) -> None:
+    net = stored(**settings, depths=14)
+    frame = feature_maps(net, image=5, layers=4, maps=3)
+    expected = signals(net.net, net.data.prepare(net.data.test_inputs[5:6]))
+    pictures = frame[(frame["part"] == "map") & frame["pixels"].notna()]
+    assert list(zip(pictures["layer"], pictures["map"], strict=True)) == [
+        *[(layer, number) for layer in (1, 3) for number in (1, 2)],  # these have two maps
+        *[(5, number) for number in (1, 2, 3)],
+        *[(7, number) for number in (1, 2, 3)],
+    ]
+    for row in pictures.to_dict("records"):
+        signal = expected[row["layer"] - 1][0, row["map"] - 1]
+        np.testing.assert_allclose(row["pixels"], signal, rtol=1e-4, atol=1e-6)
+        assert row["pixels"].shape == (row["height"], row["width"])
+    assert list(dict.fromkeys(pictures["name"])) == ["first convolution", "block 2", "block 4", "block 6"]
+    answer = net.net(net.data.prepare(net.data.test_inputs[5:6])).argmax()
+    assert (frame["answer"] == int(answer)).all()
+    assert (frame["target"] == int(net.data.test_targets[5])).all()
+    assert set(frame["run_id"]) == {net.run.run_id}
+
+
+def test_statistics_of_every_map_are_over_the_test_images(stored: Callable[..., StoredNet]) -> None:
+    net = stored(models="resnet", depths=8)
+    frame = feature_maps(net, image=0, layers=1, maps=1)
+    of_maps = frame[frame["part"] == "map"]
+    assert of_maps.groupby("layer").size().to_dict() == {1: 2, 2: 2, 3: 4, 4: 8}
+    expected = signals(net.net, net.data.prepare(net.data.test_inputs[:60]))
+    for row in of_maps.to_dict("records"):
+        values = expected[row["layer"] - 1][:, row["map"] - 1].double()
+        assert row["mean"] == pytest.approx(float(values.mean()), rel=1e-4)
+        assert row["deviation"] == pytest.approx(float(values.std(correction=0)), rel=1e-4)
+        assert row["zeros"] == pytest.approx(float((values == 0).double().mean()), abs=2e-3)
+    assert (frame["examples"] == 60).all()
+    assert of_maps["zeros"].between(0.01, 0.99).any()
+
+
+def test_a_map_that_is_always_zero_is_seen_to_be_dead(stored: Callable[..., StoredNet]) -> None:
+    net = stored(models="plain-cnn", depths=8)
+    with torch.no_grad():
+        net.net.blocks[1].norm2.bias[3] = -100.0  # type: ignore[index, union-attr]
+    frame = feature_maps(net, image=0, layers=4, maps=4)
+    dead = frame[frame["zeros"] == 1]
+    assert list(zip(dead["name"], dead["map"], strict=True)) == [("block 2", 4)]
+    assert not dead["pixels"].iloc[0].any()
+
+
+def test_filters_are_those_of_the_first_convolution(stored: Callable[..., StoredNet]) -> None:
+    net = stored(models="resnet", depths=8)
+    frame = feature_maps(net, image=0, layers=1, maps=1)
+    filters = frame[frame["part"] == "filter"]
+    weights = net.net.conv.weight.detach()  # type: ignore[union-attr, operator]
+    assert len(filters) == len(weights) == 2
+    np.testing.assert_array_equal(filters["pixels"].iloc[0], weights[0, 0])
+    assert filters["pixels"].iloc[1] is None
+    assert list(filters["mean"]) == pytest.approx([float(weight.mean()) for weight in weights])
+    (image,) = frame[frame["part"] == "image"].to_dict("records")
+    np.testing.assert_allclose(image["pixels"], net.data.test_inputs[0, 0] / 255)
+
+
+@pytest.mark.parametrize("models", ["resnet", "vgg", "densenet", "highway-cnn", "auxiliary-cnn", "resnext"])
+def test_colours_stay_together_in_all_cnns(models: str, make_run: MakeRun) -> None:
+    depth = {"vgg": 11, "densenet": 7, "resnext": 11}.get(models, 8)
+    run = make_run(task="cifar10", models=models, depths=depth, width=2)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (7, 3, 16, 16), generator=generator, dtype=torch.uint8)
+    classes = torch.arange(7)
+    scale = torch.tensor([0.5, 0.5, 0.5])
+    data = Data(images, classes, images, classes, "cross_entropy", 10, mean=scale, deviation=scale)
+    net = StoredNet(run, build_net(run, data.input_shape, data.outputs).eval(), data)
+    frame = feature_maps(net, image=2, layers=3, maps=2)
+    image, first_filter = frame.iloc[0], frame.iloc[1]
+    np.testing.assert_allclose(image["pixels"], images[2].permute(1, 2, 0) / 255)
+    convolution = next(module for module in net.net.modules() if isinstance(module, nn.Conv2d))
+    np.testing.assert_array_equal(first_filter["pixels"], convolution.weight[0].detach().permute(1, 2, 0))
+    assert frame[frame["part"] == "map"]["pixels"].notna().sum() == 6
+
+
+def test_there_is_an_image_of_each_number_up_to_the_last(stored: Callable[..., StoredNet]) -> None:
+    net = stored(models="resnet", depths=8)
+    count = len(net.data.test_inputs)
+    assert (feature_maps(net, image=count - 1, layers=1, maps=1)["image"] == count - 1).all()
+    for image in (-1, count):
+        with pytest.raises(UserError, match=rf"image \(={image}\) must be from 0 to {count - 1}"):
+            feature_maps(net, image=image, layers=1, maps=1)
+
+
+def test_the_deepest_residual_cnn_with_the_lowest_seed_is_picked(make_run: MakeRun) -> None:
+    def one(model: str, depth: int, seed: int) -> StoredRun:
+        return StoredRun(make_run(**DIGITS, models=model, depths=depth, seeds=seed), "done", "", None, 0.0, [])
+
+    runs = [one("plain-cnn", 20, 0), one("resnet", 14, 2), one("resnet", 14, 1), one("resnet", 8, 0)]
+    runs.append(one("plain-mlp", 30, 0))
+    assert pick_cnn(runs) is runs[2]
+    assert pick_cnn([runs[0], runs[4]]) is runs[0]
+    with pytest.raises(UserError, match=r"The nets selected \(plain-mlp\) are MLPs, which have no feature maps"):
+        pick_cnn(runs[4:])

@@ -1,0 +1,44 @@
+"""Of many runs a few: depths spread evenly for each model, the lowest seeds."""
+
+import pytest
+
+from resnet_cli.analysis.selection import selection_text, some_runs
+from resnet_cli.store.reader import StoredRun
+from tests.conftest import MakeRun
+
+
+@pytest.fixture
+def many(make_run: MakeRun) -> list[StoredRun]:
+    """Plain MLPs of depths 2 to 10, residual ones of 4 and 6, with the seeds 1 to 4."""
+    depths = {"plain": range(2, 11), "residual": (4, 6)}
+    return [
+        StoredRun(make_run(models=model, depths=depth, seeds=seed), "done", "", None, 0.0, [])
+        for model, of_model in depths.items()
+        for depth in of_model
+        for seed in range(1, 5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "plain", "residual"),
+    [(1, [10], [6]), (2, [2, 10], [4, 6]), (3, [2, 6, 10], [4, 6]), (None, [*range(2, 11)], [4, 6])],
+)
+def test_depths_are_spread_and_the_deepest_is_always_among_them(
+    many: list[StoredRun], count: int | None, plain: list[int], residual: list[int]
+) -> None:
+    kept = some_runs(many, depths=count, seeds=None)
+    for model, depths in (("plain-mlp", plain), ("residual-mlp", residual)):
+        assert sorted({one.run.depth for one in kept if one.run.model == model}) == depths
+    assert {one.run.seed for one in kept} == {1, 2, 3, 4}
+
+
+def test_seeds_are_the_lowest(many: list[StoredRun]) -> None:
+    kept = some_runs(many, depths=None, seeds=2)
+    assert len(kept) == len(many) / 2
+    assert {one.run.seed for one in kept} == {1, 2}
+
+
+def test_what_was_left_out_is_said(many: list[StoredRun]) -> None:
+    assert selection_text(many, many) == ""
+    text = selection_text(some_runs(many, depths=2, seeds=2), many)
+    assert text.startswith("Taken are 8 of 44 runs, depths 2..6:2,10 and seeds 1,2;")

@@ -1,0 +1,50 @@
+"""`resnet-exp analyze features`: its files, the net it takes, and what it refuses."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.sweep.runner import open_sweep
+from tests.cli.conftest import Command
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("digits")
+    small = {"width": 2, "train_size": 100, "eval_size": 30, "batch_size": 50, "epochs": 1, "threads": 1}
+    models = "plain-cnn,resnet,plain-mlp"
+    plan = plan_sweep({"task": "digits", "models": models, "depths": 8, "seeds": "1,2", **small})
+    with open_sweep(plan, folder, jobs=1, save_models=True) as sweep:
+        sweep.execute(lambda event: None)
+    return folder
+
+
+def test_one_net_is_taken_and_named(results: Path, command: Command) -> None:
+    answer = command("analyze", "features", results, "--layers", 2, "--maps", 2, "--image", 3, "--format", "png")
+    assert answer.code == 0, answer.err
+    assert "Taken is resnet, depth 8, seed 1, one of 6 runs" in answer.out
+    frame = pd.read_csv(results / "analysis" / "features.csv")
+    assert (set(frame["model"]), set(frame["seed"]), set(frame["image"])) == ({"resnet"}, {1}, {3})
+    assert frame["part"].value_counts().to_dict() == {"map": 2 + 2 + 4 + 8, "filter": 2, "image": 1}
+    assert "pixels" not in frame
+    assert (results / "analysis" / "features.png").stat().st_size > 0
+
+
+def test_a_plain_net_can_be_chosen(results: Path, command: Command, tmp_path: Path) -> None:
+    selection = ("--model", "plain-cnn", "--seed", 2)
+    answer = command("analyze", "features", results, *selection, "--format", "svg", "--out", tmp_path)
+    assert answer.code == 0, answer.err
+    assert "Taken is" not in answer.out
+    assert set(pd.read_csv(tmp_path / "features.csv")["model"]) == {"plain-cnn"}
+    assert (tmp_path / "features.svg").stat().st_size > 0
+
+
+def test_what_has_no_maps_or_no_such_image_is_refused(results: Path, command: Command) -> None:
+    answer = command("analyze", "features", results, "--models", "plain-mlp")
+    assert answer.code == 2
+    assert "are MLPs, which have no feature maps" in answer.err
+    answer = command("analyze", "features", results, "--image", 5000)
+    assert answer.code == 2
+    assert "image (=5000) must be from 0 to" in answer.err

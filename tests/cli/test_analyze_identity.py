@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.cli.conftest import Command
+
+
+def test_it_needs_no_runs_and_writes_its_table_and_figure(command: Command, tmp_path: Path) -> None:
+    small = ("--depths", "1,3", "--seeds", "0..1", "--steps", 2, "--block-size", 3)
+    answer = command("analyze", "identity", *small, "--out", tmp_path / "here", "--format", "png,svg")
+    assert answer.code == 0, answer.err
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {"identity.csv", "identity.png", "identity.svg"}
+    frame = pd.read_csv(tmp_path / "here" / "identity.csv")
+    assert set(frame["experiment"]) == {"filter", "vectors", "images"}
+    assert set(frame.loc[frame["experiment"] == "images", "depth"]) == {1, 3}
+    lines = answer.out.splitlines()
+    assert lines[0] == "Relative error after 2 steps, median over seeds 0,1:"
+    assert lines[1].startswith("filter, depth 1, init default: plain ")
+    assert lines[5].startswith("images, depth 3, init default: plain ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--depths", "0"), "each number must lie between 1 and"),
+        (("--seeds", "x"), "seeds (=x) is not a list"),
+        (("--steps", "0"), "--steps"),
+        (("--block-size", "0"), "--block-size"),
+        (("--device", "tpu"), "device (=tpu) must be auto"),
+    ],
+)
+def test_wrong_options_are_named_in_a_sentence(arguments: tuple[str, str], words: str, command: Command) -> None:
+    answer = command("analyze", "identity", *arguments)
+    assert answer.code == 2
+    assert words in answer.err
+    assert answer.err.count("\n") == 1

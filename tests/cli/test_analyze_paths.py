@@ -1,0 +1,66 @@
+"""`resnet-exp analyze paths`: its files, what it takes by default, and what it refuses."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.sweep.runner import open_sweep
+from tests.cli.conftest import Command
+
+
+def sweep_into(folder: Path, *, save_models: bool = True, **request: object) -> Path:
+    small = {"task": "sine", "seeds": 0, "steps": 4, "eval_every": 2, "threads": 1}
+    with open_sweep(plan_sweep(small | request), folder, jobs=1, save_models=save_models) as sweep:
+        sweep.execute(lambda event: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sweep_into(tmp_path_factory.mktemp("sine"), models="plain,residual", depths="1..13:3", seeds="0..5")
+
+
+def test_residual_nets_of_three_depths_and_five_seeds_are_taken(results: Path, command: Command) -> None:
+    answer = command("analyze", "paths", results, "--draws", 2, "--format", "svg")
+    assert answer.code == 0, answer.err
+    assert "Taken are 15 of 24 runs, depths 4,10,13 and seeds 0..4" in answer.out
+    frame = pd.read_csv(results / "analysis" / "paths.csv")
+    assert set(frame["model"]) == {"residual-mlp"}
+    assert frame.groupby("depth")["length"].max().to_dict() == {4: 1, 10: 3, 13: 4}
+    assert (frame.groupby("run_id")["gradient_share"].sum().round(9) == 1).all()
+    assert (results / "analysis" / "paths.svg").stat().st_size > 0
+    assert not (results / "analysis" / "paths.png").exists()
+    assert "residual-mlp, depth 13" in answer.out
+
+
+def test_a_selection_is_taken_as_it_is(results: Path, command: Command, tmp_path: Path) -> None:
+    answer = command(
+        "analyze", "paths", results, "--depths", 7, "--seeds", "0,5", "--draws", 2, "--format", "svg", "--out", tmp_path
+    )
+    assert answer.code == 0, answer.err
+    frame = pd.read_csv(tmp_path / "paths.csv")
+    assert set(zip(frame["depth"], frame["seed"], strict=True)) == {(7, 0), (7, 5)}
+
+
+@pytest.mark.parametrize("selection", [("--models", "plain-mlp"), ("--depths", "1")])
+def test_nets_without_residual_blocks_are_refused(selection: tuple[str, str], results: Path, command: Command) -> None:
+    answer = command("analyze", "paths", results, *selection)
+    assert answer.code == 2
+    assert "have no residual blocks, so a single path leads through each" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_a_net_that_was_not_saved_is_asked_for(command: Command, tmp_path: Path) -> None:
+    sweep_into(tmp_path, models="residual", depths=4, save_models=False)
+    answer = command("analyze", "paths", tmp_path)
+    assert answer.code == 2
+    assert "repeat the sweep with --save-models" in answer.err
+
+
+def test_more_models_than_a_figure_shows_are_refused(command: Command, tmp_path: Path) -> None:
+    sweep_into(tmp_path, models="residual", depths=4, width=list(range(2, 9)))
+    answer = command("analyze", "paths", tmp_path)
+    assert answer.code == 2
+    assert "7 models or settings" in answer.err

@@ -1,0 +1,101 @@
+"""`resnet-exp analyze remove` on a small stored sweep."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.cli.conftest import Command
+
+SWEEP = ("sweep", "--task", "sine", "--steps", 20, "--eval-every", 20, "--jobs", 1, "--quiet", "--out", "results")
+
+
+@pytest.fixture
+def sine(command: Command) -> Path:
+    """Nets of depths 4 and 7, plain and residual, of two seeds."""
+    assert command(*SWEEP, "--depths", "4,7", "--seeds", "0,1", "--save-models").code == 0
+    return Path("results")
+
+
+def test_a_table_and_a_figure_of_the_deepest_nets(command: Command, sine: Path) -> None:
+    answer = command("analyze", "remove", sine, "--draws", 2, "--format", "svg", "--device", "cpu")
+    assert (answer.code, answer.err) == (0, "")
+    lines = answer.out.splitlines()
+    assert lines[0] == "Depth 7 is the largest that all models have."
+    assert lines[1].startswith("Taken are 4 of 8 runs, depths 7 and seeds 0,1; choose others with --depths")
+    assert [line.partition(":")[0] for line in lines[2:6]] == [
+        f"{model}, depth 7, seed {seed}" for model in ("plain-mlp", "residual-mlp") for seed in (0, 1)
+    ]
+    assert lines[6].startswith("plain-mlp, depth 7, 2 seeds: test loss ")
+    assert lines[7].startswith("residual-mlp, depth 7, 2 seeds: test loss ")
+    assert lines[8:] == ["results/analysis/remove.csv", "results/analysis/remove.svg"]
+    frame = pd.read_csv("results/analysis/remove.csv")
+    plain = frame[(frame["model"] == "plain-mlp") & (frame["seed"] == 0)]
+    counts = plain["change"].value_counts()
+    assert counts.drop("order").to_dict() == {"intact": 1, "single": 6, "several": 2 * 4 + 1, "chance": 1}
+    assert set(frame["depth"]) == {7}
+    summary = pd.read_csv("results/summary.csv").set_index("run_id")
+    intact = frame[frame["change"] == "intact"].set_index("run_id")
+    assert intact["test_loss"].to_dict() == pytest.approx(summary.loc[intact.index, "test_loss"].to_dict(), rel=1e-5)
+
+
+def test_models_depths_seeds_and_the_folder_can_be_chosen(command: Command, sine: Path) -> None:
+    options = ("--models", "residual-mlp", "--depths", "4,7", "--seeds", 1, "--draws", 1, "--format", "png")
+    answer = command("analyze", "remove", sine, *options, "--out", "here")
+    assert answer.code == 0
+    assert answer.out.splitlines()[-2:] == ["here/remove.csv", "here/remove.png"]
+    frame = pd.read_csv("here/remove.csv")
+    assert set(frame["model"]) == {"residual-mlp"}
+    assert set(frame["depth"]) == {4, 7}
+    assert set(frame["seed"]) == {1}
+    assert not Path("results/analysis").exists()
+
+
+def test_many_seeds_are_not_all_taken_unless_they_are_asked_for(command: Command) -> None:
+    assert command(*SWEEP, "--models", "residual", "--depths", 4, "--seeds", "0..6", "--save-models").code == 0
+    for options, seeds in (((), range(5)), (("--seeds", "0..6"), range(7))):
+        assert command("analyze", "remove", "results", "--draws", 1, "--format", "svg", *options).code == 0
+        assert sorted(set(pd.read_csv("results/analysis/remove.csv")["seed"])) == list(seeds)
+
+
+def test_settings_that_vary_are_columns(command: Command) -> None:
+    sweep = (*SWEEP, "--models", "residual", "--depths", 4, "--seeds", 0, "--learning-rate", "0.01,0.1")
+    assert command(*sweep, "--save-models").code == 0
+    answer = command("analyze", "remove", "results", "--draws", 1, "--format", "svg")
+    assert "residual-mlp, depth 4, learning_rate 0.01, 1 seed: " in answer.out
+    assert set(pd.read_csv("results/analysis/remove.csv")["learning_rate"]) == {0.01, 0.1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--draws", 0), "Invalid value for '--draws'"),
+        (("--depths", 20), "results holds no run of these models, depths and seeds; it has plain-mlp, residual-mlp at"),
+        (("--format", "pdf"), "format (=pdf) must be of png, svg, joined by commas."),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_measured(
+    command: Command, sine: Path, arguments: tuple[object, ...], message: str
+) -> None:
+    answer = command("analyze", "remove", sine, *arguments)
+    assert (answer.code, answer.err.count("\n"), answer.out) == (2, 1, "")
+    assert message in answer.err
+    assert not Path("results/analysis").exists()
+
+
+def test_more_depths_than_a_figure_shows_are_refused(command: Command) -> None:
+    assert command(*SWEEP, "--models", "residual", "--depths", "2..8", "--seeds", 0, "--save-models").code == 0
+    answer = command("analyze", "remove", "results", "--depths", "2..8")
+    assert (answer.code, answer.out) == (2, "")
+    assert "make 7 rows of panels, but one figure shows at most 6; select fewer of them." in answer.err
+
+
+def test_nets_that_were_not_saved_or_have_no_blocks(command: Command) -> None:
+    assert command(*SWEEP, "--depths", 1, "--seeds", 0).code == 0
+    answer = command("analyze", "remove", "results")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "has no saved net; repeat the sweep with --save-models." in answer.err
+    assert command(*SWEEP, "--depths", 1, "--seeds", 0, "--save-models").code == 0
+    answer = command("analyze", "remove", "results")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "plain-mlp, depth 1, seed 0 has no blocks; take a deeper net" in answer.err
