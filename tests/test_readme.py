@@ -63,6 +63,12 @@ def test_every_command_runs(command: Command, line: str) -> None:
         made = [shlex.split(other)[2:] for other in commands() if f"--out {arguments[0]}" in other]
         assert command("sweep", *(made or [[]])[0], *SMALL, "--quiet").code == 0
         arguments[0] = f"{arguments[0]}-smoke" if made else arguments[0]
+    elif name == "analyze" and arguments[0] == "identity":
+        arguments += ["--steps", "2", "--depths", "1,2", "--seeds", "0"]
+    elif name == "analyze":
+        config = f"configs/{Path(arguments[1]).name}.toml"
+        assert command("sweep", "--config", config, *SMALL, "--save-models", "--quiet").code == 0
+        arguments[1] += "-smoke"
     elif name == "sweep" and "--dry-run" not in arguments:
         arguments += SMALL
     elif name == "run":

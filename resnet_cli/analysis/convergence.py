@@ -1,0 +1,140 @@
+"""How fast nets learn: the steps of training after which the loss of each run reaches given levels.
+
+That residual nets converge faster is claimed by Data Basecamp ("Residual Neural Networks", B2) and, at 18 layers, by
+He et al. 2015 (arXiv 1512.03385, §4.1); that stochastic depth trains faster by Huang et al. 2016 (arXiv 1603.09382).
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.events import Metrics
+from resnet_cli.spec.run import IDENTITY
+from resnet_cli.store.reader import StoredRun
+
+SHARES_OF_START = (0.5, 0.1, 0.01)
+"""Where nobody names levels, they are these shares of the loss before training, so that no result chooses them."""
+
+
+def levels_of(runs: Sequence[StoredRun], split: str) -> list[float]:
+    """Three levels that runs can be compared at: a half, a tenth and a hundredth of their loss before training.
+
+    That loss is the median over all runs where it is finite; levels are rounded to two digits.
+
+    Raises:
+        UserError: it is finite in no run.
+    """
+    before = [getattr(stored.history[0], f"{split}_loss") for stored in runs if stored.history]
+    finite = [loss for loss in before if math.isfinite(loss)]
+    if not finite:
+        raise UserError("No run has a finite loss before training to derive levels from; give them with --levels.")
+    start = float(np.median(finite))
+    return [float(f"{share * start:.2g}") for share in SHARES_OF_START]
+
+
+def measure(
+    runs: Sequence[StoredRun], levels: Sequence[float], *, split: str, settings: Sequence[str] = ()
+) -> pd.DataFrame:
+    """When the loss of each run first reaches each level.
+
+    Args:
+        runs: done or diverged. One that reaches a level and diverges later has reached it.
+        levels: losses, mean squared errors or cross-entropies.
+        split: whose loss, train or test.
+        settings: that tell runs of one model apart; they become columns.
+
+    Returns:
+        One row per run and level: run_id, task, model, depth, seed, status, the settings, split, level, step and epoch
+        (nan where the run does not reach the level), and its last loss and error, such as train_loss and train_error.
+    """
+    last = (f"{split}_loss", f"{split}_error")
+    rows = []
+    for stored in runs:
+        identity = {name: stored.run[name] for name in (*IDENTITY, *settings)}
+        end = {name: getattr(stored.last, name, None) for name in last}
+        for level in levels:
+            step, epoch = first_reached(stored.history, level, split)
+            reached = {"split": split, "level": level, "step": step, "epoch": epoch}
+            rows.append({"run_id": stored.run.run_id, "status": stored.status, **identity, **reached, **end})
+    columns = ["run_id", *IDENTITY, "status", *settings, "split", "level", "step", "epoch", *last]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def first_reached(history: Sequence[Metrics], level: float, split: str) -> tuple[float, float]:
+    """Step and epoch at which a loss first reaches a level, nan where it never does.
+
+    Between two evaluations the logarithm of the loss is taken to fall evenly. Where one of the two losses has no finite
+    logarithm, the level counts as reached at the later evaluation.
+    """
+    losses = [getattr(metrics, f"{split}_loss") for metrics in history]
+    if losses and losses[0] <= level:
+        return float(history[0].step), history[0].epoch
+    for (before, high), (after, low) in itertools.pairwise(zip(history, losses, strict=True)):
+        if low <= level:
+            share = math.log(high / level) / math.log(high / low) if low > 0 and high < math.inf else 1.0
+            step = before.step + share * (after.step - before.step)
+            return step, before.epoch + share * (after.epoch - before.epoch)
+    return math.nan, math.nan
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How many runs of a model reach a level, and how often before their twins, the runs of another model.
+
+    Twins have depth, seed and all settings that the other model has in common. In those that are neither `earlier`
+    nor `later`, both reach the level at once, or none does.
+    """
+
+    level: float
+    model: str
+    other: str
+    runs: int
+    reached: int
+    twins: int
+    earlier: int
+    later: int
+
+    def sentence(self) -> str:
+        """The counts in words."""
+        text = f"loss {self.level:g}: {self.model} reaches it in {self.reached} of {self.runs} runs"
+        if self.model == self.other or not self.twins:
+            return f"{text}."
+        neither = self.twins - self.earlier - self.later
+        return (
+            f"{text}; of {self.twins} twins it is first in {self.earlier}, {self.other} in {self.later}, "
+            f"neither in {neither}."
+        )
+
+
+def compare_twins(frame: pd.DataFrame, models: Sequence[str]) -> list[Comparison]:
+    """Compare runs of each of the `models` with their twins of the first one, at each level.
+
+    Args:
+        frame: what `measure` returns.
+        models: names in `frame`.
+    """
+    columns = list(frame)
+    keys = ["depth", "seed", *columns[columns.index("status") + 1 : columns.index("split")]]
+    steps = frame.assign(step=frame["step"].fillna(math.inf))
+    found = []
+    for level, model in itertools.product(frame["level"].unique(), models):
+        first, second = (steps[(steps["level"] == level) & (steps["model"] == name)] for name in (models[0], model))
+        twins = first.merge(second, on=[key for key in keys if first[key].notna().any()], suffixes=("", "_of_twin"))
+        found.append(
+            Comparison(
+                level=float(level),
+                model=model,
+                other=models[0],
+                runs=len(second),
+                reached=int(np.isfinite(second["step"]).sum()),
+                twins=len(twins),
+                earlier=int((twins["step_of_twin"] < twins["step"]).sum()),
+                later=int((twins["step_of_twin"] > twins["step"]).sum()),
+            )
+        )
+    return found

@@ -1,0 +1,164 @@
+"""The gradient of every weight layer, at initialisation and while a net trains.
+
+Hochreiter 1991 and Bengio et al. 1994, "Learning long-term dependencies with gradient descent is difficult"; Glorot &
+Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks"; He et al. 2015 (arXiv
+1512.03385, §4.1: with batch norm, gradients of plain nets neither vanish nor explode).
+
+**Why gradients vanish.** With z_l the pre-activations of layer l, a_l = f(z_l), z_{l+1} = W_{l+1} a_l + b_{l+1} and
+δ_l = ∂L/∂z_l, the error goes back from layer to layer, and the gradient of a layer's weights is made of it:
+
+    δ_l = (W_{l+1}ᵀ δ_{l+1}) ∘ f'(z_l)        ∂L/∂W_l = Σ over examples of δ_l a_{l-1}ᵀ
+
+So δ_1 is a product of as many weight matrices and derivatives as there are layers above. The sigmoid's derivative is
+1/4 at most, ReLU's is 1 or 0. Where a skip leads from a_l to the pre-activation z_m of its block's end, a_l gets a
+second way back, the identity:
+
+    δ_l = (W_{l+1}ᵀ δ_{l+1} + δ_m) ∘ f'(z_l)
+
+A skip so spares the error the weights of its block, but not the derivative f'(z_l) between one block and the next:
+with sigmoids, gradients of residual nets vanish as well, by a factor for each block instead of each layer.
+
+Nothing has to be stored for this but the settings of a run: its training is done again, step by step the same.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.analysis.layers import weight_layers
+from resnet_cli.analysis.nets import StoredNet
+from resnet_cli.models import build_net
+from resnet_cli.models.base import AuxiliaryHead, Drawing
+from resnet_cli.spec.run import IDENTITY
+from resnet_cli.store.reader import StoredRun
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.loop import Batches, length, train
+
+
+def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:
+    """Train the net of a stored run again and measure its gradients at each evaluation.
+
+    The loss is that of the first batch of the training, always the same; nets of one seed and data have the same.
+
+    Args:
+        stored: a run.
+        data: its data, on the device to train on.
+        settings: names of settings to add as columns.
+
+    Returns:
+        One row per evaluation and weight layer: `run_id`, `task`, `model`, `depth`, `seed`, `settings`, `status` (of
+        this training), `step`, `train_loss`, `stored_loss` (the training loss that the stored run had at this step),
+        `layer` (from 1 at the input), `name` (of the module) and `gradient_norm`.
+    """
+    run = stored.run
+    twin = build_net(run, data.input_shape, data.outputs).to(data.device, data.dtype).eval()
+    if len(data.input_shape) == 3:
+        twin = twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    names = [layer.name for layer in weight_layers(StoredNet(run, twin, data))]
+    inputs, targets = Batches(run, data, length(run, data)[2])[0]
+    norms: list[list[float]] = []
+
+    def measure(net: nn.Module, step: int) -> None:
+        twin.load_state_dict(net.state_dict())
+        norms.append(gradient_norms(twin, names, data, inputs, targets))
+
+    outcome = train(run, data, probe=measure)
+    before = {row.step: row.train_loss for row in stored.history}
+    identity = {"run_id": run.run_id} | {name: run[name] for name in (*IDENTITY, *settings)}
+    rows = [
+        {
+            **identity,
+            "status": outcome.status,
+            "step": row.step,
+            "train_loss": row.train_loss,
+            "stored_loss": before.get(row.step),
+            "layer": layer,
+            "name": name,
+            "gradient_norm": norm,
+        }
+        for row, of_layers in zip(outcome.history, norms, strict=True)
+        for layer, (name, norm) in enumerate(zip(names, of_layers, strict=True), 1)
+    ]
+    return pd.DataFrame(rows)
+
+
+def gradient_norms(net: nn.Module, layers: Iterable[str], data: Data, inputs: Tensor, targets: Tensor) -> list[float]:
+    """The Euclidean norm of the gradient of the weights of each of `layers`.
+
+    The loss is the one that training minimises, auxiliary losses included. The net is in training mode (batch norm
+    takes the statistics of the batch), but nothing is drawn at random: dropout drops nothing, and stochastic depth
+    keeps all blocks and scales them as in evaluation mode.
+
+    Args:
+        net: changes its mode and the running statistics of its batch norm.
+        layers: their names.
+        data: for the loss.
+        inputs: what the net reads, (B, …).
+        targets: (B,) or (B, outputs).
+    """
+    net.train()
+    for module in net.modules():
+        if isinstance(module, Drawing):
+            module.eval()
+    loss = data.losses(net(inputs), targets).mean()
+    for head in net.modules():
+        if isinstance(head, AuxiliaryHead):
+            assert head.outputs is not None
+            loss = loss + head.weight * data.losses(head.outputs, targets).mean()
+    weights = [net.get_submodule(name).weight for name in layers]
+    gradients = torch.autograd.grad(loss, weights)  # type: ignore[arg-type]
+    # in double precision: the squares of a norm of 1e-25 would be zero in float32
+    return [float(gradient.cpu().double().norm()) for gradient in gradients]
+
+
+def differences(frame: pd.DataFrame) -> "pd.Series[float]":
+    """How far each replay went from the stored run: the largest relative difference of their training losses, by run.
+
+    It is 0 exactly where all evaluations gave the same, to the last bit, and infinite where only one loss is a number.
+    """
+    steps = frame[frame["layer"] == 1]
+    replayed, stored = steps["train_loss"], steps["stored_loss"]
+    same = replayed.eq(stored) | (replayed.isna() & stored.isna())
+    apart = ((replayed - stored).abs() / stored).fillna(np.inf).mask(same, 0.0)
+    return apart.groupby(steps["run_id"]).max()
+
+
+def summarise(frame: pd.DataFrame, settings: Sequence[str] = ()) -> pd.DataFrame:
+    """The gradient norms of the first and the last layer, and the training loss, at both ends of the training.
+
+    Args:
+        frame: what `replay` gave for some runs.
+        settings: columns of `frame` that tell runs of one model and depth apart.
+
+    Returns:
+        One row per combination of `settings`, `depth` and `model`: the number of `seeds` and of those that `diverged`,
+        and medians over seeds, of values that are finite: `first_initial` and `last_initial` (gradient norms of layer 1
+        and of the output at initialisation), `first_trained` and `last_trained` (after training), and the last
+        `train_loss`.
+    """
+    group = [*settings, "depth", "model"]
+    by_run = frame.groupby("run_id")
+    is_first = frame["layer"] == 1
+    is_last = frame["layer"] == by_run["layer"].transform("max")
+    is_initial = frame["step"] == 0
+    is_trained = frame["step"] == by_run["step"].transform("max")
+    finite = frame.replace([np.inf, -np.inf], np.nan)
+
+    def medians(rows: "pd.Series[bool]", column: str) -> "pd.Series[float]":
+        return finite[rows].groupby(group, dropna=False)[column].median()
+
+    runs = frame[is_first & is_trained]
+    return pd.DataFrame(
+        {
+            "seeds": runs.groupby(group, dropna=False).size(),
+            "diverged": runs["status"].eq("diverged").groupby([runs[name] for name in group], dropna=False).sum(),
+            "first_initial": medians(is_first & is_initial, "gradient_norm"),
+            "last_initial": medians(is_last & is_initial, "gradient_norm"),
+            "first_trained": medians(is_first & is_trained, "gradient_norm"),
+            "last_trained": medians(is_last & is_trained, "gradient_norm"),
+            "train_loss": medians(is_first & is_trained, "train_loss"),
+        }
+    ).reset_index()

@@ -1,0 +1,103 @@
+"""How strongly the layers of trained nets respond: the standard deviation of what each gives.
+
+He et al. 2015 (arXiv 1512.03385, §4.2 "Analysis of Layer Responses", Fig. 7): the responses are the outputs of the
+layers after batch norm and before the nonlinearity or the addition. The paper finds them smaller in residual nets than
+in plain ones, and the smaller the deeper the net. The last layer of a residual block tells it best: its response is
+what the block adds to the signal of the shortcut. Where norms stand before their layers, responses are what the layers
+themselves give (`layers.py`).
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from resnet_cli.analysis.layers import weight_layers
+from resnet_cli.analysis.nets import StoredNet
+from resnet_cli.models.base import Addition
+from resnet_cli.spec.run import IDENTITY
+from resnet_cli.training.loop import EVALUATION_BATCH
+
+
+def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.DataFrame:
+    """The standard deviation of each layer's responses to the test inputs, in evaluation mode.
+
+    It is taken over all examples (at most the run's `eval_size`), channels and pixels of a layer together.
+
+    Args:
+        stored: the net.
+        settings: names of settings to add as columns.
+
+    Returns:
+        One row per weight layer but for the output: `run_id`, `task`, `model`, `depth`, `seed`, `settings`, `layer`
+        (from 1 at the input), `name` (of the module that gives the response), `is_added` (to a shortcut: it is the last
+        layer of a residual block), `deviation`, and `rank` (of the deviation in its net, from 1 for the largest).
+    """
+    layers = weight_layers(stored)[:-1]
+    parts: dict[str, list[Tensor]] = defaultdict(list)  # by layer, for each batch: (values, mean, variance)
+
+    def note(name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        variance, mean = torch.var_mean(output, correction=0)
+        parts[name].append(torch.stack([torch.full_like(mean, output.numel()), mean, variance]))
+
+    with ExitStack() as hooks, torch.no_grad():
+        for layer in layers:
+            module = stored.net.get_submodule(layer.response)
+            hook = module.register_forward_hook(lambda *call, name=layer.name: note(name, *call))
+            hooks.callback(hook.remove)
+        for inputs in torch.split(stored.data.test_inputs[: stored.run.eval_size], EVALUATION_BATCH):
+            if inputs.dim() == 4:
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            stored.net(stored.data.prepare(inputs))
+
+    measured = torch.stack([torch.stack(parts[layer.name]) for layer in layers]).cpu().double()  # (layer, batch, 3)
+    deviations = _whole_deviation(*measured.unbind(dim=2))
+    added = _added_to_shortcuts(stored.net, [layer.name for layer in layers])
+    identity = {"run_id": stored.run.run_id} | {name: stored.run[name] for name in (*IDENTITY, *settings)}
+    frame = pd.DataFrame(
+        {
+            **identity,
+            "layer": range(1, len(layers) + 1),
+            "name": [layer.response for layer in layers],
+            "is_added": [layer.name in added for layer in layers],
+            "deviation": deviations,
+        }
+    )
+    ranks = frame["deviation"].rank(ascending=False, method="first", na_option="bottom")
+    return frame.assign(rank=ranks.astype(int))
+
+
+def _added_to_shortcuts(net: nn.Module, layers: Sequence[str]) -> set[str]:
+    """Those of `layers` that are the last of a residual block."""
+    blocks = [name.rpartition(".")[0] for name, module in net.named_modules() if isinstance(module, Addition)]
+    return {[layer for layer in layers if layer.startswith(f"{block}.")][-1] for block in blocks}
+
+
+def _whole_deviation(counts: Tensor, means: Tensor, variances: Tensor) -> Tensor:
+    """The standard deviation of a whole from those of its parts, along dim 1."""
+    weights = counts / counts.sum(dim=1, keepdim=True)
+    mean = (weights * means).sum(dim=1, keepdim=True)
+    return (weights * (variances + (means - mean).square())).sum(dim=1).sqrt()
+
+
+def summarise(frame: pd.DataFrame, settings: Sequence[str] = ()) -> pd.DataFrame:
+    """How large responses are, by depth and model.
+
+    Args:
+        frame: what `measure_responses` gave for some nets.
+        settings: columns of `frame` that tell runs of one model and depth apart.
+
+    Returns:
+        One row per combination of `settings`, `depth` and `model`: the number of `seeds`, and medians over seeds of
+        the `mean` and `largest` deviation of a net's layers, and of the mean deviation of those responses that are
+        `added` to a shortcut.
+    """
+    group = [*settings, "depth", "model"]
+    nets = frame.groupby([*group, "run_id"], dropna=False)["deviation"].agg(["mean", "max"])
+    nets["added"] = frame[frame["is_added"]].groupby([*group, "run_id"], dropna=False)["deviation"].mean()
+    of_group = nets.groupby(group, dropna=False)
+    medians = of_group.median().rename(columns={"max": "largest"})
+    return medians.assign(seeds=of_group.size())[["seeds", "mean", "largest", "added"]].reset_index()

@@ -1,0 +1,94 @@
+"""`resnet-exp analyze gradients`: gradient norms by layer, at initialisation and through training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from resnet_cli.cli.analyze.common import Device, Format, Models, Out, split_words, write
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME = "gradients"
+EPILOG = (
+    "Examples: [bold]resnet-exp sweep --config configs/gradients-sine.toml[/] and then "
+    "[bold]resnet-exp analyze gradients results/gradients-sine[/] · "
+    "[bold]resnet-exp analyze gradients results/digits --depths 8,20,56 --seeds 0[/]"
+)
+MOST_DEPTHS = 3
+MOST_SEEDS = 3
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="A results folder; saved nets are not needed.")],
+    models: Models = "",
+    depths: Annotated[
+        str | None,
+        typer.Option(
+            "--depths",
+            "--depth",
+            help=f"Depths, such as 20 or 8..32. (default: {MOST_DEPTHS}, or the deepest if other settings vary)",
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", "--seed", help=f"Seeds, written like depths. (default: the first {MOST_SEEDS})"),
+    ] = None,
+    device: Device = "auto",
+    file_format: Format = "png,svg",
+    out: Out = None,
+) -> None:
+    """Train stored runs again, and measure the gradient of every weight layer on one batch at each evaluation.
+
+    The batch is the first of the training. This takes about as long as training the runs one after another.
+    """
+    import pandas as pd
+
+    from resnet_cli.analysis.gradients import replay, summarise
+    from resnet_cli.analysis.nets import select_runs
+    from resnet_cli.analysis.selection import selection_text, some_runs
+    from resnet_cli.figures import gradients
+    from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.reader import Results
+    from resnet_cli.sweep.perform import load_data_of
+    from resnet_cli.training.device import prepare_device, resolve_device
+
+    found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, with_diverged=True)
+    few = None if depths else 1 if Results(folder, found, []).varying else MOST_DEPTHS
+    runs = some_runs(found, depths=few, seeds=None if seeds else MOST_SEEDS)
+    if text := selection_text(runs, found):
+        typer.echo(text)
+    results = Results(folder, runs, [])
+    gradients.split_cells(results.summary())  # refuses too many before anything is trained
+    prepare_device(resolve_device(device), threads=1)  # as sweeps of several runs do, for the same bits
+    frames = []
+    for number, stored in enumerate(runs, 1):
+        typer.echo(f"{number}/{len(runs)}: training {stored.run.run_id} again")
+        frames.append(replay(stored, load_data_of(stored.run, None, device), results.varying))
+    frame = pd.concat(frames, ignore_index=True)
+    typer.echo(_comparison(frame))
+    typer.echo(_table(summarise(frame, results.varying)))
+    write("gradients", frame, gradients.draw, out or folder / ANALYSIS_FOLDER, file_format)
+
+
+def _comparison(frame: "pd.DataFrame") -> str:
+    """Whether the training was the stored one, in words."""
+    from resnet_cli.analysis.gradients import differences
+
+    apart = differences(frame)
+    same = apart == 0
+    text = f"{same.sum()} of {len(apart)} runs gave the stored losses again, to the last bit."
+    if not same.all():
+        text += (
+            f" The training losses of the others differ by up to {100 * apart.max():.2g} % "
+            f"(median {100 * apart[~same].median():.2g} %): another engine or machine rounds otherwise, which grows "
+            "from step to step. Runs of --engine loop come out the same on the machine that trained them."
+        )
+    return text
+
+
+def _table(summary: "pd.DataFrame") -> str:
+    """Medians over seeds as text: gradient norms of the first and the last layer, then the training loss."""
+    heading = "Gradient norms of the first and last layer, at initialisation and after training (medians over seeds):"
+    return f"{heading}\n{summary.to_string(index=False, float_format='{:.2g}'.format, na_rep='-')}"

@@ -1,0 +1,54 @@
+"""`resnet-exp analyze responses`: the standard deviation of the layers' responses."""
+
+from typing import Annotated
+
+import typer
+
+from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, Seeds, split_words, write
+
+NAME = "responses"
+EPILOG = (
+    "Example: [bold]resnet-exp analyze responses results/digits[/] · "
+    "[bold]resnet-exp analyze responses results/digits --depths 20,56[/]"
+)
+MOST_DEPTHS = 3
+
+
+def command(
+    folder: Folder,
+    models: Models = "",
+    depths: Annotated[
+        str | None,
+        typer.Option(
+            "--depths", "--depth", help=f"Depths, such as 20 or 8..32. (default: {MOST_DEPTHS} of each model)"
+        ),
+    ] = None,
+    seeds: Seeds = None,
+    device: Device = "auto",
+    file_format: Format = "png,svg",
+    out: Out = None,
+) -> None:
+    """Measure how strongly each layer of trained nets responds to the test inputs, after its batch norm if it has one.
+
+    Responses are what He et al. 2015 show in Fig. 7: before the activation, and before the addition of a shortcut.
+    Where batch norm stands before the layers they are what the layers themselves give.
+    """
+    import pandas as pd
+
+    from resnet_cli.analysis.nets import load_net, select_runs
+    from resnet_cli.analysis.responses import measure_responses, summarise
+    from resnet_cli.analysis.selection import selection_text, some_runs
+    from resnet_cli.figures import responses
+    from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.reader import Results
+
+    found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds)
+    runs = some_runs(found, depths=None if depths else MOST_DEPTHS, seeds=None)
+    if text := selection_text(runs, found):
+        typer.echo(text)
+    settings = Results(folder, runs, []).varying
+    nets = (load_net(folder, stored.run, device=device) for stored in runs)
+    frame = pd.concat([measure_responses(net, settings) for net in nets], ignore_index=True)
+    typer.echo("Standard deviation of a layer's responses: mean and largest of a net's layers (medians over seeds):")
+    typer.echo(summarise(frame, settings).to_string(index=False, float_format="{:.3g}".format))
+    write("responses", frame, responses.draw, out or folder / ANALYSIS_FOLDER, file_format)

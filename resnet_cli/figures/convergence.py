@@ -1,0 +1,149 @@
+"""How much training it takes until the loss reaches given levels, against depth."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from resnet_cli.figures import frames
+from resnet_cli.figures.axes import (
+    add_legend,
+    add_title,
+    label_outside,
+    new_figure,
+    set_depth_axis,
+    set_value_axis,
+    wrapped,
+)
+from resnet_cli.figures.frames import SPLIT_LABELS, check_choice
+from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, FEW_SEEDS, MANY_MODELS, MAX_PANELS
+from resnet_cli.figures.panels import grid_columns, split_panels
+from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
+from resnet_cli.spec.errors import UserError
+
+_MARK_ROW = 0.085
+"""Share of the axes' height that the marks of one model take at the top."""
+
+
+def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
+    """Draw the step or epoch at which a level is reached: a median line over seeds with a band, and a dot for each run.
+
+    There is one panel for each level and combination of settings. A run that does not reach the level counts as
+    infinitely late: it is marked at the top edge, and a line has a gap where half of the runs or more do not reach it.
+    Marks are darker the more runs they stand for; where there is room they have their number below them.
+
+    Args:
+        frame: one row per run and level: run_id, task, model, depth, seed, status, settings, split, level, step, epoch,
+            and the run's last error, which a regression does not have.
+        unit: step or epoch.
+
+    Raises:
+        UserError: no such unit, several tasks, or too many panels.
+    """
+    check_choice("unit", unit, ("step", "epoch"))
+    tasks = sorted(frame["task"].unique())
+    if len(tasks) > 1:
+        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
+    rows = frame.assign(when=frame[unit].fillna(math.inf))
+    panels = split_panels(rows.drop(columns="when"), limit=MAX_PANELS)
+    across = grid_columns(panels)
+    down = math.ceil(len(panels) / across)
+    styles = model_styles(rows["model"])
+    depths = sorted(rows["depth"].unique())
+    late = ordered_models(rows.loc[np.isinf(rows["when"]), "model"])
+    most_seeds = int(frames.seed_counts(frame).max())
+    has_band = most_seeds > 1 and len(styles) <= MANY_MODELS
+    interquartile = most_seeds >= FEW_SEEDS
+    width, height = (6.4, 4.8) if len(panels) == 1 else (1.6 + 2.7 * across, 1.8 + 2.5 * down)
+    size = (width, height + 0.15 * max(len(styles) - 3, 0))
+
+    with look():
+        figure = new_figure(size)
+        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+        set_value_axis(grid[0, 0], rows["when"].to_numpy(), "log", headroom=_MARK_ROW * len(late))
+        set_depth_axis(grid[0, 0], depths, width=size[0] / across - 0.5)
+        for axes, panel in zip(grid.flat, panels, strict=False):
+            axes.set_title(wrapped(panel.title, size[0] / across - 0.5, size=9))
+            for model, of_model in rows.loc[panel.rows.index].groupby("model"):
+                style = styles[str(model)]
+                values = of_model.set_index("depth")["when"]
+                _draw_runs(axes, values, style, interquartile, has_band=has_band)
+                if model in late:
+                    place = 1 - _MARK_ROW * (late.index(str(model)) + 0.3)
+                    _mark_late(axes, values, style, place, counted=len(depths) <= FEW_DEPTHS)
+        label_outside(grid, len(panels), "depth", f"{unit} that reaches the level")
+        split = SPLIT_LABELS[frame["split"].iloc[0]]
+        levels = frame["level"].unique()
+        what = f"{levels[0]:g}" if len(levels) == 1 else "a level"
+        add_title(figure, f"{tasks[0]}: {unit}s until the {split} loss reaches {what}")
+        band = "interquartile range" if interquartile else "minimum to maximum"
+        notes = [
+            f"level: {frames.value_label(frame, 'loss')}",
+            frames.seeds_text(frame),
+            f"band: {band}" if has_band else "",
+            "dots: single runs" if most_seeds > 1 else "",
+        ]
+        marks = "not reached (number of runs)" if len(depths) <= FEW_DEPTHS else "not reached (darker: by more runs)"
+        add_legend(figure, _legend_entries(styles, marks if late else ""), notes)
+    return figure
+
+
+def _draw_runs(
+    axes: Axes, values: "pd.Series[float]", style: ModelStyle, interquartile: bool, *, has_band: bool
+) -> None:
+    by_depth = values.groupby(level="depth")
+    median = by_depth.median()
+    shown = median.where(np.isfinite(median))
+    axes.plot(median.index, shown, color=style.colour, marker=style.marker, markersize=3.5, linewidth=1.5, zorder=3)
+    if has_band:
+        share = 0.25 if interquartile else 0.0
+        low, high = (by_depth.apply(np.quantile, q, method="inverted_cdf") for q in (share, 1 - share))
+        axes.fill_between(low.index, low, high, where=np.isfinite(high), color=style.colour, alpha=0.13, linewidth=0)
+    axes.plot(
+        values.index,
+        values.where(np.isfinite(values)),
+        color=style.colour,
+        linestyle="none",
+        marker=".",
+        markersize=4,
+        markeredgewidth=0,
+        alpha=0.45,
+        zorder=2,
+    )
+
+
+def _mark_late(axes: Axes, values: "pd.Series[float]", style: ModelStyle, height: float, *, counted: bool) -> None:
+    """Mark the depths at which runs do not reach the level."""
+    shares = values.eq(np.inf).groupby(level="depth")
+    for depth, count, share in zip(shares.sum().index, shares.sum(), shares.mean(), strict=True):
+        if not count:
+            continue
+        look_of = _LATE | {"color": style.colour, "markerfacecolor": (style.colour, share)}
+        axes.plot(depth, height, **look_of, transform=axes.get_xaxis_transform(), zorder=4)
+        if counted:
+            axes.annotate(
+                str(count),
+                (depth, height),
+                xycoords=axes.get_xaxis_transform(),
+                xytext=(0, -3.5),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=5.5,
+                color=style.colour,
+            )
+
+
+_LATE: dict[str, Any] = {"linestyle": "none", "marker": "^", "markersize": 4.5, "markeredgewidth": 0.7}
+
+
+def _legend_entries(styles: dict[str, ModelStyle], late: str) -> list[Line2D]:
+    entries = [
+        Line2D([], [], color=style.colour, marker=style.marker, markersize=3.5, label=model)
+        for model, style in styles.items()
+    ]
+    return [*entries, Line2D([], [], **_LATE, color=GREY, label=late)] if late else entries

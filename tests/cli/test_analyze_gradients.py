@@ -1,0 +1,99 @@
+"""`resnet-exp analyze gradients`: its files, what it says of the training it repeats, and what it refuses."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from resnet_cli.store.reader import load_results
+from resnet_cli.sweep.perform import load_data_of
+from resnet_cli.training.loop import train
+from tests.cli.conftest import Command
+
+SMALL = ("--steps", 4, "--eval-every", 2, "--train-size", 64, "--width", 5, "--jobs", 1, "--threads", 1, "--quiet")
+FOLDER = Path("results/sine")
+
+
+def sweep(command: Command, *options: object) -> None:
+    assert command("sweep", *SMALL, *options).code == 0
+
+
+def test_no_saved_nets_are_needed_and_the_same_training_is_measured(command: Command) -> None:
+    sweep(command, "--depths", 5, "--seeds", "0,1", "--engine", "loop", "--batch-norm", "on,off")
+    answer = command("analyze", "gradients", FOLDER)
+    assert answer.code == 0, answer.err
+    assert "8 of 8 runs gave the stored losses again, to the last bit." in answer.out
+    assert answer.out.splitlines()[-3:] == [
+        str(FOLDER / "analysis" / f"gradients.{end}") for end in ("csv", "png", "svg")
+    ]
+    frame = pd.read_csv(FOLDER / "analysis" / "gradients.csv")
+    assert len(frame) == 8 * 3 * 6
+    assert set(frame["batch_norm"]) == {True, False}
+    assert (frame["train_loss"] == frame["stored_loss"]).all()
+    table = answer.out[answer.out.index("Gradient norms") :]
+    assert table.count("plain-mlp") == table.count("residual-mlp") == 2
+
+
+def test_a_training_that_came_out_otherwise_is_told(command: Command) -> None:
+    sweep(command, "--depths", 3, "--seeds", 0, "--models", "plain,residual", "--engine", "stacked")
+    answer = command("analyze", "gradients", FOLDER, "--format", "svg", "--out", "out")
+    assert answer.code == 0, answer.err
+    same = 0
+    for stored in load_results(FOLDER).runs:
+        again = train(stored.run, load_data_of(stored.run, None, "cpu"))
+        same += [row.train_loss for row in again.history] == [row.train_loss for row in stored.history]
+    assert f"{same} of 2 runs gave the stored losses again, to the last bit." in answer.out
+    assert ("The training losses of the others differ by up to" in answer.out) == (same < 2)
+    assert sorted(path.name for path in Path("out").iterdir()) == ["gradients.csv", "gradients.svg"]
+
+
+def test_of_many_runs_three_depths_and_seeds_are_taken(command: Command) -> None:
+    sweep(command, "--depths", "2..6", "--seeds", "0..3", "--models", "plain")
+    answer = command("analyze", "gradients", FOLDER, "--format", "svg")
+    assert (
+        "Taken are 9 of 20 runs, depths 2..6:2 and seeds 0..2; choose others with --depths and --seeds." in answer.out
+    )
+    answer = command("analyze", "gradients", FOLDER, "--depths", "3", "--seeds", 3, "--format", "svg")
+    assert "Taken are" not in answer.out
+    frame = pd.read_csv(FOLDER / "analysis" / "gradients.csv")
+    assert frame[["depth", "seed"]].drop_duplicates().to_numpy().tolist() == [[3, 3]]
+
+
+def test_where_settings_vary_the_deepest_are_taken(command: Command) -> None:
+    sweep(command, "--depths", "2,3,4", "--seeds", 0, "--models", "plain", "--activation", "relu,sigmoid")
+    answer = command("analyze", "gradients", FOLDER, "--format", "svg")
+    assert "Taken are 2 of 6 runs, depths 4 and seeds 0;" in answer.out
+
+
+def test_diverged_runs_are_measured_as_well(command: Command) -> None:
+    sweep(command, "--depths", 3, "--seeds", 0, "--models", "plain", "--optimizer", "sgd", "--learning-rate", "1e30")
+    answer = command("analyze", "gradients", FOLDER, "--format", "svg")
+    assert answer.code == 0, answer.err
+    frame = pd.read_csv(FOLDER / "analysis" / "gradients.csv")
+    assert set(frame["status"]) == {"diverged"}
+
+
+def test_too_many_combinations_are_refused_before_anything_is_trained(command: Command) -> None:
+    sweep(command, "--depths", "1..13", "--seeds", 0, "--models", "plain")
+    answer = command("analyze", "gradients", FOLDER, "--depths", "1..13")
+    assert answer.code == 2
+    assert answer.out == ""
+    assert "make 13 combinations" in answer.err
+    assert not (FOLDER / "analysis").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--format", "gif"), "format (=gif)"),
+        (("--models", "resnet"), "(=resnet) is not known; known are plain-mlp"),
+        (("--depths", "9..2"), "runs backwards"),
+        (("--device", "abacus"), "device (=abacus)"),
+    ],
+)
+def test_mistakes_are_one_sentence(command: Command, options: tuple[str, str], message: str) -> None:
+    sweep(command, "--depths", 2, "--seeds", 0, "--models", "plain")
+    answer = command("analyze", "gradients", FOLDER, *options)
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.count("\n") == 1

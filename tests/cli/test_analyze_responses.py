@@ -1,0 +1,56 @@
+"""`resnet-exp analyze responses`: its files, what it takes by default, and what it refuses."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.cli.conftest import Command
+
+SMALL = ("--steps", 4, "--eval-every", 2, "--train-size", 64, "--width", 5, "--jobs", 1, "--threads", 1, "--quiet")
+FOLDER = Path("results/sine")
+
+
+def sweep(command: Command, *options: object) -> None:
+    assert command("sweep", *SMALL, *options).code == 0
+
+
+def test_every_layer_but_the_output_has_a_row(command: Command) -> None:
+    sweep(command, "--depths", "3..7", "--seeds", "0,1", "--save-models")
+    answer = command("analyze", "responses", FOLDER)
+    assert answer.code == 0, answer.err
+    assert "Taken are 12 of 20 runs, depths 3..7:2 and seeds 0,1;" in answer.out
+    assert answer.out.splitlines()[-3:] == [
+        str(FOLDER / "analysis" / f"responses.{end}") for end in ("csv", "png", "svg")
+    ]
+    frame = pd.read_csv(FOLDER / "analysis" / "responses.csv")
+    assert frame.groupby("depth")["layer"].max().to_dict() == {3: 3, 5: 5, 7: 7}
+    assert (frame["deviation"] > 0).all()
+    table = answer.out[answer.out.index("Standard deviation") :]
+    means = frame.groupby(["depth", "model", "run_id"])["deviation"].mean().groupby(["depth", "model"]).median()
+    rows = [line.split()[:4] for line in table.splitlines()]
+    for row in means.reset_index().to_dict("records"):
+        assert [str(row["depth"]), row["model"], "2", f"{row['deviation']:.3g}"] in rows
+
+
+def test_settings_that_vary_are_columns(command: Command) -> None:
+    sweep(command, "--depths", 3, "--seeds", 0, "--models", "plain", "--activation", "relu,tanh", "--save-models")
+    assert command("analyze", "responses", FOLDER, "--format", "png", "--out", "out").code == 0
+    assert set(pd.read_csv("out/responses.csv")["activation"]) == {"relu", "tanh"}
+    assert sorted(path.name for path in Path("out").iterdir()) == ["responses.csv", "responses.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "repeat the sweep with --save-models"),
+        (("--models", "resnet"), "(=resnet) is not known; known are plain-mlp"),
+        (("--device", "abacus"), "device (=abacus)"),
+    ],
+)
+def test_mistakes_are_one_sentence(command: Command, options: tuple[str, ...], message: str) -> None:
+    sweep(command, "--depths", 2, "--seeds", 0, "--models", "plain")
+    answer = command("analyze", "responses", FOLDER, *options)
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.count("\n") == 1
