@@ -15,9 +15,10 @@ MakeRun = Callable[..., Run]
 
 @pytest.fixture(autouse=True)
 def _away_from_results(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test starts in an empty folder and without the person's data folder."""
+    """Each test starts in an empty folder and without the person's data folder and width."""
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
     monkeypatch.delenv("RESNET_EXP_DATA", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)  # which processes that share out the tests set
 
 
 @pytest.fixture

@@ -132,12 +132,12 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     runs: dict[Run, None] = {}
     notes: list[str] = []
     idle = {override.text for override in overrides}
+    selected = _select_depths(request.get("depths"), task, models)
     if isinstance(request.get("depths"), dict):
         unused = [
             name for name in request["depths"] if not {model.name for model in _find_models(task, name)} & {*lists}
         ]
         notes += [f"The depths of {name} concern no model of this sweep." for name in unused]
-    selected = _select_depths(request.get("depths"), task, models)
     if smoke:
         shared = sorted(set.intersection(*(set(kept) for kept, _ in selected.values())))
         selected = {name: ((shared or kept)[:2], left_out) for name, (kept, left_out) in selected.items()}

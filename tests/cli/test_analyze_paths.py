@@ -29,7 +29,7 @@ def test_residual_nets_of_three_depths_and_five_seeds_are_taken(results: Path, c
     frame = pd.read_csv(results / "analysis" / "paths.csv")
     assert set(frame["model"]) == {"residual-mlp"}
     assert frame.groupby("depth")["length"].max().to_dict() == {4: 1, 10: 3, 13: 4}
-    assert (frame.groupby("run_id")["gradient_share"].sum().round(9) == 1).all()
+    assert (frame.groupby("run_id")["gradient_share"].sum().round(5) == 1).all()
     assert (results / "analysis" / "paths.svg").stat().st_size > 0
     assert not (results / "analysis" / "paths.png").exists()
     assert "residual-mlp, depth 13" in answer.out
