@@ -60,7 +60,7 @@ def test_every_command_runs(command: Command, line: str) -> None:
     Path("configs").symlink_to(ROOT / "configs")
     name, *arguments = shlex.split(line)[1:]
     if name in ("show", "plot") and "--figure" not in arguments:
-        made = [shlex.split(other)[2:] for other in commands() if f"--out {arguments[0]}" in other]
+        made = [shlex.split(other)[2:] for other in commands() if other.endswith(f"--out {arguments[0]}")]
         assert command("sweep", *(made or [[]])[0], *SMALL, "--quiet").code == 0
         arguments[0] = f"{arguments[0]}-smoke" if made else arguments[0]
     elif name == "analyze" and arguments[0] == "identity":
