@@ -4,7 +4,7 @@ A block is a child of the net's `blocks`. All changes are made with hooks and un
 nets' own forward functions do the computing.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models import build_net
+from resnet_cli.models import build_net, get_model
 from resnet_cli.models.base import Addition
-from resnet_cli.spec.errors import UserError, unknown_name
+from resnet_cli.spec.errors import UserError, did_you_mean
 from resnet_cli.spec.ranges import compact, parse_depths, parse_seeds
 from resnet_cli.spec.run import Run
-from resnet_cli.store.reader import StoredRun, load_results
+from resnet_cli.store.reader import StoredRun, find_results, load_results
 from resnet_cli.store.weights import read_weights
 from resnet_cli.sweep.perform import load_data_of
 from resnet_cli.tasks.base import Data
@@ -60,28 +60,42 @@ def select_runs(
     depths: object = None,
     seeds: object = None,
     with_diverged: bool = False,
+    on_problem: Callable[[str], None] = lambda problem: None,
 ) -> list[StoredRun]:
     """The finished runs of a results folder, those of some models, depths and seeds where these are given.
+
+    Among models, `plain` and `residual` stand for those of that role. `on_problem` is told of each run that cannot be
+    read and so is none of them.
 
     Those that diverged are not among them unless `with_diverged`: their nets are of no use.
 
     Raises:
         UserError: there is no such run, or none of one of the models.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; give a results folder, such as results/digits.")
     statuses = ("done", "diverged") if with_diverged else ("done",)
-    stored = [run for run in load_results(folder).runs if run.status in statuses]
+    results = load_results(folder)
+    for problem in results.problems:
+        on_problem(problem)
+    stored = [run for run in results.runs if run.status in statuses]
     if not stored:
-        raise UserError(f"{folder} holds no finished run; run `resnet-exp sweep --save-models --out {folder}` first.")
+        below = [str(place) for place in find_results(folder) if place != folder]
+        hint = f"give one of {', '.join(below)}" if below else "finish a sweep with `--save-models` there first"
+        raise UserError(f"{folder} holds no finished run of its own; {hint}.")
     there = {one.run.model for one in stored}
+    roles = {model: get_model(model).role for model in there}
     for model in models:
-        if model not in there:
-            raise unknown_name(f"model in {folder}", model, there)
+        if model not in there and model not in roles.values():
+            raise UserError(
+                f"{folder} has no run of {model}{did_you_mean(model, there)}; it has {', '.join(sorted(there))}."
+            )
     wanted_depths = None if depths is None else {depth for item in parse_depths(depths) for depth in item}
     wanted_seeds = None if seeds is None else {seed for item in parse_seeds(seeds) for seed in item}
     found = [
         one
         for one in stored
-        if (not models or one.run.model in models)
+        if (not models or one.run.model in models or roles[one.run.model] in models)
         and (wanted_depths is None or one.run.depth in wanted_depths)
         and (wanted_seeds is None or one.run.seed in wanted_seeds)
     ]

@@ -60,7 +60,9 @@ def run() -> None:
     except UserError as error:
         _fail(str(error))
     except TyperException as error:
-        _fail(f"{error.format_message().rstrip('.')}; see `resnet-exp --help`.")
+        if message := error.format_message().rstrip(".?"):
+            _fail(f"{message}; see --help.")
+        sys.exit(EXIT_USAGE)  # a group without a command has shown its help
     except OSError as error:
         _fail(f"{error.filename2 or error.filename or 'a file'} cannot be read or written: {error.strerror or error}.")
     if code == EXIT_INTERRUPTED:

@@ -35,7 +35,11 @@ def command(
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
     save_models: Annotated[
-        bool, typer.Option("--save-models", help="Keep the final weights of each run, for `resnet-exp analyze`.")
+        bool,
+        typer.Option(
+            "--save-models",
+            help="Keep final weights, for `resnet-exp analyze`; finished runs without them are trained again.",
+        ),
     ] = False,
 ) -> None:
     """Train plain and residual nets over a range of depths; one CSV per run, a table and a turning point at the end.

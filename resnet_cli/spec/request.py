@@ -32,6 +32,8 @@ MAX_VALUES = 1000
 def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
     """Read a sweep from a TOML file: flat keys as in `KEYS` and `options`, and `[[override]]` tables.
 
+    That of a results folder goes on in its folder unless another is named.
+
     Raises:
         UserError: the file is missing, is not TOML (the line is named), or has an unknown key.
     """
@@ -51,6 +53,8 @@ def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
         raise UserError(f"config (={path}) is not valid TOML: {reason}.") from None
     except ValueError:
         raise UserError(f"config (={path}) holds a number of thousands of digits; shorten it.") from None
+    if "format" in content and "out" not in content:  # the file of a results folder: its sweep goes on there
+        content["out"] = str(path.parent)
     check_format(path, content.pop("format", None))
     return check_keys(content, f"key in {path}", options)
 

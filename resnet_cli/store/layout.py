@@ -47,7 +47,7 @@ def run_folder(folder: Path, run: Run) -> Path:
 def forget_runs(folder: Path) -> None:
     """Remove all runs, finished or not, from a results folder, and nothing that is not a run."""
     for place in (folder / RUNS_FOLDER).glob("*"):
-        if any((place / name).is_file() for name in (RUN_FILE, METRICS_FILE, CHECKPOINT_FILE)):
+        if any((place / name).is_file() for name in (RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, WEIGHTS_FILE)):
             shutil.rmtree(place)
     for state in (folder / STACKS_FOLDER).glob("stack_*.pt"):
         state.unlink()

@@ -40,9 +40,19 @@ def read_weights(folder: Path, run: Run) -> dict[str, Tensor]:
         raise UserError(
             f"{path} is missing, so {run.run_id} has no saved net; repeat the sweep with --save-models."
         ) from None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError):
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ):
         content = None
-    if not isinstance(content, dict) or not content.keys() >= {"format", "run_id", "state"}:
+    whole = isinstance(content, dict) and content.keys() >= {"format", "run_id", "state"}
+    if not whole or not isinstance(content["state"], dict):
         raise UserError(f"{path} is cut off or holds no saved net; repeat the sweep with --save-models --fresh.")
     check_format(path, content["format"])
     if content["run_id"] != run.run_id:

@@ -143,7 +143,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
         selected = {name: ((shared or kept)[:2], left_out) for name, (kept, left_out) in selected.items()}
     for model in models:
         kept, left_out = selected[model.name]
-        if left_out:
+        if left_out and not smoke:
             notes.append(
                 f"{model.name} has depths {model.depth_rule.formula}: "
                 f"kept {compact(kept)}; left out {compact(left_out)}."

@@ -74,16 +74,24 @@ def test_a_finished_run_without_weights_is_trained_again_only_when_they_are_aske
 
 def test_a_selection_names_what_there_is(tmp_path: Path) -> None:
     plan = plan_sweep({"depths": "2..4", "seeds": "0,1", "steps": 4, "eval_every": 2})
-    with pytest.raises(UserError, match="holds no finished run; run `resnet-exp sweep --save-models"):
+    with pytest.raises(
+        UserError, match=r"results/sin is not a folder; give a results folder, such as results/digits\."
+    ):
+        select_runs(Path("results/sin"))
+    with pytest.raises(UserError, match="holds no results"):
         select_runs(tmp_path)
-    with open_sweep(plan, tmp_path, jobs=1) as sweep:
+    folder = tmp_path / "mine"
+    with open_sweep(plan, folder, jobs=1) as sweep:
         sweep.execute(lambda event: None)
-    assert len(select_runs(tmp_path)) == 12
-    assert {one.run.depth for one in select_runs(tmp_path, models=["plain-mlp"], depths="3..9", seeds=1)} == {3, 4}
+    assert len(select_runs(folder)) == 12
+    assert {one.run.depth for one in select_runs(folder, models=["plain-mlp"], depths="3..9", seeds=1)} == {3, 4}
+    assert {one.run.model for one in select_runs(folder, models=["plain"])} == {"plain-mlp"}
+    with pytest.raises(UserError, match=rf"holds no finished run of its own; give one of {folder}\."):
+        select_runs(tmp_path)
     with pytest.raises(UserError, match=r"it has plain-mlp, residual-mlp at depths 2\.\.4 and seeds 0,1"):
-        select_runs(tmp_path, depths=9)
-    with pytest.raises(UserError, match=r"model in .* \(=plain-mpl\) is not known \(did you mean plain-mlp\?\)"):
-        select_runs(tmp_path, models=["residual-mlp", "plain-mpl"])
+        select_runs(folder, depths=9)
+    with pytest.raises(UserError, match=r"has no run of plain-mpl \(did you mean plain-mlp\?\); it has plain-mlp, re"):
+        select_runs(folder, models=["residual-mlp", "plain-mpl"])
 
 
 def test_weights_that_do_not_fit_are_refused(make_run: MakeRun, tmp_path: Path) -> None:

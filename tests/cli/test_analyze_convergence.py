@@ -56,7 +56,7 @@ WRONG = [
     (("--unit", "hour"), "unit (=hour) is not known"),
     (("--by", "level"), "by (=level) is not a setting"),
     (("--format", "gif"), "format (=gif)"),
-    (("--models", "resnet"), "(=resnet) is not known"),
+    (("--models", "resnet"), "has no run of resnet"),
 ]
 
 

@@ -86,7 +86,7 @@ def test_too_many_combinations_are_refused_before_anything_is_trained(command: C
     ("options", "message"),
     [
         (("--format", "gif"), "format (=gif)"),
-        (("--models", "resnet"), "(=resnet) is not known; known are plain-mlp"),
+        (("--models", "resnet"), "has no run of resnet; it has plain-mlp"),
         (("--depths", "9..2"), "runs backwards"),
         (("--device", "abacus"), "device (=abacus)"),
     ],

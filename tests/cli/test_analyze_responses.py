@@ -44,7 +44,7 @@ def test_settings_that_vary_are_columns(command: Command) -> None:
     ("options", "message"),
     [
         ((), "repeat the sweep with --save-models"),
-        (("--models", "resnet"), "(=resnet) is not known; known are plain-mlp"),
+        (("--models", "resnet"), "has no run of resnet; it has plain-mlp"),
         (("--device", "abacus"), "device (=abacus)"),
     ],
 )
@@ -54,3 +54,18 @@ def test_mistakes_are_one_sentence(command: Command, options: tuple[str, ...], m
     assert answer.code == 2
     assert message in answer.err
     assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["remove", "paths", "features", "responses", "gradients", "append"])
+def test_every_kind_takes_the_folder_of_data_sets(command: Command, kind: str) -> None:
+    assert "--data-dir" in command("analyze", kind, "--help").out
+
+
+def test_a_damaged_run_is_named_and_the_others_are_analysed(command: Command) -> None:
+    sweep(command, "--depths", "2,3", "--seeds", 0, "--models", "plain", "--save-models")
+    damaged = next(FOLDER.glob("runs/plain-mlp_d002*/run.json"))
+    damaged.write_text(damaged.read_text() + "x")
+    answer = command("analyze", "responses", FOLDER)
+    assert answer.code == 0
+    assert f"{damaged} is left out" in answer.err
+    assert set(pd.read_csv(FOLDER / "analysis" / "responses.csv")["depth"]) == {3}

@@ -63,6 +63,17 @@ def test_sweep_prints_its_product_each_run_and_the_turning_points(command: Comma
     assert answer.err == ""
 
 
+def test_the_file_of_a_results_folder_goes_on_with_its_sweep_there(command: Command) -> None:
+    first = command("sweep", *SMALL, "--out", "mine", "--quiet")
+    again = command("sweep", "--config", "mine/sweep.toml", "--seeds", "0,1", "--jobs", 1)
+    assert (first.code, again.code) == (0, 0)
+    assert "= 12 runs; 6 already done" in again.out
+    assert not Path("results").exists()
+    copy = command("sweep", "--config", "mine/sweep.toml", "--out", "copy", "--jobs", 1)
+    assert copy.code == 0
+    assert "already done" not in copy.out
+
+
 def test_quiet_prints_nothing(command: Command) -> None:
     assert command("sweep", *SMALL, "--quiet") == (0, "", "")
 

@@ -33,7 +33,10 @@ def test_depth_and_settings_decide_what_is_drawn(command: Command) -> None:
     [
         ("resnet --draw blocks.pdf", "draw (=blocks.pdf) must end in .png or .svg."),
         ("--draw blocks.png", "--draw needs a model"),
-        ("plain-mlp --depth 1 --draw blocks.png", "The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks."),
+        (
+            "plain-mlp --depth 1 --draw blocks.png",
+            "The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks.",
+        ),
         ("resnet --depth 21 --draw blocks.png", "resnet has no depth 21"),
     ],
 )

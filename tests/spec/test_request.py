@@ -72,8 +72,11 @@ def test_a_config_is_its_keys_and_values(config: Config) -> None:
     }
 
 
-def test_the_format_number_of_a_written_sweep_is_not_a_setting(config: Config) -> None:
-    assert config("format = 1\nwidth = 3\n") == {"width": 3}
+def test_the_file_of_a_results_folder_names_its_folder_and_its_format_is_not_a_setting(
+    config: Config, tmp_path: Path
+) -> None:
+    assert config("format = 1\nwidth = 3\n") == {"width": 3, "out": str(tmp_path)}
+    assert config("format = 1\nout = 'there'\n") == {"out": "there"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 
 from resnet_cli.models import build_net
 from resnet_cli.spec.errors import UserError
-from resnet_cli.store.layout import WEIGHTS_FILE, run_folder
+from resnet_cli.store.layout import WEIGHTS_FILE, forget_runs, run_folder
 from resnet_cli.store.weights import has_weights, read_weights, write_weights
 from tests.conftest import MakeRun
 
@@ -78,3 +78,20 @@ def test_weights_of_a_newer_version_or_another_run_are_refused(make_run: MakeRun
     torch.save({"format": 1, "run_id": other.run_id, "state": {}}, path)
     with pytest.raises(UserError, match=f"holds the net of {other.run_id}"):
         read_weights(tmp_path, run)
+
+
+@pytest.mark.parametrize("state", [None, [1], "text"])
+def test_a_file_without_a_state_dict_is_refused(state: object, make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    path.parent.mkdir(parents=True)
+    torch.save({"format": 1, "run_id": run.run_id, "state": state}, path)
+    with pytest.raises(UserError, match="holds no saved net"):
+        read_weights(tmp_path, run)
+
+
+def test_weights_that_a_kill_left_alone_are_forgotten_with_the_runs(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    write_weights(tmp_path, run, {"weight": torch.ones(1)})
+    forget_runs(tmp_path)
+    assert not has_weights(tmp_path, run)

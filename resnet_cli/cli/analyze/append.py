@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, Seeds, split_words, write
+from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, Seeds, say_problem, split_words, write
 from resnet_cli.cli.options import DataDir
 
 NAME = "append"
@@ -45,7 +45,7 @@ def command(
     from resnet_cli.store.reader import Results
     from resnet_cli.training.device import prepare_device, resolve_device
 
-    runs = select_runs(folder, models=split_words(models), seeds=seeds)
+    runs = select_runs(folder, models=split_words(models), seeds=seeds, on_problem=say_problem)
     if not models:
         runs = [stored for stored in runs if stored.run.model in MODELS] or runs
     depth, to = choose_depths(runs, depth, to)

@@ -34,6 +34,11 @@ Out = Annotated[
 ]
 
 
+def say_problem(problem: str) -> None:
+    """Name a stored run that cannot be read on stderr."""
+    typer.echo(f"resnet-exp: {problem}", err=True)
+
+
 def split_words(text: str) -> list[str]:
     """Words that are joined by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]

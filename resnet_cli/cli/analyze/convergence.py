@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Depths, Format, Models, Out, Seeds, split_words, write
+from resnet_cli.cli.analyze.common import Depths, Format, Models, Out, Seeds, say_problem, split_words, write
 from resnet_cli.spec.errors import UserError
 
 NAME = "convergence"
@@ -57,7 +57,9 @@ def command(
 
     check_choice("split", split, SPLITS)
     check_choice("unit", unit, ("step", "epoch"))
-    runs = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, with_diverged=True)
+    runs = select_runs(
+        folder, models=split_words(models), depths=depths, seeds=seeds, with_diverged=True, on_problem=say_problem
+    )
     results = Results(folder, runs, [])
     wanted = levels_of(runs, split) if levels is None else _parse_levels(levels)
     frame = measure(runs, wanted, split=split, settings=results.varying)

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Depths, Device, Folder, Format, Models, Out, Seeds, split_words, write
+from resnet_cli.cli.analyze.common import (
+    Depths,
+    Device,
+    Folder,
+    Format,
+    Models,
+    Out,
+    Seeds,
+    say_problem,
+    split_words,
+    write,
+)
 from resnet_cli.cli.options import DataDir
 
 NAME = "features"
@@ -37,7 +48,7 @@ def command(
     from resnet_cli.figures import features as figure
     from resnet_cli.store.layout import ANALYSIS_FOLDER
 
-    runs = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds)
+    runs = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, on_problem=say_problem)
     net = load_net(folder, pick_cnn(runs).run, device=device, data_dir=data_dir)
     if len(runs) > 1:
         typer.echo(f"Taken is {net.label}, one of {len(runs)} runs; choose with --models, --depths and --seeds.")

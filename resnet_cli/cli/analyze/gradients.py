@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Format, Models, Out, split_words, write
+from resnet_cli.cli.analyze.common import Device, Format, Models, Out, say_problem, split_words, write
+from resnet_cli.cli.options import DataDir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,7 @@ def command(
         typer.Option("--seeds", "--seed", help=f"Seeds, written like depths. (default: the first {MOST_SEEDS})"),
     ] = None,
     device: Device = "auto",
+    data_dir: DataDir = None,
     file_format: Format = "png,svg",
     out: Out = None,
 ) -> None:
@@ -54,7 +56,9 @@ def command(
     from resnet_cli.sweep.perform import load_data_of
     from resnet_cli.training.device import prepare_device, resolve_device
 
-    found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, with_diverged=True)
+    found = select_runs(
+        folder, models=split_words(models), depths=depths, seeds=seeds, with_diverged=True, on_problem=say_problem
+    )
     few = None if depths else 1 if Results(folder, found, []).varying else MOST_DEPTHS
     runs = some_runs(found, depths=few, seeds=None if seeds else MOST_SEEDS)
     if text := selection_text(runs, found):
@@ -65,7 +69,7 @@ def command(
     frames = []
     for number, stored in enumerate(runs, 1):
         typer.echo(f"{number}/{len(runs)}: training {stored.run.run_id} again")
-        frames.append(replay(stored, load_data_of(stored.run, None, device), results.varying))
+        frames.append(replay(stored, load_data_of(stored.run, data_dir, device), results.varying))
     frame = pd.concat(frames, ignore_index=True)
     typer.echo(_comparison(frame))
     typer.echo(_table(summarise(frame, results.varying)))

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Depths, Device, Folder, Format, Models, Out, Seeds, split_words, write
+from resnet_cli.cli.analyze.common import (
+    Depths,
+    Device,
+    Folder,
+    Format,
+    Models,
+    Out,
+    Seeds,
+    say_problem,
+    split_words,
+    write,
+)
 from resnet_cli.cli.options import DataDir
 from resnet_cli.spec.errors import UserError
 
@@ -55,7 +66,9 @@ def command(
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.reader import Results
 
-    residual = with_paths(select_runs(folder, models=split_words(models), depths=depths, seeds=seeds))
+    residual = with_paths(
+        select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, on_problem=say_problem)
+    )
     runs = some_runs(residual, depths=DEPTHS if depths is None else MOST_DEPTHS, seeds=SEEDS if seeds is None else None)
     settings = Results(folder, runs, []).varying
     rows = {tuple(stored.run[name] for name in ("model", *settings)) for stored in runs}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, split_words, write
+from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, say_problem, split_words, write
 from resnet_cli.cli.options import DataDir
 
 NAME = "remove"
@@ -52,7 +52,7 @@ def command(
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.reader import Results
 
-    found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds)
+    found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, on_problem=say_problem)
     runs = some_runs(found, depths=None, seeds=MOST_SEEDS if seeds is None else None)
     if depths is None:
         runs = at_largest_shared_depth(runs)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, Seeds, split_words, write
+from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, Seeds, say_problem, split_words, write
+from resnet_cli.cli.options import DataDir
 
 NAME = "responses"
 EPILOG = (
@@ -25,6 +26,7 @@ def command(
     ] = None,
     seeds: Seeds = None,
     device: Device = "auto",
+    data_dir: DataDir = None,
     file_format: Format = "png,svg",
     out: Out = None,
 ) -> None:
@@ -42,12 +44,12 @@ def command(
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.reader import Results
 
-    found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds)
+    found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, on_problem=say_problem)
     runs = some_runs(found, depths=None if depths else MOST_DEPTHS, seeds=None)
     if text := selection_text(runs, found):
         typer.echo(text)
     settings = Results(folder, runs, []).varying
-    nets = (load_net(folder, stored.run, device=device) for stored in runs)
+    nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in runs)
     frame = pd.concat([measure_responses(net, settings) for net in nets], ignore_index=True)
     typer.echo("Standard deviation of a layer's responses: mean and largest of a net's layers (medians over seeds):")
     typer.echo(summarise(frame, settings).to_string(index=False, float_format="{:.3g}".format))
