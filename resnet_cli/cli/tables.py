@@ -109,7 +109,11 @@ def depth_table(summary: pd.DataFrame) -> RenderableType:
     for block in split_panels(summary):
         points = turning_points(block.rows)
         title = ", ".join([*summary["task"].unique(), *filter(None, [block.title])])
-        sentences = "\n".join(point.sentence() for point in points)
+        said: dict[str, list[str]] = defaultdict(list)
+        for point in points:
+            model, _, rest = point.sentence().partition(": ")
+            said[rest].append(model)
+        sentences = "\n".join(f"{', '.join(models)}: {rest}" for rest, models in said.items())
         blocks += [_DepthTable(title, block.rows, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
     return Group(*blocks)
 

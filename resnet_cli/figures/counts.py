@@ -73,7 +73,9 @@ def draw(counts: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
             Line2D([], [], linestyle="none", marker="|", **_mark(is_wrong=False), label="given by a text"),
             Line2D([], [], linestyle="none", marker="X", **_mark(is_wrong=True), label="wrong"),
         ]
-        add_legend(figure, entries, [_ratio_text(counts)])
+        add_legend(
+            figure, entries, [_ratio_text(counts), "paper: of the nets' authors; note: a German text on ResNets"]
+        )
     return figure
 
 
