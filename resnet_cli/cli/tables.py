@@ -113,7 +113,12 @@ def depth_table(summary: pd.DataFrame) -> RenderableType:
         for point in points:
             model, _, rest = point.sentence().partition(": ")
             said[rest].append(model)
-        sentences = "\n".join(f"{', '.join(models)}: {rest}" for rest, models in said.items())
+        subjects = [
+            (name, rest)
+            for rest, names in said.items()
+            for name in (names if len(names) < 3 else [f"{len(names)} models"])
+        ]
+        sentences = "\n".join(f"{name}: {rest}" for name, rest in subjects)
         blocks += [_DepthTable(title, block.rows, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
     return Group(*blocks)
 

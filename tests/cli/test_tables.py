@@ -183,6 +183,13 @@ def test_each_combination_of_settings_has_a_block() -> None:
     assert all(len(row) == 7 for row in rows_of(text))
 
 
+def test_many_models_of_one_verdict_share_a_line() -> None:
+    frame = pd.concat(
+        [summary([2, 4]), summary([2, 4]).assign(model="highway-mlp"), summary([2, 4]).assign(model="vgg")]
+    )
+    assert "\n4 models: no turning point can be named from 2 depths; it takes 3.\n" in text_of(depth_table(frame))
+
+
 def test_models_stand_only_in_blocks_of_their_own_settings() -> None:
     frame = pd.concat([summary([2, 4], init="he"), summary([2, 4], init="default").query("model == 'plain-mlp'")])
     assert [len(row) for row in rows_of(text_of(depth_table(frame)))] == [4, 4, 7, 7]

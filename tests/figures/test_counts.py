@@ -73,7 +73,10 @@ def test_the_share_of_operations_is_stated(counts: pd.DataFrame) -> None:
     def note(frame: pd.DataFrame) -> str:
         return draw(frame).legends[0].get_title().get_text()
 
-    assert note(counts) == "ResNet-34 needs 18.9 % of VGG-19's multiply-adds (Kowsik: 18 %)."
+    assert note(counts) == (
+        "ResNet-34 needs 18.9 % of VGG-19's multiply-adds (Kowsik: 18 %); paper: of the nets' "
+        "authors; note: a German text on ResNets."
+    )
     assert "VGG-19's multiply-adds" not in note(counts[counts["net"] != "VGG-19"])
 
 
