@@ -8,6 +8,7 @@ the same loss; then they take turns, so that a busy machine slows both. See READ
 """
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -90,6 +91,43 @@ class DenseLayer(nn.Module):
         return torch.cat([x, self.conv(F.relu(self.norm(self.bottleneck(x))))], 1)
 
 
+class HighwayLayer(nn.Module):
+    """A 3×3 convolution and, where it keeps the shape, a gate between it and its input."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(n_in, n_out, 3, 1 if n_in == n_out else 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(n_out)
+        self.gate = nn.Conv2d(n_in, n_out, 3, 1, 1) if n_in == n_out else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
+        y = F.relu(self.norm(self.conv(x)))
+        if self.gate is None:
+            return y
+        gate = torch.sigmoid(self.gate(x))
+        return y * gate + x * (1 - gate)
+
+
+class ResidualMLP(nn.Module):
+    """Hidden layers of `width` units with a skip over every three, and a linear output."""
+
+    def __init__(self, features: int, width: int, depth: int) -> None:
+        super().__init__()
+        sizes = [features] + [width] * depth
+        self.hidden = nn.ModuleList([nn.Linear(n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)])
+        self.output = nn.Linear(width, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, classes)."""
+        x = F.relu(self.hidden[0](x.flatten(1)))
+        for index in range(1, len(self.hidden) - 2, 3):
+            y = F.relu(self.hidden[index](x))
+            y = F.relu(self.hidden[index + 1](y))
+            x = F.relu(self.hidden[index + 2](y) + x)
+        return self.output(x)  # type: ignore[no-any-return]
+
+
 class Pooled(nn.Module):
     """Global average pooling and a linear layer."""
 
@@ -112,6 +150,25 @@ def resnet(channels: int, width: int, n: int, last_survival: float = 1.0) -> nn.
         n_out = width * 2 ** (index // n)
         survival = 1 - (index + 1) / (3 * n) * (1 - last_survival)
         layers.append(BasicBlock(n_in, n_out, 1 if n_in == n_out else 2, survival))
+        n_in = n_out
+    return nn.Sequential(*layers, Pooled(n_in))
+
+
+def plain(channels: int, width: int, n: int) -> nn.Module:
+    layers, n_in = stem(channels, width), width
+    for index in range(6 * n):
+        n_out = width * 2 ** (index // (2 * n))
+        convolution = nn.Conv2d(n_in, n_out, 3, 1 if n_in == n_out else 2, 1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(n_out), nn.ReLU()]
+        n_in = n_out
+    return nn.Sequential(*layers, Pooled(n_in))
+
+
+def highway(channels: int, width: int, n: int) -> nn.Module:
+    layers, n_in = stem(channels, width), width
+    for index in range(6 * n):
+        n_out = width * 2 ** (index // (2 * n))
+        layers.append(HighwayLayer(n_in, n_out))
         n_in = n_out
     return nn.Sequential(*layers, Pooled(n_in))
 
@@ -143,6 +200,13 @@ def densenet(channels: int, width: int, layers_a_block: int, growth: int, *, com
 
 
 CASES: dict[str, tuple[dict[str, Any], int, Callable[[], nn.Module]]] = {
+    "plain CNN, 20 layers": ({"models": "plain-cnn", "depths": 20}, 16, lambda: plain(3, 16, 3)),
+    "residual MLP, 19 layers": (
+        {"models": "residual-mlp", "depths": 19, "width": 256},
+        8,
+        lambda: ResidualMLP(3 * 8 * 8, 256, 19),
+    ),
+    "Highway-20": ({"models": "highway-cnn", "depths": 20}, 16, lambda: highway(3, 16, 3)),
     "ResNet-20": ({"models": "resnet", "depths": 20}, 32, lambda: resnet(3, 16, 3)),
     "ResNet-20, width 8": ({"models": "resnet", "depths": 20, "width": 8}, 8, lambda: resnet(3, 8, 3)),
     "ResNet-110": ({"models": "resnet", "depths": 110}, 8, lambda: resnet(3, 16, 18)),
