@@ -119,6 +119,21 @@ def have_room(positions: np.ndarray, width: float) -> bool:
     return not gaps.size or float(gaps.min() / gaps.sum()) * width >= _TICK_LABEL_INCHES
 
 
+def write_count(axes: Axes, position: float, height: float, count: int, colour: str) -> None:
+    """Write a number of runs small below a mark at x `position`, at `height` as a share of the axes' height."""
+    axes.annotate(
+        str(count),
+        (position, height),
+        xycoords=axes.get_xaxis_transform(),
+        xytext=(0, -3.5),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=5.5,
+        color=colour,
+    )
+
+
 def mark_diverged(axes: Axes, positions: ArrayLike, height: float, colour: str) -> None:
     """Put a cross at each x of `positions`, at `height` as a share of the axes' height."""
     axes.plot(

@@ -18,6 +18,7 @@ from resnet_cli.figures.axes import (
     set_depth_axis,
     set_value_axis,
     wrapped,
+    write_count,
 )
 from resnet_cli.figures.frames import SPLIT_LABELS, check_choice
 from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, FEW_SEEDS, MANY_MODELS, MAX_PANELS
@@ -125,17 +126,7 @@ def _mark_late(axes: Axes, values: "pd.Series[float]", style: ModelStyle, height
         look_of = _LATE | {"color": style.colour, "markerfacecolor": (style.colour, share)}
         axes.plot(depth, height, **look_of, transform=axes.get_xaxis_transform(), zorder=4)
         if counted:
-            axes.annotate(
-                str(count),
-                (depth, height),
-                xycoords=axes.get_xaxis_transform(),
-                xytext=(0, -3.5),
-                textcoords="offset points",
-                ha="center",
-                va="top",
-                fontsize=5.5,
-                color=style.colour,
-            )
+            write_count(axes, depth, height, count, style.colour)
 
 
 _LATE: dict[str, Any] = {"linestyle": "none", "marker": "^", "markersize": 4.5, "markeredgewidth": 0.7}

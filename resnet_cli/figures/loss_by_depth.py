@@ -22,6 +22,7 @@ from resnet_cli.figures.axes import (
     set_depth_axis,
     set_value_axis,
     wrapped,
+    write_count,
 )
 from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, Metric, Scale, Split
 from resnet_cli.figures.panels import grid_columns, split_panels
@@ -176,18 +177,9 @@ def _quantile(values: "pd.Series[float]", share: float) -> float:
 def _mark_and_count(axes: Axes, runs: pd.DataFrame, style: ModelStyle, height: float) -> None:
     counts = runs.groupby("depth").size()
     mark_diverged(axes, counts.index, height, style.colour)
-    for depth, count in counts[counts > 1].items():
-        axes.annotate(
-            str(count),
-            (depth, height),
-            xycoords=axes.get_xaxis_transform(),
-            xytext=(0, -3.5),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            fontsize=5.5,
-            color=style.colour,
-        )
+    several = counts[counts > 1]
+    for depth, count in zip(several.index.tolist(), several, strict=True):
+        write_count(axes, depth, height, count, style.colour)
 
 
 def _depth_label(models: Collection[str]) -> str:

@@ -10,7 +10,7 @@ from resnet_cli.spec.errors import UserError
 from resnet_cli.tasks import get_task
 from resnet_cli.training.loop import DTYPES, train
 from tests.conftest import MakeRun
-from tests.models.test_mlp import check_gradients
+from tests.models.gradients import check_gradients
 
 
 def random_inputs(*shape: int) -> Tensor:

@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters, describe_net
@@ -11,6 +10,7 @@ from resnet_cli.models.base import ACTIVATIONS, Dropout
 from resnet_cli.models.densenet import DenseLayer
 from resnet_cli.spec.errors import UserError
 from tests.conftest import MakeRun
+from tests.models.gradients import check_gradients
 
 CIFAR = (3, 32, 32)
 each_model = pytest.mark.parametrize("model", ["densenet", "densenet-bc"])
@@ -302,12 +302,4 @@ def test_gradients_agree_with_finite_differences(model: str, depth: int, batch_n
         batch_norm=batch_norm,
         init="glorot",
     )
-    net = build_net(run, (1, 4, 4), 2).double()
-    names = [name for name, _ in net.named_parameters()]
-
-    def outputs(images: Tensor, *parameters: Tensor) -> Tensor:
-        result: Tensor = functional_call(net, dict(zip(names, parameters, strict=True)), (images,))
-        return result
-
-    images = random_images(3, 1, 4).double().requires_grad_()
-    assert torch.autograd.gradcheck(outputs, (images, *net.parameters()))
+    assert check_gradients(run, random_images(3, 1, 4))

@@ -12,7 +12,7 @@ from resnet_cli.spec.errors import UserError
 from resnet_cli.tasks import get_task
 from resnet_cli.training.loop import DTYPES, train
 from tests.conftest import MakeRun
-from tests.models.test_mlp import check_gradients
+from tests.models.gradients import check_gradients
 
 SHUT, OPEN = -1000, 1000  # the sigmoid of these is 0 and 1 to the bit, in float64 too
 CIFAR = (3, 32, 32)

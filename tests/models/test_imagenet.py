@@ -4,13 +4,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters, describe_net, get_model
 from resnet_cli.models.base import Dropout
 from resnet_cli.models.count import count_multiply_adds, layer_table
 from tests.conftest import MakeRun
+from tests.models.gradients import check_gradients
 
 IMAGENET = (3, 224, 224)
 DEPTHS = [(model, depth) for model in ("vgg", "imagenet-resnet") for depth in get_model(model).depth_rule.listed]
@@ -242,12 +242,4 @@ def test_gradients_agree_with_finite_differences(model: str, depth: int, batch_n
         dropout=0,
         init="glorot",
     )
-    net = build_net(run, (1, 8, 8), 2).double()
-    names = [name for name, _ in net.named_parameters()]
-
-    def outputs(images: Tensor, *parameters: Tensor) -> Tensor:
-        result: Tensor = functional_call(net, dict(zip(names, parameters, strict=True)), (images,))
-        return result
-
-    images = random_images(3, 1, 8).double().requires_grad_()
-    assert torch.autograd.gradcheck(outputs, (images, *net.parameters()), fast_mode=True)
+    assert check_gradients(run, random_images(3, 1, 8), fast_mode=True)

@@ -3,12 +3,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from resnet_cli.models import build_net, count_parameters, describe_net
 from resnet_cli.models.base import Dropout
-from resnet_cli.spec.run import Run
 from tests.conftest import MakeRun
+from tests.models.gradients import check_gradients
 
 BLOCKS = [(depth, k) for k in (1, 2, 3, 4) for depth in (1, 2, 3, 4, 5, 6, 7, 8, 9, 12)]
 
@@ -132,18 +131,6 @@ def test_hidden_layers_are_dropped_out_in_training_mode_alone(make_run: MakeRun,
             module.generator = torch.Generator().manual_seed(0)
     assert not torch.equal(net(points), net(points))
     assert torch.equal(net.eval()(points), without(points))
-
-
-def check_gradients(run: Run, inputs: Tensor) -> bool:
-    """Compare the gradients of all parameters and of the inputs with finite differences."""
-    net = build_net(run, tuple(inputs.shape[1:]), 2).double()
-    names = [name for name, _ in net.named_parameters()]
-
-    def outputs(inputs: Tensor, *parameters: Tensor) -> Tensor:
-        result: Tensor = functional_call(net, dict(zip(names, parameters, strict=True)), (inputs,))
-        return result
-
-    return torch.autograd.gradcheck(outputs, (inputs.double().requires_grad_(), *net.parameters()))
 
 
 @pytest.mark.parametrize("model", ["plain", "residual"])

@@ -6,12 +6,12 @@ from typing import Any, get_args
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters, describe_net
 from resnet_cli.models.resnet import Block, Ordering
 from tests.conftest import MakeRun
+from tests.models.gradients import check_gradients
 
 ORDERINGS = get_args(Ordering)
 AS_THE_IDENTITY = ("relu-before-addition", "relu-only-preactivation", "full-preactivation")
@@ -181,15 +181,7 @@ def test_gradients_agree_with_finite_differences(
         shortcut="B",
         ordering=ordering,
     )
-    net = build_net(run, (1, 4, 4), 2).double()
-    names = [name for name, _ in net.named_parameters()]
-
-    def outputs(images: Tensor, *parameters: Tensor) -> Tensor:
-        result: Tensor = functional_call(net, dict(zip(names, parameters, strict=True)), (images,))
-        return result
-
-    images = random_images(3, 1, 4).requires_grad_()
-    assert torch.autograd.gradcheck(outputs, (images, *net.parameters()))
+    assert check_gradients(run, random_images(3, 1, 4))
 
 
 def bottleneck_formula(depth: int, width: int = 16) -> int:

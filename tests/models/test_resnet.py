@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters, describe_net
 from resnet_cli.models.base import Dropout
 from resnet_cli.models.resnet import ZeroPaddingShortcut
 from tests.conftest import MakeRun
+from tests.models.gradients import check_gradients
 
 CIFAR = (3, 32, 32)
 
@@ -228,12 +228,4 @@ def test_gradients_agree_with_finite_differences(
         init="glorot",
         **settings,
     )
-    net = build_net(run, (1, 4, 4), 2).double()
-    names = [name for name, _ in net.named_parameters()]
-
-    def outputs(images: Tensor, *parameters: Tensor) -> Tensor:
-        result: Tensor = functional_call(net, dict(zip(names, parameters, strict=True)), (images,))
-        return result
-
-    images = random_images(3, 1, 4).double().requires_grad_()
-    assert torch.autograd.gradcheck(outputs, (images, *net.parameters()))
+    assert check_gradients(run, random_images(3, 1, 4))

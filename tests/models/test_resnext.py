@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -12,6 +11,7 @@ from resnet_cli.models import build_net, count_parameters, describe_net
 from resnet_cli.models.base import ACTIVATIONS, Dropout
 from resnet_cli.spec.errors import UserError
 from tests.conftest import MakeRun
+from tests.models.gradients import check_gradients
 
 CIFAR = (3, 32, 32)
 FORMS = ("a", "b", "c")
@@ -316,13 +316,4 @@ def test_gradients_agree_with_finite_differences(form: str, batch_norm: bool, ma
         batch_norm=batch_norm,
         init="glorot",
     )
-    net = build_net(run, (1, 4, 4), 2).double()
-    names = [name for name, _ in net.named_parameters()]
-
-    def outputs(images: Tensor, *parameters: Tensor) -> Tensor:
-        result: Tensor = functional_call(net, dict(zip(names, parameters, strict=True)), (images,))
-        return result
-
-    images = random_images(3, 1, 4).double().requires_grad_()
-    # fast_mode compares the Jacobian in a random direction of all inputs, not its entries one by one: 3000 passes less.
-    assert torch.autograd.gradcheck(outputs, (images, *net.parameters()), fast_mode=True)
+    assert check_gradients(run, random_images(3, 1, 4), fast_mode=True)

@@ -36,14 +36,12 @@ def command(
     new layers, and so is a net of the larger depth, which the folder has or which is trained here.
     """
     import pandas as pd
-    import torch
 
     from resnet_cli.analysis.append import MODELS, check_appendable, choose_depths, compare, describe
     from resnet_cli.analysis.nets import select_runs
     from resnet_cli.figures.append import draw
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.reader import Results
-    from resnet_cli.training.device import prepare_device, resolve_device
 
     runs = select_runs(folder, models=split_words(models), seeds=seeds, on_problem=say_problem)
     if not models:
@@ -53,7 +51,6 @@ def command(
     for stored in shallow:
         check_appendable(stored.run, to)
     typer.echo(f"{len(shallow)} nets of depth {depth} are made {to} layers deep; each is trained on for as long again.")
-    prepare_device(resolve_device(device), threads=torch.get_num_threads())
     settings = Results(folder, shallow, []).varying
     frames = []
     for stored in shallow:
