@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from resnet_cli.cli import analyze, bench, data, models, plot, run_once, show, sweep, tasks
+from resnet_cli.cli import analyze, bench, data, models, pack, plot, run_once, show, sweep, tasks
 from resnet_cli.cli.options import CONTEXT_SETTINGS
 from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.ranges import printable
 
 app = typer.Typer(
     name="resnet-exp",
@@ -26,6 +27,8 @@ for module in (sweep, run_once):
     app.command(module.NAME, epilog=module.EPILOG, context_settings=CONTEXT_SETTINGS)(module.command)
 for module in (plot, show, models, tasks, bench):
     app.command(module.NAME, epilog=module.EPILOG)(module.command)
+app.command("pack", epilog=pack.PACK_EPILOG)(pack.pack)
+app.command("unpack", epilog=pack.UNPACK_EPILOG)(pack.unpack)
 app.add_typer(data.app, name="data")
 app.add_typer(analyze.app, name="analyze")
 
@@ -83,5 +86,5 @@ def _prepare_streams() -> None:
 
 
 def _fail(sentence: str) -> None:
-    typer.echo(f"resnet-exp: {sentence}", err=True)
+    typer.echo(f"resnet-exp: {printable(sentence)}", err=True)
     sys.exit(EXIT_USAGE)

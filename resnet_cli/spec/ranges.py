@@ -131,9 +131,17 @@ def compact(values: Iterable[int]) -> str:
 
 def shorten(value: object, limit: int = 60) -> str:
     """`value` as one printable line of at most `limit` characters, for an error text."""
-    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    text = "".join(c if c.isprintable() else "�" for c in text)
+    try:
+        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    except ValueError:  # Python does not write out a whole number of thousands of digits
+        text = "a number of thousands of digits"
+    text = printable(text[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def printable(text: object) -> str:
+    """`text` without what a terminal would obey: control codes and other invisible characters become �."""
+    return "".join(c if c.isprintable() else "�" for c in str(text))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from resnet_cli.store.layout import (
     forget_runs,
     run_folder,
 )
+from resnet_cli.store.packed import is_packed
 from resnet_cli.store.reader import BrokenRun, Results, check_sweep_file, load_results, load_run, write_summary
 from resnet_cli.store.weights import has_weights
 from resnet_cli.sweep.jobs import Job, make_jobs
@@ -116,6 +117,11 @@ def open_sweep(
         raise UserError(
             f"out (={folder}) holds results of {known}, and this sweep is of {plan.task.name}; "
             "choose another folder with --out."
+        )
+    if is_packed(folder):
+        raise UserError(
+            f"out (={folder}) holds packed results, which sweeps do not change; unpack them with `resnet-exp unpack`, "
+            "or choose another folder with --out."
         )
     with _locked(folder):
         if fresh:
