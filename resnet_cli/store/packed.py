@@ -78,7 +78,7 @@ def pack_runs(runs: Sequence[RunFiles]) -> tuple[bytes, bytes]:
 def _columns_for(contents: Sequence[Mapping[str, Any]]) -> list[str]:
     """Settings in the order of `Run`, then those of single models; both kinds of free keys in order of appearance."""
     options = (name for content in contents for name in content["settings"] if name not in Run.model_fields)
-    environment = (_ENVIRONMENT + name for content in contents for name in content["environment"])
+    environment = (_ENVIRONMENT + _cell(name) for content in contents for name in content["environment"])
     there = {name for content in contents for name in content["settings"]}
     settings = [name for name in Run.model_fields if name in there and name not in IDENTITY]
     return [
@@ -94,12 +94,12 @@ def _columns_for(contents: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _row_of(files: RunFiles, content: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
     values = {**content, **content["settings"]}
-    values |= {_ENVIRONMENT + name: value for name, value in content["environment"].items()}
+    values |= {_ENVIRONMENT + _cell(name): value for name, value in content["environment"].items()}
     row = [_cell(values[name]) if name in values else "" for name in columns[:-1]]
     if content.get("message") == "":
         row[columns.index("message")] = ""
     rebuilt = _record(dict(zip(columns, row, strict=False)))
-    return [*row, "" if rebuilt == files.record else files.record.decode()]
+    return [*row, "" if rebuilt == files.record else _cell(files.record.decode())]
 
 
 def _cell(value: Any) -> str:
@@ -121,7 +121,9 @@ def _record(cells: Mapping[str, str]) -> bytes:
     own = {*Record.model_fields, _WHOLE_RECORD}
     parts = {
         "settings": {n: v for n, v in values.items() if n not in own and not n.startswith(_ENVIRONMENT)},
-        "environment": {n.removeprefix(_ENVIRONMENT): v for n, v in values.items() if n.startswith(_ENVIRONMENT)},
+        "environment": {
+            str(_value(n.removeprefix(_ENVIRONMENT))): v for n, v in values.items() if n.startswith(_ENVIRONMENT)
+        },
     }
     values |= parts
     return record_text({name: values[name] for name in Record.model_fields if name in values}).encode()
@@ -168,7 +170,7 @@ def read_packed(folder: Path) -> tuple[list[RunFiles], list[tuple[str, str]]]:
         metrics = _METRICS_HEADER + "".join(lines.get(run_id, ()))
         runs[run_id] = RunFiles(
             run_id,
-            whole.encode() if whole else _record(row),
+            str(_value(whole)).encode() if whole else _record(row),
             metrics.encode(),
             place,
             f"{folder / PACKED_METRICS_FILE}, {shorten(run_id)}",
