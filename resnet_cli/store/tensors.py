@@ -65,12 +65,6 @@ def read_tensors(path: Path) -> dict[str, Any]:
     return tensors
 
 
-def is_tensor_file(path: Path) -> bool:
-    """Whether `path` begins as the files of this or an earlier version do."""
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)).startswith((MAGIC, TORCH_ARCHIVE))
-
-
 def same_form(found: object, like: object) -> bool:
     """Whether two values agree in everything but numbers: types, keys of dictionaries, shapes and dtypes of tensors."""
     if isinstance(like, Tensor):

@@ -12,6 +12,10 @@ from resnet_cli.store.layout import WEIGHTS_FILE, run_folder
 from resnet_cli.store.tensors import DamagedFile, read_tensors, write_tensors
 
 
+class UnusableWeights(UserError):
+    """A file does not hold the saved net of its run."""
+
+
 def write_weights(folder: Path, run: Run, state: Mapping[str, Tensor]) -> None:
     """Write the state dict of a run's net into the results folder `folder`. Raises StorageError if it cannot."""
     path = run_folder(folder, run) / WEIGHTS_FILE
@@ -41,13 +45,15 @@ def read_weights(folder: Path, run: Run) -> dict[str, Tensor]:
             f"{path} is missing, so {run.run_id} has no saved net; repeat the sweep with --save-models."
         ) from None
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; repeat the sweep with --save-models.") from None
+        raise UnusableWeights(
+            f"{path} cannot be read: {error.strerror}; repeat the sweep with --save-models."
+        ) from None
     except DamagedFile:
         content = {}
     state = content.get("state")
     if "format" not in content or "run_id" not in content or not isinstance(state, dict):
-        raise UserError(f"{path} is damaged or holds no saved net; repeat the sweep with --save-models.")
+        raise UnusableWeights(f"{path} is damaged or holds no saved net; repeat the sweep with --save-models.")
     check_format(path, content["format"])
     if content["run_id"] != run.run_id:
-        raise UserError(f"{path} holds the net of {content['run_id']}; repeat the sweep with --save-models.")
+        raise UnusableWeights(f"{path} holds the net of {content['run_id']}; repeat the sweep with --save-models.")
     return dict(state)

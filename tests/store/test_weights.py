@@ -8,7 +8,8 @@ import torch
 
 from resnet_cli.models import build_net
 from resnet_cli.spec.errors import UserError
-from resnet_cli.store.layout import WEIGHTS_FILE, forget_runs, run_folder
+from resnet_cli.store.layout import WEIGHTS_FILE, run_folder
+from resnet_cli.store.ownership import forget_runs
 from resnet_cli.store.weights import has_weights, read_weights, write_weights
 from tests.conftest import MakeRun
 
