@@ -186,11 +186,13 @@ def alternative_text(figure: Figure) -> tuple[str, str]:
     x_labels = dict.fromkeys(label for axes in shown if (label := axes.get_xlabel()))
     y_labels = dict.fromkeys(label for axes in shown if (label := axes.get_ylabel()))
     panels = dict.fromkeys(title for axes in shown if (title := axes.get_title()))
+    labels = dict.fromkeys(text.get_text() for axes in shown for text in axes.texts if not text.get_text().isdigit())
     entries = dict.fromkeys(text.get_text() for legend in figure.legends for text in legend.get_texts())
     parts = [
         *(text.get_text() for text in figure.texts),
         f"{', '.join(y_labels)} against {', '.join(x_labels)}" if x_labels and y_labels else "",
         f"Panels: {', '.join(panels)}" if panels else "",
+        f"Labels: {', '.join(labels)}" if labels else "",
         f"Legend: {', '.join(entries)}" if entries else "",
         *(legend.get_title().get_text() for legend in figure.legends),
     ]
