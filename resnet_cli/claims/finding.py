@@ -18,9 +18,10 @@ NETS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence about medians, and the rule that makes it true."""
+    """A sentence about medians, the statistic and its seeds, and the rule that makes the sentence true."""
 
     sentence: str
+    statistic: str
     rule: str
 
 
@@ -51,22 +52,21 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     if len({point.deepest_depth for point in points}) > 1 or any(point.best_loss == float("inf") for point in points):
         return None
     worse = [point for point in points if point.worse_from is not None]
-    same = [point for point in points if point.worse_from is None]
-    deepest = points[0].deepest_depth
-    if not worse:
-        names = _joined([_name(point) for point in same])
-        sentence = f"{names} do not get worse with depth, up to {deepest} layers"
-    else:
+    same = _joined([_name(point) for point in points if point.worse_from is None])
+    if worse:
         first, *others = worse
-        sentence = f"{_name(first)} get worse from {first.worse_from} layers on"
-        sentence += "".join(f", {_name(point)} from {point.worse_from} on" for point in others)
-        if same:
-            sentence += f"; {_joined([_name(point) for point in same])} do not, up to {deepest}"
-    count = f"{int(seeds.min())}" if seeds.min() == seeds.max() else f"{int(seeds.min())} to {int(seeds.max())}"
-    margins = _joined(sorted({f"{point.margin:.2g}" for point in points}, key=float))
+        parts = [f"{_name(first)} get worse from {first.worse_from} layers on"]
+        parts += [f"{_name(point)} from {point.worse_from} on" for point in others]
+        sentence = ", ".join(parts) + (f"; {same} do not" if same else "")
+    else:
+        sentence = f"{same} do not get worse with depth"
+    fewest, most = int(seeds.min()), int(seeds.max())
+    margins = " or ".join(f"{margin:.2g}" for margin in sorted({point.margin for point in points}))
     return Finding(
-        sentence[:1].upper() + sentence[1:],
-        f"medians of {count} seeds (worse: stays above {margins} times the best level)",
+        sentence=sentence[:1].upper() + sentence[1:],
+        statistic=f"medians of {fewest if fewest == most else f'{fewest} to {most}'} seeds, "
+        f"up to {points[0].deepest_depth} layers",
+        rule=f"worse: training loss stays above {margins} times its best level",
     )
 
 

@@ -250,7 +250,7 @@ def add_title(figure: Figure, title: str, subtitle: str = "") -> None:
 
 
 def mark_chance(axes: Axes, level: float, text: str, *, at: Literal["left", "right"]) -> None:
-    """A thin line at `level`, what a net reaches that always gives the same answer, with `text` above it.
+    """A thin line at `level`, what a net reaches that always gives the same answer, with `text`, if any, above it.
 
     A level beyond the limits of the axes is not drawn.
     """
@@ -258,6 +258,8 @@ def mark_chance(axes: Axes, level: float, text: str, *, at: Literal["left", "rig
     if not low <= level <= high:
         return
     axes.axhline(level, color=PALE_GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
+    if not text:
+        return
     label = axes.annotate(
         text,
         (0.01 if at == "left" else 0.99, level),

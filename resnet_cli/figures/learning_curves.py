@@ -41,8 +41,8 @@ from resnet_cli.spec.errors import UserError
 
 MAX_ROWS = 6
 MAX_COLUMNS = 6
-MAX_PANELS = 24
-"""Where no setting varies, panels beyond `MAX_COLUMNS` go on in the next row."""
+MAX_PANELS = 25
+"""Where no setting varies, panels beyond `MAX_COLUMNS` continue in the next row."""
 MAX_LEGEND_DEPTHS = 8
 """More depths than this are told apart by a colour bar instead of legend entries, where all of them are wanted."""
 FEW = 5
@@ -155,7 +155,8 @@ def draw(
         set_value_axis(cells[0, 0], values, axis_scale, headroom=0.07 if diverged else 0.0)
         if chance is not None:
             for position in place.places:
-                mark_chance(cells.flat[position], chance, f"constant answer: {chance:.3g}", at="right")
+                text = f"constant answer: {chance:.3g}" if position == place.places[-1] else ""
+                mark_chance(cells.flat[position], chance, text, at="right")
         progress = _set_progress_axis(cells[0, 0], rows[x], x)
         add_headers(cells, place.column_headers, place.row_headers)
         label_outside(cells, place.places, progress, frames.value_label(rows, metric))

@@ -107,7 +107,8 @@ def draw(
                 heading = [panel.title, SPLIT_LABELS[together[0]] if len(shown) > 1 else ""]
                 axes.set_title(wrapped(", ".join(filter(None, heading)), size[0] / across - 0.5, size=9))
             if chance is not None:
-                mark_chance(axes, chance, f"constant answer: {chance:.3g}", at="left")
+                text = f"constant answer: {chance:.3g}" if position == place.places[0] else ""
+                mark_chance(axes, chance, text, at="left")
             drawn = {}
             for model, of_model in panel.rows.groupby("model"):
                 style = styles[str(model)]
@@ -124,14 +125,16 @@ def draw(
         label_outside(cells, place.places, _depth_label(styles), frames.value_label(runs, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         plain = f"{what} on {runs['task'].iloc[0]} against depth".capitalize()
-        found = finding(summary) if metric == "loss" and "train" in splits and len(panels) == 1 else None
-        if title is None and found:
-            title, subtitle = found.sentence, "; ".join(filter(None, [plain, subtitle, found.rule]))
+        names_a_finding = title is None and metric == "loss" and "train" in splits and len(panels) == 1
+        found = finding(summary) if names_a_finding else None
+        if found:
+            title, subtitle = found.sentence, "; ".join(filter(None, [plain, subtitle, found.statistic]))
         add_title(figure, plain if title is None else title, subtitle)
         notes = [
             frames.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
             _spread_text(most_seeds, has_band=len(depths) > 1 and not many),
             "no line or band where diverged runs make it infinite" if marked else "",
+            found.rule if found else "",
             frames.failed_text(summary),
         ]
         add_legend(figure, _legend_entries({} if many else styles, splits, diverged=bool(marked)), notes)
@@ -146,7 +149,7 @@ def _default_size(across: int, down: int, models: int) -> tuple[float, float]:
     if models > MANY_MODELS:
         return 1.2 + 4.2 * across, 1.4 + max(3.4, 0.17 * models) * down
     if across == down == 1:
-        return 6.4, 4.6 + 0.15 * max(models - 3, 0)  # the legend takes more rows
+        return 7.2, 4.8 + 0.15 * max(models - 3, 0)  # the legend takes more rows
     return 1.2 + 2.7 * across, 1.4 + 2.3 * down
 
 
@@ -180,7 +183,7 @@ def _draw_spread(
         marker=".",
         markersize=5 if len(low) <= FEW_DEPTHS else 3.5,
         markeredgewidth=0,
-        alpha=0.4,
+        alpha=0.4 if len(low) <= FEW_DEPTHS else 0.25,
         zorder=2,
     )
 

@@ -161,8 +161,9 @@ def compare(frame: pd.DataFrame, setting: str) -> pd.DataFrame:
         UserError: runs of one model and depth do not differ in `setting`; those settings in which they do are named.
     """
     check_varies(frame, setting)
-    following = set(varying_settings(frame)) - {setting, *free_settings(frame)}
-    follows = [other for other in following if frame.groupby(setting, observed=True)[other].nunique().max() <= 1]
+    alike = frame.groupby(setting, dropna=False, observed=True)
+    others = [other for other in varying_settings(frame) if other != setting]
+    follows = [other for other in others if alike[other].nunique(dropna=False).max() == 1]
     places = {value: place for place, value in enumerate(ordered_values(frame[setting]))}
     order = frame[setting].astype(object).map(places).astype(float).fillna(-1).argsort(kind="stable")
     ordered = frame.iloc[order.to_numpy()].reset_index(drop=True)

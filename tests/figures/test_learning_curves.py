@@ -172,8 +172,8 @@ def test_legend_does_not_cover_the_axes(curves: pd.DataFrame) -> None:
 
 def test_too_many_models_or_rows_are_refused(curves: pd.DataFrame) -> None:
     one = curves[curves["model"] == "resnet"]
-    with pytest.raises(UserError, match="one figure shows at most 24 models"):
-        draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(25)]))
+    with pytest.raises(UserError, match="one figure shows at most 25 models"):
+        draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(26)]))
     with pytest.raises(UserError, match="make 7 combinations, but one figure shows at most 6"):
         draw(pd.concat([curves.assign(width=i, run_id=curves["run_id"] + f"w{i}") for i in range(7)]))
 
@@ -216,7 +216,7 @@ def test_five_depths_stand_for_many(curves: pd.DataFrame) -> None:
     assert names == ["depth 2", "depth 12", "depth 21", "depth 30", "depth 40", "training", "test"]
     assert figure.legends[0].get_title().get_text() == "Line: median of 5 seeds; 5 of 39 depths."
     assert [axes.get_title() for axes in draw(depths, lines="model").axes] == names[:5]
-    with pytest.raises(UserError, match="one figure shows at most 24 depths; select fewer"):
+    with pytest.raises(UserError, match="one figure shows at most 25 depths; select fewer"):
         draw(depths, lines="model", every_depth=True)
 
 
