@@ -8,8 +8,16 @@ class UserError(Exception):
     """Something the person at the keyboard can mend.
 
     The message is one sentence: the option or file, its value, the rule, the fix. The command line prints it on
-    stderr without a traceback and exits with code 2.
+    stderr without a traceback and exits with code 2. Control characters, which names of files may hold, are replaced.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """`text` with a replacement character for everything that a terminal would obey instead of showing it."""
+    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
