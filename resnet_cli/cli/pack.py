@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from resnet_cli.cli.filters import Depths, Models, Seeds, Where, parse_selection
-from resnet_cli.spec.ranges import printable
+from resnet_cli.spec.errors import printable
 
 PACK_EPILOG = (
     "Examples: [bold]resnet-exp pack results/sine --out docs/results/sine[/] · "

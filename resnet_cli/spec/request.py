@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from resnet_cli.spec.errors import UserError, unknown_name
+from resnet_cli.spec.configs import bundled_configs, find_config
+from resnet_cli.spec.errors import UserError, did_you_mean, unknown_name
 from resnet_cli.spec.format import PACKED_RUNS_FILE, check_format
 from resnet_cli.spec.ranges import shorten
 from resnet_cli.spec.run import DEPENDENT, NAME, SETTINGS, Run
@@ -32,16 +33,22 @@ MAX_VALUES = 1000
 def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
     """Read a sweep from a TOML file: flat keys as in `KEYS` and `options`, and `[[override]]` tables.
 
-    The sweep of a results folder continues in that folder unless another is named; packed results are never written
-    to, so their sweep goes to the folder of the same name below results/.
+    A name such as `digits` that is not a file means the bundled configuration of that name. The sweep of a results
+    folder continues in that folder unless another is named; packed results are never written to, so their sweep goes
+    to the folder of the same name below results/.
 
     Raises:
         UserError: the file is missing, is not TOML (the line is named), or has an unknown key.
     """
+    path = find_config(path)
     try:
         text = path.read_text("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"config (={path}) is not a file; give a TOML file such as configs/sine.toml.") from None
+        bundled = bundled_configs()
+        raise UserError(
+            f"config (={path}) is not a file, nor a bundled configuration{did_you_mean(path.stem, bundled)}; "
+            f"these are {', '.join(bundled)}."
+        ) from None
     except OSError as error:
         raise UserError(f"config (={path}) cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

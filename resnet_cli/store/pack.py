@@ -5,9 +5,8 @@ import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 from resnet_cli.spec.format import PACKED_RUNS_FILE
-from resnet_cli.spec.ranges import printable
 from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
 from resnet_cli.store.layout import (
     ANALYSIS_FOLDER,

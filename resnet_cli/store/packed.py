@@ -21,9 +21,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 from resnet_cli.spec.format import PACKED_RUNS_FILE
-from resnet_cli.spec.ranges import printable, shorten
+from resnet_cli.spec.ranges import shorten
 from resnet_cli.spec.run import Run
 from resnet_cli.spec.setting import IDENTITY
 from resnet_cli.store.layout import METRICS_HEADER, RUNS_FOLDER, Record, RunFiles, record_text
