@@ -1,15 +1,57 @@
-"""The error for everything that a user can cause and correct."""
+"""The errors that a user can cause and correct."""
 
 import difflib
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
     """A mistake that the user can correct.
 
     The message is one sentence that names the option or file, its value, the rule and the fix. The command line prints
-    it to stderr without a traceback and exits with code 2.
+    it to stderr without a traceback and exits with `exit_code`. Control characters, which names of files may hold, are
+    replaced.
     """
+
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+class StorageError(UserError):
+    """A file could not be written: the disk is full, a quota is used up, or the place is read-only.
+
+    Nothing is half-written, and the same command continues once there is room.
+    """
+
+    exit_code = 1
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        fix = _REMEDIES.get(error.errno or 0, "make that place writable")
+        super().__init__(
+            f"{path} cannot be written: {error.strerror or error}; {fix}, then repeat the same command: "
+            "finished work is kept."
+        )
+        self.path, self.error = path, error
+
+    def __reduce__(self) -> tuple[type["StorageError"], tuple[Path, OSError]]:
+        return StorageError, (self.path, self.error)  # it travels from worker processes
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space there",
+    getattr(errno, "EDQUOT", errno.ENOSPC): "free some of your quota there",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.EIO: "check the disk or the network drive",
+}
+
+
+def printable(text: str) -> str:
+    """`text` with a replacement character for everything that a terminal would obey instead of showing it."""
+    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:

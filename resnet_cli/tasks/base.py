@@ -1,5 +1,6 @@
 """What every task consists of: a description from which a sweep can be planned, and data on a device."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -108,6 +109,15 @@ class Task:
     load: Callable[[Run, Path | None], Data]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     family_defaults: Mapping[Family, Mapping[str, Any]] = field(default_factory=dict)
+    constant_loss: Callable[[Run], float] | None = (
+        None  # of a regression: the training loss of the best constant answer
+    )
+
+    def constant_answer(self, run: Run) -> dict[str, float]:
+        """The `loss` of a net that always gives the same answer, and the `error` (%) of one that guesses a class."""
+        if self.constant_loss is not None:
+            return {"loss": self.constant_loss(run)}
+        return {"loss": math.log(self.outputs), "error": 100 * (1 - 1 / self.outputs)}
 
     def input_shape(self, run: Run) -> tuple[int, ...]:
         """The shape of one input in the data of a run, without loading the data."""

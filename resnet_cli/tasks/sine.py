@@ -66,6 +66,11 @@ def _normal(count: int) -> Tensor:
     return normal
 
 
+def constant_loss(run: Run) -> float:
+    """The variance of the training targets: the loss of a net that always answers their mean."""
+    return float(load(run).train_targets.double().var(correction=0))
+
+
 TASK = Task(
     name="sine",
     title="sin(x)",
@@ -77,6 +82,7 @@ TASK = Task(
     default_depths={"mlp": "2..40"},
     default_seeds="0..4",
     load=load,
+    constant_loss=constant_loss,
     defaults={
         "train_size": TRAIN_SIZE,
         "sine_range": SINE_RANGE,
