@@ -189,7 +189,7 @@ def test_default_depths_have_complete_blocks_in_all_models(make_run: MakeRun) ->
         UserError, match=r"depth \(=3\): there is no stored net of this depth; the stored depths are 2,4,7"
     ):
         choose_depths(runs, 3, 7)
-    with pytest.raises(UserError, match="share too few depths at which all blocks are whole"):
+    with pytest.raises(UserError, match="share too few depths at which all blocks are complete"):
         choose_depths([runs[0], *runs[5:7]], None, None)
 
 
