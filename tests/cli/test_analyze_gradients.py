@@ -50,9 +50,7 @@ def test_a_training_that_came_out_otherwise_is_told(command: Command) -> None:
 def test_of_many_runs_three_depths_and_seeds_are_taken(command: Command) -> None:
     sweep(command, "--depths", "2..6", "--seeds", "0..3", "--models", "plain")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg")
-    assert (
-        "Using 9 of 20 runs, depths 2..6:2 and seeds 0..2; choose others with --depths and --seeds." in answer.out
-    )
+    assert "Using 9 of 20 runs, depths 2..6:2 and seeds 0..2; choose others with --depths and --seeds." in answer.out
     answer = command("analyze", "gradients", FOLDER, "--depths", "3", "--seeds", 3, "--format", "svg")
     assert "Using" not in answer.out
     frame = pd.read_csv(FOLDER / "analysis" / "gradients.csv")
