@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from resnet_cli.cli import analyze, bench, configs, data, models, plot, run_once, show, sweep, tasks
+from resnet_cli.cli import analyze, bench, configs, data, models, pack, plot, run_once, show, sweep, tasks
 from resnet_cli.cli.options import CONTEXT_SETTINGS
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 
 app = typer.Typer(
     name="resnet-exp",
@@ -26,6 +26,8 @@ for module in (sweep, run_once):
     app.command(module.NAME, epilog=module.EPILOG, context_settings=CONTEXT_SETTINGS)(module.command)
 for module in (plot, show, models, tasks, configs, bench):
     app.command(module.NAME, epilog=module.EPILOG)(module.command)
+app.command("pack", epilog=pack.PACK_EPILOG)(pack.pack)
+app.command("unpack", epilog=pack.UNPACK_EPILOG)(pack.unpack)
 app.add_typer(data.app, name="data")
 app.add_typer(analyze.app, name="analyze")
 
@@ -83,5 +85,5 @@ def _prepare_streams() -> None:
 
 
 def _fail(sentence: str, code: int = EXIT_USAGE) -> None:
-    typer.echo(f"resnet-exp: {sentence}", err=True)
+    typer.echo(f"resnet-exp: {printable(sentence)}", err=True)
     sys.exit(code)

@@ -22,7 +22,8 @@ from resnet_cli.store.layout import (
     WEIGHTS_FILE,
     metrics_text,
 )
-from resnet_cli.store.reader import check_sweep_file
+from resnet_cli.store.reader import MOST_OF_RECORD, check_sweep_file
+from resnet_cli.store.regular import read_regular
 from resnet_cli.store.tensors import MAGIC
 
 SWEEP_KEYS = {"format", "task", "models", "depths"}
@@ -128,7 +129,7 @@ def _is_our_sweep(path: Path) -> bool:
 def _record(place: Path) -> dict[str, Any]:
     """The content of a run's record if it is ours, otherwise nothing."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        content = json.loads((place / RUN_FILE).read_text("utf-8"))
+        content = json.loads(read_regular(place / RUN_FILE, MOST_OF_RECORD))
         if isinstance(content, dict) and content.keys() >= RECORD_KEYS and content["run_id"] == place.name:
             return content
     return {}

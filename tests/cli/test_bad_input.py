@@ -156,11 +156,11 @@ def test_an_override_that_concerns_no_run_is_said(command: Command) -> None:
 
 def test_a_folder_from_a_newer_version(command: Command) -> None:
     Path("results").mkdir()
-    Path("results", "sweep.toml").write_text("format = 2\n")
+    Path("results", "sweep.toml").write_text("format = 3\n")
     for arguments in (TINY_SWEEP, ("show", "results"), ("plot", "results")):
         answer = command(*arguments)
         assert (answer.code, answer.err.count("\n")) == (2, 1)
-        assert "results/sweep.toml has format version 2, newer than the 1" in answer.err
+        assert "results/sweep.toml has format version 3, newer than the 2" in answer.err
 
 
 @pytest.mark.parametrize("reader", [("show",), ("show", "--json"), ("plot", "--format", "png")])
