@@ -150,7 +150,7 @@ def _figures(
     names = {"depth": "by-depth", "curves": "curves"}
     if by is not None:
         setting = by.replace("-", "_")
-        summary, curves = compare(summary, setting), compare(curves.drop(columns="learning_rate"), setting)
+        summary, curves = compare(summary, setting), compare(curves, setting)
         names = {"depth": f"by-depth-and-{by}", "curves": f"curves-by-{by}"}
     found: dict[str, Callable[[], Figure]] = {}
     for metric in metrics:

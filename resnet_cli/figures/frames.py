@@ -7,17 +7,13 @@ import numpy as np
 import pandas as pd
 
 from resnet_cli.spec.errors import UserError, unknown_name
-from resnet_cli.spec.events import Metrics
-from resnet_cli.spec.run import IDENTITY
+from resnet_cli.spec.setting import RUN_COLUMNS
 
 Metric = Literal["loss", "error"]
 Scale = Literal["auto", "log", "linear"]
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 SPLIT_LABELS: dict[Split, str] = {"train": "training", "test": "test"}
-
-# learning_rate is left out: in a table of runs it is a setting
-_NOT_SETTINGS = {"run_id", *IDENTITY, "status", "parameters", *Metrics._fields} - {"learning_rate"}
 
 
 def check_choice(option: str, value: str, known: Collection[str]) -> None:
@@ -105,5 +101,5 @@ def varying_settings(frame: pd.DataFrame) -> list[str]:
     What follows from model or depth alone, such as a warm-up for the deepest nets only, tells no runs apart.
     """
     alike = frame.groupby(["model", "depth"])
-    several = [c for c in frame.columns if c not in _NOT_SETTINGS and len(frame[c].unique()) > 1]
+    several = [c for c in frame.columns if c not in RUN_COLUMNS and len(frame[c].unique()) > 1]
     return [c for c in several if alike[c].nunique(dropna=False).max() > 1]

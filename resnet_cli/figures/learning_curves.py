@@ -80,8 +80,6 @@ def draw(
     counts as infinitely bad from then on, and its last step is marked at the top edge; a median line ends where half of
     the runs or more diverged, and such a line does not set the axes. Failed runs are not drawn, but counted in the
     legend. Columns beyond the usual ones are settings; where they vary there is one row of panels for each combination.
-    The column `learning_rate` is the rate at that step, so a learning rate that varies as a setting needs a column of
-    another name.
 
     Args:
         curves: one row per evaluation: run_id, task, model, depth, seed, status, `x`, and the metric's columns.
@@ -99,7 +97,7 @@ def draw(
     """
     axis_scale = resolve_scale(scale, metric)
     check_choice("x", x, ("step", "epoch"))
-    rows = frames.drawable(curves.drop(columns="learning_rate", errors="ignore"), metric, splits)
+    rows = frames.drawable(curves, metric, splits)
     panels = split_panels(rows, limit=MAX_ROWS)
     headings, styles = _headings_and_styles(rows, lines)
     of_panel = "model" if lines == "depth" else "depth"

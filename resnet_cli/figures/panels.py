@@ -65,20 +65,19 @@ def compare(frame: pd.DataFrame, setting: str) -> pd.DataFrame:
     Runs that do not have the setting keep the name of their model.
 
     Args:
-        frame: a summary, or curves without the rate at each step; their `base_learning_rate` is the `learning_rate`.
+        frame: a summary or curves.
         setting: what to compare.
 
     Raises:
         UserError: runs of one model and depth do not differ in `setting`; those settings in which they do are named.
     """
-    column = f"base_{setting}" if f"base_{setting}" in frame else setting
     varying = varying_settings(frame)
-    if column not in varying:
+    if setting not in varying:
         what = f"those that do are {', '.join(varying)}" if varying else "they differ in no setting"
         raise UserError(f"by (={setting}) is not a setting in which runs of one model and depth differ; {what}.")
-    values = frame[column].astype(object)
+    values = frame[setting].astype(object)
     names = values.map(lambda value: _line_name(setting, value), na_action="ignore")
-    return frame.assign(model=frame["model"].str.cat(names, sep=", ").fillna(frame["model"])).drop(columns=column)
+    return frame.assign(model=frame["model"].str.cat(names, sep=", ").fillna(frame["model"])).drop(columns=setting)
 
 
 def _line_name(setting: str, value: Any) -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import matplotlib.style
@@ -16,13 +17,14 @@ from resnet_cli.spec.errors import UserError
 VERMILLION = "#D55E00"
 BLUE = "#0072B2"
 GREY = "#555555"
+PALE_GREY = "#999999"
 PALETTE = (VERMILLION, BLUE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart by colour-blind people; its yellow is too pale here."""
 SHADES = ("#7A3300", "#003B66", "#00503A", "#80436A", "#8F6200", "#2F6F94", "#9A9A9A")
 """The same hues darker, and a grey, for figures with more lines than `PALETTE` has colours."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "*", "p")
 
-SUFFIXES = (".png", ".svg")
+SUFFIXES = (".png", ".svg", ".pdf")
 """Of the files that figures can be."""
 
 PLAIN = ("plain-mlp", "plain-cnn")
@@ -55,6 +57,7 @@ _LOOK = {
     "legend.columnspacing": 1.6,
     "svg.fonttype": "path",
     "svg.hashsalt": "resnet-exp",
+    "pdf.fonttype": 42,
 }
 
 
@@ -118,22 +121,54 @@ def split_line(colour: str, split: Split) -> dict[str, Any]:
 
 
 def render(figure: Figure, suffix: str, *, dpi: float = 150) -> bytes:
-    """The content of a PNG or SVG file that shows `figure`; the same figure gives the same bytes.
+    """The content of a file that shows `figure`; the same figure gives the same bytes.
+
+    An SVG says in words what it shows, for people who cannot see it.
 
     Args:
         figure: what a `draw` function returned.
-        suffix: .png or .svg.
-        dpi: pixels an inch of a PNG; an SVG has no pixels.
+        suffix: one of `SUFFIXES`.
+        dpi: pixels per inch of a PNG; SVG and PDF have no pixels.
 
     Raises:
-        UserError: the suffix is neither, or `dpi` is not positive.
+        UserError: the suffix is none of these, or `dpi` is not positive.
     """
     if suffix not in SUFFIXES:
-        raise UserError(f"suffix (={suffix}) must be .png or .svg.")
+        raise UserError(f"suffix (={suffix}) must be {' or '.join(SUFFIXES)}.")
     if not dpi > 0:
         raise UserError(f"dpi (={dpi}) must be greater than 0.")
-    metadata = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": "resnet-exp"}
+    metadata: dict[str, dict[str, Any]] = {
+        ".png": {"Software": None},
+        ".svg": {"Date": None, "Creator": "resnet-exp"},
+        ".pdf": {"CreationDate": None, "Creator": "resnet-exp", "Producer": None},
+    }
     content = io.BytesIO()
     with look():
-        figure.savefig(content, format=suffix[1:], dpi=dpi, metadata=metadata)
-    return content.getvalue()
+        figure.savefig(content, format=suffix[1:], dpi=dpi, metadata=metadata[suffix])
+    return _with_alternative_text(content.getvalue(), figure) if suffix == ".svg" else content.getvalue()
+
+
+def _with_alternative_text(svg: bytes, figure: Figure) -> bytes:
+    head, start, rest = svg.partition(b"<svg ")
+    attributes, end, body = rest.partition(b">")
+    title, description = (escape(text).encode() for text in alternative_text(figure))
+    words = b"\n <title>" + title + b"</title>\n <desc>" + description + b"</desc>"
+    return head + start + attributes + b' role="img"' + end + words + body
+
+
+def alternative_text(figure: Figure) -> tuple[str, str]:
+    """The title of a figure, and what it shows: its axes, its panels and its legend in words."""
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    x_labels = dict.fromkeys(label for axes in shown if (label := axes.get_xlabel()))
+    y_labels = dict.fromkeys(label for axes in shown if (label := axes.get_ylabel()))
+    panels = dict.fromkeys(title for axes in shown if (title := axes.get_title()))
+    entries = dict.fromkeys(text.get_text() for legend in figure.legends for text in legend.get_texts())
+    parts = [
+        *(text.get_text() for text in figure.texts),
+        f"{', '.join(y_labels)} against {', '.join(x_labels)}" if x_labels and y_labels else "",
+        f"Panels: {', '.join(panels)}" if panels else "",
+        f"Legend: {', '.join(entries)}" if entries else "",
+        *(legend.get_title().get_text() for legend in figure.legends),
+    ]
+    words = [" ".join(part.split()) for part in parts]
+    return " ".join(figure.get_suptitle().split()), " ".join(f"{part.rstrip('.')}." for part in words if part)

@@ -10,10 +10,14 @@ class UserError(Exception):
     """Something the person at the keyboard can mend.
 
     The message is one sentence: the option or file, its value, the rule, the fix. The command line prints it on
-    stderr without a traceback and exits with `exit_code`.
+    stderr without a traceback and exits with `exit_code`. Control characters, which names of files may hold, are
+    replaced.
     """
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class StorageError(UserError):
@@ -37,12 +41,17 @@ class StorageError(UserError):
 
 
 _REMEDIES = {
+    getattr(errno, "EDQUOT", errno.ENOSPC): "free some of your quota there",  # Windows has none
     errno.ENOSPC: "free some space there",
-    getattr(errno, "EDQUOT", errno.ENOSPC): "free some of your quota there",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.ENAMETOOLONG: "choose a shorter path",
     errno.EIO: "check the disk or the network drive",
 }
+
+
+def printable(text: str) -> str:
+    """`text` with a replacement character for everything that a terminal would obey instead of showing it."""
+    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 
 MAX_DEPTH = 10_000
 MAX_SEED = 2**31 - 1
@@ -132,7 +132,7 @@ def compact(values: Iterable[int]) -> str:
 def shorten(value: object, limit: int = 60) -> str:
     """`value` as one printable line of at most `limit` characters, for an error text."""
     text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    text = "".join(c if c.isprintable() else "�" for c in text)
+    text = printable(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

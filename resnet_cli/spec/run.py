@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from resnet_cli.spec.ranges import MAX_DEPTH, MAX_SEED
-from resnet_cli.spec.setting import words_of
+from resnet_cli.spec.setting import IDENTITY as IDENTITY
+from resnet_cli.spec.setting import check_setting_name, words_of
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -103,6 +104,12 @@ class Run(BaseModel):
         return ADDED_LATER.get(str(settings.get("model")), {}) | settings
 
     @model_validator(mode="after")
+    def _names_are_those_of_settings(self) -> Self:
+        for name in self.model_extra or ():
+            check_setting_name(name)
+        return self
+
+    @model_validator(mode="after")
     def _length_is_given_once(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give exactly one of epochs and steps")
@@ -149,7 +156,6 @@ DEPENDENT: dict[str, Dependence] = {
     "warmup_shape": Dependence("warmup_steps", lambda steps: str(steps) != "0", "linear", "warmup_steps above 0"),
 }
 
-IDENTITY = ("task", "model", "depth", "seed")
 MODEL_SETTINGS = (
     "width",
     "block_size",
@@ -162,6 +168,8 @@ MODEL_SETTINGS = (
 )
 TASK_SETTINGS = ("train_size", "sine_range", "noise", "image_size", "augment")
 SETTINGS = tuple(name for name in Run.model_fields if name not in IDENTITY)
+for _name in SETTINGS:
+    check_setting_name(_name)
 
 
 def setting_names(runs: Iterable[Run]) -> tuple[str, ...]:

@@ -1,8 +1,32 @@
 """A setting that only some models have: declared in the model's own file, stored in a run like every other."""
 
+import re
 import types
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from resnet_cli.spec.events import Metrics
+from resnet_cli.spec.ranges import shorten
+
+IDENTITY = ("task", "model", "depth", "seed")
+RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *Metrics._fields)
+"""The columns of tables of runs beside their settings: no setting may have such a name."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def check_setting_name(name: str) -> None:
+    """Refuse the name of a setting that a table of runs could mix up with a column, or a run with its own attributes.
+
+    Raises:
+        ValueError: it is the name of such a column or attribute, or is no word of a-z, 0-9 and _.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{shorten(name)} cannot name a setting; a name is a word of a-z, 0-9 and _")
+    if name in RUN_COLUMNS or hasattr(BaseModel, name):
+        raise ValueError(f"{name} cannot name a setting; it names something else in every table of runs")
 
 
 @dataclass(frozen=True)
@@ -20,6 +44,9 @@ class Setting:
     kind: Any
     default: str | float | bool | None
     description: str
+
+    def __post_init__(self) -> None:
+        check_setting_name(self.name)
 
 
 def words_of(kind: object) -> tuple[str, ...]:

@@ -38,6 +38,9 @@ STACKS_FOLDER = "stacks"
 FIGURES_FOLDER = "figures"
 ANALYSIS_FOLDER = "analysis"
 
+METRICS_HEADER = tuple("learning_rate" if name == "scheduled_learning_rate" else name for name in Metrics._fields)
+"""The columns of metrics.csv: the fields of `Metrics`, but the rate under the name that it has always had there."""
+
 
 def run_folder(folder: Path, run: Run) -> Path:
     """The folder of a run below a results folder."""
@@ -106,6 +109,6 @@ def metrics_text(history: Sequence[Metrics]) -> str:
     """Evaluations as CSV. Numbers are written so that they read back to the last bit; missing ones are empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(Metrics._fields)
+    writer.writerow(METRICS_HEADER)
     writer.writerows(history)
     return buffer.getvalue()

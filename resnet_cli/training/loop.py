@@ -216,7 +216,7 @@ def metrics_row(
     return Metrics(
         epoch=epoch,
         step=step,
-        learning_rate=rate,
+        scheduled_learning_rate=rate,
         train_loss=train_loss / train_count,
         test_loss=test_loss / test_count,
         train_error=100 * train_errors / train_count if has_error else None,

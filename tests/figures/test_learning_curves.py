@@ -152,7 +152,7 @@ def test_deeper_is_darker() -> None:
 
 
 def test_settings_become_rows_and_a_scheduled_learning_rate_does_not(curves: pd.DataFrame) -> None:
-    decayed = curves.assign(learning_rate=0.1 / (1 + curves["step"]))
+    decayed = curves.assign(scheduled_learning_rate=0.1 / (1 + curves["step"]))
     parts = [decayed.assign(init=init, run_id=decayed["run_id"] + init) for init in ("he", "default")]
     titles = [axes.get_title() for axes in draw(pd.concat(parts)).axes]
     assert titles == [f"{model}\ninit {init}" for init in ("default", "he") for model in ("plain-cnn", "resnet")]

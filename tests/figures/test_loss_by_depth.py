@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from resnet_cli.figures.axes import spread
 from resnet_cli.figures.frames import Metric
 from resnet_cli.figures.loss_by_depth import draw
-from resnet_cli.figures.style import BLUE, VERMILLION
+from resnet_cli.figures.style import BLUE, PALE_GREY, VERMILLION
 from resnet_cli.spec.errors import UserError
 
 Diverge = Callable[[pd.DataFrame, str, int, int], pd.DataFrame]
@@ -292,7 +292,7 @@ def test_many_models_are_named_at_the_ends_of_their_lines_in_their_order(summary
     figure = draw(many_models(summary, 10))
     assert [axes.get_title() for axes in figure.axes] == ["training", "test"]
     for axes, split, linestyle in zip(figure.axes, ("train", "test"), ("-", "--"), strict=True):
-        drawn = [line for line in axes.lines if line.get_linestyle() == linestyle]
+        drawn = [line for line in axes.lines if line.get_linestyle() == linestyle and line.get_color() != PALE_GREY]
         assert len(drawn) == 10
         assert end_labels(axes) == [f"model-{index:02d}" for index in reversed(range(10))]
         expected = summary[(summary["model"] == "resnet") & (summary["depth"] == 20)][f"{split}_loss"].median()
@@ -300,6 +300,16 @@ def test_many_models_are_named_at_the_ends_of_their_lines_in_their_order(summary
         assert not axes.collections, "no bands"
     assert legend_texts(figure) == ["training", "test"]
     assert note(figure) == "Line: median of 5 seeds; dots: single runs."
+
+
+def test_leaders_stay_outside_the_axes_and_join_only_lines_that_reach_their_edge(summary: pd.DataFrame) -> None:
+    runs = many_models(summary, 10)
+    short = (runs["model"] == "model-03") & (runs["depth"] > 8)
+    (axes,) = draw(runs[~short], splits=["test"]).axes
+    leaders = [line for line in axes.lines if line.get_color() == PALE_GREY]
+    assert len(leaders) == 9
+    assert all(np.asarray(line.get_xdata()).min() > 1 for line in leaders)
+    assert all(line.get_transform() == axes.transAxes for line in leaders)
 
 
 def test_names_at_lines_ends_touch_neither_each_other_nor_the_edge(summary: pd.DataFrame) -> None:

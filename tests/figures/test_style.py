@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import matplotlib
 import pandas as pd
@@ -9,11 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from resnet_cli.figures import learning_curves, loss_by_depth
-from resnet_cli.figures.style import BLUE, VERMILLION, model_styles, ordered_models, render
+from resnet_cli.figures.style import BLUE, SUFFIXES, VERMILLION, model_styles, ordered_models, render
 from resnet_cli.spec.errors import UserError
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("figure", ["depth", "curves"])
 def test_same_input_gives_the_same_bytes(summary: pd.DataFrame, curves: pd.DataFrame, figure: str, suffix: str) -> None:
     def draw() -> Figure:
@@ -34,9 +35,28 @@ def test_an_svg_is_whole() -> None:
     assert render(Figure(), ".svg").endswith(b"</svg>\n")
 
 
+def test_a_pdf_is_whole_and_undated(summary: pd.DataFrame) -> None:
+    content = render(loss_by_depth.draw(summary), ".pdf")
+    assert content.startswith(b"%PDF-")
+    assert content.endswith(b"%%EOF\n")
+    assert b"Date" not in content
+
+
+def test_an_svg_says_what_it_shows(summary: pd.DataFrame) -> None:
+    root = ElementTree.fromstring(render(loss_by_depth.draw(summary, title="Deeper & worse"), ".svg"))
+    name = "{http://www.w3.org/2000/svg}"
+    assert root.get("role") == "img"
+    assert [child.tag for child in root][:2] == [f"{name}title", f"{name}desc"]
+    assert root.findtext(f"{name}title") == "Deeper & worse"
+    words = root.findtext(f"{name}desc") or ""
+    assert "cross-entropy (nats) against depth (weight layers)." in words
+    assert "Legend: plain-cnn, resnet, training, test." in words
+    assert "median of 5 seeds" in words
+
+
 def test_other_formats_and_resolutions_are_refused() -> None:
-    with pytest.raises(UserError, match=r"suffix \(=\.pdf\) must be \.png or \.svg\."):
-        render(Figure(), ".pdf")
+    with pytest.raises(UserError, match=r"suffix \(=\.gif\) must be \.png or \.svg or \.pdf\."):
+        render(Figure(), ".gif")
     with pytest.raises(UserError, match=r"dpi \(=0\) must be greater than 0\."):
         render(Figure(), ".png", dpi=0)
 
