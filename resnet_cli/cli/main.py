@@ -58,7 +58,7 @@ def run() -> None:
     try:
         code = typer.main.get_command(app).main(prog_name="resnet-exp", standalone_mode=False)
     except UserError as error:
-        _fail(str(error))
+        _fail(str(error), error.exit_code)
     except TyperException as error:
         if message := error.format_message().rstrip(".?"):
             _fail(f"{message}; see --help.")
@@ -82,6 +82,6 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _fail(sentence: str) -> None:
+def _fail(sentence: str, code: int = EXIT_USAGE) -> None:
     typer.echo(f"resnet-exp: {sentence}", err=True)
-    sys.exit(EXIT_USAGE)
+    sys.exit(code)
