@@ -9,12 +9,16 @@ from resnet_cli.store.reader import StoredRun
 def some_runs(runs: Sequence[StoredRun], *, depths: int | None, seeds: int | None) -> list[StoredRun]:
     """The runs of at most so many depths of each model, and of at most so many seeds of all; None keeps them all.
 
-    Depths are spread evenly over those there are, the deepest always among them; seeds are the lowest.
+    Depths are spread evenly over those that all models have, or where these are too few, over each model's own; the
+    deepest is always among them. Seeds are the lowest.
     """
     kept_seeds = sorted({stored.run.seed for stored in runs})[:seeds]
+    models = {stored.run.model for stored in runs}
+    own = {model: {stored.run.depth for stored in runs if stored.run.model == model} for model in models}
+    shared = set.intersection(*own.values()) if depths and own else set()
     kept_depths = {
-        model: _spread(sorted({stored.run.depth for stored in runs if stored.run.model == model}), depths)
-        for model in {stored.run.model for stored in runs}
+        model: _spread(sorted(shared if depths and len(shared) >= depths else of_model), depths)
+        for model, of_model in own.items()
     }
     return [
         stored for stored in runs if stored.run.seed in kept_seeds and stored.run.depth in kept_depths[stored.run.model]
@@ -27,7 +31,7 @@ def selection_text(kept: Sequence[StoredRun], runs: Sequence[StoredRun]) -> str:
         return ""
     depths, seeds = (compact(stored.run[name] for stored in kept) for name in ("depth", "seed"))
     return (
-        f"Taken are {len(kept)} of {len(runs)} runs, depths {depths} and seeds {seeds}; "
+        f"Using {len(kept)} of {len(runs)} runs, depths {depths} and seeds {seeds}; "
         "choose others with --depths and --seeds."
     )
 
