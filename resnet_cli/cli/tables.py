@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich import box
@@ -15,8 +15,15 @@ from rich.text import Text
 
 from resnet_cli.claims.turning_point import TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
+from resnet_cli.spec.ranges import compact
 from resnet_cli.spec.run import Run, setting_names
 from resnet_cli.store.reader import SUMMARY_COLUMNS
+
+if TYPE_CHECKING:
+    from resnet_cli.sweep.jobs import Job
+
+LISTED_RUNS = 20
+"""More runs than this are counted before a sweep, not named."""
 
 MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
 HEADERS = {"train_loss": "train", "test_loss": "test", "train_error": "train %", "test_error": "test %"}
@@ -91,6 +98,37 @@ def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, st
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableType:
+    """Runs that a sweep would train: one by one where they are few, else counted by model and engine.
+
+    Args:
+        runs: the runs.
+        jobs: what they would be done in; without it no engine is named.
+    """
+    stacks = [job for job in jobs if job.stacked]
+    number = {run: place for place, job in enumerate(stacks, 1) for run in job.runs}
+    if len(runs) <= LISTED_RUNS:
+        engines = {run: f"stack {number[run]} of {len(stacks)}" if run in number else "loop" for run in runs}
+        return Text("\n").join(Text(f"{run.run_id}  {engines[run] if jobs else ''}".rstrip()) for run in runs)
+    settings = varying_settings(runs)
+    groups: dict[tuple[str, bool], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.model, run in number].append(run)
+    table = _plain_table()
+    for header in ("model", "depths", "seeds", *(["settings"] if settings else []), *(["engine"] if jobs else [])):
+        table.add_column(header, overflow="fold")
+    table.add_column("runs", justify="right")
+    for (model, stacked), of_group in groups.items():
+        cells = [model, compact({run.depth for run in of_group}), compact({run.seed for run in of_group})]
+        if settings:
+            combinations = {tuple(run[name] for name in settings) for run in of_group}
+            cells.append(f"{len(combinations)} of {' and '.join(settings)}")
+        if jobs:
+            cells.append(_count(len({number[run] for run in of_group}), "stack") if stacked else "loop")
+        table.add_row(*cells, f"{len(of_group):,}")
+    return table
 
 
 def depth_table(summary: pd.DataFrame) -> RenderableType:

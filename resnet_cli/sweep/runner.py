@@ -122,7 +122,9 @@ def open_sweep(
             forget_runs(folder)
         for place in (folder, folder / STACKS_FOLDER, *folder.glob(f"{RUNS_FOLDER}/*")):
             remove_temporary_files(place)
-        finished, problems = _finished_runs(plan.runs, folder, with_weights=save_models)
+        finished, problems = finished_runs(plan.runs, folder, with_weights=save_models)
+        for run_id in finished:  # left by a kill just after the run was finished
+            (folder / RUNS_FOLDER / run_id / CHECKPOINT_FILE).unlink(missing_ok=True)
         write_text(folder / SWEEP_FILE, tomli_w.dumps({"format": FORMAT, **plan.resolved}))
         yield OpenSweep(plan, conditions, workers, jobs_of_plan, finished, problems)
 
@@ -169,9 +171,13 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _finished_runs(
+def finished_runs(
     runs: list[Run], folder: Path, *, with_weights: bool
 ) -> tuple[dict[str, tuple[Status, Metrics | None]], list[str]]:
+    """Status and last evaluation of the runs that `folder` has already, by run id, and a sentence for each broken one.
+
+    Failed runs are not finished, nor, `with_weights`, are those whose final weights are not there.
+    """
     finished: dict[str, tuple[Status, Metrics | None]] = {}
     problems = []
     for run in runs:
@@ -186,5 +192,4 @@ def _finished_runs(
             continue
         if stored.status != "failed" and (not with_weights or has_weights(folder, run)):
             finished[run.run_id] = (stored.status, stored.last)
-            (place / CHECKPOINT_FILE).unlink(missing_ok=True)  # left by a kill just after the run was finished
     return finished, problems
