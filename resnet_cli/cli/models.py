@@ -54,7 +54,7 @@ def command(
     drawing: Annotated[
         Path | None,
         typer.Option(
-            "--draw", metavar="FILE", help="Draw the blocks of the net into this .png or .svg instead of the list."
+            "--draw", metavar="FILE", help="Draw the blocks of the net into this .png, .svg or .pdf file instead."
         ),
     ] = None,
 ) -> None:

@@ -2,22 +2,26 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
 from resnet_cli.figures.frames import Metric, Scale, check_choice
+from resnet_cli.figures.style import GREY, PALE_GREY
 from resnet_cli.spec.errors import UserError
 
 POINTS_PER_INCH = 72
 LABEL_SIZE = 8
+SUBTITLE_SIZE = 9
 _CHARACTER_WIDTH = 0.55  # of DejaVu Sans, as a share of its size
 _TICK_LABEL_INCHES = 0.26  # room for three digits
 
@@ -151,9 +155,10 @@ def mark_diverged(axes: Axes, positions: ArrayLike, height: float, colour: str) 
 
 
 def label_ends(axes: Axes, lines: Mapping[str, Line2D]) -> None:
-    """Name each of the `lines` of laid-out `axes` to the right of them: its marker, its name, and a thread to its end.
+    """Name each of the `lines` of laid-out `axes` to the right of them, by its marker and its name.
 
     Names stand in the order of the lines' last finite values, as near to them as they can without touching each other.
+    A grey elbow beyond the axes joins a name to a line that ends at their right edge.
     """
     gap = 1.3 * LABEL_SIZE / POINTS_PER_INCH * axes.figure.dpi / axes.bbox.height
     to_axes = axes.transData + axes.transAxes.inverted()
@@ -161,22 +166,25 @@ def label_ends(axes: Axes, lines: Mapping[str, Line2D]) -> None:
     for name, line in lines.items():
         points = np.asarray(line.get_xydata())
         finite = points[np.isfinite(points).all(axis=1)]
-        ends[name] = tuple(finite[-1]) if len(finite) else (axes.get_xlim()[1], axes.get_ylim()[1])
+        ends[name] = to_axes.transform(finite[-1]) if len(finite) else (0.0, 1.0)
     order = sorted(ends, key=lambda name: float(ends[name][1]))
-    wanted = np.array([to_axes.transform(ends[name])[1] for name in order])
-    for name, height in zip(order, spread(wanted, gap), strict=True):
+    last = max(x for x, _ in ends.values())
+    inch = axes.figure.dpi / axes.bbox.width  # as a share of the axes' width
+    for name, height in zip(order, spread(np.array([ends[name][1] for name in order]), gap), strict=True):
+        if ends[name][0] > last - 1e-6 and last > 0.9:
+            elbow = ([1 + share * inch for share in (0.03, 0.08, 0.2, 0.25)], [ends[name][1]] * 2 + [height] * 2)
+            axes.plot(*elbow, transform=axes.transAxes, color=PALE_GREY, linewidth=0.7, clip_on=False)
         colour, marker = lines[name].get_color(), lines[name].get_marker()
-        look_of: dict[str, Any] = {"color": colour, "linestyle": "none", "marker": marker, "markersize": 4}
-        axes.plot([1.04], [height], transform=axes.transAxes, **look_of, clip_on=False)
+        look_of: dict[str, Any] = {"color": colour, "linestyle": "none", "marker": marker, "markersize": 4.5}
+        axes.plot([1 + 0.32 * inch], [height], transform=axes.transAxes, **look_of, clip_on=False)
         axes.annotate(
             name,
-            ends[name],
-            xytext=(1.07, height),
+            (1, height),
+            xytext=(1 + 0.42 * inch, height),
+            xycoords="axes fraction",
             textcoords="axes fraction",
             va="center",
             fontsize=LABEL_SIZE,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "alpha": 0.6, "relpos": (0, 0.5)}
-            | {"shrinkA": 0, "shrinkB": 0},
             annotation_clip=False,
         )
 
@@ -198,21 +206,73 @@ def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
     return places
 
 
-def label_outside(grid: np.ndarray, count: int, x_label: str, y_label: str) -> None:
-    """Label the left and lower edge of a `grid` of axes, of which only the first `count` are used."""
-    across = grid.shape[1]
-    for position, axes in enumerate(grid.flat):
-        axes.set_visible(position < count)
-        if position % across == 0:
+def label_outside(grid: np.ndarray, used: int | Collection[int], x_label: str, y_label: str) -> None:
+    """Label the left and lower edge of a `grid` of axes, and hide those that are not used.
+
+    Args:
+        grid: axes by row and column.
+        used: their places, counted row by row, or how many of the first ones.
+        x_label: below the lowest axes of each column.
+        y_label: beside the first axes of each row.
+    """
+    places = set(range(used) if isinstance(used, int) else used)
+    down, across = grid.shape
+    for place, axes in enumerate(grid.flat):
+        axes.set_visible(place in places)
+        if all(left not in places for left in range(place - place % across, place)):
             axes.set_ylabel(y_label)
-        if position + across >= count:
+        if all(below not in places for below in range(place + across, down * across, across)):
             axes.set_xlabel(x_label)
             axes.tick_params(labelbottom=True)
 
 
-def add_title(figure: Figure, title: str) -> None:
-    """Put `title` on top, broken into lines that fit."""
-    figure.suptitle(wrapped(title, figure.get_figwidth(), size=11 * 1.1))
+def add_headers(grid: np.ndarray, column_headers: Sequence[str], row_headers: Sequence[str]) -> None:
+    """Put a header above each column of a `grid` of axes and one to the right of each row, as far as there are some."""
+    for axes, header in zip(grid[0], column_headers, strict=False):
+        axes.annotate(
+            header, (0.5, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", ha="center"
+        )
+    for axes, header in zip(grid[:, -1], row_headers, strict=False):
+        place: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (6, 0), "textcoords": "offset points"}
+        axes.annotate(header, (1, 0.5), **place, va="center", rotation=270)
+
+
+def add_title(figure: Figure, title: str, subtitle: str = "") -> None:
+    """Put `title` on top and `subtitle` below it in smaller letters, both broken into lines that fit."""
+    above = wrapped(title, figure.get_figwidth(), size=11 * 1.1)
+    below = wrapped(subtitle, figure.get_figwidth(), size=SUBTITLE_SIZE)
+    figure.suptitle(above + "\n" * len(below.splitlines()))
+    if below:
+        points = 3 + 11 * 1.2 * len(above.splitlines()) + 3
+        lower = ScaledTranslation(0, -points / POINTS_PER_INCH, figure.dpi_scale_trans)
+        place: dict[str, Any] = {"transform": figure.transFigure + lower, "ha": "center", "va": "top"}
+        figure.text(0.5, 1, below, fontsize=SUBTITLE_SIZE, color=GREY, **place)
+
+
+def mark_chance(axes: Axes, level: float, text: str, *, at: Literal["left", "right"]) -> None:
+    """A thin line at `level`, what a net reaches that always gives the same answer, with `text`, if any, above it.
+
+    A level beyond the limits of the axes is not drawn.
+    """
+    low, high = axes.get_ylim()
+    if not low <= level <= high:
+        return
+    axes.axhline(level, color=PALE_GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
+    if not text:
+        return
+    label = axes.annotate(
+        text,
+        (0.01 if at == "left" else 0.99, level),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha=at,
+        va="bottom",
+        fontsize=7,
+        color=GREY,
+        zorder=5,
+    )
+    label.set_path_effects([Stroke(linewidth=2, foreground="white"), Normal()])
 
 
 def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) -> None:

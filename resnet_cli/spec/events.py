@@ -10,12 +10,13 @@ class Metrics(NamedTuple):
     """One evaluation: a row of metrics.csv. Losses are means over examples, errors percent of examples.
 
     Errors are None on a regression task; the gradient norm (Euclidean, over all parameters, of the loss on the last
-    training batch) is None before the first step.
+    training batch) is None before the first step. `scheduled_learning_rate` is the rate of that step, after warm-up
+    and schedule; metrics.csv calls it `learning_rate`, since no setting stands beside it there.
     """
 
     epoch: float
     step: int
-    learning_rate: float
+    scheduled_learning_rate: float
     train_loss: float
     test_loss: float
     train_error: float | None
@@ -55,4 +56,11 @@ class Finished:
     together: int = 1
 
 
-Event = Started | Evaluated | Finished
+@dataclass(frozen=True)
+class Warned:
+    """A file could not be used; `message` is a sentence that says which, and what happens instead."""
+
+    message: str
+
+
+Event = Started | Evaluated | Finished | Warned

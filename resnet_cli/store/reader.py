@@ -21,6 +21,7 @@ from resnet_cli.spec.run import IDENTITY, Run, setting_names
 from resnet_cli.store.files import atomic_file
 from resnet_cli.store.layout import (
     METRICS_FILE,
+    METRICS_HEADER,
     RUN_FILE,
     RUNS_FOLDER,
     SUMMARY_FILE,
@@ -104,18 +105,14 @@ class Results:
         return pd.DataFrame(rows, columns=[*SUMMARY_COLUMNS, *varying])
 
     def curves(self) -> pd.DataFrame:
-        """One row per evaluation: who (as in `summary`), then the columns of metrics.csv.
-
-        A learning rate that varies between runs is called `base_learning_rate` here, beside the rate at that step.
-        """
+        """One row per evaluation: who (as in `summary`), then the fields of `Metrics`."""
         varying = self.varying
-        names = {"learning_rate": "base_learning_rate"}
         rows: list[tuple[Any, ...]] = []
         for stored in self.runs:
             identity = [stored.run.run_id, *(stored.run[name] for name in IDENTITY), stored.status]
             settings = [stored.run[name] for name in varying]
             rows += [(*identity, *settings, *metrics) for metrics in stored.history]
-        columns = ["run_id", *IDENTITY, "status", *(names.get(name, name) for name in varying), *Metrics._fields]
+        columns = ["run_id", *IDENTITY, "status", *varying, *Metrics._fields]
         frame = pd.DataFrame(rows, columns=columns)
         return frame.astype({name: float for name in Metrics._fields if name != "step"})
 
@@ -217,7 +214,7 @@ def load_run(place: Path) -> StoredRun:
 def _parse_metrics(text: str) -> list[Metrics]:
     """The rows of metrics.csv, to the last bit."""
     header, *rows = csv.reader(io.StringIO(text))
-    if tuple(header) != Metrics._fields:
+    if tuple(header) != METRICS_HEADER:
         raise ValueError("its columns are not those of metrics.csv")
     history = []
     for cells in rows:

@@ -6,16 +6,24 @@ import json
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from resnet_cli.spec.errors import UserError
+import filelock
+
+from resnet_cli.spec.errors import UserError, printable
 from resnet_cli.tasks import cifar10
 
 FILES = cifar10.TRAIN_FILES + cifar10.TEST_FILES
 CLASS_NAMES = "batches.meta.txt"
 RECORD = "fetched.json"  # written beside the files by `fetch`
+WORKSPACE_PREFIX = ".fetch-"
+LOCK_FILE = "lock"
+NOTE_FILE = "NOTE.txt"
+NOTE = "A download of `resnet-exp data fetch`. If it was killed, the next one removes this folder.\n"
 
 Verdict = Literal["official archive", "official images", "other images"]
 
@@ -59,11 +67,13 @@ class Report:
             "other images": "well-formed files, usable, but NOT the official CIFAR-10 images: "
             "errors cannot be compared with published ones.",
         }
-        return f"{self.folder}: {meaning[self.verdict]}"
+        return printable(f"{self.folder}: {meaning[self.verdict]}")
 
 
 def check(data_dir: Path | None = None, archive: Archive = OFFICIAL) -> Report:
     """Read every CIFAR-10 file and say whether the images are the official ones.
+
+    The images alone decide; the record that `fetch` leaves only adds that the files are unchanged since.
 
     Args:
         data_dir: where to look; see `cifar10.batches_folder`.
@@ -75,11 +85,9 @@ def check(data_dir: Path | None = None, archive: Archive = OFFICIAL) -> Report:
     folder = cifar10.batches_folder(data_dir)
     train = _fingerprint(folder, cifar10.TRAIN_FILES, archive.records_per_file)
     test = _fingerprint(folder, cifar10.TEST_FILES, archive.records_per_file)
-    if _is_as_fetched(folder, archive):
-        return Report(folder, "official archive")
-    if (train, test) == (archive.train_fingerprint, archive.test_fingerprint):
-        return Report(folder, "official images")
-    return Report(folder, "other images")
+    if (train, test) != (archive.train_fingerprint, archive.test_fingerprint):
+        return Report(folder, "other images")
+    return Report(folder, "official archive" if _is_as_fetched(folder, archive) else "official images")
 
 
 def fetch(data_dir: Path | None = None, *, archive: Archive = OFFICIAL, progress: bool = True) -> Report:
@@ -98,6 +106,8 @@ def fetch(data_dir: Path | None = None, *, archive: Archive = OFFICIAL, progress
             other images.
     """
     folder = cifar10.batches_folder(data_dir)
+    for place in (folder, folder.parent):
+        _remove_leftovers(place)
     try:
         present = check(folder, archive)
     except UserError:
@@ -113,9 +123,9 @@ def fetch(data_dir: Path | None = None, *, archive: Archive = OFFICIAL, progress
     try:
         beside = folder if folder.exists() else folder.parent  # on the same file system as its destination
         beside.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=beside) as temporary:
-            packed = _download(archive, Path(temporary), progress)
-            unpacked = Path(temporary) / cifar10.FOLDER
+        with _workspace(beside) as temporary:
+            packed = _download(archive, temporary, progress)
+            unpacked = temporary / cifar10.FOLDER
             _unpack(packed, unpacked, archive)
             _put_in_place(unpacked, folder)
     except OSError as error:
@@ -125,6 +135,29 @@ def fetch(data_dir: Path | None = None, *, archive: Archive = OFFICIAL, progress
             "mend that, or name another folder with --data-dir."
         ) from error
     return Report(folder, "official archive")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the workspaces that killed processes left in `folder`: those with our note whose lock nobody holds."""
+    for note in folder.glob(f"{WORKSPACE_PREFIX}*/{NOTE_FILE}"):
+        try:
+            if note.read_text("utf-8") != NOTE:
+                continue
+            with filelock.FileLock(note.with_name(LOCK_FILE), timeout=0):
+                pass
+        except (OSError, ValueError, filelock.Timeout):
+            continue
+        shutil.rmtree(note.parent, ignore_errors=True)
+
+
+@contextmanager
+def _workspace(beside: Path) -> Iterator[Path]:
+    """A temporary folder inside `beside`, locked while it is in use."""
+    with tempfile.TemporaryDirectory(prefix=WORKSPACE_PREFIX, dir=beside) as name:
+        folder = Path(name)
+        with filelock.FileLock(folder / LOCK_FILE, timeout=0):
+            (folder / NOTE_FILE).write_text(NOTE, "utf-8")
+            yield folder
 
 
 def _download(archive: Archive, folder: Path, progress: bool) -> Path:
@@ -185,13 +218,7 @@ def _unpack(packed: Path, folder: Path, archive: Archive) -> None:
                 f"{archive.url} does not hold a whole {cifar10.FOLDER}/{name}, and nothing was unpacked; "
                 "it is not CIFAR-10's binary version."
             ) from error
-    record = {
-        "format": 1,
-        "source": archive.url,
-        "archive_md5": archive.md5,
-        "sha256": {name: _sha256(folder / name) for name in FILES},
-    }
-    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / RECORD).write_text(_record(folder, archive), "utf-8")
 
 
 def _put_in_place(unpacked: Path, folder: Path) -> None:
@@ -205,13 +232,22 @@ def _put_in_place(unpacked: Path, folder: Path) -> None:
 
 
 def _is_as_fetched(folder: Path, archive: Archive) -> bool:
-    """Whether the folder was unpacked from `archive` by `fetch` and its files are the same bytes still."""
+    """Whether the folder holds the record of a fetch of `archive`, and its files are the same bytes still."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return (folder / RECORD).read_text("utf-8") == _record(folder, archive)
     except (OSError, ValueError):
         return False
-    now = {name: _sha256(folder / name) for name in FILES}
-    return isinstance(record, dict) and (record.get("archive_md5"), record.get("sha256")) == (archive.md5, now)
+
+
+def _record(folder: Path, archive: Archive) -> str:
+    """What `fetch` says about the files that it unpacked from `archive` into a folder."""
+    record = {
+        "format": 1,
+        "source": archive.url,
+        "archive_md5": archive.md5,
+        "sha256": {name: _sha256(folder / name) for name in FILES},
+    }
+    return json.dumps(record, indent=2) + "\n"
 
 
 def _sha256(path: Path) -> str:

@@ -1,5 +1,6 @@
 """`resnet-exp plot`: a setting as lines, and figures that need no results."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,9 @@ def test_a_learning_rate_is_compared_although_curves_have_one_for_each_step(comm
     answer = command("plot", "results/r", "--by", "learning-rate", "--format", "png")
     assert (answer.code, answer.err) == (0, "")
     assert "results/r/figures/loss-curves-by-learning-rate.png" in answer.out
+    shown = list(csv.DictReader(command("show", "results/r", "--csv").out.splitlines()))
+    assert sorted({row["learning_rate"] for row in shown}) == ["0.01", "0.1"], "the setting, not the last step's rate"
+    assert "scheduled_learning_rate" not in shown[0]
 
 
 def test_figures_without_results_are_drawn_in_an_empty_folder(command: Command) -> None:

@@ -39,7 +39,7 @@ def curves(summary: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for step in (0, 10, 20, 30):
         part = summary.drop(columns="parameters").assign(
-            step=step, epoch=step / 10, learning_rate=0.1, gradient_norm=1.0
+            step=step, epoch=step / 10, scheduled_learning_rate=0.1, gradient_norm=1.0
         )
         metrics = ["train_loss", "test_loss", "train_error", "test_error"]
         part[metrics] = part[metrics] * (1 - step / 60)

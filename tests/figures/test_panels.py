@@ -23,10 +23,10 @@ def test_values_become_models_and_runs_without_the_setting_keep_their_name(summa
 @pytest.mark.parametrize(
     ("setting", "values", "names"),
     [
-        ("block_size", [2, np.nan], ["resnet, block size 2", "resnet"]),
-        ("learning_rate", [0.1, 1e-5], ["resnet, learning rate 0.1", "resnet, learning rate 1e-05"]),
-        ("batch_norm", [True, False], ["resnet, batch norm on", "resnet, batch norm off"]),
-        ("init", ["he", "default"], ["resnet, he", "resnet, default"]),
+        ("block_size", [10, np.nan, 2], ["resnet", "resnet, block size 2", "resnet, block size 10"]),
+        ("learning_rate", [0.1, 1e-5], ["resnet, learning rate 1e-05", "resnet, learning rate 0.1"]),
+        ("batch_norm", [True, False], ["resnet, batch norm off", "resnet, batch norm on"]),
+        ("init", ["he", "default"], ["resnet, default", "resnet, he"]),
     ],
 )
 def test_words_stand_alone_and_numbers_with_their_setting(
@@ -41,14 +41,14 @@ def test_words_stand_alone_and_numbers_with_their_setting(
 
 
 def test_a_learning_rate_of_curves_is_the_one_before_the_schedule(curves: pd.DataFrame) -> None:
-    bare = curves.drop(columns="learning_rate")
-    frame = pd.concat([bare.assign(base_learning_rate=rate, run_id=bare["run_id"] + str(rate)) for rate in (0.1, 0.2)])
+    frame = pd.concat([curves.assign(learning_rate=rate, run_id=curves["run_id"] + str(rate)) for rate in (0.1, 0.2)])
     compared = compare(frame, "learning_rate")
     assert set(compared[compared["model"].str.startswith("resnet")]["model"]) == {
         "resnet, learning rate 0.1",
         "resnet, learning rate 0.2",
     }
-    assert "base_learning_rate" not in compared
+    assert "learning_rate" not in compared
+    assert set(compared["scheduled_learning_rate"]) == {0.1}
 
 
 def test_a_setting_that_does_not_vary_is_refused_and_those_that_do_are_named(summary: pd.DataFrame) -> None:

@@ -8,29 +8,11 @@ import pandas as pd
 import pytest
 
 from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.events import Metrics, Status
-from resnet_cli.spec.run import Run
-from resnet_cli.store.layout import run_folder, write_run
+from resnet_cli.spec.events import Metrics
+from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import find_results, load_results, load_run, write_summary
 from tests.conftest import MakeRun
-
-HISTORY = [
-    Metrics(0.0, 0, 0.1, 0.1 + 0.2, 1 / 3, None, None, None),
-    Metrics(1 / 31, 10, 0.1, 1e-300, 2.5e-7, None, None, 0.7),
-]
-
-
-def store(folder: Path, run: Run, history: list[Metrics] | None = None, status: Status = "done") -> Path:
-    write_run(
-        folder,
-        run,
-        status=status,
-        history=HISTORY if history is None else history,
-        parameters=100,
-        environment={"torch": "2"},
-        times={"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:01+00:00", "seconds": 1.0},
-    )
-    return run_folder(folder, run)
+from tests.store.records import HISTORY, store
 
 
 def test_a_run_reads_back_to_the_last_bit(make_run: MakeRun, tmp_path: Path) -> None:
@@ -73,8 +55,17 @@ def test_curves_keep_the_rate_of_a_step_apart_from_a_rate_that_varies(make_run: 
     for rate in (0.5, 0.25):
         store(tmp_path, make_run(learning_rate=rate))
     curves = load_results(tmp_path).curves()
-    assert sorted(set(curves["base_learning_rate"])) == [0.25, 0.5]
-    assert set(curves["learning_rate"]) == {0.1}
+    assert sorted(set(curves["learning_rate"])) == [0.25, 0.5]
+    assert set(curves["scheduled_learning_rate"]) == {0.1}
+
+
+def test_summary_shows_the_learning_rate_before_the_schedule(make_run: MakeRun, tmp_path: Path) -> None:
+    for rate in (0.5, 0.25):
+        store(tmp_path, make_run(learning_rate=rate))
+    write_summary(load_results(tmp_path))
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert sorted(summary["learning_rate"]) == [0.25, 0.5]
+    assert "scheduled_learning_rate" not in summary
 
 
 def test_summary_file_is_the_same_again_after_deletion(make_run: MakeRun, tmp_path: Path) -> None:

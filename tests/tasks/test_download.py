@@ -3,6 +3,8 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -219,6 +221,36 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, archive: Archive, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+KILLED = """
+import os, shutil, sys
+from pathlib import Path
+from resnet_cli.tasks import download
+shutil.copyfileobj = lambda *_: (print("unpacking", flush=True), sys.stdin.read(), os._exit(9))
+url, md5, records, folder = sys.argv[1:]
+download.fetch(Path(folder), archive=download.Archive(url, md5, int(records), "", ""), progress=False)
+"""
+
+
+def test_the_next_fetch_removes_what_a_killed_one_left(tmp_path: Path, archive: Archive) -> None:
+    somebodys = tmp_path / ".fetch-mine" / "NOTE.txt"
+    somebodys.parent.mkdir()
+    somebodys.write_text("my fetch, keep it")
+    arguments = [archive.url, archive.md5, str(archive.records_per_file), str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "unpacking\n"
+    (other,) = set(tmp_path.iterdir()) - {somebodys.parent}
+    download._remove_leftovers(tmp_path)
+    assert other.exists(), "its process is at work"
+    process.communicate()
+    assert process.returncode == 9
+    download.fetch(tmp_path, archive=archive, progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".fetch-mine", cifar10.FOLDER]
+    assert [path.name for path in somebodys.parent.iterdir()] == ["NOTE.txt"]
+
+
 def test_names_in_the_archive_are_never_used_as_paths(tmp_path: Path, serve: Serve, members: list[Member]) -> None:
     target = tmp_path / "outside.bin"
     evil = [
@@ -277,10 +309,33 @@ def test_one_changed_byte_is_noticed(tmp_path: Path, archive: Archive, records: 
     assert "NOT the official CIFAR-10" in str(report)
 
 
-@pytest.mark.parametrize("record", ["", "[]", "{}", '{"archive_md5": "x", "sha256": {}}', "\x00"])
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"archive_md5": "x", "sha256": {}}', "\x00", "[" * 100_000])
 def test_a_record_that_says_nothing_is_not_believed(small_cifar: Path, archive: Archive, record: str) -> None:
     (small_cifar / cifar10.FOLDER / "fetched.json").write_text(record)
     assert download.check(small_cifar, archive).verdict == "official images"
+
+
+def test_a_forged_record_does_not_hide_changed_labels(tmp_path: Path, archive: Archive, records: Records) -> None:
+    download.fetch(tmp_path, archive=archive, progress=False)
+    path = tmp_path / cifar10.FOLDER / "test_batch.bin"
+    changed = records["test_batch.bin"].copy()
+    changed[:, 0] = (changed[:, 0] + 1) % 10
+    changed.tofile(path)
+    forged = json.loads((path.parent / "fetched.json").read_text())
+    forged["sha256"]["test_batch.bin"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (path.parent / "fetched.json").write_text(json.dumps(forged, indent=2) + "\n")
+    assert download.check(tmp_path, archive).verdict == "other images"
+
+
+def test_control_codes_of_a_path_are_not_printed(tmp_path: Path, archive: Archive, small_cifar: Path) -> None:
+    folder = tmp_path / "\x9b31mred"
+    with pytest.raises(UserError) as caught:
+        download.check(folder, archive)
+    assert str(caught.value).isprintable()
+    (small_cifar / cifar10.FOLDER).rename(folder)
+    report = download.check(folder, archive)
+    assert report.folder == folder
+    assert str(report).isprintable()
 
 
 def test_a_missing_file_cannot_be_checked(small_cifar: Path, archive: Archive) -> None:

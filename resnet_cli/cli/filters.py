@@ -1,0 +1,78 @@
+"""The options that choose among stored runs, shared by the commands that read results."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.ranges import numbers, parse_depths, parse_seeds, shorten
+
+if TYPE_CHECKING:
+    from resnet_cli.store.selection import Selection
+
+PANEL = "Which runs"
+
+Models = Annotated[
+    str | None,
+    typer.Option(
+        "--models",
+        "--model",
+        metavar="LIST",
+        help="Models, joined by commas; plain and residual stand for all models of that kind. (default: all)",
+        rich_help_panel=PANEL,
+    ),
+]
+Depths = Annotated[
+    str | None,
+    typer.Option(
+        "--depths", "--depth", metavar="LIST", help="Depths, such as 20 or 8..32. (default: all)", rich_help_panel=PANEL
+    ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds", "--seed", metavar="LIST", help="Seeds, written like depths. (default: all)", rich_help_panel=PANEL
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="KEY=VALUE",
+        help="Runs with these values of a setting, such as init=he or learning_rate=0.1,0.01; may be repeated.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+def parse_selection(
+    models: str | None, depths: str | None, seeds: str | None, where: Sequence[str] | None
+) -> "Selection":
+    """What the options above ask for.
+
+    Raises:
+        UserError: a list is malformed or has an empty part, or `--where` is not of the form key=value.
+    """
+    from resnet_cli.store.selection import Selection
+
+    values: dict[str, tuple[str, ...]] = {}
+    for text in where or ():
+        key, sign, listed = text.partition("=")
+        if not sign:
+            raise UserError(f"where (={shorten(text)}) must have the form key=value, such as --where init=he.")
+        name = key.strip().replace("-", "_")
+        values[name] = (*values.get(name, ()), *_words(f"where {shorten(name)}", listed))
+    return Selection(
+        models=() if models is None else _words("models", models),
+        depths=None if depths is None else frozenset(numbers(parse_depths(depths))),
+        seeds=None if seeds is None else frozenset(numbers(parse_seeds(seeds))),
+        where=values,
+    )
+
+
+def _words(option: str, text: str) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in text.split(","))
+    if not all(words):
+        raise UserError(f"{option} (={shorten(text)}) is empty or has an empty part; give values joined by commas.")
+    return words
