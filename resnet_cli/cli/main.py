@@ -11,23 +11,29 @@ import typer
 from typer.exceptions import TyperException
 
 from resnet_cli.cli import analyze, bench, configs, data, models, plot, run_once, show, sweep, tasks
+from resnet_cli.cli.help_pages import examples, name_values
 from resnet_cli.cli.options import CONTEXT_SETTINGS
 from resnet_cli.spec.errors import UserError
 
 app = typer.Typer(
     name="resnet-exp",
     help="Reproduce the degradation problem of plain deep networks, and its cure by residual connections.",
-    epilog="Start with: resnet-exp sweep --task sine --depths 2..40, then resnet-exp plot results/",
+    epilog=examples("resnet-exp sweep --task sine --depths 2..40", "resnet-exp plot results/", title="Start with:"),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+TRAIN, LOOK, PREPARE = "Train nets", "Look at results", "What there is"
 for module in (sweep, run_once):
-    app.command(module.NAME, epilog=module.EPILOG, context_settings=CONTEXT_SETTINGS)(module.command)
-for module in (plot, show, models, tasks, configs, bench):
-    app.command(module.NAME, epilog=module.EPILOG)(module.command)
-app.add_typer(data.app, name="data")
-app.add_typer(analyze.app, name="analyze")
+    app.command(module.NAME, epilog=module.EPILOG, context_settings=CONTEXT_SETTINGS, rich_help_panel=TRAIN)(
+        module.command
+    )
+for module in (plot, show):
+    app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=LOOK)(module.command)
+app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
+for module in (models, tasks, configs, bench):
+    app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=PREPARE)(module.command)
+app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -56,7 +62,9 @@ def run() -> None:
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(number, lambda received, frame: sys.exit(128 + received))  # leave by way of every `finally`
     try:
-        code = typer.main.get_command(app).main(prog_name="resnet-exp", standalone_mode=False)
+        command = typer.main.get_command(app)
+        name_values(command)
+        code = command.main(prog_name="resnet-exp", standalone_mode=False)
     except UserError as error:
         _fail(str(error), error.exit_code)
     except TyperException as error:

@@ -1,10 +1,12 @@
 """`resnet-exp sweep`: train every combination of models, depths, seeds and settings."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute, takes_settings
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.request import parse_out
@@ -13,11 +15,12 @@ if TYPE_CHECKING:
     from resnet_cli.sweep.plan import Plan
 
 NAME = "sweep"
-EPILOG = (
-    "Examples: [bold]resnet-exp sweep --task sine --depths 2..40[/] · "
-    "[bold]resnet-exp sweep --task digits --depths 8,20,32 --seeds 0..2[/] · "
-    "[bold]resnet-exp sweep --config configs/digits.toml --set epochs=5 --set init=default,he[/]. "
-    "A list anywhere multiplies the sweep. Exit codes: 0 all runs done, 1 some failed, 2 wrong usage, 130 interrupted."
+EPILOG = examples(
+    "resnet-exp sweep --task sine --depths 2..40",
+    "resnet-exp sweep --task digits --depths 8,20,32 --seeds 0..2",
+    "resnet-exp sweep --config configs/digits.toml --set epochs=5 --set init=default,he",
+    note="A list anywhere multiplies the sweep.\n"
+    "Exit codes: 0 all runs done, 1 some failed, 2 wrong usage, 130 interrupted.",
 )
 
 
@@ -158,10 +161,14 @@ def _execute(
     summary = summary[summary["run_id"].isin(planned)]
     if not quiet:
         console.print(depth_table(summary))
-        console.print(f"Results: {folder}. Draw them: resnet-exp plot {folder}", soft_wrap=True)
+        shown = shlex.quote(str(folder))
+        console.print(f"Results: {folder}", soft_wrap=True)
+        console.print(f"Figures: resnet-exp plot {shown}", soft_wrap=True)
+        console.print(f"Each run: resnet-exp show {shown}", soft_wrap=True)
     failures = int((summary["status"] == "failed").sum())
     if failures:
         typer.echo(
-            f"resnet-exp: {failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which.", err=True
+            f"resnet-exp: {failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which and why.",
+            err=True,
         )
     return failures > 0

@@ -192,7 +192,7 @@ def _updates(job: Job) -> int:
 
 
 def _samples(jobs: Sequence[Job]) -> Sequence[Job]:
-    """The jobs of a kind that are timed: the largest stack, or the shallowest run and one that is half as deep again."""
+    """The jobs of a kind that are timed: the largest stack, or the shallowest run and one half as deep again."""
     if jobs[0].stacked:
         return [max(jobs, key=_layers)]
     shallowest, *others = sorted(jobs, key=_layers)
