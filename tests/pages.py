@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from resnet_cli.analysis.convergence import Comparison, compare_twins, measure
-from resnet_cli.cli.plot import _count_imagenet_nets as count_imagenet_nets
+from resnet_cli.api import count_imagenet_nets
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.models import all_models, get_model, option_names
 from resnet_cli.spec.request import load_config
@@ -175,7 +175,7 @@ def spreads(frame: pd.DataFrame, column: str) -> list[str]:
     ]
 
 
-def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: object) -> str:
+def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: Any) -> str:
     """A table of a sweep: a line for each model and combination of settings, a column for each depth."""
     frame = runs(sweep, **where)
     depths = sorted(frame["depth"].unique())
@@ -208,9 +208,11 @@ def gradients_table() -> str:
         "| model | activation | batch norm | " + " | ".join(f"layer {layer}" for layer in layers) + " |",
         "|" + "---|" * (3 + len(layers)),
     ]
-    for (model, activation, batch_norm), group in start.groupby(["model", "activation", "batch_norm"]):
+    for key, group in start.groupby(["model", "activation", "batch_norm"]):
         norms = group.groupby("layer")["gradient_norm"].median()
-        cells = [f"`{model}`", activation, "yes" if batch_norm else "no", *(show(norms[layer]) for layer in layers)]
+        model, activation, batch_norm = map(str, key)
+        names = [f"`{model}`", activation, "yes" if batch_norm == "True" else "no"]
+        cells = [*names, *(show(norms[layer]) for layer in layers)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -218,8 +220,8 @@ def gradients_table() -> str:
 def counts_table() -> str:
     """Parameters and multiply-adds of the ImageNet nets, counted."""
     lines = [
-        f"| {row.net} | {row.parameters:,} | {row.multiply_adds / 1e9:.1f} billion |"
-        for row in count_imagenet_nets().itertuples()
+        f"| {net} | {parameters:,} | {multiply_adds / 1e9:.1f} billion |"
+        for net, parameters, multiply_adds in count_imagenet_nets().to_numpy()
     ]
     return "\n".join(["| net | parameters | multiply-adds at 224×224 |", "|---|---|---|", *lines])
 

@@ -140,12 +140,13 @@ def _folders_with_runs(root: Path) -> set[Path]:
     return {path.parents[2] for path in root.rglob(f"{RUNS_FOLDER}/*/{RUN_FILE}")}
 
 
-def load_results(folder: Path) -> Results:
+def load_results(folder: str | Path) -> Results:
     """Read all finished runs of a results folder.
 
     Raises:
         UserError: the folder was written by a newer version of the program.
     """
+    folder = Path(folder)
     check_sweep_file(folder)
     runs, problems = [], []
     for place in _run_folders(folder):

@@ -72,10 +72,10 @@ class OpenSweep:
 @contextmanager
 def open_sweep(
     plan: Plan,
-    folder: Path,
+    folder: str | Path,
     *,
     jobs: int | None = None,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     fresh: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     recompute: bool = False,
@@ -97,6 +97,8 @@ def open_sweep(
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
             cannot be written, is in use by another sweep, or comes from a newer version of the program.
     """
+    folder = Path(folder)
+    data_dir = None if data_dir is None else Path(data_dir)
     conditions, workers = choose_conditions(
         plan,
         folder,
