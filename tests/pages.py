@@ -27,7 +27,7 @@ from resnet_cli.models import all_models, get_model, option_names
 from resnet_cli.spec.request import load_config
 from resnet_cli.spec.run import SETTINGS, Run
 from resnet_cli.spec.setting import Setting
-from resnet_cli.store.reader import load_results
+from resnet_cli.store.reader import Results, load_results
 from resnet_cli.sweep.plan import plan_sweep
 
 ROOT = Path(__file__).parents[1]
@@ -42,11 +42,16 @@ MADE = re.compile(r"<!-- made: (?P<expression>.+?) -->\n.*?<!-- end -->", re.S)
 
 
 @cache
-def _summary(sweep: str) -> pd.DataFrame:
+def _results(sweep: str) -> Results:
     results = load_results(REFERENCE / sweep)
     assert results.runs, f"{results.folder} holds no runs"
     assert results.problems == []
-    summary = results.summary()
+    return results
+
+
+@cache
+def _summary(sweep: str) -> pd.DataFrame:
+    summary = _results(sweep).summary()
     metrics = ["train_loss", "test_loss", "train_error", "test_error"]
     summary[metrics] = summary[metrics].astype(float).mask(summary["status"] == "diverged", math.inf)
     return summary
@@ -233,7 +238,7 @@ def planned(config: str) -> int:
 
 def race(sweep: str, level: float, depths: range | None = None) -> Comparison:
     """How often a residual net reaches a training loss before its plain twin of the same depth and seed."""
-    stored = [one for one in load_results(REFERENCE / sweep).runs if depths is None or one.run.depth in depths]
+    stored = [one for one in _results(sweep).runs if depths is None or one.run.depth in depths]
     plain, residual = (one.run.model for one in (stored[0], stored[-1]))
     return compare_twins(measure(stored, [level], split="train"), [plain, residual])[1]
 
