@@ -22,7 +22,7 @@ from resnet_cli.spec.errors import UserError, did_you_mean, unknown_name
 from resnet_cli.spec.run import Run
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.sweep.plan import plan_sweep
-from resnet_cli.tasks import get_task
+from resnet_cli.tasks import constant_answers, get_task
 
 Measured = Literal["train_loss", "test_loss", "train_error", "test_error"]
 IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
@@ -57,7 +57,8 @@ def plot_loss_by_depth(
     """
     summary = results.summary()
     rows = summary if by is None else panels.compare(summary, by)
-    return loss_by_depth.draw(rows, metric=metric, scale=scale, splits=splits, title=title, size=size)
+    chance = constant_answers(stored.run for stored in results.runs).get(metric)
+    return loss_by_depth.draw(rows, metric=metric, scale=scale, splits=splits, title=title, size=size, chance=chance)
 
 
 def plot_learning_curves(
@@ -96,6 +97,7 @@ def plot_learning_curves(
         splits=splits,
         title=title,
         size=size,
+        chance=constant_answers(stored.run for stored in results.runs).get(metric),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from resnet_cli.cli import analyze, bench, data, models, plot, run_once, show, sweep, tasks
+from resnet_cli.cli import analyze, bench, configs, data, models, plot, run_once, show, sweep, tasks
 from resnet_cli.cli.options import CONTEXT_SETTINGS
 from resnet_cli.spec.errors import UserError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 for module in (sweep, run_once):
     app.command(module.NAME, epilog=module.EPILOG, context_settings=CONTEXT_SETTINGS)(module.command)
-for module in (plot, show, models, tasks, bench):
+for module in (plot, show, models, tasks, configs, bench):
     app.command(module.NAME, epilog=module.EPILOG)(module.command)
 app.add_typer(data.app, name="data")
 app.add_typer(analyze.app, name="analyze")
@@ -58,7 +58,7 @@ def run() -> None:
     try:
         code = typer.main.get_command(app).main(prog_name="resnet-exp", standalone_mode=False)
     except UserError as error:
-        _fail(str(error))
+        _fail(str(error), error.exit_code)
     except TyperException as error:
         if message := error.format_message().rstrip(".?"):
             _fail(f"{message}; see --help.")
@@ -82,6 +82,6 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _fail(sentence: str) -> None:
+def _fail(sentence: str, code: int = EXIT_USAGE) -> None:
     typer.echo(f"resnet-exp: {sentence}", err=True)
-    sys.exit(EXIT_USAGE)
+    sys.exit(code)

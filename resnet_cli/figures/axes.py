@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -206,16 +206,35 @@ def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
     return places
 
 
-def label_outside(grid: np.ndarray, count: int, x_label: str, y_label: str) -> None:
-    """Label the left and lower edge of a `grid` of axes, of which only the first `count` are used."""
-    across = grid.shape[1]
-    for position, axes in enumerate(grid.flat):
-        axes.set_visible(position < count)
-        if position % across == 0:
+def label_outside(grid: np.ndarray, used: int | Collection[int], x_label: str, y_label: str) -> None:
+    """Label the left and lower edge of a `grid` of axes, and hide those that are not used.
+
+    Args:
+        grid: axes by row and column.
+        used: their places, counted row by row, or how many of the first ones.
+        x_label: below the lowest axes of each column.
+        y_label: beside the first axes of each row.
+    """
+    places = set(range(used) if isinstance(used, int) else used)
+    down, across = grid.shape
+    for place, axes in enumerate(grid.flat):
+        axes.set_visible(place in places)
+        if all(left not in places for left in range(place - place % across, place)):
             axes.set_ylabel(y_label)
-        if position + across >= count:
+        if all(below not in places for below in range(place + across, down * across, across)):
             axes.set_xlabel(x_label)
             axes.tick_params(labelbottom=True)
+
+
+def add_headers(grid: np.ndarray, column_headers: Sequence[str], row_headers: Sequence[str]) -> None:
+    """Put a header above each column of a `grid` of axes and one to the right of each row, as far as there are some."""
+    for axes, header in zip(grid[0], column_headers, strict=False):
+        axes.annotate(
+            header, (0.5, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", ha="center"
+        )
+    for axes, header in zip(grid[:, -1], row_headers, strict=False):
+        place: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (6, 0), "textcoords": "offset points"}
+        axes.annotate(header, (1, 0.5), **place, va="center", rotation=270)
 
 
 def add_title(figure: Figure, title: str, subtitle: str = "") -> None:
@@ -231,7 +250,7 @@ def add_title(figure: Figure, title: str, subtitle: str = "") -> None:
 
 
 def mark_chance(axes: Axes, level: float, text: str, *, at: Literal["left", "right"]) -> None:
-    """A thin line at `level`, what a net reaches that always gives the same answer, with `text` above it.
+    """A thin line at `level`, what a net reaches that always gives the same answer, with `text`, if any, above it.
 
     A level beyond the limits of the axes is not drawn.
     """
@@ -239,6 +258,8 @@ def mark_chance(axes: Axes, level: float, text: str, *, at: Literal["left", "rig
     if not low <= level <= high:
         return
     axes.axhline(level, color=PALE_GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
+    if not text:
+        return
     label = axes.annotate(
         text,
         (0.01 if at == "left" else 0.99, level),

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from resnet_cli.spec.errors import UserError, unknown_name
+from resnet_cli.spec.configs import bundled_configs, find_config
+from resnet_cli.spec.errors import UserError, did_you_mean, unknown_name
 from resnet_cli.spec.format import check_format
 from resnet_cli.spec.ranges import shorten
 from resnet_cli.spec.run import DEPENDENT, SETTINGS, Run
@@ -32,15 +33,21 @@ MAX_VALUES = 1000
 def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
     """Read a sweep from a TOML file: flat keys as in `KEYS` and `options`, and `[[override]]` tables.
 
+    A name such as `digits` that is not a file means the bundled configuration of that name.
     That of a results folder goes on in its folder unless another is named.
 
     Raises:
         UserError: the file is missing, is not TOML (the line is named), or has an unknown key.
     """
+    path = find_config(path)
     try:
         text = path.read_text("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"config (={path}) is not a file; give a TOML file such as configs/sine.toml.") from None
+        bundled = bundled_configs()
+        raise UserError(
+            f"config (={path}) is not a file, nor a bundled configuration{did_you_mean(path.stem, bundled)}; "
+            f"these are {', '.join(bundled)}."
+        ) from None
     except OSError as error:
         raise UserError(f"config (={path}) cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@
 <folder>/runs/<run-id>/weights.pt    the net's final values, where a sweep was asked to save models
 <folder>/runs/<run-id>/checkpoint.pt while a long run is not finished
 <folder>/stacks/<name>.pt            while a stack of runs is not finished
+*.damaged                            in the place of a checkpoint or weights that could not be used: the last of them
 <folder>/summary.csv                 one row per run, derived
 <folder>/figures/
 <folder>/analysis/                    what `resnet-exp analyze` writes
@@ -15,7 +16,6 @@ import csv
 import hashlib
 import io
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,16 +45,6 @@ METRICS_HEADER = tuple("learning_rate" if name == "scheduled_learning_rate" else
 def run_folder(folder: Path, run: Run) -> Path:
     """The folder of a run below a results folder."""
     return folder / RUNS_FOLDER / run.run_id
-
-
-def forget_runs(folder: Path) -> None:
-    """Remove all runs, finished or not, from a results folder, and nothing that is not a run."""
-    for place in (folder / RUNS_FOLDER).glob("*"):
-        if any((place / name).is_file() for name in (RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, WEIGHTS_FILE)):
-            shutil.rmtree(place)
-    for state in (folder / STACKS_FOLDER).glob("stack_*.pt"):
-        state.unlink()
-    (folder / SUMMARY_FILE).unlink(missing_ok=True)
 
 
 class Record(BaseModel):

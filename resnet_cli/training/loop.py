@@ -22,10 +22,11 @@ from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.events import Metrics, Status
 from resnet_cli.spec.run import Run
 from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks import augment
 from resnet_cli.tasks.base import Data
-from resnet_cli.training.checkpoint import Checkpoint
-from resnet_cli.training.optimizers import build_optimizer
+from resnet_cli.training.checkpoint import Checkpoint, State
+from resnet_cli.training.optimizers import build_optimizer, load_state, state_fits, state_of
 from resnet_cli.training.recompute import recompute_blocks
 from resnet_cli.training.schedule import learning_rate
 
@@ -104,11 +105,13 @@ def train(
     generators = _attach_generators(net, device)
     heads = [layer for layer in net.modules() if isinstance(layer, AuxiliaryHead)]
 
+    def fits(state: State) -> bool:
+        return same_form(state.net, net.state_dict()) and state_fits(state.optimizer, run, [*net.parameters()])
+
     step, history = 0, list[Metrics]()
-    state = checkpoint.load() if checkpoint is not None else None
-    if state is not None and state.net.keys() == net.state_dict().keys():  # else an older version's
+    if checkpoint is not None and (state := checkpoint.load([run.run_id], total_steps, fits)):
         net.load_state_dict(state.net)
-        optimizer.load_state_dict(state.optimizer)
+        load_state(optimizer, state.optimizer)
         step, history = state.step, state.history
 
     def record(gradient_norm: Tensor | None) -> None:
@@ -142,7 +145,7 @@ def train(
         if step % interval == 0 or step == total_steps:
             record(gradient_norm(net))
         if checkpoint is not None and step < total_steps and checkpoint.is_due():
-            checkpoint.save(net.state_dict(), optimizer.state_dict(), step, history)
+            checkpoint.save(State([run.run_id], net.state_dict(), state_of(optimizer), step, history))
 
     status: Status = "done" if is_finite(history[-1]) else "diverged"
     return Outcome(status, history, count_parameters(net), net)

@@ -37,16 +37,17 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from resnet_cli.spec.events import Metrics, Status
 from resnet_cli.spec.run import Run
+from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.base import Data
-from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.checkpoint import Checkpoint, State
 from resnet_cli.training.loop import Batches, is_finite, length, metrics_row
+from resnet_cli.training.optimizers import load_state, state_fits, state_of
 from resnet_cli.training.packing import Packing, closes_skip
 from resnet_cli.training.piece import Piece, Scratch
 from resnet_cli.training.schedule import learning_rate
@@ -112,9 +113,8 @@ def train_stack(
     step, histories = 0, [list[Metrics]() for _ in members]
     ended: dict[int, dict[str, Tensor]] = {}  # diverged nets: place in the stack, state at that time
 
-    state = checkpoint.load() if checkpoint is not None else None
-    if state is not None and state.net.get("members") == members and state.net.get("layout") == stack.layout:
-        stack.load(state.net["parameters"], state.optimizer["pieces"])
+    if checkpoint is not None and (state := checkpoint.load(members, total_steps, stack.can_load)):
+        stack.load(state)
         step, ended, rows = state.step, state.net["ended"], iter(state.history)
         histories = [[next(rows) for _ in range(count)] for count in state.net["rows"]]
 
@@ -139,15 +139,10 @@ def train_stack(
         if shown:
             record()
         if checkpoint is not None and step < total_steps and checkpoint.is_due():
-            net = {
-                "members": members,
-                "layout": stack.layout,
-                "parameters": stack.parameters,
-                "ended": ended,
-                "rows": list(map(len, histories)),
-            }
-            optimizer = {"pieces": [piece.optimizer.state_dict() for piece in stack.pieces]}
-            checkpoint.save(net, optimizer, step, [row for history in histories for row in history])
+            net = {"parameters": stack.parameters, "ended": ended, "rows": list(map(len, histories))}
+            optimizers = [state_of(piece.optimizer) for piece in stack.pieces]
+            rows_of_all = [row for history in histories for row in history]
+            checkpoint.save(State(members, net, optimizers, step, rows_of_all))
 
     outcomes = {}
     for place, run in enumerate(stack.runs):
@@ -204,12 +199,6 @@ class Stack:
         room = self._zeros(nets, EVALUATION_ROWS, packing.columns)
         self.shown_signals = _Signals(room, packing.sizes, kept=max(1, self.skip) + 1)
 
-    @property
-    def layout(self) -> list[str]:
-        """What the state of the optimisers goes by: a checkpoint fits a stack that has the same."""
-        kind = f"{self.data.dtype} {self.data.device.type}"
-        return [f"{tuple(piece.parameters.shape)} {kind}" for piece in self.pieces]
-
     def advance(self, step: int, rates: list[float], with_norm: bool) -> None:
         """Do the optimiser step number `step` with each net's learning rate; waits for no accelerator.
 
@@ -251,12 +240,31 @@ class Stack:
         """The state dict of an `MLP` with the parameters that the net at `place` has now, on the CPU."""
         return self.packing.state(self.parameters, place)
 
-    def load(self, parameters: Tensor, optimizers: list[dict[str, Any]]) -> None:
-        """Go on from the parameters and optimiser states that another stack of the same runs had."""
-        self.parameters.copy_(parameters)
-        for piece, state in zip(self.pieces, optimizers, strict=True):
-            piece.optimizer.load_state_dict(state)
-        self._let_optimizers_be_captured()
+    def can_load(self, state: State) -> bool:
+        """Whether a state has the form of this stack's: of its parameters, its pieces and the nets that diverged."""
+        nets = len(self.runs)
+        if state.net.keys() != {"parameters", "ended", "rows"} or not isinstance(state.optimizer, list):
+            return False
+        ended, rows = state.net["ended"], state.net["rows"]
+        return (
+            same_form(state.net["parameters"], self.parameters)
+            and len(state.optimizer) == len(self.pieces)
+            and all(
+                state_fits(found, self.lead, [piece.direction])
+                for found, piece in zip(state.optimizer, self.pieces, strict=True)
+            )
+            and same_form(rows, [0] * nets)
+            and min(rows) > 0
+            and sum(rows) == len(state.history)
+            and isinstance(ended, dict)
+            and all(place in range(nets) and same_form(ended[place], self.state(place)) for place in ended)
+        )
+
+    def load(self, state: State) -> None:
+        """Continue from a state that fits."""
+        self.parameters.copy_(state.net["parameters"])
+        for piece, of_piece in zip(self.pieces, state.optimizer, strict=True):
+            load_state(piece.optimizer, of_piece)
 
     def _step(self, with_norm: bool) -> None:
         outputs = self._forward(self.inputs, self.signals)  # (N, B, outputs)

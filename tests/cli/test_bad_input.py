@@ -108,7 +108,7 @@ def test_an_output_folder_that_is_no_path(command: Command) -> None:
 
 
 def test_a_config_that_is_not_there(command: Command) -> None:
-    assert command(*SWEEP, "--config", "no.toml").err.startswith("resnet-exp: config (=no.toml) is not a file;")
+    assert command(*SWEEP, "--config", "no.toml").err.startswith("resnet-exp: config (=no.toml) is not a file, nor a ")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

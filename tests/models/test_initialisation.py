@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.models import build_net
-from resnet_cli.models.initialisation import initialise, weight_deviation
+from resnet_cli.models.initialisation import initialise, weight_std
 from resnet_cli.spec.run import Initialisation
 from tests.conftest import MakeRun
 
@@ -51,7 +51,7 @@ def test_weights_have_the_deviation_of_their_scheme(
     initialised(layer, scheme)
     assert layer.weight.std().item() == pytest.approx(expected, rel=0.03)
     assert layer.weight.mean().item() == pytest.approx(0, abs=0.03 * expected)
-    assert weight_deviation(scheme, fan_in, fan_out, 0.1) == pytest.approx(expected)
+    assert weight_std(scheme, fan_in, fan_out, 0.1) == pytest.approx(expected)
 
 
 def test_default_weights_and_biases_fill_their_range_evenly_like_torchs_own() -> None:

@@ -13,7 +13,7 @@ from resnet_cli.models.base import AuxiliaryHead, Drawing, Dropout, StochasticDe
 from resnet_cli.spec.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
-from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.checkpoint import Checkpoint, State
 from resnet_cli.training.loop import DTYPES, Outcome, train
 from resnet_cli.training.recompute import RecomputedBlocks, recompute_blocks, segment_size
 from tests.conftest import MakeRun
@@ -86,9 +86,9 @@ def test_a_run_killed_with_it_goes_on_without_it(make_run: MakeRun, tmp_path: Pa
         pass
 
     class DyingCheckpoint(Checkpoint):
-        def save(self, net, optimizer, step, history) -> None:  # type: ignore[no-untyped-def]
-            super().save(net, optimizer, step, history)
-            if step == 3:
+        def save(self, state: State) -> None:
+            super().save(state)
+            if state.step == 3:
                 raise Killed
 
     path = tmp_path / "checkpoint.pt"

@@ -1,0 +1,145 @@
+"""Whose files are in a results folder: ours are known by their content; nobody else's are replaced or removed."""
+
+import contextlib
+import errno
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.ranges import shorten
+from resnet_cli.store.files import DAMAGED_SUFFIX, is_temporary, remove_temporary_files
+from resnet_cli.store.layout import (
+    CHECKPOINT_FILE,
+    METRICS_FILE,
+    RUN_FILE,
+    RUNS_FOLDER,
+    STACKS_FOLDER,
+    SUMMARY_FILE,
+    SWEEP_FILE,
+    WEIGHTS_FILE,
+    metrics_text,
+)
+from resnet_cli.store.reader import check_sweep_file
+from resnet_cli.store.tensors import MAGIC
+
+SWEEP_KEYS = {"format", "task", "models", "depths"}
+RECORD_KEYS = {"format", "run_id", "settings"}
+SUMMARY_START = b"run_id,task,model,depth,seed,status"
+
+
+def check_folder(folder: Path, task: str) -> None:
+    """Make sure that results of `task` may be written into `folder`.
+
+    Raises:
+        UserError: the folder holds files and none of ours, has a file of somebody else's where one of ours belongs,
+            holds results of another task or of a newer version of the program, or cannot be read.
+    """
+    if not (others := _entries(folder)):
+        return
+    content = check_sweep_file(folder)
+    if (folder / SWEEP_FILE).exists() and not _is_our_sweep(folder / SWEEP_FILE):
+        raise UserError(
+            f"{folder / SWEEP_FILE} was written or commented by hand, and results in out (={folder}) would replace "
+            "it; rename it, or choose another folder with --out."
+        )
+    if (folder / SUMMARY_FILE).exists() and not _starts_with(folder / SUMMARY_FILE, SUMMARY_START):
+        raise UserError(
+            f"{folder / SUMMARY_FILE} is not a table of resnet-exp, and results in out (={folder}) would replace it; "
+            "rename it, or choose another folder with --out."
+        )
+    runs = next(_our_runs(folder), None)
+    if not content and runs is None and not (folder / SUMMARY_FILE).exists():
+        raise UserError(
+            f"out (={folder}) holds files of something else (such as {others[0]}) and no results of resnet-exp; "
+            "choose a new or an empty folder with --out."
+        )
+    known = content.get("task") or _task_of_runs(folder)
+    if known not in (None, task):
+        raise UserError(
+            f"out (={folder}) holds results of {known}, and this sweep is of {task}; choose another folder with --out."
+        )
+
+
+def forget_runs(folder: Path) -> None:
+    """Remove our runs, finished or not, from a results folder, and nothing else, not even from their folders."""
+    for place in [*_our_runs(folder)]:
+        for name in (RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, WEIGHTS_FILE):
+            (place / name).unlink(missing_ok=True)
+            (place / name).with_suffix(DAMAGED_SUFFIX).unlink(missing_ok=True)
+        remove_temporary_files(place)
+        _remove_if_empty(place)
+    forget_stacks(folder)
+    (folder / SUMMARY_FILE).unlink(missing_ok=True)
+
+
+def forget_stacks(folder: Path) -> None:
+    """Remove our states of stacks from a results folder. Those that were set aside stay."""
+    for state in (folder / STACKS_FOLDER).glob("*.pt"):
+        if _starts_with(state, MAGIC):
+            state.unlink()
+    _remove_if_empty(folder / STACKS_FOLDER)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder but for hidden and unfinished files, sorted; nothing where there is no folder."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not is_temporary(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(f"out (={shorten(str(folder))}) is too long a path; choose a shorter one.") from None
+        raise UserError(f"out (={folder}) cannot be read: {error.strerror}; choose another with --out.") from None
+
+
+def _our_runs(folder: Path) -> Iterator[Path]:
+    """The folders of runs that we wrote, finished or not."""
+    header = metrics_text([]).encode()
+    for place in sorted((folder / RUNS_FOLDER).glob("*")):
+        if (
+            _record(place)
+            or _starts_with(place / METRICS_FILE, header)
+            or _starts_with(place / CHECKPOINT_FILE, MAGIC)
+            or _starts_with(place / WEIGHTS_FILE, MAGIC)
+        ):
+            yield place
+
+
+def _task_of_runs(folder: Path) -> str | None:
+    """The task of the first run with a readable record."""
+    for place in _our_runs(folder):
+        settings = _record(place).get("settings")
+        if isinstance(settings, dict) and isinstance(settings.get("task"), str):
+            return str(settings["task"])
+    return None
+
+
+def _is_our_sweep(path: Path) -> bool:
+    """Whether a sweep file has our keys and nothing that we never write: comments."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        text = path.read_text("utf-8")
+        return tomllib.loads(text).keys() >= SWEEP_KEYS and "#" not in text
+    return False
+
+
+def _record(place: Path) -> dict[str, Any]:
+    """The content of a run's record that is ours; nothing if there is none."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        content = json.loads((place / RUN_FILE).read_text("utf-8"))
+        if isinstance(content, dict) and content.keys() >= RECORD_KEYS and content["run_id"] == place.name:
+            return content
+    return {}
+
+
+def _starts_with(path: Path, start: bytes) -> bool:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(len(start)) == start
+    return False
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
