@@ -23,16 +23,14 @@ import pandas as pd
 from resnet_cli.analysis.convergence import Comparison, compare_twins, measure
 from resnet_cli.api import count_imagenet_nets
 from resnet_cli.figures.style import ordered_models
-from resnet_cli.models import all_models, get_model, option_names
-from resnet_cli.spec.request import load_config
+from resnet_cli.models import all_models, get_model
+from resnet_cli.spec.configs import bundled_configs
 from resnet_cli.spec.run import SETTINGS, Run
 from resnet_cli.spec.setting import Setting
 from resnet_cli.store.reader import Results, load_results
-from resnet_cli.sweep.plan import plan_sweep
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/results"
-CONFIGS = ROOT / "configs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("**/*.md")])
 
 _NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?"
@@ -231,9 +229,10 @@ def counts_table() -> str:
     return "\n".join(["| net | parameters | multiply-adds at 224×224 |", "|---|---|---|", *lines])
 
 
-def planned(config: str) -> int:
-    """The number of runs of a ready configuration."""
-    return len(plan_sweep(load_config(CONFIGS / f"{config}.toml", option_names)).runs)
+def configurations_table() -> str:
+    """The ready configurations, as the comments on top of their files describe them."""
+    lines = [f"| `{name}` | {one.shows}. | {one.runs} | {one.cost} |" for name, one in bundled_configs().items()]
+    return "\n".join(["| name | shows | runs | time |", "|---|---|---|---|", *lines])
 
 
 def race(sweep: str, level: float, depths: range | None = None) -> Comparison:
