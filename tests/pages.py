@@ -186,10 +186,8 @@ def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: Any) -> 
     lines = [f"| {' | '.join(heading)} |", "|" + "---|" * len(heading)]
     for model in ordered_models(frame["model"]):
         for values, group in frame[frame["model"] == model].groupby(["model", *by], dropna=False):
-            names = [
-                "any" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
-                for value in values[1:]
-            ]
+            names = [f"{value:g}" if isinstance(value, float) else str(value) for value in values[1:]]
+            names = ["any" if name in ("nan", "<NA>") else name for name in names]
             cells = [f"`{model}`", *names, *spreads(group, column)]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
