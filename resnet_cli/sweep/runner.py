@@ -123,12 +123,12 @@ def open_sweep(
     device = resolve_device(plan.device)
     jobs_of_plan = make_jobs(plan, lambda run: load_data(run, conditions), workers, device.type)
 
+    check_folder(folder, plan.task.name)
     if is_packed(folder):
         raise UserError(
             f"out (={folder}) holds packed results, which sweeps do not change; unpack them with `resnet-exp unpack`, "
             "or choose another folder with --out."
         )
-    check_folder(folder, plan.task.name)
     with _locked(folder):
         if fresh:
             forget_runs(folder)
