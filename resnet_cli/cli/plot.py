@@ -1,16 +1,16 @@
 """`resnet-exp plot`: the figures of every sweep below a folder, and figures that need no sweep."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resnet_cli.cli import filters
 from resnet_cli.spec.errors import UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
     from resnet_cli.store.reader import Results
@@ -18,25 +18,32 @@ if TYPE_CHECKING:
 NAME = "plot"
 EPILOG = (
     "Examples: [bold]resnet-exp plot results/[/] · "
-    "[bold]resnet-exp plot results/digits --metric error --format svg[/] · "
+    "[bold]resnet-exp plot results/digits --metric error --format pdf --models resnet --depths 8,20[/] · "
     "[bold]resnet-exp plot results/sine --scale linear --title 'Learning the sine' --out figures[/] · "
-    "[bold]resnet-exp plot results/digits --by init --splits test[/] · [bold]resnet-exp plot --figure winners,counts[/]"
+    "[bold]resnet-exp plot results/digits --by init --splits test[/] · "
+    "[bold]resnet-exp plot results/optimiser-sine --by optimizer,learning_rate --kind depth[/] · "
+    "[bold]resnet-exp plot results/mine results/yours[/] · [bold]resnet-exp plot --figure winners,counts[/]"
 )
 METRICS = ("loss", "error")
 SCALES = ("auto", "log", "linear")
-FORMATS = ("png", "svg")
+FORMATS = ("png", "svg", "pdf")
 KINDS = ("depth", "curves")
 MAX_PIXELS = 20_000
 SPLITS = ("train", "test")
 X_AXES = ("step", "epoch")
 OUT_WITHOUT_RUNS = Path("results/figures")
-IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
-"""What --figure counts counts: model and depths by the name that papers use."""
+MOST_LISTED = 6
+"""More figures of a sweep than this are counted instead of listed."""
 
 
 def command(
-    folder: Annotated[
-        Path | None, typer.Argument(help="A results folder, or one that holds several. (default: results)")
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="A results folder, or one that holds several; more than one are compared in one figure, a line for "
+            "each sweep. (default: results)",
+        ),
     ] = None,
     metric: Annotated[str, typer.Option("--metric", help="loss, error or loss,error.")] = "loss,error",
     kind: Annotated[str, typer.Option("--kind", help="depth (against depth), curves (learning curves), or both.")] = (
@@ -48,7 +55,7 @@ def command(
             "--by",
             metavar="SETTING",
             help="Compare the values of a setting as lines in one panel (learning curves: a panel for each depth), "
-            "instead of a panel for each.",
+            "instead of a panel for each; two settings, joined by a comma, make rows and columns of panels.",
         ),
     ] = None,
     figure: Annotated[
@@ -60,10 +67,16 @@ def command(
             "counts (parameters and operations of VGGs and ResNets), or both.",
         ),
     ] = None,
+    models: filters.Models = None,
+    depths: filters.Depths = None,
+    seeds: filters.Seeds = None,
+    where: filters.Where = None,
     scale: Annotated[str, typer.Option("--scale", help="auto (log for losses), log or linear.")] = "auto",
     splits: Annotated[str, typer.Option("--splits", help="train, test or train,test.")] = "train,test",
     x: Annotated[str, typer.Option("--x", help="Axis of learning curves: step or epoch.")] = "step",
-    file_format: Annotated[str, typer.Option("--format", help="png, svg or png,svg.")] = "png,svg",
+    file_format: Annotated[str, typer.Option("--format", help="png, svg, pdf, or several joined by commas.")] = (
+        "png,svg"
+    ),
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Width and height in inches.")] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Resolution of PNG files.")] = 150,
     title: Annotated[str | None, typer.Option("--title", help="Title instead of the automatic one.")] = None,
@@ -72,19 +85,18 @@ def command(
         typer.Option(
             "--out",
             metavar="DIR",
-            help=f"Output folder. (default: figures/ beside the runs; with --figure {OUT_WITHOUT_RUNS}/)",
+            help="Output folder. (default: figures/ beside the runs; with several folders or --figure "
+            f"{OUT_WITHOUT_RUNS}/)",
         ),
     ] = None,
 ) -> None:
     """Draw loss and error against depth, and learning curves by depth, for every sweep below a folder.
 
-    The same results give the same bytes. Of many models, --splits test draws the test curves alone.
+    The same results give the same bytes. Of more than eight depths, learning curves show five, unless --depths
+    chooses.
 
     What cannot be read or drawn is named on stderr and left out; the exit code is then 2.
     """
-    from resnet_cli.store.layout import FIGURES_FOLDER
-    from resnet_cli.store.reader import find_results, load_results
-
     metrics = _words("metric", metric, METRICS)
     kinds = _words("kind", kind, KINDS)
     formats = _words("format", file_format, FORMATS)
@@ -99,117 +111,128 @@ def command(
     }
     axis = _word("x", x, X_AXES)
     if figure is not None:
-        if folder is not None or by is not None:
-            what = f"the folder {folder}" if folder is not None else f"by (={by})"
+        if folders or by is not None:
+            what = f"the folder {folders[0]}" if folders else f"by (={by})"
             raise UserError(f"figure (={figure}) needs no results, so {what} has no use; leave one of them away.")
-        for name in _words("figure", figure, tuple(FIGURES_WITHOUT_RUNS)):
-            drawing = FIGURES_WITHOUT_RUNS[name](title=options["title"], size=inches)
-            _write(drawing, out or OUT_WITHOUT_RUNS, name, formats, dpi)
+        drawings = {
+            name: partial(FIGURES_WITHOUT_RUNS[name], title=options["title"], size=inches)
+            for name in _words("figure", figure, tuple(FIGURES_WITHOUT_RUNS))
+        }
+        _draw_all(drawings, out or OUT_WITHOUT_RUNS, formats, dpi)
         return
-    folder = folder or Path("results")
-    broken = drawn = False
-    for place in find_results(folder):
-        results = load_results(place)
-        broken |= bool(results.problems)
-        for problem in results.problems:
-            typer.echo(f"resnet-exp: {problem}", err=True)
-        target = place / FIGURES_FOLDER if out is None else out / place.relative_to(folder)
+    from resnet_cli.store.layout import FIGURES_FOLDER
+    from resnet_cli.store.reader import find_results, load_results
+
+    roots = folders or [Path("results")]
+    places = {place: place.relative_to(root) for root in roots for place in find_results(root)}
+    loaded = [load_results(place) for place in places]
+    problems = [problem for results in loaded for problem in results.problems]
+    for problem in problems:
+        typer.echo(f"resnet-exp: {problem}", err=True)
+    selected = filters.parse_selection(models, depths, seeds, where).apply_to_all(loaded)
+    choices: dict[str, Any] = {
+        **options,
+        "metrics": metrics,
+        "kinds": kinds,
+        "by": [setting.strip().replace("-", "_") for setting in by.split(",")] if by is not None else [],
+        "every_depth": depths is not None,
+        "x": axis,
+    }
+    whole = not problems
+    drawn = 0
+    for group in [selected] if len(roots) > 1 else [[results] for results in selected]:
+        target = out or OUT_WITHOUT_RUNS
+        if len(group) == 1:
+            place = group[0].folder
+            target = place / FIGURES_FOLDER if out is None else out / places[place]
         try:
-            figures = _figures(results, metrics, kinds, axis, by, options)
+            drawings = _figures(group, choices)
+            drawn += len(drawings)
+            whole &= _draw_all(drawings, target, formats, dpi, of=", ".join(str(results.folder) for results in group))
         except UserError as error:
-            typer.echo(f"resnet-exp: {place}: {error}", err=True)
-            broken = True
-            continue
-        for name, draw in figures.items():
-            try:
-                drawing = draw()
-            except UserError as error:  # such as too many settings for one page: the other figures are drawn
-                typer.echo(f"resnet-exp: {place}: {error}", err=True)
-                broken = True
-            else:
-                _write(drawing, target, name, formats, dpi)
-        drawn |= bool(figures)
-    if not drawn and not broken:
-        raise UserError(f"metric (={metric}) does not exist below {folder}, a regression task has no error; use loss.")
-    if broken:
+            typer.echo(f"resnet-exp: {', '.join(str(results.folder) for results in group)}: {error}", err=True)
+            whole = False
+    if not drawn and whole:
+        places_read = ", ".join(map(str, roots))
+        if kinds == ["depth"] and metrics != ["error"]:
+            raise UserError(f"kind (=depth): the runs below {places_read} are of one depth; use curves.")
+        raise UserError(
+            f"metric (={metric}) does not exist below {places_read}, a regression task has no error; use loss."
+        )
+    if not whole:
         raise typer.Exit(2)
 
 
-def _figures(
-    results: "Results", metrics: list[str], kinds: list[str], x: str, by: str | None, options: dict[str, Any]
-) -> dict[str, Callable[[], "Figure"]]:
-    """How to draw the figures of one sweep, by file name; error only where the task has one.
+def _figures(group: Sequence["Results"], choices: dict[str, Any]) -> dict[str, Callable[[], "Figure"]]:
+    """How to draw the figures of one sweep, or of several as lines, by file name."""
+    from resnet_cli.figures.panels import as_file_name
+    from resnet_cli.figures.sweep import sweep_figures
+    from resnet_cli.store.combine import combine, sweep_names
+    from resnet_cli.store.reader import check_sweep_file
+    from resnet_cli.tasks import constant_answers
 
-    Raises:
-        UserError: `by` is not a setting that varies in this sweep.
-    """
-    from resnet_cli.figures import learning_curves, loss_by_depth
-    from resnet_cli.figures.panels import compare
+    given = {
+        name: values
+        for results in group
+        for name, values in check_sweep_file(results.folder).items()
+        if isinstance(values, list)
+    }
+    chances = constant_answers(stored.run for results in group for stored in results.runs)
+    if len(group) == 1:
+        return sweep_figures(group[0].summary(), group[0].curves(), given=given, chances=chances, **choices)
+    names = sweep_names(group)
+    summary, curves = combine(group)
+    drawings = sweep_figures(summary, curves, given={**given, "sweep": names}, chances=chances, **choices)
+    held = "-and-".join(map(as_file_name, names)) if len(names) <= 3 else f"{len(names)}-sweeps"
+    return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
 
-    summary, curves = results.summary(), results.curves()
-    names = {"depth": "by-depth", "curves": "curves"}
-    if by is not None:
-        setting = by.replace("-", "_")
-        summary, curves = compare(summary, setting), compare(curves, setting)
-        names = {"depth": f"by-depth-and-{by}", "curves": f"curves-by-{by}"}
-    found: dict[str, Callable[[], Figure]] = {}
-    for metric in metrics:
-        shared = {**options, "metric": metric}
-        if metric == "error" and summary["test_error"].isna().all():
-            continue
-        if "depth" in kinds:
-            found[f"{metric}-{names['depth']}"] = partial(loss_by_depth.draw, summary, **shared)
-        if "curves" in kinds:
-            shared |= {"x": x, "lines": "depth" if by is None else "model"}
-            found[f"{metric}-{names['curves']}"] = partial(learning_curves.draw, curves, **shared)
-    return found
+
+def _draw_all(
+    drawings: dict[str, Callable[[], "Figure"]], folder: Path, formats: list[str], dpi: int, of: str = ""
+) -> bool:
+    """Draw and write figures, and print the first file of each; whether all could be drawn."""
+    written = []
+    for name, draw in drawings.items():
+        try:
+            drawing = draw()
+        except UserError as error:  # such as runs that cannot be told apart: the other figures are drawn
+            typer.echo(f"resnet-exp: {of}: {error}", err=True)
+        else:
+            written.append(_write(drawing, folder, name, formats, dpi))
+    others = f" (and {', '.join(formats[1:])})" if len(formats) > 1 else ""
+    for path in written[:MOST_LISTED]:
+        typer.echo(f"{path}{others}")
+    if len(written) > MOST_LISTED:
+        typer.echo(f"and {len(written) - MOST_LISTED} more figures in {folder}")
+    return len(written) == len(drawings)
 
 
 def _draw_winners(**options: Any) -> "Figure":
-    from resnet_cli.figures import winners
+    from resnet_cli.api import plot_winners
 
-    return winners.draw(**options)
+    return plot_winners(**options)
 
 
 def _draw_counts(**options: Any) -> "Figure":
-    from resnet_cli.figures import counts
+    from resnet_cli.api import plot_counts
 
-    return counts.draw(_count_imagenet_nets(), **options)
+    return plot_counts(**options)
 
 
 FIGURES_WITHOUT_RUNS: dict[str, Callable[..., "Figure"]] = {"winners": _draw_winners, "counts": _draw_counts}
 """How to draw what --figure names, with `title` and `size`."""
 
 
-def _count_imagenet_nets() -> "pd.DataFrame":
-    """What the nets of VGG and ResNet have and cost: net, parameters, multiply_adds."""
-    import pandas as pd
-
-    from resnet_cli.models import count_parameters, describe_net, get_model
-    from resnet_cli.models.count import count_multiply_adds
-    from resnet_cli.models.imagenet import CLASSES, SIDE
-    from resnet_cli.sweep.plan import plan_sweep
-
-    rows = []
-    for family, (model, depths) in IMAGENET_NETS.items():
-        for depth in depths:
-            request = {**get_model(model).defaults, "task": "cifar10", "models": model, "depths": depth, "seeds": 0}
-            (run,) = plan_sweep(request).runs
-            net = describe_net(run, (3, SIDE, SIDE), CLASSES)
-            rows.append((f"{family}-{depth}", count_parameters(net), count_multiply_adds(net, (3, SIDE, SIDE))))
-    return pd.DataFrame(rows, columns=["net", "parameters", "multiply_adds"])
-
-
-def _write(figure: "Figure", folder: Path, name: str, formats: list[str], dpi: int) -> None:
-    """Write a figure in each of the formats, and print the paths."""
+def _write(figure: "Figure", folder: Path, name: str, formats: list[str], dpi: int) -> Path:
+    """Write a figure in each of the formats; the path of the first."""
     from resnet_cli.figures.style import render
     from resnet_cli.store.files import atomic_file
 
-    for extension in formats:
-        path = folder / f"{name}.{extension}"
+    paths = [folder / f"{name}.{extension}" for extension in formats]
+    for path in paths:
         with atomic_file(path) as file:
-            file.write(render(figure, f".{extension}", dpi=dpi))
-        typer.echo(path)
+            file.write(render(figure, path.suffix, dpi=dpi))
+    return paths[0]
 
 
 def _word(option: str, text: str, known: tuple[str, ...]) -> str:

@@ -2,8 +2,8 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -22,6 +22,7 @@ from resnet_cli.spec.errors import UserError
 POINTS_PER_INCH = 72
 LABEL_SIZE = 8
 SUBTITLE_SIZE = 9
+CHANCE_LINE: dict[str, Any] = {"color": PALE_GREY, "linewidth": 0.8, "linestyle": (0, (1, 1.5))}
 _CHARACTER_WIDTH = 0.55  # of DejaVu Sans, as a share of its size
 _TICK_LABEL_INCHES = 0.26  # room for three digits
 
@@ -206,16 +207,35 @@ def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
     return places
 
 
-def label_outside(grid: np.ndarray, count: int, x_label: str, y_label: str) -> None:
-    """Label the left and lower edge of a `grid` of axes, of which only the first `count` are used."""
-    across = grid.shape[1]
-    for position, axes in enumerate(grid.flat):
-        axes.set_visible(position < count)
-        if position % across == 0:
+def label_outside(grid: np.ndarray, used: int | Collection[int], x_label: str, y_label: str) -> None:
+    """Label the left and lower edge of a `grid` of axes, and hide those that are not used.
+
+    Args:
+        grid: axes by row and column.
+        used: their places, counted row by row, or how many of the first ones.
+        x_label: below the lowest axes of each column.
+        y_label: beside the first axes of each row.
+    """
+    places = set(range(used) if isinstance(used, int) else used)
+    down, across = grid.shape
+    for place, axes in enumerate(grid.flat):
+        axes.set_visible(place in places)
+        if all(left not in places for left in range(place - place % across, place)):
             axes.set_ylabel(y_label)
-        if position + across >= count:
+        if all(below not in places for below in range(place + across, down * across, across)):
             axes.set_xlabel(x_label)
             axes.tick_params(labelbottom=True)
+
+
+def add_headers(grid: np.ndarray, column_headers: Sequence[str], row_headers: Sequence[str]) -> None:
+    """Put a header above each column of a `grid` of axes and one to the right of each row, as far as there are some."""
+    for axes, header in zip(grid[0], column_headers, strict=False):
+        axes.annotate(
+            header, (0.5, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", ha="center"
+        )
+    for axes, header in zip(grid[:, -1], row_headers, strict=False):
+        place: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (6, 0), "textcoords": "offset points"}
+        axes.annotate(header, (1, 0.5), **place, va="center", rotation=270)
 
 
 def add_title(figure: Figure, title: str, subtitle: str = "") -> None:
@@ -230,28 +250,20 @@ def add_title(figure: Figure, title: str, subtitle: str = "") -> None:
         figure.text(0.5, 1, below, fontsize=SUBTITLE_SIZE, color=GREY, **place)
 
 
-def mark_chance(axes: Axes, level: float, text: str, *, at: Literal["left", "right"]) -> None:
-    """A thin line at `level`, what a net reaches that always gives the same answer, with `text` above it.
+def mark_chance(axes: Axes, level: float, text: str = "") -> bool:
+    """A thin line at `level`, what a net reaches that always gives the same answer, with `text` above its left end.
 
-    A level beyond the limits of the axes is not drawn.
+    A level beyond the limits of the axes is not drawn, and False is returned.
     """
     low, high = axes.get_ylim()
     if not low <= level <= high:
-        return
-    axes.axhline(level, color=PALE_GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
-    label = axes.annotate(
-        text,
-        (0.01 if at == "left" else 0.99, level),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha=at,
-        va="bottom",
-        fontsize=7,
-        color=GREY,
-        zorder=5,
-    )
-    label.set_path_effects([Stroke(linewidth=2, foreground="white"), Normal()])
+        return False
+    axes.axhline(level, **CHANCE_LINE, zorder=1)
+    if text:
+        place: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "va": "bottom"}
+        label = axes.annotate(text, (0.01, level), xytext=(0, 2), **place, fontsize=7, color=GREY, zorder=5)
+        label.set_path_effects([Stroke(linewidth=2, foreground="white"), Normal()])
+    return True
 
 
 def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) -> None:
@@ -264,6 +276,7 @@ def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) 
             ncols=math.ceil(len(entries) / rows),
             title=wrapped(sentence[:1].upper() + sentence[1:], figure.get_figwidth(), size=8),
         )
+        legend.get_title().set_multialignment("center")
         if legend.get_window_extent().width <= figure.bbox.width or rows == len(entries):
             return
         legend.remove()

@@ -1,7 +1,7 @@
 """What every figure asks of its DataFrame: which runs can be drawn, and in which unit."""
 
-from collections.abc import Collection, Sequence
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,7 @@ def seeds_text(runs: pd.DataFrame, mark: str = "line") -> str:
 def seed_counts(runs: pd.DataFrame) -> "pd.Series[int]":
     """The number of seeds of each model, depth and combination of settings."""
     each = runs.drop_duplicates("run_id")
-    return each.groupby(["model", "depth", *varying_settings(runs)], dropna=False).size()
+    return each.groupby(["model", "depth", *varying_settings(runs)], dropna=False, observed=True).size()
 
 
 def failed_text(frame: pd.DataFrame) -> str:
@@ -103,3 +103,41 @@ def varying_settings(frame: pd.DataFrame) -> list[str]:
     alike = frame.groupby(["model", "depth"])
     several = [c for c in frame.columns if c not in RUN_COLUMNS and len(frame[c].unique()) > 1]
     return [c for c in several if alike[c].nunique(dropna=False).max() > 1]
+
+
+def free_settings(frame: pd.DataFrame) -> list[str]:
+    """The settings that vary, without those that follow from another one, as `init_std` follows from `init`."""
+    free = varying_settings(frame)
+    for setting in reversed(free.copy()):
+        others = (
+            frame.groupby(other, observed=True) for other in free if other != setting and frame[other].notna().all()
+        )
+        if any(alike[setting].nunique(dropna=False).max() == 1 for alike in others):
+            free.remove(setting)
+    return free
+
+
+def ordered_values(column: "pd.Series[Any]") -> list[Any]:
+    """The values of a setting, without missing ones: in the order of its categories if it has some, else ascending."""
+    values = column.dropna()
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        present = set(values)
+        return [value for value in column.cat.categories if value in present]
+    return sorted(values.unique().tolist(), key=lambda value: (isinstance(value, str), value))
+
+
+def in_given_order(frame: pd.DataFrame, given: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """`frame` with its settings as ordered categories, so that figures keep the order of the values that were `given`.
+
+    Args:
+        frame: a summary or curves.
+        given: for some settings, such as those that sweep.toml lists, the values in their order. Other values follow.
+    """
+    ordered = {}
+    for setting in varying_settings(frame):
+        if setting in given:
+            values = frame[setting].dropna().unique().tolist()
+            first = [value for value in dict.fromkeys(given[setting]) if value in values]
+            rest = sorted((value for value in values if value not in first), key=str)
+            ordered[setting] = pd.Categorical(frame[setting], [*first, *rest], ordered=True)
+    return frame.assign(**ordered)

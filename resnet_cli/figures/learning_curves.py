@@ -4,9 +4,8 @@ Or one panel a depth with the models' lines together, as in He et al. 2016 (arXi
 """
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import matplotlib
@@ -23,10 +22,13 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from resnet_cli.figures import frames
 from resnet_cli.figures.axes import (
+    CHANCE_LINE,
+    add_headers,
     add_legend,
     add_title,
     have_room,
     label_outside,
+    mark_chance,
     mark_diverged,
     new_figure,
     resolve_scale,
@@ -34,22 +36,24 @@ from resnet_cli.figures.axes import (
     wrapped,
 )
 from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, Metric, Scale, Split, check_choice
-from resnet_cli.figures.panels import split_panels
+from resnet_cli.figures.panels import Grid, Panel, arrange, arrange_in_rows, split_panels
 from resnet_cli.figures.style import GREY, look, model_styles, ordered_models, split_line
 from resnet_cli.spec.errors import UserError
 
 MAX_ROWS = 6
 MAX_COLUMNS = 6
-MAX_PANELS = 24
-"""Where no setting varies, panels beyond `MAX_COLUMNS` go on in the next row."""
+MAX_PANELS = 25
+"""Where no setting varies, panels beyond `MAX_COLUMNS` continue in the next row."""
 MAX_LEGEND_DEPTHS = 8
-"""More depths than this are told apart by a colour bar instead of legend entries."""
-_COLOURS = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.85, 0.0, 256)), "depth")
+"""More depths than this are told apart by a colour bar instead of legend entries, where all of them are wanted."""
+FEW = 5
+"""So many depths, evenly chosen, stand for more than `MAX_LEGEND_DEPTHS`."""
+_COLOURS = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.72, 0.0, 256)), "depth")
 SPLIT_WIDTHS: dict[Split, float] = {"train": 0.8, "test": 1.6}
-START = 0.25
-"""The share of a curve in which losses may leave the axes: those of an untrained net can dwarf all others."""
-ROOM = {"log": 10.0, "linear": 3.0}
-"""How far above the highest loss after the start the axes may reach."""
+START = 0.5
+"""The share of a curve in which losses may leave the axes: those of a barely trained net can dwarf all others."""
+ROOM = 3.0
+"""How many times the highest loss after the start, or that of a constant answer, the axes may reach."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +75,21 @@ def draw(
     x: Literal["step", "epoch"] = "step",
     lines: Literal["depth", "model"] = "depth",
     title: str | None = None,
+    subtitle: str = "",
     size: tuple[float, float] | None = None,
+    grid: tuple[str, str] | None = None,
+    chance: float | None = None,
+    every_depth: bool = False,
 ) -> Figure:
     """Draw `metric` against `x`: the median over seeds, one colour a depth (darker is deeper), one panel a model.
 
-    Training is thin and solid, test bold and dashed. A loss more than ten times (linear axis: three times) as high as
-    the highest after the first quarter of the curves leaves the axes, and the legend says so. A run that diverged
-    counts as infinitely bad from then on, and its last step is marked at the top edge; a median line ends where half of
-    the runs or more diverged, and such a line does not set the axes. Failed runs are not drawn, but counted in the
-    legend. Columns beyond the usual ones are settings; where they vary there is one row of panels for each combination.
+    Training is thin and solid, test bold and dashed. Five depths stand for more than eight of a model. A loss in
+    the first half of the curves that is more than three times as high as all in the second, and as that of a constant
+    answer, leaves the axes, and the legend says so; a single run is shown whole. A run that diverged counts as
+    infinitely bad from then on, and its last step is marked at the top edge; a median line ends where half of the runs
+    or more diverged, and such a line does not set the axes. Failed runs are not drawn, but counted in the legend.
+    Columns beyond the usual ones are settings; where they vary there is one row of panels for each combination, or with
+    a single model rows and columns for two settings.
 
     Args:
         curves: one row per evaluation: run_id, task, model, depth, seed, status, `x`, and the metric's columns.
@@ -88,8 +98,12 @@ def draw(
         splits: which of `train` and `test`.
         x: `step` (optimiser steps) or `epoch` (passes over the training set).
         lines: what the lines of a panel are: `depth`, a panel for each model, or `model`, a panel for each depth.
-        title: instead of a title like "cifar10: error during training".
+        title: instead of a title like "Error on cifar10 during training".
+        subtitle: a smaller line below the title.
         size: width and height in inches.
+        grid: of two settings that vary, the one that makes the rows and the one that makes the columns of panels.
+        chance: `metric` of a net that always gives the same answer; marked if it lies within the axes.
+        every_depth: draw all depths, however many they are.
 
     Raises:
         UserError: there is nothing to draw, the runs have no such metric, they are of several tasks, two of them cannot
@@ -98,30 +112,34 @@ def draw(
     axis_scale = resolve_scale(scale, metric)
     check_choice("x", x, ("step", "epoch"))
     rows = frames.drawable(curves, metric, splits)
-    panels = split_panels(rows, limit=MAX_ROWS)
+    all_depths = rows["depth"].nunique()
+    if not every_depth:
+        rows = choose_depths(rows)
     headings, styles = _headings_and_styles(rows, lines)
     of_panel = "model" if lines == "depth" else "depth"
     many = len(styles) > MAX_LEGEND_DEPTHS
+    alone = len(headings) == 1
+    panels = split_panels(rows, limit=MAX_PANELS if alone else MAX_ROWS, settings=grid)
     limit = MAX_PANELS if len(panels) == 1 else MAX_COLUMNS
     if len(headings) > limit:
         names = ", ".join(map(str, headings))
         raise UserError(f"{of_panel} (={names}): one figure shows at most {limit} {of_panel}s; select fewer.")
-    across = len(headings)
-    if across > MAX_COLUMNS:  # several rows, of which the last lacks few
-        across = min((5, 4, 3), key=lambda columns: (-len(headings) % columns, -columns))
-    cells = list(itertools.product(panels, headings))
-    down = math.ceil(len(cells) / across)
+    place = arrange(panels) if alone else _rows_of_headings(list(headings.values()), panels)
+    across, down = place.across, place.down
     diverged = bool((rows["status"] == "diverged").any())
+    single = len(rows["run_id"].unique()) == 1
     if size is None:
-        size = (1.4 + 3.0 * across, 1.6 + 2.6 * down) if len(cells) > 1 or lines == "depth" else (6.4, 5.0)
+        size = (1.4 + 3.0 * across, 1.6 + 2.6 * down) if len(place.places) > 1 else (6.4, 5.0)
 
     with look():
         figure = new_figure(size)
-        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+        cells = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
         drawn: list[pd.Series[float]] = []
-        for axes, (panel, heading) in zip(grid.flat, cells, strict=False):
-            below = wrapped(panel.title, size[0] / across - 0.5, size=9)
-            axes.set_title(f"{headings[heading]}\n{below}".strip())
+        for position, (panel, heading) in zip(place.places, itertools.product(panels, headings), strict=True):
+            axes = cells.flat[position]
+            if not place.row_headers:
+                texts = [panel.title] if alone and panel.title else [headings[heading]]
+                axes.set_title(wrapped(", ".join(texts), size[0] / across - 0.5, size=9))
             here = panel.rows[panel.rows[of_panel] == heading]
             for key, style in styles.items():
                 of_line = here[here[lines] == key]
@@ -133,22 +151,57 @@ def draw(
                 ends = of_line[of_line["status"] == "diverged"].groupby("run_id")[x].max()
                 if not ends.empty:
                     mark_diverged(axes, ends, 0.97, style.colour)
-        values, cut = shown_values(drawn, ROOM[axis_scale] if metric == "loss" else np.inf)
-        set_value_axis(grid[0, 0], values, axis_scale, headroom=0.07 if diverged else 0.0)
-        task = str(rows["task"].iloc[0])
-        label_outside(grid, len(cells), _set_progress_axis(grid[0, 0], rows[x], x), frames.value_label(rows, metric))
+        room = ROOM if metric == "loss" and not single else np.inf
+        values, cut = shown_values(drawn, room, chance or 0.0)
+        set_value_axis(cells[0, 0], values, axis_scale, headroom=0.07 if diverged else 0.0)
+        marks_chance = chance is not None and all(mark_chance(cells.flat[place], chance) for place in place.places)
+        progress = _set_progress_axis(cells[0, 0], rows[x], x)
+        add_headers(cells, place.column_headers, place.row_headers)
+        label_outside(cells, place.places, progress, frames.value_label(rows, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
-        add_title(figure, title if title is not None else f"{task}: {what} during training")
+        of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
+        plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
+        add_title(figure, title if title is not None else plain, subtitle)
         if lines == "depth" and many:
-            _add_colour_bar(figure, grid, list(styles))
+            _add_colour_bar(figure, cells, list(styles))
+        chosen = rows["depth"].nunique()
         notes = [
             frames.seeds_text(rows),
+            f"{chosen} of {all_depths} depths" if chosen < all_depths else "",
             "values above the axes are cut off" if cut else "",
             "no line where diverged runs make it infinite" if diverged else "",
             frames.failed_text(curves),
         ]
-        add_legend(figure, _legend_entries(styles, splits, many=many, diverged=diverged), notes)
+        entries = _legend_entries(styles, splits, many=many, diverged=diverged)
+        if marks_chance:
+            entries.append(Line2D([], [], **CHANCE_LINE, label=f"constant answer: {chance:.3g}"))
+        add_legend(figure, entries, notes)
     return figure
+
+
+def choose_depths(curves: pd.DataFrame) -> pd.DataFrame:
+    """The `curves` of five depths of each model that has more than eight, the first and the last among them."""
+    parts = []
+    for _, of_model in curves.groupby("model", sort=False):
+        depths = sorted(of_model["depth"].unique())
+        if len(depths) > MAX_LEGEND_DEPTHS:
+            places = np.linspace(0, len(depths) - 1, FEW).round().astype(int)
+            of_model = of_model[of_model["depth"].isin([depths[place] for place in places])]
+        parts.append(of_model)
+    return pd.concat(parts)
+
+
+def _rows_of_headings(headings: list[str], panels: Sequence[Panel]) -> Grid:
+    """A column for each heading and a row for each panel; a single panel takes several rows where one is too long."""
+    if len(panels) > 1:
+        rows = [panel.title for panel in panels]
+        return replace(
+            arrange_in_rows(len(headings) * len(rows), len(headings)), column_headers=headings, row_headers=rows
+        )
+    across = len(headings)
+    if across > MAX_COLUMNS:  # several rows, of which the last lacks few
+        across = min((5, 4, 3), key=lambda columns: (-len(headings) % columns, -columns))
+    return arrange_in_rows(len(headings), across)
 
 
 def _headings_and_styles(rows: pd.DataFrame, lines: str) -> tuple[dict[Any, str], dict[Any, _LineStyle]]:
@@ -191,15 +244,15 @@ def median_curve(runs: pd.DataFrame, x: str, column: str) -> "pd.Series[float]":
     return values.median(axis=1)
 
 
-def shown_values(curves: Sequence["pd.Series[float]"], room: float) -> tuple[np.ndarray, bool]:
+def shown_values(curves: Sequence["pd.Series[float]"], room: float, chance: float) -> tuple[np.ndarray, bool]:
     """The values of median `curves` for which the axes have room, and whether some finite values have none.
 
-    Room is up to `room` times the highest value after the start of each curve, of curves that do not end in divergence;
-    where all do, of all.
+    Room is up to `room` times `chance` and the highest value after the start of each curve, of curves that do not end
+    in divergence; where all do, of all.
     """
     shown = [curve for curve in curves if np.isfinite(curve.iloc[-1])] or curves
     late = np.concatenate([curve[curve.index >= START * curve.index[-1]] for curve in shown])
-    limit = room * max(late[np.isfinite(late)], default=np.inf)
+    limit = room * max([chance, *late[np.isfinite(late)]]) if np.isfinite(late).any() else np.inf
     values = np.concatenate(curves)
     below = np.concatenate(shown)
     return below[below <= limit], bool((values[np.isfinite(values)] > limit).any())

@@ -10,12 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from resnet_cli.claims.finding import finding
 from resnet_cli.figures import frames
 from resnet_cli.figures.axes import (
+    add_headers,
     add_legend,
     add_title,
     label_ends,
     label_outside,
+    mark_chance,
     mark_diverged,
     new_figure,
     resolve_scale,
@@ -25,10 +28,10 @@ from resnet_cli.figures.axes import (
     write_count,
 )
 from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, Metric, Scale, Split
-from resnet_cli.figures.panels import grid_columns, split_panels
+from resnet_cli.figures.panels import arrange, arrange_in_rows, grid_columns, split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
 
-MAX_PANELS = 12
+MAX_PANELS = 25
 MANY_MODELS = 6
 """More models than this get labels at their lines' ends, a panel for each split, and no bands."""
 FEW_SEEDS = 5
@@ -45,22 +48,28 @@ def draw(
     scale: Scale = "auto",
     splits: Sequence[Split] = SPLITS,
     title: str | None = None,
+    subtitle: str = "",
     size: tuple[float, float] | None = None,
+    grid: tuple[str, str] | None = None,
+    chance: float | None = None,
 ) -> Figure:
     """Draw `metric` after training against depth: a median line over seeds with a band, and a dot for each run.
 
     A diverged run counts as infinitely bad: it is marked at the top edge, and a median line has a gap where half of the
     runs or more diverged. A failed run is not drawn, but counted in the legend. Columns beyond the usual ones are
-    settings; where they vary there is one panel for each combination. More than six models are named at the ends of
-    their lines, have no bands, and training and test stand side by side.
+    settings; where they vary there is one panel for each combination, in rows and columns if they are two. More than
+    six models are named at the ends of their lines, have no bands, and training and test stand side by side.
 
     Args:
         summary: one row per run: run_id, task, model, depth, seed, status, and the metric's columns for `splits`.
         metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
         scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
         splits: which of `train` and `test`.
-        title: instead of a title like "sine: loss against depth".
+        title: instead of the finding, where `claims.finding` can name one, or "Loss on sine against depth".
+        subtitle: added to the smaller line below the title.
         size: width and height in inches.
+        grid: of two settings that vary, the one that makes the rows and the one that makes the columns of panels.
+        chance: `metric` of a net that always gives the same answer; marked if it lies within the axes.
 
     Raises:
         UserError: there is nothing to draw, the runs have no such metric, they are of several tasks, two of them cannot
@@ -76,23 +85,30 @@ def draw(
     styles = model_styles(runs["model"])
     many = len(styles) > MANY_MODELS
     shown = [[split] for split in splits] if many else [list(splits)]
-    panels = split_panels(runs, limit=MAX_PANELS)
-    across = len(shown) if many else grid_columns(panels)
-    down = math.ceil(len(panels) * len(shown) / across)
+    panels = split_panels(runs, limit=MAX_PANELS, settings=grid)
+    place = arrange(panels)
+    if many:  # a row for each panel, or several of them where there is but one split
+        place = arrange_in_rows(len(panels) * len(shown), len(shown) if len(shown) > 1 else grid_columns(panels))
     if size is None:
-        size = _default_size(across, down, len(styles))
+        size = _default_size(place.across, place.down, len(styles))
+    across, down = place.across, place.down
     axes_height = max(size[1] / down - 0.9, _MARK_ROW_INCHES)
     mark_row = min(_MARK_ROW_INCHES / axes_height, 0.4 / max(len(marked), 1))
 
     with look():
         figure = new_figure(size)
-        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        set_value_axis(grid[0, 0], runs[columns].to_numpy(), axis_scale, headroom=mark_row * len(marked))
-        set_depth_axis(grid[0, 0], depths, width=size[0] / across - (2.2 if many else 0.5))
+        cells = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+        set_value_axis(cells[0, 0], runs[columns].to_numpy(), axis_scale, headroom=mark_row * len(marked))
+        set_depth_axis(cells[0, 0], depths, width=size[0] / across - (2.2 if many else 0.5))
         lines: list[tuple[Axes, dict[str, Line2D]]] = []
-        for axes, (panel, together) in zip(grid.flat, itertools.product(panels, shown), strict=False):
-            heading = [panel.title, SPLIT_LABELS[together[0]] if len(shown) > 1 else ""]
-            axes.set_title(wrapped(", ".join(filter(None, heading)), size[0] / across - 0.5, size=9))
+        for position, (panel, together) in zip(place.places, itertools.product(panels, shown), strict=True):
+            axes = cells.flat[position]
+            if not place.row_headers:
+                heading = [panel.title, SPLIT_LABELS[together[0]] if len(shown) > 1 else ""]
+                axes.set_title(wrapped(", ".join(filter(None, heading)), size[0] / across - 0.5, size=9))
+            if chance is not None:
+                text = f"constant answer: {chance:.3g}" if position == place.places[0] else ""
+                mark_chance(axes, chance, text)
             drawn = {}
             for model, of_model in panel.rows.groupby("model"):
                 style = styles[str(model)]
@@ -105,14 +121,20 @@ def draw(
                     height = 1 - mark_row * (marked.index(str(model)) + 0.25)
                     _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
             lines.append((axes, drawn))
-        task = str(runs["task"].iloc[0])
-        label_outside(grid, len(panels) * len(shown), _depth_label(styles), frames.value_label(runs, metric))
+        add_headers(cells, place.column_headers, place.row_headers)
+        label_outside(cells, place.places, _depth_label(styles), frames.value_label(runs, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
-        add_title(figure, title if title is not None else f"{task}: {what} against depth")
+        plain = f"{what} on {runs['task'].iloc[0]} against depth".capitalize()
+        names_a_finding = title is None and metric == "loss" and "train" in splits and len(panels) == 1
+        found = finding(summary) if names_a_finding else None
+        if found:
+            title, subtitle = found.sentence, "; ".join(filter(None, [plain, subtitle, found.statistic]))
+        add_title(figure, plain if title is None else title, subtitle)
         notes = [
             frames.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
             _spread_text(most_seeds, has_band=len(depths) > 1 and not many),
             "no line or band where diverged runs make it infinite" if marked else "",
+            found.rule if found else "",
             frames.failed_text(summary),
         ]
         add_legend(figure, _legend_entries({} if many else styles, splits, diverged=bool(marked)), notes)
@@ -127,7 +149,7 @@ def _default_size(across: int, down: int, models: int) -> tuple[float, float]:
     if models > MANY_MODELS:
         return 1.2 + 4.2 * across, 1.4 + max(3.4, 0.17 * models) * down
     if across == down == 1:
-        return 6.4, 4.6 + 0.15 * max(models - 3, 0)  # the legend takes more rows
+        return 7.2, 4.8 + 0.15 * max(models - 3, 0)  # the legend takes more rows
     return 1.2 + 2.7 * across, 1.4 + 2.3 * down
 
 
@@ -161,7 +183,7 @@ def _draw_spread(
         marker=".",
         markersize=5 if len(low) <= FEW_DEPTHS else 3.5,
         markeredgewidth=0,
-        alpha=0.4,
+        alpha=0.4 if len(low) <= FEW_DEPTHS else 0.25,
         zorder=2,
     )
 

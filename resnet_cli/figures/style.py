@@ -1,7 +1,7 @@
 """The look all figures share (colours, lines, markers, fonts), and figures as bytes."""
 
 import io
-import re
+import itertools
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from html import escape
 from typing import Any
 
 import matplotlib.style
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from resnet_cli.figures.frames import Split
@@ -75,35 +77,48 @@ class ModelStyle:
 
 
 def ordered_models(models: Iterable[str]) -> list[str]:
-    """Plain models first, then residual ones, then all others by name; numbers inside names count as numbers.
+    """Plain models first, then residual ones, then all others by name.
 
-    A name may go on after a comma, as in `resnet, block size 2`; such names stand where the model stands.
+    A name may go on after a comma, as in `resnet, block size 2`; such names stand where the model stands, in the order
+    in which they come.
     """
     known = [*PLAIN, *RESIDUAL]
 
-    def place(name: str) -> tuple[int, str, list[float | str]]:
-        model, _, value = name.partition(", ")
-        return (known.index(model) if model in known else len(known), model, _natural(value))
+    def place(name: str) -> tuple[int, str, bool]:
+        model, comma, _ = name.partition(", ")
+        return (known.index(model) if model in known else len(known), model, bool(comma))
 
-    return sorted(set(models), key=place)
-
-
-def _natural(text: str) -> list[float | str]:
-    """Sorts texts by the numbers in them: 2 before 10, and 1e-05 before 0.1."""
-    parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
-    return [float(part) if index % 2 else part for index, part in enumerate(parts)]
+    return sorted(dict.fromkeys(models), key=place)
 
 
 def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
     """A style for each model of one figure.
 
     The first plain model is vermillion with circles, the first residual one blue with squares; every further model
-    takes the next free colour and marker, in the order of `ordered_models`.
+    takes the next free colour and marker, in the order of `ordered_models`. Names that go on after a comma are shades
+    of their model's colour, from dark to light, with a marker for each ending; if all are of one model, they are
+    styled like models.
     """
+    names = ordered_models(models)
+    endings: dict[str, list[str]] = {}
+    for name in names:
+        model, _, ending = name.partition(", ")
+        endings.setdefault(model, []).append(ending)
+    if len(endings) == 1 or len(endings) == len(names):
+        return _styles_by_family(names)
+    markers = dict(zip(dict.fromkeys(itertools.chain(*endings.values())), itertools.cycle(MARKERS)))
+    styles = {}
+    for model, base in _styles_by_family(endings).items():
+        for ending, colour in zip(endings[model], _shades(base.colour, len(endings[model])), strict=True):
+            styles[f"{model}, {ending}" if ending else model] = ModelStyle(colour, markers[ending])
+    return styles
+
+
+def _styles_by_family(names: Iterable[str]) -> dict[str, ModelStyle]:
     styles: dict[str, ModelStyle] = {}
     colours = PALETTE + SHADES
     spare = 2
-    for name in ordered_models(models):
+    for name in names:
         model = name.partition(", ")[0]
         family = 0 if model in PLAIN else 1 if model in RESIDUAL else None
         taken = any(family is not None and style.colour == PALETTE[family] for style in styles.values())
@@ -111,6 +126,15 @@ def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
             family, spare = spare, spare + 1
         styles[name] = ModelStyle(colours[family % len(colours)], MARKERS[family % len(MARKERS)])
     return styles
+
+
+def _shades(colour: str, count: int) -> list[str]:
+    """`count` shades of `colour` from dark to light; a single one is the colour itself."""
+    base = np.array(to_rgb(colour))
+    if count == 1:
+        return [colour]
+    shares = np.linspace(-0.55, 0.45, count)
+    return [to_hex(base + share * (1 - base) if share > 0 else base * (1 + share)) for share in shares]
 
 
 def split_line(colour: str, split: Split) -> dict[str, Any]:
@@ -162,11 +186,13 @@ def alternative_text(figure: Figure) -> tuple[str, str]:
     x_labels = dict.fromkeys(label for axes in shown if (label := axes.get_xlabel()))
     y_labels = dict.fromkeys(label for axes in shown if (label := axes.get_ylabel()))
     panels = dict.fromkeys(title for axes in shown if (title := axes.get_title()))
+    labels = dict.fromkeys(text.get_text() for axes in shown for text in axes.texts if not text.get_text().isdigit())
     entries = dict.fromkeys(text.get_text() for legend in figure.legends for text in legend.get_texts())
     parts = [
         *(text.get_text() for text in figure.texts),
         f"{', '.join(y_labels)} against {', '.join(x_labels)}" if x_labels and y_labels else "",
         f"Panels: {', '.join(panels)}" if panels else "",
+        f"Labels: {', '.join(labels)}" if labels else "",
         f"Legend: {', '.join(entries)}" if entries else "",
         *(legend.get_title().get_text() for legend in figure.legends),
     ]

@@ -1,18 +1,20 @@
-"""What is learned: each module of this folder that defines `TASK` is a task, found by itself."""
+"""The tasks: any module in this folder that defines `TASK` is registered automatically."""
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 
 from resnet_cli.spec.errors import unknown_name
+from resnet_cli.spec.run import Run
 from resnet_cli.tasks.base import Data, Task
 
-__all__ = ["Data", "Task", "all_tasks", "get_task"]
+__all__ = ["Data", "Task", "all_tasks", "constant_answers", "get_task"]
 
 
 @cache
 def all_tasks() -> dict[str, Task]:
-    """Every task by its name, names ascending."""
+    """Every task by name, in alphabetical order."""
     names = [found.name for found in pkgutil.iter_modules(__path__)]
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     tasks = [task for module in modules if isinstance(task := getattr(module, "TASK", None), Task)]
@@ -29,3 +31,17 @@ def get_task(name: str) -> Task:
     if name not in tasks:
         raise unknown_name("task", name, tasks)
     return tasks[name]
+
+
+def constant_answers(runs: Iterable[Run]) -> dict[str, float]:
+    """What a net reaches on the task of `runs` that always gives the same answer: its `loss`, and its `error` (%).
+
+    A metric in which this differs between the runs by more than 1 %, as with much noise and with none, is left out.
+    """
+    tasks = all_tasks()
+    alike = {
+        (run.task, *(run[name] for name in sorted(tasks[run.task].settings))): run for run in runs if run.task in tasks
+    }
+    answers = [tasks[run.task].constant_answer(run) for run in alike.values()]
+    values = {metric: [answer[metric] for answer in answers if metric in answer] for metric in ("loss", "error")}
+    return {metric: found[0] for metric, found in values.items() if found and max(found) <= 1.01 * min(found)}

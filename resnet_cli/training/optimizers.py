@@ -11,7 +11,7 @@ from resnet_cli.store.tensors import same_form
 
 
 def build_optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser of a run, in torch's fused form where there is one (same formulas, fewer calls)."""
+    """The optimiser of a run, in torch's fused implementation if there is one (same formulas, fewer calls)."""
     rate, decay = run.learning_rate, run.weight_decay
     match run.optimizer:
         case "sgd":
@@ -34,7 +34,7 @@ def build_optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim
 
 
 def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
-    """Let all momentum begin at zero: the same values, and fused SGD cannot begin it for some parameters later."""
+    """Start all momentum at zero. The values do not change, but fused SGD cannot start it later for some parameters."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

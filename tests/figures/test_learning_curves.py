@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from resnet_cli.figures.frames import Scale
+from resnet_cli.figures.frames import Scale, in_given_order
 from resnet_cli.figures.learning_curves import depth_colours, draw
 from resnet_cli.figures.style import BLUE
 from resnet_cli.spec.errors import UserError
@@ -127,7 +127,9 @@ def test_few_depths_are_named_and_many_get_a_colour_bar(curves: pd.DataFrame) ->
     ]
     assert [line.get_alpha() for line in few.axes[0].lines] == [None] * 8
     one = curves[curves["depth"] == 8]
-    many = draw(pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in range(2, 41)]))
+    many = draw(
+        pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in range(2, 41)]), every_depth=True
+    )
     assert [text.get_text() for text in many.legends[0].get_texts()] == ["training", "test"]
     assert many.axes[-1].get_ylabel() == "depth"
     assert {line.get_alpha() for line in many.axes[0].lines if line.get_linestyle() == "-"} == {0.55}
@@ -137,7 +139,7 @@ def test_few_depths_are_named_and_many_get_a_colour_bar(curves: pd.DataFrame) ->
 def test_colour_bar_names_the_depths_that_fit(curves: pd.DataFrame) -> None:
     one = curves[curves["depth"] == 8]
     depths = [8, 14, 20, 26, 32, 38, 44, 50, 56]
-    figure = draw(pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in depths]))
+    figure = draw(pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in depths]), every_depth=True)
     assert list(figure.axes[-1].get_yticks()) == depths
 
 
@@ -154,8 +156,10 @@ def test_deeper_is_darker() -> None:
 def test_settings_become_rows_and_a_scheduled_learning_rate_does_not(curves: pd.DataFrame) -> None:
     decayed = curves.assign(scheduled_learning_rate=0.1 / (1 + curves["step"]))
     parts = [decayed.assign(init=init, run_id=decayed["run_id"] + init) for init in ("he", "default")]
-    titles = [axes.get_title() for axes in draw(pd.concat(parts)).axes]
-    assert titles == [f"{model}\ninit {init}" for init in ("default", "he") for model in ("plain-cnn", "resnet")]
+    axes = draw(pd.concat(parts)).axes
+    headers = [[text.get_text() for text in each.texts] for each in axes]
+    assert headers == [["plain-cnn"], ["resnet", "init default"], [], ["init he"]]
+    assert [each.get_title() for each in axes] == [""] * 4
 
 
 def test_legend_does_not_cover_the_axes(curves: pd.DataFrame) -> None:
@@ -168,10 +172,10 @@ def test_legend_does_not_cover_the_axes(curves: pd.DataFrame) -> None:
 
 def test_too_many_models_or_rows_are_refused(curves: pd.DataFrame) -> None:
     one = curves[curves["model"] == "resnet"]
-    with pytest.raises(UserError, match="one figure shows at most 24 models"):
-        draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(25)]))
+    with pytest.raises(UserError, match="one figure shows at most 25 models"):
+        draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(26)]))
     with pytest.raises(UserError, match="make 7 combinations, but one figure shows at most 6"):
-        draw(pd.concat([one.assign(width=i, run_id=one["run_id"] + f"w{i}") for i in range(7)]))
+        draw(pd.concat([curves.assign(width=i, run_id=curves["run_id"] + f"w{i}") for i in range(7)]))
 
 
 def test_unknown_x_is_refused(curves: pd.DataFrame) -> None:
@@ -204,8 +208,51 @@ def test_a_model_without_a_depth_is_missing_in_its_panel(curves: pd.DataFrame) -
     assert [len(axes.lines) for axes in figure.axes] == [2, 1, 1, 1]
 
 
-def test_too_many_depths_for_a_panel_each_are_refused(curves: pd.DataFrame) -> None:
+def test_five_depths_stand_for_many(curves: pd.DataFrame) -> None:
     one = curves[curves["depth"] == 8]
-    depths = pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in range(2, 27)])
-    with pytest.raises(UserError, match="one figure shows at most 24 depths; select fewer"):
-        draw(depths, lines="model")
+    depths = pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in range(2, 41)])
+    figure = draw(depths)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["depth 2", "depth 12", "depth 21", "depth 30", "depth 40", "training", "test"]
+    assert figure.legends[0].get_title().get_text() == "Line: median of 5 seeds; 5 of 39 depths."
+    assert [axes.get_title() for axes in draw(depths, lines="model").axes] == names[:5]
+    with pytest.raises(UserError, match="one figure shows at most 25 depths; select fewer"):
+        draw(depths, lines="model", every_depth=True)
+
+
+def test_a_single_run_is_shown_whole(curves: pd.DataFrame) -> None:
+    curves.loc[curves["step"] == 0, ["train_loss", "test_loss"]] *= 1e6
+    one = curves[curves["run_id"] == "resnet_d8_s0"]
+    figure = draw(one)
+    assert figure.axes[0].get_ylim()[1] > one[["train_loss", "test_loss"]].to_numpy().max()
+    assert figure.legends[0].get_title().get_text() == "One seed."
+
+
+def test_the_start_is_shown_up_to_three_times_a_constant_answer(curves: pd.DataFrame) -> None:
+    falling = curves.assign(train_loss=2.3 * 0.01 ** (curves["step"] / 10), test_loss=1e9)
+    assert "cut off" in draw(falling, splits=["train"]).legends[0].get_title().get_text()
+    figure = draw(falling, splits=["train"], chance=2.303)
+    assert 2.303 < figure.axes[0].get_ylim()[1] < 3 * 2.303
+    assert "constant answer: 2.3" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_two_settings_of_one_model_make_rows_and_columns(curves: pd.DataFrame) -> None:
+    one = curves[curves["model"] == "resnet"]
+    parts = [
+        one.assign(optimizer=name, learning_rate=rate, run_id=one["run_id"] + name + str(rate))
+        for name in ("sgd", "adam")
+        for rate in (0.1, 0.01)
+    ]
+    figure = draw(in_given_order(pd.concat(parts), {"optimizer": ["sgd", "adam"], "learning_rate": [0.1, 0.01]}))
+    headers = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert headers == [["learning rate 0.1"], ["learning rate 0.01", "sgd"], [], ["adam"]]
+    assert figure.get_suptitle() == "Loss on digits during training of resnet"
+
+
+def test_depths_are_chosen_for_each_model_by_itself(curves: pd.DataFrame) -> None:
+    one = curves[(curves["depth"] == 8) & (curves["model"] == "resnet")]
+    dense = pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in range(2, 41)])
+    sparse = pd.concat([one.assign(depth=d, run_id=f"p{d}" + one["run_id"], model="plain-cnn") for d in (7, 13)])
+    figure = draw(pd.concat([dense, sparse]), splits=["test"])
+    assert [len(axes.lines) for axes in figure.axes] == [2, 5]
+    assert "7 of 39 depths" in figure.legends[0].get_title().get_text()

@@ -23,10 +23,10 @@ def test_values_become_models_and_runs_without_the_setting_keep_their_name(summa
 @pytest.mark.parametrize(
     ("setting", "values", "names"),
     [
-        ("block_size", [2, np.nan], ["resnet, block size 2", "resnet"]),
-        ("learning_rate", [0.1, 1e-5], ["resnet, learning rate 0.1", "resnet, learning rate 1e-05"]),
-        ("batch_norm", [True, False], ["resnet, batch norm on", "resnet, batch norm off"]),
-        ("init", ["he", "default"], ["resnet, he", "resnet, default"]),
+        ("block_size", [10, np.nan, 2], ["resnet", "resnet, block size 2", "resnet, block size 10"]),
+        ("learning_rate", [0.1, 1e-5], ["resnet, learning rate 1e-05", "resnet, learning rate 0.1"]),
+        ("batch_norm", [True, False], ["resnet, batch norm off", "resnet, batch norm on"]),
+        ("init", ["he", "default"], ["resnet, default", "resnet, he"]),
     ],
 )
 def test_words_stand_alone_and_numbers_with_their_setting(

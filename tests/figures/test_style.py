@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import matplotlib
 import pandas as pd
 import pytest
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
 from resnet_cli.figures import learning_curves, loss_by_depth
@@ -101,17 +102,25 @@ def test_up_to_fourteen_lines_have_colours_of_their_own_and_all_differ_in_colour
     assert len({(style.colour, style.marker) for style in styles.values()}) == 50
 
 
-def test_values_after_a_name_stand_with_their_model_in_the_order_of_their_numbers() -> None:
-    names = ["zeta", "resnet, block size 10", "resnet, block size 2", "plain-cnn, block size 1", "alpha", "resnet"]
-    assert ordered_models(names) == [
-        "plain-cnn, block size 1",
-        "resnet",
-        "resnet, block size 2",
-        "resnet, block size 10",
-        "alpha",
-        "zeta",
-    ]
-    rates = [f"resnet, learning rate {rate:g}" for rate in (1e-5, 0.01, 0.1, 1.0)]
-    assert ordered_models(reversed(rates)) == rates
-    styles = model_styles(names)
-    assert (styles["plain-cnn, block size 1"].colour, styles["resnet"].colour) == (VERMILLION, BLUE)
+def test_values_after_a_name_stand_with_their_model_in_the_order_given() -> None:
+    names = ["zeta", "resnet, sgd", "resnet, adam", "plain-cnn, sgd", "alpha", "resnet"]
+    assert ordered_models(names) == ["plain-cnn, sgd", "resnet", "resnet, sgd", "resnet, adam", "alpha", "zeta"]
+
+
+def test_values_of_a_setting_are_shades_of_their_models_colour() -> None:
+    values = ("sgd", "momentum", "adam")
+    styles = model_styles([f"{model}, {value}" for value in values for model in ("resnet", "plain-cnn")])
+    for value in values:
+        assert styles[f"plain-cnn, {value}"].marker == styles[f"resnet, {value}"].marker
+    for model, base in (("plain-cnn", VERMILLION), ("resnet", BLUE)):
+        hues = [rgb_to_hsv(to_rgb(styles[f"{model}, {value}"].colour))[0] for value in values]
+        assert hues == pytest.approx([rgb_to_hsv(to_rgb(base))[0]] * 3, abs=0.03)
+    assert len({style.colour for style in styles.values()}) == 6
+    assert styles["plain-cnn, sgd"].colour < styles["plain-cnn, adam"].colour, "from dark to light"
+
+
+def test_plain_and_residual_keep_their_colours_beside_values_of_a_setting() -> None:
+    styles = model_styles(["plain-cnn", "resnet, block size 1", "resnet, block size 2"])
+    assert styles["plain-cnn"].colour == VERMILLION
+    hue = rgb_to_hsv(to_rgb(styles["resnet, block size 2"].colour))[0]
+    assert hue == pytest.approx(rgb_to_hsv(to_rgb(BLUE))[0], abs=0.03)

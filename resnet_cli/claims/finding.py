@@ -1,0 +1,78 @@
+"""What a sweep shows in one sentence, where its numbers allow one: which models' loss rises with depth for good."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
+
+FEWEST_SEEDS = 5
+MOST_MODELS = 3
+NETS = {
+    "plain-mlp": "plain nets",
+    "plain-cnn": "plain nets",
+    "residual-mlp": "residual nets",
+    "resnet": "residual nets",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence about medians, the statistic and its seeds, and the rule that makes the sentence true."""
+
+    sentence: str
+    statistic: str
+    rule: str
+
+
+def finding(summary: pd.DataFrame) -> Finding | None:
+    """From which depth on the models' median training loss has risen for good, by `turning_points`.
+
+    None where a sentence would claim too much: fewer than five seeds at some depth, fewer than three depths, several
+    tasks, more than three models, models that end at different depths, or a model that diverged everywhere.
+
+    Args:
+        summary: one row per run, as for `turning_points`; runs that differ in another setting are told apart before.
+    """
+    runs = summary[summary["status"] != "failed"]
+    seeds = runs.groupby(["model", "depth"])["seed"].nunique()
+    models = runs["model"].nunique()
+    if not 1 <= models <= MOST_MODELS or len(runs["task"].unique()) > 1 or seeds.min() < FEWEST_SEEDS:
+        return None
+    points = sorted(
+        turning_points(summary),
+        key=lambda point: (
+            point.worse_from is None,
+            list(NETS).index(point.model) if point.model in NETS else len(NETS),
+        ),
+    )
+    named = len({_name(point) for point in points})
+    if named < models or min(point.depths for point in points) < FEWEST_DEPTHS:
+        return None
+    if len({point.deepest_depth for point in points}) > 1 or any(point.best_loss == float("inf") for point in points):
+        return None
+    worse = [point for point in points if point.worse_from is not None]
+    same = _joined([_name(point) for point in points if point.worse_from is None])
+    if worse:
+        first, *others = worse
+        parts = [f"{_name(first)} get worse from {first.worse_from} layers on"]
+        parts += [f"{_name(point)} from {point.worse_from} on" for point in others]
+        sentence = ", ".join(parts) + (f"; {same} do not" if same else "")
+    else:
+        sentence = f"{same} do not get worse with depth"
+    fewest, most = int(seeds.min()), int(seeds.max())
+    margins = " or ".join(f"{margin:.2g}" for margin in sorted({point.margin for point in points}))
+    return Finding(
+        sentence=sentence[:1].upper() + sentence[1:],
+        statistic=f"medians of {fewest if fewest == most else f'{fewest} to {most}'} seeds, "
+        f"up to {points[0].deepest_depth} layers",
+        rule=f"worse: training loss stays above {margins} times its best level",
+    )
+
+
+def _name(point: TurningPoint) -> str:
+    return NETS.get(point.model, f"{point.model} nets")
+
+
+def _joined(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,0 +1,130 @@
+"""The figures of a sweep: which there are, what each is called, and what it shows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from resnet_cli.figures import learning_curves, loss_by_depth
+from resnet_cli.figures.frames import Metric, in_given_order
+from resnet_cli.figures.panels import (
+    as_file_name,
+    by_number_of_values,
+    check_varies,
+    chunked,
+    compare,
+    split_pages,
+)
+from resnet_cli.figures.style import ordered_models
+from resnet_cli.spec.errors import UserError
+
+Kind = Literal["depth", "curves"]
+SWEEP = "sweep"
+"""The column that tells several sweeps apart that share a figure."""
+MOST_VALUES = 12
+"""Of one setting, in panels of one figure."""
+MOST_ROWS = MOST_COLUMNS = 5
+"""Of two settings, in rows and columns of panels."""
+
+
+def sweep_figures(
+    summary: pd.DataFrame,
+    curves: pd.DataFrame,
+    *,
+    metrics: Sequence[Metric] = ("loss", "error"),
+    kinds: Sequence[Kind] = ("depth", "curves"),
+    by: Sequence[str] = (),
+    given: Mapping[str, Sequence[Any]] | None = None,
+    chances: Mapping[str, float] | None = None,
+    every_depth: bool = False,
+    x: Literal["step", "epoch"] = "step",
+    **options: Any,
+) -> dict[str, Callable[[], Figure]]:
+    """How to draw each figure of a sweep, by file name; what does not fit into one figure goes on in others.
+
+    A task without errors has no figures of them, and a sweep of a single depth none against depth.
+
+    Args:
+        summary: as for `loss_by_depth.draw`; with a column `sweep`, several sweeps become lines of one figure.
+        curves: the evaluations of the same runs, as for `learning_curves.draw`.
+        metrics: `loss` and `error`.
+        kinds: `depth` for figures against depth, `curves` for learning curves.
+        by: one setting whose values are compared as lines, or two that make rows and columns of panels.
+        given: the values of settings in the order in which they shall stand, such as the lists in sweep.toml.
+        chances: for each metric, that of a net that always gives the same answer.
+        every_depth: draw the learning curves of all depths, however many they are.
+        x: of learning curves, `step` or `epoch`.
+        options: for both kinds of figures: scale, splits, title and size.
+
+    Raises:
+        UserError: `by` names more than two settings, or one in which runs of one model and depth do not differ.
+    """
+    if len(by) > 2:
+        raise UserError(f"by (={','.join(by)}) must be one setting, or two for rows and columns.")
+    for setting in by:
+        check_varies(summary, setting)
+    summary, curves = in_given_order(summary, given or {}), in_given_order(curves, given or {})
+    as_lines = [SWEEP] if SWEEP in summary else []
+    if len(by) == 1:
+        as_lines += by
+    for setting in as_lines:
+        summary, curves = compare(summary, setting), compare(curves, setting)
+    grid = (by[0], by[1]) if len(by) == 2 else None
+    what = "-and-".join(as_file_name(setting) for setting in by)
+    found: dict[str, Callable[[], Figure]] = {}
+    for metric in metrics:
+        if metric == "error" and summary["test_error"].isna().all():
+            continue
+        shared = {**options, "metric": metric, "grid": grid, "chance": (chances or {}).get(metric)}
+        if "depth" in kinds and len(summary["depth"].unique()) > 1:
+            for held, rows in _depth_pages(summary, grid).items():
+                name = "-".join(filter(None, [metric, "by-depth", what and f"and-{what}", as_file_name(held)]))
+                found[name] = partial(loss_by_depth.draw, rows, subtitle=held, **shared)
+        if "curves" in kinds:
+            lines: Literal["depth", "model"] = "model" if as_lines else "depth"
+            for held, (subtitle, rows) in _curve_pages(curves, grid, lines, every_depth=every_depth).items():
+                name = "-".join(filter(None, [metric, "curves", what and f"by-{what}", as_file_name(held)]))
+                own = {"x": x, "lines": lines, "every_depth": every_depth, "subtitle": subtitle}
+                found[name] = partial(learning_curves.draw, rows, **own, **shared)
+    return found
+
+
+def _depth_pages(summary: pd.DataFrame, grid: tuple[str, str] | None) -> dict[str, pd.DataFrame]:
+    settings = _settings(summary, grid)
+    if len(settings) == 1 or len(summary["model"].unique()) > loss_by_depth.MANY_MODELS:
+        return split_pages(summary, settings, [MOST_VALUES if len(settings) == 1 else MOST_ROWS])
+    return split_pages(summary, settings, [MOST_ROWS, MOST_COLUMNS])
+
+
+def _curve_pages(
+    curves: pd.DataFrame, grid: tuple[str, str] | None, lines: Literal["depth", "model"], *, every_depth: bool
+) -> dict[str, tuple[str, pd.DataFrame]]:
+    """What each figure holds, in full and without the models or depths that its panels name, and its rows.
+
+    Two settings to arrange leave no place for a second model or depth.
+    """
+    of_panel = "model" if lines == "depth" else "depth"
+    headings: list[Any] = ordered_models(curves["model"])
+    if lines == "model":
+        chosen = curves if every_depth else learning_curves.choose_depths(curves)
+        headings = sorted(chosen["depth"].unique())
+    most = learning_curves.MAX_COLUMNS if _settings(curves, grid) else learning_curves.MAX_PANELS
+    parts = chunked(headings, 1 if grid else most)
+    pages = {}
+    for part in parts:
+        rows = curves[curves[of_panel].isin(part)] if len(parts) > 1 else curves
+        settings = _settings(rows, grid)
+        limits = [learning_curves.MAX_ROWS]
+        if len(part) == 1:
+            limits = [MOST_VALUES] if len(settings) == 1 else [MOST_ROWS, MOST_COLUMNS]
+        own = f"{'depth ' if lines == 'model' else ''}{part[0]}{f' to {part[-1]}' if len(part) > 1 else ''}"
+        for held, page in split_pages(rows, settings, limits).items():
+            pages[", ".join(filter(None, [own if len(parts) > 1 else "", held]))] = (held, page)
+    return pages
+
+
+def _settings(rows: pd.DataFrame, grid: tuple[str, str] | None) -> list[str]:
+    free = by_number_of_values(rows)
+    return free if grid is None else [*(setting for setting in free if setting not in grid), *grid]

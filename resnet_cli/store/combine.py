@@ -1,0 +1,28 @@
+"""Several sweeps as one table, for comparing them."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from resnet_cli.store.reader import Results
+
+SWEEP_COLUMN = "sweep"
+
+
+def combine(folders: Sequence[Results]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Summary and curves of all runs, as those of `Results`, with the name of each run's folder as `sweep`."""
+    names = sweep_names(folders)
+    together = Results(folders[0].folder, [stored for results in folders for stored in results.runs], [])
+    named = [(name, stored) for name, results in zip(names, folders, strict=True) for stored in results.runs]
+    summary, curves = together.summary(), together.curves()
+    summary[SWEEP_COLUMN] = [name for name, _ in named]
+    curves[SWEEP_COLUMN] = [name for name, stored in named for _ in stored.history]
+    for frame in (summary, curves):
+        frame["run_id"] = frame[SWEEP_COLUMN] + "/" + frame["run_id"]
+    return summary, curves
+
+
+def sweep_names(folders: Sequence[Results]) -> list[str]:
+    """The folders' names, or their whole paths if two have the same name."""
+    names = [results.folder.resolve().name for results in folders]
+    return names if len(set(names)) == len(names) else [str(results.folder) for results in folders]
