@@ -226,8 +226,9 @@ FIGURES_WITHOUT_RUNS: dict[str, Callable[..., "Figure"]] = {"winners": _draw_win
 def _write(figure: "Figure", folder: Path, name: str, formats: list[str], dpi: int) -> Path:
     """Write a figure in each of the formats; the path of the first."""
     from resnet_cli.figures.style import render
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.files import atomic_file, remove_temporary_files
 
+    remove_temporary_files(folder)
     paths = [folder / f"{name}.{extension}" for extension in formats]
     for path in paths:
         with atomic_file(path) as file:
