@@ -26,6 +26,9 @@ SHADES = ("#7A3300", "#003B66", "#00503A", "#80436A", "#8F6200", "#2F6F94", "#9A
 """The same hues darker, and a grey, for figures with more lines than `PALETTE` has colours."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "*", "p")
 
+MAX_SHADES = 4
+"""More values of a setting than this are told apart by hue where there is but one model."""
+
 SUFFIXES = (".png", ".svg", ".pdf")
 """Of the files that figures can be."""
 
@@ -96,7 +99,7 @@ def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
 
     The first plain model is vermillion with circles, the first residual one blue with squares; every further model
     takes the next free colour and marker, in the order of `ordered_models`. Names that go on after a comma are shades
-    of their model's colour, from dark to light, with a marker for each ending; if all are of one model, they are
+    of their model's colour, from dark to light, with a marker for each ending; more than four of a single model are
     styled like models.
     """
     names = ordered_models(models)
@@ -104,7 +107,7 @@ def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
     for name in names:
         model, _, ending = name.partition(", ")
         endings.setdefault(model, []).append(ending)
-    if len(endings) == 1 or len(endings) == len(names):
+    if len(endings) == len(names) or (len(endings) == 1 and len(names) > MAX_SHADES):
         return _styles_by_family(names)
     markers = dict(zip(dict.fromkeys(itertools.chain(*endings.values())), itertools.cycle(MARKERS)))
     styles = {}
