@@ -1,1 +1,1 @@
-"""The documents' claims: each a question with a way to answer it from a DataFrame."""
+"""The documents' claims, each with a function that tests it on a DataFrame."""

@@ -1,8 +1,8 @@
 """The turning point: the depth from which more layers make a model worse (K1, K2, K10).
 
-Loss against depth is noisy: on the sine, seeds of one depth differ by a factor of twenty and medians of neighbouring
-depths by a factor of five. So a deep outlier is no turn, a lucky minimum is no level to measure against, and a rise
-must be larger than what a change of the seed does.
+The loss is a noisy function of depth: on the sine, seeds of one depth differ by a factor of twenty and medians of
+neighbouring depths by a factor of five. So one deep outlier is not a turning point, a lucky minimum is not a baseline,
+and a rise must be larger than the differences between seeds.
 """
 
 import math
@@ -13,20 +13,20 @@ from statistics import median
 import pandas as pd
 
 LEAST_MARGIN = 2.0
-"""For squared errors, which span orders of magnitude."""
+"""For squared errors, which span several orders of magnitude."""
 
 LEAST_MARGIN_OF_CLASSIFICATION = 1.2
-"""For cross-entropy and error, which start near their worst: ln 10 = 2.3 is chance for ten classes."""
+"""For cross-entropy, which starts close to its worst: ln 10 = 2.3 is the chance level for ten classes."""
 
 FEWEST_DEPTHS = 3
 
 
 @dataclass(frozen=True)
 class TurningPoint:
-    """How one model's loss goes with depth; losses are medians over seeds, infinite where most runs diverged.
+    """How one model's loss depends on depth; losses are medians over seeds, infinite where most runs diverged.
 
-    `worse_from` is the depth from which on the loss stays above `margin` times its level at the best depth, None where
-    it does not. `depths` counts the depths that have a loss; with fewer than three no turning point can be named.
+    From depth `worse_from` on, the loss stays above `margin` times its level at the best depth; None if there is no
+    such depth. `depths` is the number of depths that have a loss; with fewer than three, none can be a turning point.
     """
 
     model: str
@@ -40,7 +40,7 @@ class TurningPoint:
 
     @property
     def ratio(self) -> float:
-        """The loss at the deepest depth, in multiples of the best."""
+        """The loss at the largest depth as a multiple of the lowest loss."""
         if self.deepest_loss == self.best_loss:
             return 1.0
         return self.deepest_loss / self.best_loss if self.best_loss else math.inf
@@ -68,20 +68,20 @@ class TurningPoint:
 
 
 def turning_points(summary: pd.DataFrame) -> list[TurningPoint]:
-    """For each model of a summary, where its training loss turns: from which depth on it has risen for good.
+    """The turning point of each model in a summary: the depth from which on its training loss has risen for good.
 
-    A loss turns if, over at least the deepest sixth of the depths, it stays above a margin times its level at the best
-    depth. The level is the median of the best depth and the sixth of the depths on one side of it, whichever side is
-    lower; the margin is 2 on a regression task and 1.2 on a classification task, or the usual ratio of the
-    upper to the lower quartile of seeds at one depth where that is more.
+    There is a turning point if, over at least the deepest sixth of the depths, the loss stays above a margin times its
+    level at the best depth. The level is the median over the best depth and the sixth of the depths on one side of it,
+    whichever side is lower. The margin is 2 on a regression task and 1.2 on a classification task, or the median over
+    depths of the ratio of the upper to the lower quartile over seeds, if that is larger.
 
     Args:
         summary: one row per run, with at least `model`, `depth`, `status`, `train_loss` and `train_error`. Runs that
-            differ in another setting should be told apart before; here they count like seeds. Diverged runs count as
-            infinitely bad, failed ones not at all.
+            differ in another setting count as further seeds, so separate them first. Diverged runs count as infinitely
+            bad, failed ones not at all.
 
     Returns:
-        One per model that has any loss, in the order of the summary.
+        One for each model that has a loss, in the order of the summary.
     """
     losses = summary["train_loss"].astype(float).mask(summary["status"] == "diverged", math.inf)
     runs = summary.assign(loss=losses)[summary["status"] != "failed"].dropna(subset=["loss"])

@@ -1,6 +1,7 @@
 """What a person sees while a sweep runs: a live view on a terminal, elsewhere a line per finished run."""
 
 import math
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -22,7 +23,7 @@ from rich.text import Text
 from resnet_cli.cli.chart import Curve, draw_chart
 from resnet_cli.cli.tables import error_text, loss_text, product_line, varying_settings
 from resnet_cli.figures.panels import value_text
-from resnet_cli.spec.events import Evaluated, Event, Finished, Metrics, Started, Status
+from resnet_cli.spec.events import Evaluated, Event, Finished, Metrics, Started, Status, Warned
 from resnet_cli.spec.run import Run
 
 __all__ = ["SweepView", "open_view", "product_line"]
@@ -103,6 +104,8 @@ class _LinesView(SweepView):
         self._quiet = quiet
 
     def handle(self, event: Event) -> None:
+        if isinstance(event, Warned):
+            print(f"resnet-exp: {event.message}", file=sys.stderr)
         if not isinstance(event, Finished):
             return
         self._done += 1
@@ -170,6 +173,9 @@ class _LiveView(SweepView):
             self._live.stop()
 
     def handle(self, event: Event) -> None:
+        if isinstance(event, Warned):
+            self._messages.append(Text(event.message, "yellow"))
+            return
         run = self._runs[event.run_id]
         if isinstance(event, Started):
             self._training[event.run_id] = _Training(run, self._series(run), event.step)

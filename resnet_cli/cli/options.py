@@ -28,7 +28,14 @@ WHAT = {
     "threads": (["--threads"], "Threads of each process. (default: the cores, shared among the jobs)"),
 }
 
-Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings from a TOML file.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE|NAME",
+        help="Settings from a TOML file, or from a bundled one (see `resnet-exp configs`).",
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(

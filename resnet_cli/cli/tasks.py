@@ -1,24 +1,102 @@
-"""`resnet-exp tasks`: what can be learned."""
+"""`resnet-exp tasks`: what can be learned, and with which defaults."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from resnet_cli.models.base import Model
+    from resnet_cli.tasks import Task
 
 NAME = "tasks"
-EPILOG = "Example: [bold]resnet-exp tasks[/]"
+EPILOG = "Examples: [bold]resnet-exp tasks[/] · [bold]resnet-exp tasks digits[/]"
 
 
-def command() -> None:
-    """List the tasks with their source, the models that can learn them, and the settings they take."""
+def command(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A task whose settings to list.")] = None,
+) -> None:
+    """List the tasks with their source, the models that can learn them, and the settings they take.
+
+    With NAME, list every setting of a sweep on that task with its default, and the models whose default differs.
+    """
     from resnet_cli.cli.console import make_console
+    from resnet_cli.tasks import all_tasks, get_task
+
+    make_console().print(_listing(list(all_tasks().values())) if name is None else _page(get_task(name)))
+
+
+def _listing(tasks: "list[Task]") -> "RenderableType":
+    """A table of the tasks, then a paragraph for each group of models that can learn the same ones."""
+    from rich.console import Group
+    from rich.text import Text
+
     from resnet_cli.cli.tables import listing
     from resnet_cli.models import all_models
-    from resnet_cli.tasks import all_tasks
+
+    rows = [[task.name, f"{task.title}\n{task.source}", ", ".join(sorted(task.settings))] for task in tasks]
+    learners: dict[str, list[str]] = {}
+    for model in all_models().values():
+        learned = ", ".join(task.name for task in tasks if model.family in task.families)
+        learners.setdefault(learned, []).append(model.name)
+    models = "\n".join(f"Models for {learned}: {', '.join(names)}." for learned, names in learners.items())
+    more = "`resnet-exp tasks NAME` lists every setting with its default."
+    return Group(listing(["task", "what it is, source", "settings of its own"], rows), Text(f"\n{models}\n{more}"))
+
+
+def _page(task: "Task") -> "RenderableType":
+    """Every setting of a sweep on a task: its default, its meaning, and the models whose default is another."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from resnet_cli.cli.tables import listing
+    from resnet_cli.figures.panels import value_text
+    from resnet_cli.models import all_models
+    from resnet_cli.spec.run import DEPENDENT, SETTINGS, Run
+    from resnet_cli.sweep.plan import plan_sweep
+
+    usual = plan_sweep({"task": task.name}).resolved
+    names = [name for name, model in all_models().items() if model.family in task.families]
+    models = [all_models()[name] for name in sorted(names, key=lambda name: name not in usual["models"])]
+    meanings = {name: field.description or "" for name, field in Run.model_fields.items()}
+    defaults: dict[str, dict[str, list[str]]] = {"depths": {}}  # setting → default → models
+    for model in models:
+        plan = plan_sweep({"task": task.name, "models": model.name, "seeds": 0})
+        defaults["depths"].setdefault(plan.resolved["depths"], []).append(model.name)
+        meanings |= {option.name: option.description for option in model.options}
+        for name in _settings_of(task, model):
+            value = plan.runs[0][name]
+            if value is None and name in DEPENDENT:
+                value = DEPENDENT[name].default
+            text = "–" if value is None else value_text(value)
+            defaults.setdefault(name, {}).setdefault(text, []).append(model.name)
 
     rows = [
-        [
-            task.name,
-            task.title,
-            task.source,
-            ", ".join(model.name for model in all_models().values() if model.family in task.families),
-            ", ".join(sorted(task.settings)),
-        ]
-        for task in all_tasks().values()
+        ["models", ",".join(usual["models"]), "Models to compare."],
+        ["seeds", usual["seeds"], "Each is a repetition."],
     ]
-    make_console().print(listing(["task", "what it is", "source", "models", "settings"], rows))
+    meanings["depths"] = meanings["depth"]
+    for name in sorted(defaults, key=["depths", *SETTINGS, *defaults].index):
+        by_default = defaults[name]
+        (default, _), *others = by_default.items()
+        having = [model for names in by_default.values() for model in names]
+        only = f" Only {', '.join(having)}." if len(having) < len(models) else ""
+        when = f" Only with {DEPENDENT[name].words}." if name in DEPENDENT else ""
+        rows.append([name, default, f"{meanings[name]}{when}{only}"])
+        rows += [["", other, f"for {', '.join(names)}"] for other, names in others]
+    length, number = next(
+        (name, next(iter(defaults[name]))) for name in ("epochs", "steps") if "–" not in defaults[name]
+    )
+    longer = f"resnet-exp sweep --task {task.name} --{length} {5 * int(number)}"
+    heading = Text.assemble((task.name, "bold"), f": {task.title}\nsource  {task.source}\n")
+    table = listing(["setting", "default", "meaning"], rows)
+    return Group(heading, table, Text(f"\nFive times longer: {longer}"))
+
+
+def _settings_of(task: "Task", model: "Model") -> list[str]:
+    """The settings of a run of a model on a task, those that only single models have last."""
+    from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS
+
+    foreign = (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - task.settings)
+    return [*(name for name in SETTINGS if name not in foreign), *(option.name for option in model.options)]

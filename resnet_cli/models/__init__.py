@@ -1,4 +1,4 @@
-"""What learns: one family per file. A file of this folder that defines `MODELS` is registered by being there."""
+"""The models, one family per file. Any file in this folder that defines `MODELS` is registered automatically."""
 
 import importlib
 import pkgutil
@@ -29,21 +29,21 @@ def get_model(name: str) -> Model:
 
 
 def option_names() -> tuple[str, ...]:
-    """The names of all settings that single models declare, each once."""
+    """The names of all settings that models declare themselves, each once."""
     return tuple(dict.fromkeys(option.name for model in all_models().values() for option in model.options))
 
 
 def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """The net of a run without memory for its parameters (on torch's meta device), for counting."""
+    """The net of a run on torch's meta device, for counting: it allocates no memory for parameters."""
     with torch.device("meta"):
         return get_model(run.model).build(run, input_shape, outputs)
 
 
 def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """The net of a run on the CPU in float32 with its initial values.
+    """The net of a run with its initial values, on the CPU in float32.
 
     Args:
-        run: what to build.
+        run: the settings of the net.
         input_shape: shape of one input, (features,) or (C, H, W).
         outputs: number of outputs.
     """
@@ -53,5 +53,5 @@ def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Number of trainable values."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in net.parameters())

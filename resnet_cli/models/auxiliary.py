@@ -1,24 +1,24 @@
-"""Plain nets with an auxiliary loss half-way, a cure for vanishing gradients from before residual nets.
+"""Plain nets with an auxiliary loss half-way, a remedy for vanishing gradients that predates residual nets.
 
-Lee et al. 2014, "Deeply-Supervised Nets" (arXiv 1409.5185): hidden layers get a loss of their own. Szegedy et al. 2014,
-"Going Deeper with Convolutions" (arXiv 1409.4842, §5): classifiers half-way, whose losses are added with weight 0.3
+Lee et al. 2014, "Deeply-Supervised Nets" (arXiv 1409.5185): hidden layers get losses of their own. Szegedy et al. 2014,
+"Going Deeper with Convolutions" (arXiv 1409.4842, §5): intermediate classifiers, whose losses are added with weight 0.3
 while training and which are discarded at test time. He et al. 2015 (arXiv 1512.03385, §2) count them among the
 predecessors of shortcuts.
 
-Here a plain MLP (mlp.py) or plain CNN (resnet.py) has one such head, made like its own output: linear, in a CNN after
-global average pooling. It reads the signal after the middle hidden layer or block (| below); of two middle ones, after
-the first. Depth is that of the plain net, so the head is not counted. MLP (W = width), from 2 on, as a depth of 1 has
-no layer after the middle:
+Here a plain MLP (mlp.py) or plain CNN (resnet.py) has one such head. It is built like the net's own output: linear, in
+a CNN after global average pooling. Its input is the output of the middle hidden layer or block (| below), or of the
+first of two middle ones. The depth is that of the plain net; the head is not counted. MLPs (W = width) start at depth
+2, because at depth 1 no hidden layer follows the middle one:
 
     d = 2:  in→W | W→W, W→out
     d = 3:  in→W, W→W | W→W, W→out
 
-CNN, 6n+2 layers in 3n blocks of two:
+CNNs have 6n+2 layers in 3n blocks of two:
 
     depth  8 (n = 1):  3→W, (W→W, W→W), (W→2W, 2W→2W) | (2W→4W, 4W→4W), 4W→out
     depth 14 (n = 2):  3→W, 2 × (W→W, W→W), (W→2W, 2W→2W) | (2W→2W, 2W→2W), 2 × (…4W→4W), 4W→out
 
-All but the head has the plain net's names and initial values; with weight 0 it trains exactly like the plain net.
+Except for the head, all names and initial values are those of the plain net; with weight 0 it trains exactly like it.
 """
 
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ AUXILIARY_WEIGHT = Setting(
     "auxiliary_weight",
     NotNegative,
     0.3,
-    "What the loss half-way is multiplied by before it is added to the net's own.",
+    "Weight of the auxiliary loss, which is added to the net's own loss.",
 )
 
 
@@ -43,14 +43,14 @@ class AuxiliaryMLP(MLP):
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__(run, input_shape, outputs, block_size=None)
-        self.half_way = (run.depth + 1) // 2 - 1  # the first hidden layer is no block
+        self.half_way = (run.depth + 1) // 2 - 1  # in blocks; the first hidden layer is not one
         self.auxiliary = AuxiliaryHead(nn.Linear(run.width, outputs), run["auxiliary_weight"])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
-        signal = self.dropout(self.activation(self.entry(inputs.flatten(1))))  # (B, W)
-        signal = self.auxiliary(self.blocks[: self.half_way](signal))
-        return self.output(self.blocks[self.half_way :](signal))  # type: ignore[no-any-return]
+        x = self.dropout(self.activation(self.entry(inputs.flatten(1))))  # (B, W)
+        x = self.auxiliary(self.blocks[: self.half_way](x))
+        return self.output(self.blocks[self.half_way :](x))  # type: ignore[no-any-return]
 
 
 class AuxiliaryCNN(CifarNet):
@@ -66,10 +66,10 @@ class AuxiliaryCNN(CifarNet):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
-        signal = self.activation(self.norm(self.conv(images)))  # (B, W, H, W)
-        signal = self.auxiliary(self.blocks[: self.half_way](signal))  # (B, 2W, H/2, W/2)
-        signal = self.blocks[self.half_way :](signal)  # (B, 4W, H/4, W/4)
-        return self.output(signal.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        x = self.activation(self.norm(self.conv(images)))  # (B, W, H, W)
+        x = self.auxiliary(self.blocks[: self.half_way](x))  # (B, 2W, H/2, W/2)
+        x = self.blocks[self.half_way :](x)  # (B, 4W, H/4, W/4)
+        return self.output(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
 _SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})

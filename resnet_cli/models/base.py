@@ -1,4 +1,4 @@
-"""What every model is made of, and the layers that several share."""
+"""The description of a model, and the layers that several models share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ from resnet_cli.spec.setting import Setting
 
 @dataclass(frozen=True)
 class Model:
-    """What can be known about a model without building it, and how to build it.
+    """What is known about a model without building it, and how to build it.
 
-    `build(run, input_shape, outputs)` gives the module with its parameters uninitialised (`initialise` fills them).
-    Twins that are to be compared give corresponding parameters the same names, so that they get the same values.
+    `build(run, input_shape, outputs)` returns the module with uninitialised parameters (`initialise` fills them).
+    Twins that are to be compared name corresponding parameters alike, so that they get the same initial values.
     A net made of blocks holds them in a Sequential called `blocks`.
     """
 
@@ -28,9 +28,9 @@ class Model:
     family: Literal["mlp", "cnn"]
     role: Literal["plain", "residual", "other"]  # `--models plain,residual` picks by this
     depth_rule: DepthRule
-    settings: frozenset[str]  # the fields of `Run` that it takes; the names of its options are added
+    settings: frozenset[str]  # the fields of `Run` that apply to it; the names of its options are added
     build: Callable[[Run, tuple[int, ...], int], nn.Module]
-    options: tuple[Setting, ...] = ()  # settings beyond the fields of `Run`; a run has them as `run["name"]`
+    options: tuple[Setting, ...] = ()  # settings of its own, which are no fields of `Run`: `run["name"]`
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -38,14 +38,14 @@ class Model:
 
 
 class Drawing(nn.Module):
-    """A layer that draws at random in training mode, from a generator of its own.
+    """A layer that draws random numbers in training mode, from a generator of its own.
 
     The training loop sets `generator`, one for all layers with the same `stream`, and reseeds it for every step, so
-    that a resumed run draws the same values.
+    that a resumed run draws the same numbers.
     """
 
     stream: ClassVar[str]
-    on_host: ClassVar[bool] = False  # whether the generator is one of the CPU, whatever the device of the net
+    on_host: ClassVar[bool] = False  # whether the generator is on the CPU, whatever the device of the net
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Dropout(Drawing):
         return self.probability == 0
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Zero each element with the given probability and scale the others up; the identity in evaluation mode."""
+        """Zero each element with the given probability and scale up the others; the identity in evaluation mode."""
         if not self.training or self.probability == 0:
             return inputs
         keep = torch.rand(inputs.shape, generator=self.generator, device=inputs.device) >= self.probability
@@ -80,12 +80,12 @@ class Dropout(Drawing):
 
 
 class StochasticDepth(Drawing):
-    """Leaves a residual branch out at random while training (Huang et al. 2016, arXiv 1603.09382, §3).
+    """Drops a residual branch at random while training (Huang et al. 2016, arXiv 1603.09382, §3).
 
-    A block asks `is_kept()` first and computes its branch only if it is; the branch's response then goes through this
-    layer, which scales it by the survival probability in evaluation mode (eq. 5) and leaves it alone in training. The
-    draw is made on the host, so that nothing waits for the device. A branch that is left out gets no gradient, so its
-    parameters, their momentum and the statistics of its batch norm stay as they are in that step.
+    A block first asks `is_kept()` and computes its branch only if the answer is yes; the branch's response then goes
+    through this layer, which scales it by the survival probability in evaluation mode (eq. 5) and leaves it unchanged
+    in training mode. The draw is made on the host, so that nothing waits for the device. A dropped branch gets no
+    gradient, so its parameters, their momentum and its batch-norm statistics do not change in that step.
     """
 
     stream = "stochastic depth"
@@ -101,7 +101,7 @@ class StochasticDepth(Drawing):
         return self.survival == 1
 
     def is_kept(self) -> bool:
-        """Whether the branch is computed in this step; always so in evaluation mode."""
+        """Whether the branch is computed in this step; always true in evaluation mode."""
         if not self.training or self.is_idle:
             return True
         return torch.rand((), generator=self.generator, device="cpu").item() < self.survival
@@ -115,7 +115,8 @@ SURVIVAL = Setting(
     "survival",
     Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)],
     1.0,
-    "Stochastic depth: probability that the last block is kept in a step, falling linearly from 1; 1 keeps all blocks.",
+    "Stochastic depth: probability that the last block is kept in a training step (decreasing linearly from 1 over the "
+    "blocks); 1 keeps all of them.",
 )
 
 
@@ -123,30 +124,30 @@ def linear_decay(block: int, blocks: int, survival: float) -> float:
     """The survival probability of a block, p_l = 1 − (l/L)(1 − p_L) (Huang et al. 2016, eq. 4).
 
     Args:
-        block: l, from 1 on.
-        blocks: L, their number.
-        survival: p_L, the last block's.
+        block: l, counted from 1.
+        blocks: L, the number of blocks.
+        survival: p_L, the survival probability of the last block.
     """
     return 1 - block / blocks * (1 - survival)
 
 
 class Addition(nn.Module):
-    """Adds a residual branch's response to what the shortcut passed on.
+    """Adds the response of a residual branch to the output of its shortcut.
 
-    A layer of its own, so that an analysis can take hold of both (hooks that remove one, or stop its gradient).
+    It is a layer of its own so that analyses can put hooks on it, to remove one of the two or to stop its gradient.
     """
 
     def forward(self, response: Tensor, skipped: Tensor) -> Tensor:
-        """The sum of two signals of one shape."""
+        """The sum of two tensors of the same shape."""
         return response + skipped
 
 
 class AuxiliaryHead(nn.Module):
-    """Marks an output half-way whose loss is added to the net's own while training.
+    """An auxiliary output inside a net, whose loss is added to the net's own while training.
 
     Args:
-        head: from a signal inside the net to (B, outputs).
-        weight: of its loss.
+        head: maps activations inside the net to outputs (B, outputs).
+        weight: of the head's loss.
     """
 
     def __init__(self, head: nn.Module, weight: float) -> None:
@@ -154,10 +155,10 @@ class AuxiliaryHead(nn.Module):
         self.head, self.weight = head, weight
         self.outputs: Tensor | None = None  # (B, outputs), of the last forward pass in training mode
 
-    def forward(self, signal: Tensor) -> Tensor:
-        """Pass the signal on, and in training mode keep what the head makes of it for the training loop."""
-        self.outputs = self.head(signal) if self.training else None
-        return signal
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the activations unchanged; in training mode, keep the head's outputs for the training loop."""
+        self.outputs = self.head(x) if self.training else None
+        return x
 
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {

@@ -1,8 +1,8 @@
 """What a net consists of and costs: its layers with their output shapes, parameters and multiply-adds.
 
-Counted are the multiply-adds of convolutions and matrix products, as torch's own flop counter does (which gives two
-operations for each), and as He et al. 2015 (arXiv 1512.03385, Table 1) count; those of norms, activations, pooling and
-additions are not.
+The count includes the multiply-adds of convolutions and matrix products, as in He et al. 2015 (arXiv 1512.03385, Table
+1) and in torch's own flop counter (which counts two operations for each). It excludes norms, activations, pooling and
+additions.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from torch.utils.flop_counter import flop_registry
 
 @dataclass(frozen=True)
 class LayerRow:
-    """A layer that has parameters of its own or computes products itself."""
+    """A layer that has parameters of its own or computes matrix products itself."""
 
     name: str  # as in `net.get_submodule(name)`; "" is the net itself
     kind: str  # such as `conv 3×3, stride 2, groups 8`
@@ -32,10 +32,10 @@ class LayerRow:
 def layer_table(net: nn.Module, input_shape: tuple[int, ...]) -> list[LayerRow]:
     """The layers of a net in the order in which evaluation uses them; those that it never uses come last.
 
-    Products belong to the innermost module that computes them. Nothing but shapes is computed.
+    Multiply-adds are charged to the innermost module that computes them. Only shapes are computed.
 
     Args:
-        net: on torch's meta device, as `describe_net` gives it.
+        net: on torch's meta device, as `describe_net` returns it.
         input_shape: shape of one input, (features,) or (C, H, W).
     """
     parameters: Counter[str] = Counter()
@@ -66,10 +66,10 @@ def count_multiply_adds(net: nn.Module, input_shape: tuple[int, ...]) -> int:
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees every operation that runs under it, and charges its multiply-adds to the module that is running.
+    """Intercepts every operation and charges its multiply-adds to the module that is running.
 
-    An operation on shapes met before is not run again, since it would only give the same shapes again. That makes
-    deep nets quick: on the meta device most operations take longer than on numbers.
+    An operation on shapes seen before is not run again, since it would only return the same shapes. This makes deep
+    nets fast: most operations take longer on the meta device than on real tensors.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: dict[Any, tuple[Any, int]] = {}
 
     def begin(self, name: str) -> Callable[..., None]:
-        """A hook for before the module of this name runs."""
+        """The forward pre-hook of the module with this name."""
 
         def hook(*_: object) -> None:
             self._running.append(name)
@@ -90,7 +90,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return hook
 
     def end(self, module: nn.Module, inputs: object, output: object) -> None:
-        """The hook for after a module has run."""
+        """The forward hook of every module."""
         name = self._running.pop()
         if isinstance(output, Tensor):
             self.shapes[name] = tuple(output.shape[1:])
@@ -110,7 +110,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _shapes(value: Any) -> Any:
-    """Arguments of an operation as a key, with shapes for tensors."""
+    """The arguments of an operation as a key, with shapes and types in place of tensors."""
     if isinstance(value, Tensor):
         return value.shape, value.dtype
     return tuple(map(_shapes, value)) if isinstance(value, (list, tuple)) else value

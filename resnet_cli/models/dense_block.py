@@ -1,9 +1,9 @@
 """The residual dense block of Data Basecamp's article on ResNets, and an MLP of such blocks.
 
-Data Basecamp, "ResNet: Residual Neural Networks - easily explained!", describes it in words: after a dense layer of
-1024 units comes a block of a dropout layer and two dense layers, which narrow the signal to 512 units and widen it to
-1024 again; then what entered the block is added. The article names no activations. They stand where He et al. 2015
-(arXiv 1512.03385, §3.2, Fig. 2) have them, between the two layers and after the addition:
+Data Basecamp, "ResNet: Residual Neural Networks - easily explained!", describes it in words: a dense layer of 1024
+units is followed by a block of a dropout layer and two dense layers, which reduce the width to 512 units and restore it
+to 1024; then the block's input is added. The article mentions no activations. They are placed as in He et al. 2015
+(arXiv 1512.03385, §3.2, Fig. 2), between the two layers and after the addition:
 
     y = relu(x + W₂ relu(W₁ dropout(x)))
 
@@ -13,8 +13,8 @@ and 512 in the article):
     depth 3 (n = 1):  in→W, (W→V, V→W), W→out
     depth 5 (n = 2):  in→W, (W→V, V→W), (W→V, V→W), W→out
 
-With V = W and without dropout it is the residual MLP with a skip over every two layers (mlp.py), initial values
-included. Batch norm, of which the article says nothing, stands before each activation.
+With V = W and without dropout it is the residual MLP with a skip over every two layers (mlp.py), including the initial
+values. Batch norm, which the article does not mention, comes before each activation.
 """
 
 import math
@@ -31,7 +31,7 @@ INNER_WIDTH = Setting(
     "inner_width",
     Count,
     None,
-    "Units of the narrow layer in a residual dense block (half the width, rounded up, unless set).",
+    "Units of the narrow layer in a residual dense block; unless set, half the width, rounded up.",
 )
 
 
@@ -40,7 +40,7 @@ class ResidualDenseBlock(nn.Module):
 
     Args:
         run: for `width`, `inner_width`, `activation`, `batch_norm` and `dropout`.
-        first: how many hidden layers stand before the block.
+        first: number of hidden layers before the block.
     """
 
     def __init__(self, run: Run, first: int) -> None:
@@ -70,8 +70,8 @@ class ResidualDenseMLP(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
-        signal = self.activation(self.entry(inputs.flatten(1)))  # (B, W)
-        return self.output(self.blocks(signal))  # type: ignore[no-any-return]
+        x = self.activation(self.entry(inputs.flatten(1)))  # (B, W)
+        return self.output(self.blocks(x))  # type: ignore[no-any-return]
 
 
 MODELS = (

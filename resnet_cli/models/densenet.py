@@ -2,15 +2,16 @@
 
 Huang et al. 2017, "Densely Connected Convolutional Networks" (arXiv 1608.06993, §3; dropout: §4.2).
 
-A layer adds k maps (the growth rate) to all those that it reads (eq. 2), so layer l of a dense block reads k0 + k(l−1)
-of them, k0 being what enters the block. It is batch norm, activation, 3×3 convolution; in BC a 1×1 convolution to 4k
-maps comes before, with a norm and an activation of its own. Three dense blocks of m layers work on maps of full, half
-and quarter size. Between them stand transitions: norm, activation, a 1×1 convolution to θ times as many maps
-(compression θ, 1 without BC), and 2×2 average pooling. Before the first block stands a 3×3 convolution alone; after the
-last come norm, activation, global average pooling and a linear output.
+A layer appends k new channels (the growth rate) to its input channels (eq. 2). Layer l of a dense block therefore has
+k0 + k(l−1) input channels, where k0 is the number that enter the block. A layer is batch norm, activation and a 3×3
+convolution; in BC these are preceded by a 1×1 convolution to 4k channels, with a norm and an activation of its own.
+Three dense blocks of m layers work at full, half and quarter resolution. Between them are transitions: norm,
+activation, a 1×1 convolution to θ times as many channels (compression θ, 1 without BC), and 2×2 average pooling. A
+single 3×3 convolution precedes the first block; norm, activation, global average pooling and a linear output follow the
+last.
 
-Convolutions and output make a depth of 3m+4, in BC 6m+4 (W = width, the filters of the first convolution; 16 in the
-paper, 2k in BC). Transitions stand between bars, numbers are maps read and given:
+Counting convolutions and the output, the depth is 3m+4, or 6m+4 in BC (W = width, the filters of the first convolution;
+16 in the paper, 2k in BC). Transitions are between bars; the numbers are input and output channels:
 
     depth  7 (m = 1):  3→W, W→k | W+k→W+k | W+k→k | W+2k→W+2k | W+2k→k, W+3k→out
     depth 10 (m = 2):  3→W, W→k, W+k→k | W+2k→W+2k | W+2k→k, W+3k→k | W+4k→W+4k | W+4k→k, W+5k→k, W+6k→out
@@ -31,12 +32,14 @@ from resnet_cli.spec.ranges import DepthRule
 from resnet_cli.spec.run import Count, Run, Share
 from resnet_cli.spec.setting import Setting
 
-GROWTH_RATE = Setting("growth_rate", Count, 12, "Maps that each layer adds (k).")
-COMPRESSION = Setting("compression", Share, 0.5, "Share of its maps that a transition keeps (theta).")
+GROWTH_RATE = Setting("growth_rate", Count, 12, "Growth rate (k): number of channels that each layer adds.")
+COMPRESSION = Setting(
+    "compression", Share, 0.5, "Compression (theta): fraction of the channels that a transition keeps."
+)
 
 
 class Composite(nn.Module):
-    """Batch norm, activation, convolution (§3, "Composite function") and dropout; sizes of maps stay as they are."""
+    """Batch norm, activation, convolution (§3, "Composite function") and dropout; the resolution does not change."""
 
     def __init__(self, run: Run, n_in: int, n_out: int, kernel_size: int) -> None:
         super().__init__()
@@ -51,10 +54,10 @@ class Composite(nn.Module):
 
 
 class DenseLayer(nn.Sequential):
-    """Some steps, whose result is appended to what they read (eq. 2)."""
+    """Some operations, whose output is appended to their input (eq. 2)."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C + k, H, W): first the maps that came in, then the new ones."""
+        """(B, C, H, W) to (B, C + k, H, W): first the input channels, then the new ones."""
         return torch.cat([inputs, super().forward(inputs)], dim=1)  # type: ignore[no-untyped-call]
 
 
@@ -66,8 +69,8 @@ class DenseNet(nn.Module):
     Args:
         run: for `width`, `activation` and `batch_norm`.
         channels: C.
-        blocks: layers and transitions in order, from `width` to `filters` maps.
-        filters: maps that the last layer gives.
+        blocks: layers and transitions in order, from `width` to `filters` channels.
+        filters: number of channels after the last layer.
         outputs: number of outputs.
     """
 
@@ -81,9 +84,9 @@ class DenseNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
-        signal = self.blocks(self.conv(images))  # (B, filters, H/4, W/4)
-        signal = self.activation(self.last_norm(signal))
-        return self.output(signal.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        x = self.blocks(self.conv(images))  # (B, filters, H/4, W/4)
+        x = self.activation(self.last_norm(x))
+        return self.output(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
 def _build_layer(run: Run, n_in: int, *, has_bottleneck: bool) -> DenseLayer:
@@ -101,7 +104,7 @@ def _build(
     filters = run.width
     for number in range(3):
         if number > 0:
-            # As the decimal fraction that a person wrote: 0.29 of 100 maps are 29, in floating point 28.99...
+            # As an exact decimal fraction: 0.29 of 100 channels are 29, in floating point 28.99...
             kept = max(1, int(Fraction(str(compression)) * filters))
             blocks.append(nn.Sequential(Composite(run, filters, kept, 1), nn.AvgPool2d(2)))
             filters = kept

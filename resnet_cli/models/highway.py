@@ -1,29 +1,31 @@
-"""Highway networks: layers that learn, by a gate, how much of their input they change.
+"""Highway networks: layers with a gate that learns how much of their input to change.
 
 Srivastava et al. 2015, "Highway Networks" (arXiv 1505.00387) and "Training Very Deep Networks" (arXiv 1507.06228,
-§2, eq. 3). A Highway layer gives
+§2, eq. 3). A Highway layer computes
 
     y = H(x) · T(x) + x · (1 − T(x)),    T(x) = sigmoid(W_T x + b_T),
 
-where H is a plain layer and T, its transform gate, is affine or a convolution of the same size (§2.1). Gates are nearly
-shut at first because b_T starts at `gate_bias`: §2.2 suggests −1, −2 and −3 for convolutional nets of about 10, 20 and
-30 layers, and 1505.00387, §4, takes −2 for an MLP. A layer that changes the size is plain, without a gate (§2.1).
+where H is a plain layer and T, its transform gate, is an affine map or a convolution of the same size (§2.1). Gates are
+nearly closed at first because b_T starts at `gate_bias`: §2.2 suggests −1, −2 and −3 for convolutional nets of about
+10, 20 and 30 layers, and 1505.00387, §4, uses −2 for an MLP. A layer that changes the size is plain, without a gate
+(§2.1).
 
-MLP, depth d means d hidden layers, of which the first is plain (§3.1), then a linear output, as in mlp.py. Layers with
+MLP: depth d means d hidden layers, of which the first is plain (§3.1), then a linear output, as in mlp.py. Layers with
 a gate are in brackets (W = width):
 
     d = 1:  in→W, W→out
     d = 2:  in→W, [W→W], W→out
 
-CNN, depth 6n+2, the layers of the plain CNN of He et al. 2015 (arXiv 1512.03385, §4.2; see resnet.py):
+CNN: depth 6n+2, with the layers of the plain CNN of He et al. 2015 (arXiv 1512.03385, §4.2; see resnet.py):
 
     depth  8 (n = 1):  3→W | [W→W, W→W] | W→2W, [2W→2W] | 2W→4W, [4W→4W] | 4W→out
     depth 14 (n = 2):  3→W | 4 × [W→W] | W→2W, 3 × [2W→2W] | 2W→4W, 3 × [4W→4W] | 4W→out
 
-Gates stand beside the layers and are not counted; they about double a layer's parameters. H starts from the values of
-the plain net's layer. Batch norm, which the papers do without, stands in H before the activation, and dropout after it;
-a gate has neither, so a layer whose gate is shut is the identity. The nets published for CIFAR-10 (§3.3) cannot be had
-here: Highway-19 (2.3 M parameters) has the widths of a FitNet, in Highway-32 (1.25 M) every second layer is 1×1.
+Gates are parallel to the layers and not counted; they roughly double a layer's parameters. H starts from the initial
+values of the plain net's layer. Batch norm, which the papers do not use, comes before the activation in H, and dropout
+after it; a gate has neither, so a layer whose gate is closed is the identity. The nets published for CIFAR-10 (§3.3)
+cannot be built here: Highway-19 (2.3 M parameters) has the widths of a FitNet, and in Highway-32 (1.25 M) every second
+layer is 1×1.
 """
 
 import math
@@ -44,12 +46,12 @@ GATE_BIAS = Setting(
     "gate_bias",
     Annotated[float, Field(allow_inf_nan=False)],
     -2.0,
-    "Initial bias of the transform gates of Highway layers; the lower, the more of its input a layer carries on.",
+    "Initial bias of the transform gates in Highway layers; the lower it is, the more of its input a layer passes on.",
 )
 
 
 class HighwayLayer(nn.Module):
-    """A plain layer and, if it has a gate, a way past it.
+    """A plain layer and, if it has a gate, a path around it.
 
     Args:
         run: for `activation`, `dropout` and `gate_bias`.
@@ -91,8 +93,8 @@ class HighwayMLP(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
-        signal = self.entry(inputs.flatten(1))  # (B, W)
-        return self.output(self.blocks(signal))  # type: ignore[no-any-return]
+        x = self.entry(inputs.flatten(1))  # (B, W)
+        return self.output(self.blocks(x))  # type: ignore[no-any-return]
 
 
 def _convolutional(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:

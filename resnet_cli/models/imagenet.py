@@ -1,30 +1,31 @@
-"""ImageNet networks: VGG of 11 to 19 layers and ResNet of 18 to 152, for counting and for small images.
+"""ImageNet networks: VGG with 11 to 19 layers and ResNet with 18 to 152, for counting and for small images.
 
 VGG: Simonyan & Zisserman 2014, "Very Deep Convolutional Networks" (arXiv 1409.1556, Table 1, configurations A, B, D
 and E). ResNet: He et al. 2015, "Deep Residual Learning" (arXiv 1512.03385, §3.3, §4.1, Table 1).
 
-With W = width (64 in the papers). VGG is five stages of 3×3 convolutions, each stage ending in 2×2 max pooling, and
-three linear layers, which count as well; dropout follows the two hidden ones:
+W = width (64 in the papers). VGG consists of five stages of 3×3 convolutions, each ending in 2×2 max pooling, and three
+linear layers, which are counted as well; dropout follows the two hidden ones:
 
     depth 11:  3→W | W→2W | 2W→4W, 4W→4W | 4W→8W, 8W→8W | 8W→8W, 8W→8W | 392W→64W, 64W→64W, 64W→out
-    depth 13:  3→W, W→W | W→2W, 2W→2W | and on as depth 11
+    depth 13:  3→W, W→W | W→2W, 2W→2W | the rest as in depth 11
 
-Depths 16 and 19 have one and two more 3×3 convolutions in each of the last three stages. The paper has no batch norm, a
-learning rate of 0.01, and starts deep nets from trained shallow ones; He initialisation makes the last unnecessary.
+Depths 16 and 19 have one and two more 3×3 convolutions in each of the last three stages. The paper uses no batch norm
+and a learning rate of 0.01, and initialises deep nets from trained shallow ones; He initialisation makes the latter
+unnecessary.
 
 ResNet is a 7×7 convolution with stride 2, 3×3 max pooling with stride 2, four stages of blocks, global average pooling
-and a linear output. Projections in shortcuts (option B) don't count; depths from 50 on have bottlenecks:
+and a linear output. Projections in shortcuts (option B) are not counted; depths from 50 on have bottlenecks:
 
     depth 18:  3→W | 4 × W→W | W→2W, 3 × 2W→2W | 2W→4W, 3 × 4W→4W | 4W→8W, 3 × 8W→8W | 8W→out
     depth 34:  3→W | 6 × W→W | W→2W, 7 × 2W→2W | 2W→4W, 11 × 4W→4W | 4W→8W, 5 × 8W→8W | 8W→out
     depth 50:  3→W | W→W, W→W, W→4W, 2 × (4W→W, W→W, W→4W) | ... | ..., 2 × (32W→8W, 8W→8W, 8W→32W) | 32W→out
 
-The stride of a bottleneck is on its 3×3 convolution, as in all later implementations: depth 50 then has 4.1 G
-multiply-adds at 224×224. The paper's 3.8 G belong to the stride on the first 1×1 convolution.
+The stride of a bottleneck is on its 3×3 convolution, as in all later implementations, so depth 50 has 4.1 G
+multiply-adds at 224×224. The paper's 3.8 G result from a stride on the first 1×1 convolution.
 
-Smaller images pass too: maps stop shrinking at 1×1. VGG's first linear layer reads maps of 7×7 pixels where the image
-is 224×224; larger ones are averaged to 7×7, smaller ones stay as they are, so that the layer has 49 times fewer weights
-for images of up to 32×32. No other layer depends on the size.
+Smaller images work too: feature maps stop shrinking at 1×1. The input of VGG's first linear layer is 7×7 pixels where
+the image is 224×224. Larger feature maps are averaged to 7×7 and smaller ones stay as they are, so that the layer has
+49 times fewer weights for images of up to 32×32. No other layer depends on the image size.
 """
 
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ SHALLOWEST_BOTTLENECKS = 50
 
 
 class PooledConvolution(nn.Module):
-    """Max pooling where a stage begins, then a 3×3 convolution, norm and activation."""
+    """Max pooling at the start of a stage, then a 3×3 convolution, norm and activation."""
 
     def __init__(self, run: Run, n_in: int, n_out: int, *, pools: bool) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ class PooledConvolution(nn.Module):
         self.activation = ACTIVATIONS[run.activation]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, n_in, H, W) to (B, n_out, H, W), with `pools` to half the height and width, rounded up."""
+        """(B, n_in, H, W) to (B, n_out, H, W); `pools` halves height and width, rounded up."""
         return self.activation(self.norm(self.conv(self.pool(images))))
 
 
@@ -90,12 +91,12 @@ class VGG(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
-        signal = self.blocks(self.first(images))  # (B, 8W, H/16, W/16)
-        signal = F.max_pool2d(signal, 2, ceil_mode=True)
-        signal = F.adaptive_avg_pool2d(signal, self.sides).flatten(1)
+        x = self.blocks(self.first(images))  # (B, 8W, H/16, W/16)
+        x = F.max_pool2d(x, 2, ceil_mode=True)
+        x = F.adaptive_avg_pool2d(x, self.sides).flatten(1)
         for layer in self.hidden:
-            signal = self.dropout(self.activation(layer(signal)))  # (B, 64W)
-        return self.output(signal)  # type: ignore[no-any-return]
+            x = self.dropout(self.activation(layer(x)))  # (B, 64W)
+        return self.output(x)  # type: ignore[no-any-return]
 
 
 class ImagenetResNet(nn.Module):
@@ -122,14 +123,14 @@ class ImagenetResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
-        signal = self.activation(self.norm(self.conv(images)))  # (B, W, H/2, W/2)
-        signal = F.max_pool2d(signal, 3, stride=2, padding=1)
-        signal = self.blocks(signal)  # (B, 8W or 32W, H/32, W/32)
-        return self.output(signal.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        x = self.activation(self.norm(self.conv(images)))  # (B, W, H/2, W/2)
+        x = F.max_pool2d(x, 3, stride=2, padding=1)
+        x = self.blocks(x)  # (B, 8W or 32W, H/32, W/32)
+        return self.output(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
 def _convolutions(run: Run, n_in: int, inner: int, stride: int) -> Sequence[nn.Conv2d]:
-    """The convolutions of a block: two 3×3, or 1×1, 3×3 and 1×1 to four times as many maps."""
+    """The convolutions of a block: two 3×3; or 1×1, 3×3 and 1×1 to four times as many channels."""
     bias = not run.batch_norm
     if run.depth < SHALLOWEST_BOTTLENECKS:
         return (

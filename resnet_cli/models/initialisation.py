@@ -1,7 +1,7 @@
 """Initial values of parameters, each drawn from a generator of its own.
 
-Papers: he - He et al. 2015 (arXiv 1502.01852), eq. 10; glorot - Glorot & Bengio 2010, eq. 12, with normal values;
-default - what torch's own layers do: uniform within ±1/√fan_in, weights and biases.
+Schemes: he - He et al. 2015 (arXiv 1502.01852), eq. 10; glorot - Glorot & Bengio 2010, eq. 12, but normal; default -
+as PyTorch's own layers: weights and biases uniform within ±1/√fan_in.
 """
 
 import math
@@ -17,12 +17,12 @@ from resnet_cli.spec.seeding import derive_seed
 def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | None = None) -> None:
     """Fill all parameters and buffers of `net`.
 
-    A parameter's values depend on its name, its shape, `scheme` and `seed` alone - not on the device, the precision
-    or the net's other parameters. Biases are zero except under `default`; batch norm starts as the identity. An
-    attribute `initial_name` lets a layer be drawn under another name, `initial_bias` gives it a bias of its own.
+    A parameter's values depend only on its name, its shape, `scheme` and `seed` - not on the device, the precision or
+    the net's other parameters. Biases are zero except under `default`; batch norm starts as the identity. A layer is
+    drawn under its attribute `initial_name` if it has one, and its biases start at `initial_bias` if it has that.
 
     Args:
-        net: linear, convolutional and batch-norm layers, anywhere inside.
+        net: a net whose parameters are all in linear, convolutional and batch-norm layers.
         scheme: `default`, `he`, `glorot` or `normal`.
         seed: of the run.
         std: standard deviation of the weights under `normal`.
@@ -32,21 +32,21 @@ def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | N
             name = getattr(module, "initial_name", name)
             fan_in = module.weight[0].numel()
             fan_out = module.weight.numel() // module.weight.shape[1]
-            deviation = weight_deviation(scheme, fan_in, fan_out, std)
-            module.weight.copy_(_draw(scheme, deviation, module.weight.shape, seed, f"{name}.weight"))
+            layer_std = weight_std(scheme, fan_in, fan_out, std)
+            module.weight.copy_(_draw(scheme, layer_std, module.weight.shape, seed, f"{name}.weight"))
             if module.bias is None:
                 continue
             if (value := getattr(module, "initial_bias", None)) is not None:
                 module.bias.fill_(value)
             elif scheme == "default":
-                module.bias.copy_(_draw(scheme, deviation, module.bias.shape, seed, f"{name}.bias"))
+                module.bias.copy_(_draw(scheme, layer_std, module.bias.shape, seed, f"{name}.bias"))
             else:
                 module.bias.zero_()
         elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             module.reset_parameters()
 
 
-def weight_deviation(scheme: Initialisation, fan_in: int, fan_out: int, std: float | None = None) -> float:
+def weight_std(scheme: Initialisation, fan_in: int, fan_out: int, std: float | None = None) -> float:
     """The standard deviation of a layer's initial weights under `scheme`."""
     if scheme == "default":
         return 1 / math.sqrt(3 * fan_in)
@@ -59,9 +59,9 @@ def weight_deviation(scheme: Initialisation, fan_in: int, fan_out: int, std: flo
     return std
 
 
-def _draw(scheme: Initialisation, deviation: float, shape: torch.Size, seed: int, name: str) -> Tensor:
+def _draw(scheme: Initialisation, std: float, shape: torch.Size, seed: int, name: str) -> Tensor:
     generator = torch.Generator().manual_seed(derive_seed(seed, "init", name))
     if scheme == "default":
-        bound = math.sqrt(3) * deviation
+        bound = math.sqrt(3) * std
         return torch.empty(shape, device="cpu").uniform_(-bound, bound, generator=generator)
-    return torch.empty(shape, device="cpu").normal_(0, deviation, generator=generator)
+    return torch.empty(shape, device="cpu").normal_(0, std, generator=generator)

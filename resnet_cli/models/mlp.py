@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons, plain and with a weightless skip over every k layers.
+"""Multi-layer perceptrons, plain and with parameter-free skips over every k layers.
 
 The residual net is the one of Kowsik (2021), "Residual Neural Networks", which follows He et al. 2015
 (arXiv 1512.03385, eq. 1): a block's input is added to the block's last pre-activation. Stochastic depth as in Huang et
@@ -10,8 +10,8 @@ Depth d means d hidden layers, then a linear output (W = width):
     d = 2:  in→W, W→W, W→out
     d = 3:  in→W, W→W, W→W, W→out
 
-Hidden layers 2 to d fall into blocks of k from the front; an incomplete last block has no skip, so a residual net of
-depth ≤ k is the plain net.
+Hidden layers 2 to d are grouped into blocks of k, starting from layer 2. An incomplete last block has no skip, so a
+residual net of depth ≤ k is the plain net.
 """
 
 import math
@@ -27,10 +27,10 @@ def build_layer(run: Run, n_in: int, n_out: int, number: int) -> nn.Sequential:
     """A linear layer and its batch norm, if the run has any.
 
     Args:
-        run: for `batch_norm`, before which a bias would be redundant.
-        n_in: inputs.
-        n_out: units.
-        number: hidden layers before it; those of one number start from the same values in all MLPs.
+        run: for `batch_norm`, which makes a bias redundant.
+        n_in: number of inputs.
+        n_out: number of units.
+        number: of hidden layers before it; layers with the same number have the same initial values in all MLPs.
     """
     linear = nn.Linear(n_in, n_out, bias=not run.batch_norm)
     linear.initial_name = f"hidden.{number}"  # type: ignore[assignment]
@@ -42,7 +42,7 @@ class MLPBlock(nn.Module):
 
     Args:
         run: for `width`, `activation`, `batch_norm` and `dropout`.
-        numbers: of its hidden layers.
+        numbers: the numbers of its hidden layers, as in `build_layer`.
         is_residual: whether there is a skip.
         survival: probability that the layers of a residual block are computed in a training step.
     """
@@ -70,13 +70,13 @@ class MLPBlock(nn.Module):
 
 
 class MLP(nn.Module):
-    """A hidden layer, blocks of further ones, and a linear output; images are flattened.
+    """A hidden layer, blocks of hidden layers, and a linear output; images are flattened.
 
     Args:
-        run: what to build.
-        input_shape: of one input.
-        outputs: their number.
-        block_size: hidden layers that each skip spans; None builds the plain net, each layer a block.
+        run: the settings of the net.
+        input_shape: shape of one input.
+        outputs: number of outputs.
+        block_size: hidden layers that each skip spans; None builds the plain net, in which each layer is a block.
     """
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int, block_size: int | None) -> None:
@@ -98,12 +98,12 @@ class MLP(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
-        signal = self.dropout(self.activation(self.entry(inputs.flatten(1))))  # (B, W)
-        return self.output(self.blocks(signal))  # type: ignore[no-any-return]
+        x = self.dropout(self.activation(self.entry(inputs.flatten(1))))  # (B, W)
+        return self.output(self.blocks(x))  # type: ignore[no-any-return]
 
 
 def layer_names(depth: int, block_size: int | None) -> list[str]:
-    """Where the hidden layers of an `MLP` are, by the names of its modules, in their order."""
+    """The module names of the hidden layers of an `MLP`, in order."""
     places = [divmod(number, block_size or 1) for number in range(depth - 1)]
     return ["entry.0", *(f"blocks.{block}.layers.{index}.0" for block, index in places)]
 

@@ -3,21 +3,21 @@
 He15: He et al. 2015, "Deep Residual Learning" (arXiv 1512.03385, §4.2); He16: He et al. 2016, "Identity Mappings in
 Deep Residual Networks" (arXiv 1603.05027); Huang et al. 2016, "Deep Networks with Stochastic Depth" (arXiv 1603.09382).
 
-A 3×3 convolution, three stages of 2n 3×3 convolutions on maps of full, half and quarter size with W, 2W and 4W
-filters, global average pooling and a linear output: depth 6n+2 (W = width, 16 in the papers):
+A 3×3 convolution, three stages of 2n 3×3 convolutions at full, half and quarter resolution with W, 2W and 4W filters,
+global average pooling and a linear output: depth 6n+2 (W = width, 16 in the papers):
 
     depth  8 (n = 1):  3→W | W→W, W→W | W→2W, 2W→2W | 2W→4W, 4W→4W | 4W→out
     depth 14 (n = 2):  3→W | 4 × W→W | W→2W, 3 × 2W→2W | 2W→4W, 3 × 4W→4W | 4W→out
 
 The plain net is the same without shortcuts. A shortcut spans `block_size` convolutions (2 in the papers), counted from
-the front of each stage; an incomplete last block has none. With bottlenecks (He15 §4.1; He16 §4) a block is a 1×1, a
-3×3 and a 1×1 convolution, n blocks a stage, depth 9n+2; the shortcuts then join 4W, 8W and 16W filters:
+the start of each stage; an incomplete last block has none. With bottlenecks (He15 §4.1; He16 §4) a block is a 1×1, a
+3×3 and a 1×1 convolution, and n blocks per stage make a depth of 9n+2; the shortcuts carry 4W, 8W and 16W channels:
 
     depth 11 (n = 1):  3→W | W→W, W→W, W→4W | 4W→2W, 2W→2W, 2W→8W | 8W→4W, 4W→4W, 4W→16W | 16W→out
     depth 20 (n = 2):  as above, and after each block one more: 4W→W, W→W, W→4W | ... | 16W→4W, 4W→4W, 4W→16W
 
-A shortcut is the identity where shapes agree. Where they do not it is (He15 §3.3, §4.1) A: every second pixel, with
-zeros for the new filters; B: a strided 1×1 convolution; C: 1×1 convolutions for all shortcuts.
+A shortcut is the identity where shapes agree. Otherwise (He15 §3.3, §4.1) it takes every second pixel and pads the new
+channels with zeros (option A) or is a strided 1×1 convolution (option B). Option C has 1×1 convolutions everywhere.
 """
 
 from collections.abc import Sequence
@@ -41,13 +41,13 @@ ORDERING = Setting(
     "ordering",
     Ordering,
     "original",
-    "Order in a residual block (He16, Fig. 4): original, norm-after-addition, relu-before-addition, "
-    "relu-only-preactivation or full-preactivation.",
+    "Order of operations in a residual block (He et al. 2016, Fig. 4): original, norm-after-addition, "
+    "relu-before-addition, relu-only-preactivation or full-preactivation.",
 )
 
 
 class ZeroPaddingShortcut(nn.Module):
-    """Option A: subsample the map by `stride` and append `extra_filters` maps of zeros. No parameters."""
+    """Option A: subsample by `stride` and append `extra_filters` channels of zeros. No parameters."""
 
     def __init__(self, stride: int, extra_filters: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class ZeroPaddingShortcut(nn.Module):
 
 
 def build_shortcut(option: str, n_in: int, n_out: int, stride: int, *, batch_norm: bool) -> nn.Module:
-    """The shortcut past a block: option A, B or C; with `batch_norm` a projection is normalised."""
+    """The shortcut around a block: option A, B or C; `batch_norm` normalises projections."""
     same_shape = n_in == n_out and stride == 1
     if option == "C" or (option == "B" and not same_shape):
         projection = nn.Conv2d(n_in, n_out, 1, stride, bias=not batch_norm)
@@ -69,9 +69,9 @@ def build_shortcut(option: str, n_in: int, n_out: int, stride: int, *, batch_nor
 
 
 class Block(nn.Module):
-    """Some convolutions, and a shortcut past them if there is one; the parts in one of five orderings.
+    """Some convolutions and possibly a shortcut around them, in one of five orderings.
 
-    The residual branch F reads the block's input x, and the block gives (He16, Fig. 4)
+    With x the block's input and F its residual branch, the block computes (He16, Fig. 4)
 
         original                  relu(x + F(x)),        F = conv, norm, relu, conv, norm
         norm-after-addition       relu(norm(x + F(x))),  F = conv, norm, relu, conv
@@ -79,16 +79,16 @@ class Block(nn.Module):
         relu-only-preactivation   x + F(x),              F = relu, conv, norm, relu, conv, norm
         full-preactivation        x + F(x),              F = norm, relu, conv, norm, relu, conv
 
-    A projection shortcut reads what the first convolution of a pre-activated branch reads, as in the authors' nets.
+    A projection shortcut has the same input as the first convolution of a pre-activated branch, as in the paper's code.
 
     Args:
         run: for `activation`, `batch_norm` and `dropout` (before every convolution but the first of several).
-        convolutions: the branch's, in their order.
-        shortcut: past the branch, or None for a plain block.
-        ordering: where norms and activations stand.
+        convolutions: of the branch, in order.
+        shortcut: around the branch, or None for a plain block.
+        ordering: of norms, activations and the addition.
         survival: probability that the branch is computed in a training step.
-        is_activated: the input is an activation already, so that a pre-activated branch begins with its convolution
-            (He16, appendix: the first block).
+        is_activated: whether the input has been through an activation already, so that a pre-activated branch begins
+            with its convolution (He16, appendix: the first block).
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Block(nn.Module):
         super().__init__()
         self.ordering = ordering
         self.count = len(convolutions)
-        self.reads_as_it_is = is_activated or ordering not in PREACTIVATED
+        self.takes_raw_input = is_activated or ordering not in PREACTIVATED
         for index, convolution in enumerate(convolutions):
             filters: Any = convolution.in_channels if ordering == "full-preactivation" else convolution.out_channels
             is_absent = ordering == "full-preactivation" and index == 0 and is_activated
@@ -120,48 +120,48 @@ class Block(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
         is_kept = self.stochastic_depth.is_kept()
-        is_weightless = isinstance(self.shortcut, (nn.Identity, ZeroPaddingShortcut))
-        reads_branch = is_kept or not is_weightless
-        entered = inputs if self.reads_as_it_is or not reads_branch else self._before(0, inputs)
+        is_parameter_free = isinstance(self.shortcut, (nn.Identity, ZeroPaddingShortcut))
+        is_needed = is_kept or not is_parameter_free
+        branch_input = inputs if self.takes_raw_input or not is_needed else self._before(0, inputs)
         if self.shortcut is None or self.addition is None:
-            return self._after_addition(self._branch(entered))
-        skipped = self.shortcut(inputs if is_weightless else entered)
+            return self._after_addition(self._branch(branch_input))
+        skipped = self.shortcut(inputs if is_parameter_free else branch_input)
         if not is_kept:
             return self._after_addition(skipped)
-        response = self.stochastic_depth(self._branch(entered))
+        response = self.stochastic_depth(self._branch(branch_input))
         return self._after_addition(self.addition(response, skipped))
 
-    def _branch(self, signal: Tensor) -> Tensor:
+    def _branch(self, x: Tensor) -> Tensor:
         for index in range(self.count):
             if index > 0:
-                signal = self._before(index, signal)
+                x = self._before(index, x)
             if index > 0 or self.count == 1:
-                signal = self.dropout(signal)
-            signal = self._after(index, getattr(self, f"conv{index + 1}")(signal))
-        return signal
+                x = self.dropout(x)
+            x = self._after(index, getattr(self, f"conv{index + 1}")(x))
+        return x
 
-    def _norm(self, index: int, signal: Tensor) -> Tensor:
-        return getattr(self, f"norm{index + 1}")(signal)  # type: ignore[no-any-return]
+    def _norm(self, index: int, x: Tensor) -> Tensor:
+        return getattr(self, f"norm{index + 1}")(x)  # type: ignore[no-any-return]
 
-    def _before(self, index: int, signal: Tensor) -> Tensor:
-        """What stands before a convolution."""
+    def _before(self, index: int, x: Tensor) -> Tensor:
+        """Apply what comes before a convolution."""
         if self.ordering == "full-preactivation":
-            signal = self._norm(index, signal)
-        return self.activation(signal) if self.ordering in PREACTIVATED else signal
+            x = self._norm(index, x)
+        return self.activation(x) if self.ordering in PREACTIVATED else x
 
-    def _after(self, index: int, signal: Tensor) -> Tensor:
-        """What stands after a convolution and before the addition."""
+    def _after(self, index: int, x: Tensor) -> Tensor:
+        """Apply what comes between a convolution and the addition."""
         is_last = index == self.count - 1
         if self.ordering != "full-preactivation" and not (is_last and self.ordering == "norm-after-addition"):
-            signal = self._norm(index, signal)
+            x = self._norm(index, x)
         if self.ordering in PREACTIVATED or (is_last and self.ordering != "relu-before-addition"):
-            return signal
-        return self.activation(signal)
+            return x
+        return self.activation(x)
 
-    def _after_addition(self, signal: Tensor) -> Tensor:
+    def _after_addition(self, x: Tensor) -> Tensor:
         if self.ordering == "norm-after-addition":
-            signal = self._norm(self.count - 1, signal)
-        return self.activation(signal) if self.ordering in ("original", "norm-after-addition") else signal
+            x = self._norm(self.count - 1, x)
+        return self.activation(x) if self.ordering in ("original", "norm-after-addition") else x
 
 
 class CifarNet(nn.Module):
@@ -172,10 +172,11 @@ class CifarNet(nn.Module):
     Args:
         run: for `width`, `activation` and `batch_norm`.
         channels: C.
-        blocks: from `width` to `filters` maps.
-        filters: maps that the last block gives.
+        blocks: from `width` to `filters` channels.
+        filters: number of channels after the last block.
         outputs: number of outputs.
-        ordering: of the blocks: after the last of pre-activated ones stands the activation that the next would have.
+        ordering: of the blocks; if they are pre-activated, the last is followed by the norm and activation with which
+            another block would begin.
     """
 
     def __init__(
@@ -199,21 +200,21 @@ class CifarNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
-        signal = self.activation(self.norm(self.conv(images)))  # (B, W, H, W)
-        signal = self.blocks(signal)  # (B, filters, H/4, W/4)
-        signal = self.last_activation(self.last_norm(signal))
-        return self.output(signal.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        x = self.activation(self.norm(self.conv(images)))  # (B, W, H, W)
+        x = self.blocks(x)  # (B, filters, H/4, W/4)
+        x = self.last_activation(self.last_norm(x))
+        return self.output(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
 def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering: Ordering = "original") -> list[Block]:
-    """Three stages of (depth − 2) / 3 convolutions 3×3, in blocks of `block_size`.
+    """Three stages of (depth − 2) / 3 convolutions of 3×3, in blocks of `block_size`.
 
-    A convolution starts from the same values whatever the block size, so that nets of all block sizes, and the plain
-    net, can be compared.
+    A convolution has the same initial values whatever the block size, so that nets of all block sizes can be compared
+    with each other and with the plain net.
     """
     layers_per_stage = (run.depth - 2) // 3
     residual_blocks = 3 * (layers_per_stage // block_size) if shortcut else 0
-    number = 0  # of the residual block
+    number = 0  # of residual blocks so far
     blocks: list[Block] = []
     n_in = run.width
     for stage in range(3):
@@ -222,7 +223,7 @@ def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering
             layers = range(first, min(first + block_size, layers_per_stage))
             stride = 2 if stage > 0 and first == 0 else 1
             convolutions = []
-            entering = n_in
+            block_in = n_in
             for layer in layers:
                 convolution = nn.Conv2d(
                     n_in, n_out, 3, stride if layer == first else 1, padding=1, bias=not run.batch_norm
@@ -233,18 +234,18 @@ def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering
                 n_in = n_out
             is_residual = shortcut is not None and len(layers) == block_size
             survival = 1.0
-            past = None
+            path = None
             if shortcut is not None and is_residual:
-                past = build_shortcut(shortcut, entering, n_out, stride, batch_norm=run.batch_norm)
+                path = build_shortcut(shortcut, block_in, n_out, stride, batch_norm=run.batch_norm)
                 number += 1
                 survival = linear_decay(number, residual_blocks, run["survival"])
             is_first = not blocks
-            blocks.append(Block(run, convolutions, past, ordering=ordering, survival=survival, is_activated=is_first))
+            blocks.append(Block(run, convolutions, path, ordering=ordering, survival=survival, is_activated=is_first))
     return blocks
 
 
 def build_bottleneck_blocks(run: Run, expansion: int = 4) -> list[Block]:
-    """Three stages of (depth − 2) / 9 blocks: 1×1 (with the stride), 3×3, and 1×1 to `expansion` times as many maps."""
+    """Three stages of (depth − 2) / 9 blocks: 1×1 (strided), 3×3, and 1×1 to `expansion` times as many channels."""
     per_stage = (run.depth - 2) // 9
     blocks: list[Block] = []
     n_in, bias = run.width, not run.batch_norm

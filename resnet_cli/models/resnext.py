@@ -1,25 +1,25 @@
-"""ResNeXt for small images: bottleneck blocks whose residual is a sum over many narrow branches, in three equal forms.
+"""ResNeXt for small images: bottleneck blocks with many narrow branches that are summed, in three equivalent forms.
 
 Xie et al. 2017, "Aggregated Residual Transformations for Deep Neural Networks" (arXiv 1611.05431, §3.3, §4, §5.3).
 
-A 3×3 convolution, three stages of n blocks on maps of full, half and quarter size, global average pooling and a linear
-output. A block of the first stage has C branches (the cardinality), each a 1×1 convolution to d maps (the group width),
-a 3×3 convolution and a 1×1 convolution to 4W maps (W = width); their sum is added to the shortcut (eq. 3). A stage has
-twice as many maps as the one before, everywhere. The first 3×3 convolutions of stages two and three have stride 2.
-Depth 9n+2, where D = C·d:
+A 3×3 convolution, three stages of n blocks at full, half and quarter resolution, global average pooling and a linear
+output. A block of the first stage has C branches (the cardinality), each a 1×1 convolution to d channels (the group
+width), a 3×3 convolution and a 1×1 convolution to 4W channels (W = width); their sum is added to the shortcut (eq. 3).
+All numbers of channels double from stage to stage. The first 3×3 convolutions of stages two and three have stride 2.
+The depth is 9n+2; with D = C·d:
 
     depth 11 (n = 1):  3→W | W→D, D→D, D→4W | 4W→2D, 2D→2D, 2D→8W | 8W→4D, 4D→4D, 4D→16W | 16W→out
     depth 20 (n = 2):  as above, and after each block one more: 4W→D, D→D, D→4W | ... | 16W→4D, 4D→4D, 4D→16W
 
-Fig. 3 gives three forms of the branches that compute the same function:
+Fig. 3 shows three forms of the branches that compute the same function:
 
-    a  every convolution branch by branch, the last ones summed
-    b  the first two branch by branch, then their maps joined, and one 1×1 convolution of all
-    c  one 1×1 convolution, a grouped 3×3 convolution with C groups, one 1×1 convolution
+    a  every convolution branch by branch, the outputs of the last ones summed
+    b  the first two convolutions branch by branch, their outputs concatenated, then a single 1×1 convolution
+    c  a 1×1 convolution, a grouped 3×3 convolution with C groups, a 1×1 convolution
 
-All forms have the parameters of form c, by the same names, so a state of one is a state of the others: the branches of
-a and b read their shares of the weights. A norm follows every convolution, the last one after the branches are summed
-(§4, footnote). Norm, activation and dropout treat every map by itself, so they serve all branches at once.
+All forms have the parameters of form c under the same names, so a state dict of one fits the others: the branches of a
+and b use their parts of the weights. A norm follows every convolution; the last one comes after the branches are summed
+(§4, footnote). Norm, activation and dropout treat every channel separately, so they are shared by all branches.
 """
 
 from typing import Literal
@@ -34,31 +34,33 @@ from resnet_cli.spec.ranges import DepthRule
 from resnet_cli.spec.run import Count, Run
 from resnet_cli.spec.setting import Setting
 
-CARDINALITY = Setting("cardinality", Count, 8, "Number of branches of a block (C).")
+CARDINALITY = Setting("cardinality", Count, 8, "Cardinality (C): number of branches in a block.")
 GROUP_WIDTH = Setting(
     "group_width",
     Count,
     None,
-    "Maps of a branch in the first stage (d); unless set 2·width / cardinality, rounded down, 1 at least.",
+    "Channels of each branch in the first stage (d); unless set, 2·width / cardinality, rounded down, at least 1.",
 )
 FORM = Setting(
     "form",
     Literal["a", "b", "c"],
     "c",
-    "How branches are computed (Fig. 3): a apart and summed, b joined early, c as a grouped convolution.",
+    "How the branches are computed (Xie et al. 2017, Fig. 3): a separately and summed, b concatenated before the last "
+    "convolution, c as one grouped convolution.",
 )
 
 
 class BranchedConv2d(nn.Conv2d):
-    """A convolution computed for each branch by itself, on its share of the weights of the whole.
+    """A convolution that is computed branch by branch, each with its part of the weights.
 
     Args:
-        n_in: maps read, by all branches together.
-        n_out: maps given, by all branches together.
-        kernel_size: height and width of the kernel; the map is padded to keep its size.
+        n_in: input channels of all branches together.
+        n_out: output channels of all branches together.
+        kernel_size: height and width of the kernel; inputs are padded so that stride 1 keeps their size.
         branches: number of branches.
-        step: split - each branch reads all maps and gives maps of its own; transform - it reads and gives its own (a
-            grouped convolution); aggregate - it reads its own, and the branches are summed.
+        step: split - every branch takes all input channels and has output channels of its own; transform - it has
+            input and output channels of its own (a grouped convolution); aggregate - it has input channels of its own,
+            and the branches' outputs are summed.
         stride: of the kernel.
         bias: whether to add a bias.
     """
@@ -80,18 +82,18 @@ class BranchedConv2d(nn.Conv2d):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
-        read = [inputs] * self.branches if self.step == "split" else inputs.chunk(self.branches, dim=1)
+        parts = [inputs] * self.branches if self.step == "split" else inputs.chunk(self.branches, dim=1)
         weights = self.weight.chunk(self.branches, dim=1 if self.step == "aggregate" else 0)
         branches = [
-            F.conv2d(maps, weight, stride=self.stride, padding=self.padding)
-            for maps, weight in zip(read, weights, strict=True)
+            F.conv2d(part, weight, stride=self.stride, padding=self.padding)
+            for part, weight in zip(parts, weights, strict=True)
         ]
         outputs = sum(branches[1:], branches[0]) if self.step == "aggregate" else torch.cat(branches, dim=1)
         return outputs if self.bias is None else outputs + self.bias[:, None, None]
 
 
 def _convolutions(run: Run, n_in: int, inner: int, n_out: int, stride: int) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
-    """The convolutions of a block, with `inner` maps in all its branches together."""
+    """The convolutions of a block, with `inner` channels in all its branches together."""
     branches, form, bias = run["cardinality"], run["form"], not run.batch_norm
     if form == "c":
         return (

@@ -1,1 +1,1 @@
-"""What to run, as plain values: ranges, runs, sweeps, configuration files, progress events. No torch here."""
+"""What to run, as plain values: ranges, runs, sweeps, configuration files, progress events. Does not import torch."""

@@ -52,4 +52,11 @@ class Finished:
     message: str = ""
 
 
-Event = Started | Evaluated | Finished
+@dataclass(frozen=True)
+class Warned:
+    """A file could not be used; `message` is a sentence that says which, and what happens instead."""
+
+    message: str
+
+
+Event = Started | Evaluated | Finished | Warned

@@ -1,4 +1,4 @@
-"""A block of a net as a graph, in plain values: what is computed, in order, from what."""
+"""A block of a net as a graph of plain values: its operations in order, with the inputs of each."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,15 +10,15 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Node:
-    """A step of a computation.
+    """One operation.
 
     Args:
-        kind: of step.
+        kind: the kind of operation.
         name: such as `3×3 conv`.
-        inputs: positions of the nodes that it reads, in the graph.
+        inputs: positions in the graph of the nodes whose outputs it takes.
         size: such as the channels `16→32`.
         stride: of a convolution.
-        detail: what else there is to say, such as `8 groups`.
+        detail: anything else worth saying, such as `8 groups`.
     """
 
     kind: Kind
@@ -30,18 +30,18 @@ class Node:
 
     @property
     def label(self) -> str:
-        """All in words, such as `3×3 conv, 16→32, stride 2`."""
+        """The whole operation in words, such as `3×3 conv, 16→32, stride 2`."""
         stride = f"stride {self.stride}" if self.stride > 1 else ""
         return ", ".join(filter(None, (self.name, self.size, stride, self.detail)))
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The steps of a block in the order of computation: first the input, last the output.
+    """The operations of a block in the order of computation: the input first, the output last.
 
     Args:
-        nodes: the steps.
-        branches: how many like branches the block has; of more than three, three are in the graph.
+        nodes: the operations.
+        branches: how many identical branches the block has; if there are more than three, the graph holds three.
     """
 
     nodes: tuple[Node, ...]
@@ -49,22 +49,22 @@ class Graph:
 
     @property
     def form(self) -> tuple[object, ...]:
-        """Equal for blocks that differ in sizes and strides alone."""
+        """Equal for blocks that differ only in sizes and strides."""
         return tuple((node.kind, node.name, node.inputs, node.detail) for node in self.nodes[1:-1])
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """The stride of each step."""
+        """The stride of each operation."""
         return tuple(node.stride for node in self.nodes)
 
 
 @dataclass(frozen=True)
 class BlockForm:
-    """A form of blocks that a net has.
+    """The blocks of a net that have the same form.
 
     Args:
-        graph: of the block that stands for all: the first with the strides that most of them have.
-        number: of that block, from 1 on.
+        graph: of a representative block: the first one with the most frequent strides.
+        number: of the representative block, counted from 1.
         numbers: of all blocks of this form, ascending.
     """
 

@@ -1,4 +1,4 @@
-"""The grammar of depths and seeds: `2..40`, `2..40:2`, `8,20,56` and mixtures of them."""
+"""The grammar of depths and seeds: `2..40`, `2..40:2`, `8,20,56` and combinations of these."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ class Range:
 
     @property
     def is_single(self) -> bool:
-        """Whether the person named this one number, rather than a range that may skip some."""
+        """Whether this is a single number, rather than a range from which some numbers may be left out."""
         return self.start == self.stop
 
     def __iter__(self) -> Iterator[int]:
@@ -40,16 +40,16 @@ class Range:
 
 
 def parse_ranges(value: object, *, option: str, minimum: int, maximum: int) -> tuple[Range, ...]:
-    """Read `value` (text, a whole number, or a list of both) as ranges.
+    """Parse `value` (text, a whole number, or a list of both) as ranges.
 
     Args:
-        value: what the person wrote.
+        value: the input.
         option: the option's name, for the error text.
         minimum: the smallest number allowed.
         maximum: the largest number allowed.
 
     Raises:
-        UserError: the text is malformed or empty, runs backwards, leaves the limits, or names too many numbers.
+        UserError: the text is malformed or empty, runs backwards, exceeds the limits, or names too many numbers.
     """
     items = value if isinstance(value, (list, tuple)) else [value]
     if not items:
@@ -91,29 +91,29 @@ def _parse_item(part: str, whole: str, option: str, minimum: int, maximum: int) 
 
 
 def parse_depths(value: object) -> tuple[Range, ...]:
-    """Read depths (numbers of weight layers, from 1 to 10,000). Raises UserError as `parse_ranges` does."""
+    """Parse depths (numbers of weight layers, from 1 to 10,000). Raises UserError as `parse_ranges` does."""
     return parse_ranges(value, option="depths", minimum=1, maximum=MAX_DEPTH)
 
 
 def parse_seeds(value: object) -> tuple[Range, ...]:
-    """Read seeds (from 0 to 2³¹ − 1). Raises UserError as `parse_ranges` does."""
+    """Parse seeds (from 0 to 2³¹ − 1). Raises UserError as `parse_ranges` does."""
     return parse_ranges(value, option="seeds", minimum=0, maximum=MAX_SEED)
 
 
 def numbers(ranges: Iterable[Range]) -> list[int]:
-    """All numbers of some ranges, each once, ascending."""
+    """All numbers in some ranges, each once, ascending."""
     return sorted({number for item in ranges for number in item})
 
 
 def format_ranges(ranges: Iterable[Range]) -> str:
-    """The text that `parse_ranges` reads back as `ranges`."""
+    """The text that `parse_ranges` turns back into `ranges`."""
     return ",".join(str(item) for item in ranges)
 
 
 def compact(values: Iterable[int]) -> str:
-    """Whole numbers as short text, equal steps joined: 2, 3, 4, 5 → `2..5`; 8, 14, 20 → `8..20:6`.
+    """Whole numbers as short text, with equal steps joined: 2, 3, 4, 5 → `2..5`; 8, 14, 20 → `8..20:6`.
 
-    The text reads back through `parse_ranges` as the same numbers.
+    `parse_ranges` turns the text back into the same numbers.
     """
     rest = sorted(set(values))
     parts: list[Range] = []
@@ -130,17 +130,20 @@ def compact(values: Iterable[int]) -> str:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """`value` as one printable line of at most `limit` characters, for an error text."""
-    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    text = printable(text)
+    """`value` as one printable line of at most `limit` characters, for an error message."""
+    try:
+        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    except ValueError:  # Python does not write out a whole number of thousands of digits
+        text = "a number of thousands of digits"
+    text = printable(text[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 @dataclass(frozen=True)
 class DepthRule:
-    """Which depths a model has: `first`, then every `step`-th; or those `listed`, of which there are no others.
+    """Which depths a model has: every `step`-th one from `first` on, or exactly those `listed`.
 
-    `formula` is how its paper writes it, such as `6n+2`.
+    `formula` is the paper's notation, such as `6n+2`.
     """
 
     first: int
@@ -150,7 +153,7 @@ class DepthRule:
 
     @classmethod
     def of(cls, *depths: int) -> "DepthRule":
-        """The rule of a model that has these depths, ascending, and no others."""
+        """The rule of a model that has exactly these depths (in ascending order)."""
         return cls(first=depths[0], step=1, formula=", ".join(map(str, depths)), listed=depths)
 
     @property
@@ -176,10 +179,10 @@ class DepthRule:
         return [below, below + self.step]
 
     def select(self, ranges: Iterable[Range], model: str) -> tuple[list[int], list[int]]:
-        """Split the depths that `ranges` name into those the model has and those it lacks, both ascending.
+        """Split the depths in `ranges` into those that the model has and those that it lacks, both ascending.
 
         Raises:
-            UserError: a depth named singly does not exist, or a range holds no depth that exists.
+            UserError: a single depth does not exist, or a range contains no depth that exists.
         """
         kept: set[int] = set()
         left_out: set[int] = set()

@@ -1,4 +1,4 @@
-"""A setting that only some models have: declared in the model's own file, stored in a run like every other."""
+"""A setting that only some models have: declared in the model's own file, stored in a run like any other."""
 
 import re
 import types
@@ -12,7 +12,13 @@ from resnet_cli.spec.ranges import shorten
 
 IDENTITY = ("task", "model", "depth", "seed")
 RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *Metrics._fields)
-"""The columns of tables of runs beside their settings: no setting may have such a name."""
+"""The columns of tables of runs beside their settings."""
+
+_TAKEN = {
+    *RUN_COLUMNS,
+    *("format", "message", "settings", "environment", "started", "finished", "seconds"),  # what run.json holds
+    *("metrics_sha256", "content_sha256", "run_json", "folder"),  # and other columns of exported tables
+}
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -25,19 +31,19 @@ def check_setting_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{shorten(name)} cannot name a setting; a name is a word of a-z, 0-9 and _")
-    if name in RUN_COLUMNS or hasattr(BaseModel, name):
+    if name in _TAKEN or hasattr(BaseModel, name):
         raise ValueError(f"{name} cannot name a setting; it names something else in every table of runs")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a person may set, and what it is if they do not.
+    """A setting that a model declares, and its default.
 
     Args:
-        name: as in `--set name=value`; the flag has dashes for underscores.
-        kind: the type of its values as pydantic reads it, such as `Annotated[int, Field(ge=1)]`, or a `Literal`.
-        default: its value where nobody gives one; None leaves it to the model.
-        description: one sentence for help pages and the README.
+        name: as in `--set name=value`; the flag has dashes instead of underscores.
+        kind: the type of its values, as pydantic takes it: `Annotated[int, Field(ge=1)]`, a `Literal` and so on.
+        default: its value unless one is given; None leaves it to the model.
+        description: one sentence for help pages and the documentation.
     """
 
     name: str
@@ -50,7 +56,7 @@ class Setting:
 
 
 def words_of(kind: object) -> tuple[str, ...]:
-    """The words that values of a kind may be, or nothing where they are numbers or free text."""
+    """The words that a kind of value accepts; empty for numbers and free text."""
     if get_origin(kind) is Annotated:
         return words_of(get_args(kind)[0])
     if get_origin(kind) is Literal:

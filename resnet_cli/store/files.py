@@ -1,47 +1,88 @@
 """Files that appear whole or not at all."""
 
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-TEMPORARY_PREFIX = ".tmp-"
+from resnet_cli.spec.errors import StorageError
+
+TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".resnet-exp-", ".tmp"
+_TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[a-z0-9_]{{8}}{re.escape(TEMPORARY_SUFFIX)}")
+DAMAGED_SUFFIX = ".damaged"
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write `path` through a temporary file in its folder: it is there whole after the block, or unchanged.
+    """Write `path` through a temporary file in its folder: after the block it is complete, or else unchanged.
 
-    The folder is made if needed. A process killed inside the block leaves a file whose name starts with `.tmp-`.
+    The folder is created if needed. A process killed inside the block leaves a temporary file, which
+    `remove_temporary_files` recognises by its name.
+
+    Raises:
+        StorageError: the file cannot be written, for example because the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=f"-{path.name}", dir=path.parent)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=TEMPORARY_SUFFIX, dir=path.parent)
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise StorageError(path, error) from None
         raise
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all."""
+    """Write `text` to `path` as UTF-8, whole or not at all. Raises StorageError if that is impossible."""
     with atomic_file(path) as file:
         file.write(text.encode())
 
 
-def remove_temporary_files(folder: Path) -> None:
-    """Remove the files that killed processes left in `folder`. Only for a folder that nobody else writes."""
-    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        if leftover.is_file():
+def is_temporary(path: Path) -> bool:
+    """Whether `path` has the name of a file that `atomic_file` has not finished."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_temporary_files(folder: Path, *, idle_seconds: float = 0) -> None:
+    """Remove the files that killed processes left in `folder`.
+
+    Args:
+        folder: where to look, not below it.
+        idle_seconds: keep files changed more recently than this; 0 only if nobody else writes to the folder.
+    """
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
+        if is_temporary(leftover) and leftover.is_file() and time.time() - leftover.stat().st_mtime >= idle_seconds:
             leftover.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that cannot be used, so that another can take its place; an earlier such file is replaced.
+
+    Returns:
+        Its new path, which ends in `.damaged`.
+
+    Raises:
+        StorageError: it cannot be renamed.
+    """
+    damaged = path.with_suffix(DAMAGED_SUFFIX)
+    try:
+        path.replace(damaged)
+    except OSError as error:
+        raise StorageError(damaged, error) from None
+    return damaged
 
 
 def _umask() -> int:

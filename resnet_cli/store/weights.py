@@ -1,24 +1,25 @@
-"""The final values of a net on disk: a state dict, written and read without pickled code."""
+"""The final values of a net on disk: a state dict, with a checksum over its bytes."""
 
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.format import FORMAT, check_format
 from resnet_cli.spec.run import Run
-from resnet_cli.store.files import atomic_file
 from resnet_cli.store.layout import WEIGHTS_FILE, run_folder
+from resnet_cli.store.tensors import DamagedFile, read_tensors, write_tensors
+
+
+class UnusableWeights(UserError):
+    """A file does not hold the saved net of its run."""
 
 
 def write_weights(folder: Path, run: Run, state: Mapping[str, Tensor]) -> None:
-    """Write the state dict of a run's net into the results folder `folder`."""
-    with atomic_file(run_folder(folder, run) / WEIGHTS_FILE) as file:
-        torch.save({"format": FORMAT, "run_id": run.run_id, "state": dict(state)}, file)
+    """Write the state dict of a run's net into the results folder `folder`. Raises StorageError if it cannot."""
+    path = run_folder(folder, run) / WEIGHTS_FILE
+    write_tensors(path, {"format": FORMAT, "run_id": run.run_id, "state": dict(state)})
 
 
 def has_weights(folder: Path, run: Run) -> bool:
@@ -29,32 +30,30 @@ def has_weights(folder: Path, run: Run) -> bool:
 def read_weights(folder: Path, run: Run) -> dict[str, Tensor]:
     """The state dict of a run's net, on the CPU. Nothing but tensors and plain values is ever unpickled.
 
+    The file's bytes must fit its SHA-256. Those of earlier versions have none: they are read if the CRC-32 of each
+    part of torch's archive fits.
+
     Raises:
-        UserError: it was not saved, cannot be read, is another run's, or is of a newer version of the program.
+        UserError: it was not saved, cannot be read, is damaged, is another run's, or is of a newer version of the
+            program.
     """
     path = run_folder(folder, run) / WEIGHTS_FILE
     try:
-        with warnings.catch_warnings(action="ignore"):  # what torch remarks on files that are refused anyway
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_tensors(path)
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing, so {run.run_id} has no saved net; repeat the sweep with --save-models."
         ) from None
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ):
-        content = None
-    whole = isinstance(content, dict) and content.keys() >= {"format", "run_id", "state"}
-    if not whole or not isinstance(content["state"], dict):
-        raise UserError(f"{path} is cut off or holds no saved net; repeat the sweep with --save-models --fresh.")
+    except OSError as error:
+        raise UnusableWeights(
+            f"{path} cannot be read: {error.strerror}; repeat the sweep with --save-models."
+        ) from None
+    except DamagedFile:
+        content = {}
+    state = content.get("state")
+    if "format" not in content or "run_id" not in content or not isinstance(state, dict):
+        raise UnusableWeights(f"{path} is damaged or holds no saved net; repeat the sweep with --save-models.")
     check_format(path, content["format"])
     if content["run_id"] != run.run_id:
-        raise UserError(f"{path} holds the net of {content['run_id']}; repeat the sweep with --save-models --fresh.")
-    return dict(content["state"])
+        raise UnusableWeights(f"{path} holds the net of {content['run_id']}; repeat the sweep with --save-models.")
+    return dict(state)

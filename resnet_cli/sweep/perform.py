@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resnet_cli.spec.events import Evaluated, Event, Finished, Metrics, Started, Status
+from resnet_cli.spec.errors import StorageError
+from resnet_cli.spec.events import Evaluated, Event, Finished, Metrics, Started, Status, Warned
 from resnet_cli.spec.run import TASK_SETTINGS, Run
 from resnet_cli.store.layout import write_run
 from resnet_cli.store.weights import write_weights
@@ -66,9 +67,16 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
             emit(Started(run.run_id, step))
 
     start(0)
-    checkpoint = Checkpoint(job.checkpoint_file(conditions.folder), conditions.checkpoint_seconds, on_load=start)
+    checkpoint = Checkpoint(
+        job.checkpoint_file(conditions.folder),
+        conditions.checkpoint_seconds,
+        on_load=start,
+        on_damage=lambda sentence: emit(Warned(sentence)),
+    )
     try:
         results = list(_train(job, conditions, checkpoint, emit))
+    except StorageError:  # no error of the training: the sweep stops, and continues once there is room
+        raise
     except Exception as error:
         message = f"{type(error).__name__}: {' '.join(str(error).split()) or traceback.format_exc(limit=-1)}"
         results = [Result(run, "failed", [], None, message=message) for run in job.runs]

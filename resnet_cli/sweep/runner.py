@@ -1,7 +1,8 @@
 """A sweep on disk: open its folder, skip what is finished, do the rest."""
 
+import contextlib
+import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,22 +11,24 @@ from pathlib import Path
 import filelock
 import tomli_w
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import StorageError, UserError
 from resnet_cli.spec.events import Event, Metrics, Status
 from resnet_cli.spec.format import FORMAT
 from resnet_cli.spec.run import Run
-from resnet_cli.store.files import remove_temporary_files, write_text
+from resnet_cli.store.files import remove_temporary_files, set_aside, write_text
 from resnet_cli.store.layout import (
     CHECKPOINT_FILE,
     RUN_FILE,
     RUNS_FOLDER,
     STACKS_FOLDER,
     SWEEP_FILE,
-    forget_runs,
+    WEIGHTS_FILE,
     run_folder,
 )
-from resnet_cli.store.reader import BrokenRun, Results, check_sweep_file, load_results, load_run, write_summary
-from resnet_cli.store.weights import has_weights
+from resnet_cli.store.ownership import check_folder, forget_runs, forget_stacks
+from resnet_cli.store.packed import is_packed
+from resnet_cli.store.reader import BrokenRun, Results, load_results, load_run, write_summary
+from resnet_cli.store.weights import UnusableWeights, has_weights, read_weights
 from resnet_cli.sweep.jobs import Job, make_jobs
 from resnet_cli.sweep.perform import Conditions, data_key, load_data, perform
 from resnet_cli.sweep.plan import Plan
@@ -53,6 +56,9 @@ class OpenSweep:
 
         Returns:
             All results in the folder.
+
+        Raises:
+            StorageError: a file cannot be written; what is finished is kept.
         """
         folder = self.conditions.folder
         remaining = [left for job in self.jobs if (left := job.after(self.finished, folder)).unfinished]
@@ -62,10 +68,13 @@ class OpenSweep:
                     perform(job, self.conditions, emit)
             else:
                 do_in_workers(remaining, self.conditions, self.workers, emit)
-            shutil.rmtree(folder / STACKS_FOLDER, ignore_errors=True)  # states of stacks that were cut differently
-        finally:
-            results = load_results(folder)
-            write_summary(results)
+            forget_stacks(folder)  # states of stacks that were cut differently
+        except BaseException:
+            with contextlib.suppress(StorageError):  # what stopped the sweep says more
+                write_summary(load_results(folder))
+            raise
+        results = load_results(folder)
+        write_summary(results)
         return results
 
 
@@ -88,14 +97,15 @@ def open_sweep(
         folder: the results folder; made if needed.
         jobs: processes; by default one a core on a CPU (at most one a run), one on an accelerator.
         data_dir: where data sets are; see `resnet_cli.tasks`.
-        fresh: forget all runs that are in the folder.
+        fresh: forget all runs of ours that are in the folder.
         checkpoint_seconds: least time between two checkpoints of a run.
         recompute: whether to compute blocks again in the backward pass, to save memory.
         save_models: whether to keep the final weights of each run; a finished run that has none is trained again.
 
     Raises:
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
-            cannot be written, is in use by another sweep, or comes from a newer version of the program.
+            cannot be written, is in use by another sweep, comes from a newer version of the program, or holds
+            something else.
     """
     conditions, workers = choose_conditions(
         plan,
@@ -111,12 +121,12 @@ def open_sweep(
     device = resolve_device(plan.device)
     jobs_of_plan = make_jobs(plan, lambda run: load_data(run, conditions), workers, device.type)
 
-    known = check_sweep_file(folder).get("task", plan.task.name)
-    if known != plan.task.name:
+    if is_packed(folder):
         raise UserError(
-            f"out (={folder}) holds results of {known}, and this sweep is of {plan.task.name}; "
-            "choose another folder with --out."
+            f"out (={folder}) holds packed results, which sweeps do not change; unpack them with `resnet-exp unpack`, "
+            "or choose another folder with --out."
         )
+    check_folder(folder, plan.task.name)
     with _locked(folder):
         if fresh:
             forget_runs(folder)
@@ -139,7 +149,7 @@ def choose_conditions(
 ) -> tuple[Conditions, int]:
     """Where and how a plan is done, and in how many processes.
 
-    Both follow from the whole plan, not from what is left of it: a sweep that goes on gives the same bits.
+    Both follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits.
     """
     device = resolve_device(plan.device)
     if device.type == "mps" and any(run.precision == "float64" for run in plan.runs):
@@ -162,6 +172,8 @@ def _locked(folder: Path) -> Iterator[None]:
             f"out (={folder}) is in use by another sweep; wait for it to end, or choose another folder with --out."
         ) from None
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageError(folder, error) from None
         raise UserError(f"out (={folder}) cannot be written: {error.strerror}; choose another with --out.") from None
     try:
         yield
@@ -184,7 +196,21 @@ def _finished_runs(
             if (place / RUN_FILE).exists():
                 problems.append(f"{problem.path} is trained again: {problem.reason}.")
             continue
+        if with_weights and (problem_of_weights := _set_damaged_weights_aside(folder, run)):
+            problems.append(problem_of_weights)
         if stored.status != "failed" and (not with_weights or has_weights(folder, run)):
             finished[run.run_id] = (stored.status, stored.last)
             (place / CHECKPOINT_FILE).unlink(missing_ok=True)  # left by a kill just after the run was finished
     return finished, problems
+
+
+def _set_damaged_weights_aside(folder: Path, run: Run) -> str | None:
+    """A sentence if the saved net of a run could not be used."""
+    if not has_weights(folder, run):
+        return None
+    try:
+        read_weights(folder, run)
+    except UnusableWeights:
+        path = run_folder(folder, run) / WEIGHTS_FILE
+        return f"{path} is damaged; it is kept as {set_aside(path).name}, and the run is trained again."
+    return None

@@ -1,4 +1,4 @@
-"""Worker processes: each does one job after another; one that dies takes only its job with it."""
+"""Worker processes: each does one job after another; if one dies, only its current job fails."""
 
 import contextlib
 import multiprocessing as mp
@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
+from resnet_cli.spec.errors import StorageError
 from resnet_cli.spec.events import Event, Finished
 from resnet_cli.spec.run import Run
 from resnet_cli.store.layout import run_folder, write_run
@@ -17,17 +18,24 @@ from resnet_cli.sweep.jobs import Job
 from resnet_cli.sweep.perform import Clock, Conditions, perform
 from resnet_cli.training.device import environment, resolve_device
 
+ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Ctrl-C, a request to terminate, and a closed terminal, as far as the system has these signals."""
+
 
 def do_in_workers(jobs: Sequence[Job], conditions: Conditions, workers: int, emit: Callable[[Event], None]) -> None:
-    """Do `jobs` in some processes, in their order, and tell `emit` what happens.
+    """Do `jobs` in order in several processes, and pass events to `emit`.
 
-    An exception, such as KeyboardInterrupt, stops the processes; finished runs and checkpoints stay. When this
-    process dies, its workers end themselves.
+    An exception, such as KeyboardInterrupt, stops the processes; finished runs and checkpoints are kept. If this
+    process dies, its workers exit.
+
+    Raises:
+        StorageError: a worker cannot write its files.
     """
     waiting = deque(jobs)
     crew = [_Worker(conditions) for _ in range(min(workers, len(jobs)))]
     try:
         for worker in crew:
+            worker.start()
             worker.give(waiting.popleft())
         while busy := {worker.connection: worker for worker in crew if worker.unfinished}:
             for connection in wait(list(busy)):
@@ -36,27 +44,33 @@ def do_in_workers(jobs: Sequence[Job], conditions: Conditions, workers: int, emi
                 if event is None:
                     for finished in worker.bury():
                         emit(finished)
+                    worker.stop()
                     crew[crew.index(worker)] = worker = _Worker(conditions)
+                    worker.start()
                 else:
                     emit(event)
                 if not worker.unfinished and waiting:
                     worker.give(waiting.popleft())
     finally:
-        for worker in crew:
-            worker.stop()
+        with _signals_held():
+            for worker in crew:
+                worker.stop()
 
 
 class _Worker:
-    """A process and what it has still to finish."""
+    """A process and the runs that it has yet to finish."""
 
     def __init__(self, conditions: Conditions) -> None:
         self.conditions = conditions
         self.unfinished: dict[str, Run] = {}
         context = mp.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, conditions), daemon=True)
-        self.process.start()
-        theirs.close()
+        self.connection, self.theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(self.theirs, conditions), daemon=True)
+
+    def start(self) -> None:
+        with _signals_held():
+            self.process.start()
+            self.theirs.close()
 
     def give(self, job: Job) -> None:
         self.unfinished, self.clock = {run.run_id: run for run in job.unfinished}, Clock()
@@ -64,17 +78,23 @@ class _Worker:
             self.connection.send(job)
 
     def receive(self) -> Event | None:
-        """The next event; None if the process has died."""
+        """The next event; None if the process has died.
+
+        Raises:
+            StorageError: the process cannot write its files.
+        """
         try:
-            event: Event = self.connection.recv()
+            event: Event | StorageError = self.connection.recv()
         except (EOFError, OSError):
             return None
+        if isinstance(event, StorageError):
+            raise event
         if isinstance(event, Finished):
             del self.unfinished[event.run_id]
         return event
 
     def bury(self) -> Iterator[Finished]:
-        """Record the unfinished runs of a dead process as failed, but for those whose files it had just written."""
+        """Record the unfinished runs of a dead process as failed, except those whose files it had just written."""
         self.process.join()
         for run_id in [*self.unfinished]:
             with contextlib.suppress(BrokenRun):
@@ -97,25 +117,53 @@ class _Worker:
             yield Finished(run.run_id, "failed", None, times["seconds"], message)
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.join()
+        if self.process.pid is not None:
+            self.process.kill()
+            self.process.join()
         self.connection.close()
 
 
-def _work(connection: "Connection[Event, Job]", conditions: Conditions) -> None:
+def _work(connection: "Connection[Event | StorageError, Job]", conditions: Conditions) -> None:
     """What a worker process does until its connection closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    for number in ENDING_SIGNALS:  # they are sent to the whole process group; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     _end_with_parent()
 
-    def send(event: Event) -> None:
+    def send(event: Event | StorageError) -> None:
         try:
             connection.send(event)
         except OSError:  # the parent has gone: leave at once, before this counts as an error of the training
             os._exit(1)
 
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            perform(connection.recv(), conditions, send)
+    while True:
+        try:
+            job = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            perform(job, conditions, send)
+        except StorageError as error:
+            send(error)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back the signals that end the sweep until the block is over; processes started in it never receive any.
+
+    So every process that has been started is known, and none dies of Ctrl-C during its imports. Systems without signal
+    masks (Windows) do not send such signals to a process that is still starting.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # which changes the mask, and is started with the first process otherwise
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""What is learned: each module of this folder that defines `TASK` is a task, found by itself."""
+"""The tasks: any module in this folder that defines `TASK` is registered automatically."""
 
 import importlib
 import pkgutil
@@ -14,7 +14,7 @@ __all__ = ["Data", "Task", "all_tasks", "constant_answers", "get_task"]
 
 @cache
 def all_tasks() -> dict[str, Task]:
-    """Every task by its name, names ascending."""
+    """Every task by name, in alphabetical order."""
     names = [found.name for found in pkgutil.iter_modules(__path__)]
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     tasks = [task for module in modules if isinstance(task := getattr(module, "TASK", None), Task)]

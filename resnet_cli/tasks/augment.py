@@ -1,8 +1,8 @@
 """Random crops and flips of a whole batch in one tensor operation.
 
 He et al., "Deep Residual Learning for Image Recognition" (2015, arXiv 1512.03385), section 4.2: pad by 4 pixels, crop
-at random to the old size, flip left to right every second time. Images are stored as bytes, so the padding is 0
-(black), as where torchvision's RandomCrop comes before the normalisation; He15 pads with the mean.
+at random to the original size, flip horizontally with probability 1/2. Images are stored as bytes, so the padding is 0
+(black), as with torchvision's RandomCrop before normalisation; the paper pads with the mean.
 """
 
 import torch
@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 
 def draw(count: int, padding: int, generator: torch.Generator) -> Tensor:
-    """What happens to `count` images: row and column of the crop, 0 to 2 · `padding`, and flip, 0 or 1.
+    """The crop and flip of each of `count` images: row and column of the crop, 0 to 2 · `padding`, and flip, 0 or 1.
 
-    Drawn on the CPU, for an epoch at a time, so that it is the same on every device.
+    They are drawn on the CPU, for a whole epoch at a time, so that they are the same on every device.
 
     Returns:
         int64 (count, 3).
@@ -24,17 +24,17 @@ def draw(count: int, padding: int, generator: torch.Generator) -> Tensor:
 
 
 def apply(images: Tensor, draws: Tensor, padding: int) -> Tensor:
-    """The crops that `draws` choose out of `images` with a black margin of `padding` pixels, flipped or not.
+    """Pad images with `padding` black pixels on every side, then crop and flip them.
 
-    Runs where the tensors are and never waits for the device.
+    Runs on the device of the tensors and never waits for it.
 
     Args:
         images: (B, C, H, W).
-        draws: rows of what `draw` gave, (B, 3), on the device of the images.
-        padding: the number of pixels that they were drawn for.
+        draws: rows returned by `draw`, (B, 3), on the device of the images.
+        padding: the padding for which they were drawn.
 
     Returns:
-        (B, C, H, W) of the images' type, in the channels_last memory format.
+        (B, C, H, W) with the images' dtype, in the channels_last memory format.
     """
     count, _, height, width = images.shape
     top, left, flip = (choice[:, None] for choice in draws.unbind(dim=1))  # (B, 1) each

@@ -1,4 +1,4 @@
-"""What every task is made of: a description that a sweep can be planned from, and data on a device."""
+"""What every task consists of: a description from which a sweep can be planned, and data on a device."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -20,8 +20,8 @@ Loss = Literal["mse", "cross_entropy"]
 class Data:
     """A task's tensors, all on one device.
 
-    Images are stored as uint8 (N, C, H, W) and become standardised floats a batch at a time; other inputs are
-    floats (N, features). Targets are class numbers, int64 (N,), or floats (N, outputs).
+    Images are stored as uint8 (N, C, H, W) and standardised batch by batch; other inputs are floats (N, features).
+    Targets are class numbers, int64 (N,), or floats (N, outputs).
     """
 
     train_inputs: Tensor
@@ -31,7 +31,7 @@ class Data:
     loss: Loss
     outputs: int
     mean: Tensor | None = None  # (C,), of the whole training set, on the scale 0 to 1
-    deviation: Tensor | None = None  # (C,)
+    deviation: Tensor | None = None  # (C,), the standard deviation
     dtype: torch.dtype = torch.float32
     crop_padding: int = 0  # pixels of zero padding for random crops; 0: training images are not augmented
 
@@ -46,7 +46,7 @@ class Data:
         return self.train_inputs.device
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Data":
-        """The same data on `device`, to be computed with in `dtype`; uint8 images stay uint8."""
+        """The same data on `device`, with floats as `dtype`; uint8 images stay uint8 until they are standardised."""
 
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device, dtype if tensor.is_floating_point() else None)
@@ -63,9 +63,9 @@ class Data:
         )
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """Stored inputs as what a net reads: standardised channel by channel where the data are images.
+        """Turn stored inputs into inputs of a net: images are standardised channel by channel.
 
-        (B, C, H, W) uint8 becomes (B, C, H, W) `dtype` and keeps its memory format; floats pass through.
+        (B, C, H, W) uint8 becomes (B, C, H, W) `dtype` in the same memory format; floats are returned unchanged.
         """
         if self.mean is None or self.deviation is None:
             return inputs
@@ -74,13 +74,13 @@ class Data:
         return inputs.to(self.dtype) * scale - shift
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of every example, (B,): squared error averaged over outputs, or cross-entropy in nats."""
+        """The loss of each example, (B,): squared error averaged over outputs, or cross-entropy in nats."""
         if self.loss == "mse":
             return (outputs - targets).square().mean(dim=1)
         return F.cross_entropy(outputs, targets, reduction="none")
 
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
-        """For every example whether it is misclassified, (B,) bool; None on a regression task.
+        """Whether each example is misclassified, (B,) bool; None on a regression task.
 
         A row of outputs that is not finite counts as an error.
         """
@@ -91,19 +91,19 @@ class Data:
 
 @dataclass(frozen=True)
 class Task:
-    """What can be known about a task without loading it, and how to load it.
+    """What is known about a task without loading its data, and how to load them.
 
-    `load(run, data_dir)` gives the data on the CPU in float32. It depends on the run's task settings only,
-    never on its seed, so that all runs of a sweep see the same examples.
+    `load(run, data_dir)` returns the data on the CPU in float32. They depend only on the run's task settings, never on
+    its seed, so that all runs of a sweep see the same examples.
     """
 
     name: str
     title: str
     source: str
-    families: tuple[Family, ...]  # that can learn it, the natural one first
-    shape: tuple[int, ...]  # of an input, (features,) or (C, H, W), where `image_size` does not say otherwise
+    families: tuple[Family, ...]  # of models that can learn it, the most suitable one first
+    shape: tuple[int, ...]  # of an input, (features,) or (C, H, W), unless `image_size` is set
     outputs: int
-    settings: frozenset[str]  # the task settings that it takes
+    settings: frozenset[str]  # the task settings that apply to it
     default_depths: Mapping[Family, str]
     default_seeds: str
     load: Callable[[Run, Path | None], Data]
@@ -120,5 +120,5 @@ class Task:
         return {"loss": math.log(self.outputs), "error": 100 * (1 - 1 / self.outputs)}
 
     def input_shape(self, run: Run) -> tuple[int, ...]:
-        """The shape of an input in the data of a run, known without loading them."""
+        """The shape of one input in the data of a run, without loading the data."""
         return self.shape if run.image_size is None else (self.shape[0], run.image_size, run.image_size)

@@ -1,7 +1,7 @@
 """Handwritten digits of 8×8 pixels: real images that need no download and train in seconds.
 
-The 1,797 images are the test part of Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits" (UCI,
-1998), which scikit-learn brings along.
+The 1,797 images are the test set of Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits" (UCI, 1998), which
+comes with scikit-learn.
 """
 
 from pathlib import Path
@@ -13,19 +13,19 @@ from resnet_cli.spec.run import Run
 from resnet_cli.tasks.base import Data, Task
 from resnet_cli.tasks.sampling import channel_statistics, generator, stratified_order, training_subset
 
-TRAIN_SIZE = 1400  # the other 397 of 1,797 are for testing
+TRAIN_SIZE = 1400  # the other 397 of the 1,797 images are for testing
 
 
 def load(run: Run, data_dir: Path | None = None) -> Data:
-    """The digits, uint8 (N, 1, 8, 8), split once and for all into 1,400 for training and 397 for testing.
+    """The digits, uint8 (N, 1, 8, 8), in a fixed split of 1,400 for training and 397 for testing.
 
-    Both parts, and every `train_size`, have the ten classes in nearly the same proportions. `data_dir` is
-    unused.
+    Both parts, and training sets of every `train_size`, have nearly the same proportions of the ten classes. `data_dir`
+    is unused.
 
     Raises:
         UserError: `train_size` exceeds 1,400.
     """
-    from sklearn.datasets import load_digits  # here, because it takes a second and other tasks do not need it
+    from sklearn.datasets import load_digits  # here, because the import takes a second and other tasks do not need it
 
     values, classes = load_digits(return_X_y=True)  # (1797, 64) whole numbers 0 to 16 as floats, (1797,)
     images = torch.from_numpy(np.rint(values * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)

@@ -1,7 +1,7 @@
 """Learning the sine: the smallest problem on which plain nets degrade with depth.
 
-Kowsik (2021) lets a plain MLP with 30 units a layer learn sin(x) and counts its hidden layers up: the loss
-falls, turns, and stays high. With a skip over every three layers it keeps falling.
+Kowsik (2021) trains plain MLPs with 30 units per layer and more and more hidden layers on sin(x): the loss falls at
+first, then rises and stays high. With a skip over every three layers it keeps falling.
 """
 
 import math
@@ -19,14 +19,14 @@ TRAIN_SIZE = 1000
 TEST_SIZE = 1000
 SINE_RANGE = 2 * math.pi
 MAX_TRAIN_SIZE = 10_000_000
-MAX_SINE_RANGE = 1e6  # radians; beyond it float32 inputs lie more than 0.06 apart and skip parts of the wave
+MAX_SINE_RANGE = 1e6  # radians; beyond this, float32 inputs are more than 0.06 apart and miss parts of the wave
 
 
 def load(run: Run, data_dir: Path | None = None) -> Data:
-    """Points of the sine: inputs uniform in ±sine_range radians, targets sin(x), both float32 (N, 1).
+    """Points on the sine: inputs uniform in ±sine_range radians, targets sin(x), both float32 (N, 1).
 
-    The points are always the same; a larger `train_size` adds to a smaller one's. Noise lies on the training
-    targets only. `data_dir` is unused.
+    The points are always the same; a larger `train_size` adds points to those of a smaller one. Only the training
+    targets are noisy. `data_dir` is unused.
 
     Raises:
         UserError: `train_size` or `sine_range` is too large.
@@ -59,8 +59,8 @@ def _inputs(count: int, sine_range: float, name: str) -> Tensor:
 
 
 def _normal(count: int) -> Tensor:
-    # the inverse distribution function of uniform draws, because the first values of torch.randn depend on
-    # how many are drawn, and more training points should leave the noise on the others as it is
+    # the inverse normal distribution function of uniform draws: the first values of torch.randn depend on how many
+    # are drawn, but more training points should not change the noise on the others
     uniform = torch.rand(count, 1, dtype=torch.float64, generator=generator("sine", "noise"))
     normal: Tensor = torch.special.ndtri(uniform)
     return normal

@@ -1,63 +1,95 @@
-"""The state of a training run that is not finished, saved from time to time."""
+"""The state of an unfinished training run, saved from time to time."""
 
-import dataclasses
-import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from resnet_cli.spec.events import Metrics
-from resnet_cli.store.files import atomic_file
+from resnet_cli.store.files import set_aside
+from resnet_cli.store.tensors import DamagedFile, read_tensors, write_tensors
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a run stands after `step` optimiser steps."""
+    """The state of some runs after `step` optimiser steps; `optimizer` is the state of their optimisers."""
 
+    run_ids: list[str]
     net: dict[str, Any]
-    optimizer: dict[str, Any]
+    optimizer: Any
     step: int
     history: list[Metrics]
 
 
 class Checkpoint:
-    """A file that holds a run's latest state.
+    """A file that holds the latest state of a run, or of runs that train together.
 
     Args:
-        path: the file; its folder must belong to the run alone.
+        path: the file, to which nobody else may write.
         every_seconds: least time between two saves; 0 saves at every step.
         on_load: called with the step that a loaded state has reached.
+        on_damage: called with a message if the file cannot be used.
     """
 
-    def __init__(self, path: Path, every_seconds: float, on_load: Callable[[int], None] = lambda step: None) -> None:
-        self.path, self.every_seconds, self.on_load = path, every_seconds, on_load
+    def __init__(
+        self,
+        path: Path,
+        every_seconds: float,
+        on_load: Callable[[int], None] = lambda step: None,
+        on_damage: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.path, self.every_seconds, self.on_load, self.on_damage = path, every_seconds, on_load, on_damage
         self._last_save = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether the last save, or the start, is long enough ago."""
+        """Whether the last save, or the start, was long enough ago."""
         return time.monotonic() - self._last_save >= self.every_seconds
 
-    def save(self, net: dict[str, Any], optimizer: dict[str, Any], step: int, history: list[Metrics]) -> None:
-        """Replace the file by this state."""
-        state = State(net, optimizer, step, history)
-        with atomic_file(self.path) as file:
-            torch.save(dataclasses.asdict(state) | {"history": [tuple(row) for row in history]}, file)
+    def save(self, state: State) -> None:
+        """Replace the file by this state. Raises StorageError if it cannot be written."""
+        content = {field.name: getattr(state, field.name) for field in fields(state)}
+        write_tensors(self.path, content | {"history": [tuple(row) for row in state.history]})
         self._last_save = time.monotonic()
 
-    def load(self) -> State | None:
-        """The state in the file; None if there is none, or none that can be read (the run then starts anew)."""
+    def load(self, run_ids: list[str], total_steps: int, fits: Callable[[State], bool]) -> State | None:
+        """The state in the file; None if there is none or it cannot be used, so that training starts anew.
+
+        A file that cannot be used is set aside and named. Nothing of it reaches a net or an optimiser.
+
+        Args:
+            run_ids: whose state it must be.
+            total_steps: the length of the training, which the state must not have reached.
+            fits: whether a state has the form of the net and the optimiser that it is for.
+        """
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
-            state = State(**content | {"history": [Metrics(*row) for row in content["history"]]})
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, ValueError):
+            state = _parse(read_tensors(self.path))
+        except FileNotFoundError:
+            return None
+        except (DamagedFile, OSError):
+            state = None
+        if state is None or state.run_ids != run_ids or not 0 < state.step < total_steps or not fits(state):
+            damaged = set_aside(self.path)
+            self.on_damage(
+                f"{self.path} is damaged or not the state of this training; it is kept as {damaged.name}, "
+                "and the training starts anew."
+            )
             return None
         self.on_load(state.step)
         return state
 
     def remove(self) -> None:
-        """Delete the file: the run is finished."""
+        """Delete the file: the training is finished."""
         self.path.unlink(missing_ok=True)
+
+
+def _parse(content: dict[str, Any]) -> State | None:
+    """The state that a file holds; None if the file is another kind of file, such as one of an earlier version."""
+    if content.keys() != {field.name for field in fields(State)}:
+        return None
+    step, history = content["step"], content["history"]
+    if type(step) is not int or not isinstance(content["net"], dict) or not isinstance(history, list) or not history:
+        return None
+    if not all(isinstance(row, tuple) and len(row) == len(Metrics._fields) for row in history):
+        return None
+    return State(**content | {"history": [Metrics(*row) for row in history]})

@@ -1,10 +1,10 @@
-"""Activation checkpointing: keep the signals of few blocks, and compute the rest again in the backward pass.
+"""Activation checkpointing: store the activations of few blocks, and recompute the rest in the backward pass.
 
-Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost" (arXiv 1604.06174, §4): n blocks are cut into
-segments, in number proportional to √n. The forward pass keeps what enters each segment; the backward pass computes a
-segment's signals again when it comes to it, and lets go of them after. So the memory for signals grows with √n instead
-of n, for about one more forward pass a step. Results are the same to the bit where the device repeats itself, as CPUs
-do.
+Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost" (arXiv 1604.06174, §4): n blocks are divided into a
+number of segments proportional to √n. The forward pass stores only the input of each segment; the backward pass
+recomputes the activations of a segment when it needs them, and frees them afterwards. The memory for activations
+therefore grows with √n instead of n, at the cost of about one more forward pass per step. Results are identical to the
+bit on devices whose computations are reproducible, as they are on CPUs.
 """
 
 import contextlib
@@ -20,57 +20,57 @@ from resnet_cli.models.base import AuxiliaryHead, Drawing
 
 
 def recompute_blocks(net: nn.Module) -> None:
-    """Let the blocks of `net` be computed again in its backward pass, if it has them in a Sequential called `blocks`.
+    """Make `net` recompute its blocks in the backward pass, if it has them in a Sequential called `blocks`.
 
-    Other nets stay as they are. Parameters and buffers keep their names in every net.
+    Other nets are left unchanged. Parameters and buffers keep their names in every net.
     """
     if isinstance(blocks := getattr(net, "blocks", None), nn.Sequential):
         net.blocks = RecomputedBlocks(OrderedDict(blocks.named_children()))
 
 
 class RecomputedBlocks(nn.Sequential):
-    """Blocks of which only what enters a segment is kept for the backward pass; a slice of them is of the same kind."""
+    """Blocks that store only the inputs of segments for the backward pass; slices of them do the same."""
 
-    def forward(self, signal: Tensor) -> Tensor:
-        """What a Sequential of the same blocks gives."""
+    def forward(self, x: Tensor) -> Tensor:
+        """What a Sequential of the same blocks returns."""
         if not torch.is_grad_enabled():
-            return super().forward(signal)  # type: ignore[no-any-return, no-untyped-call]
+            return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         blocks = list(self)
         size = segment_size(len(blocks))
         for first in range(0, len(blocks), size):
             segment = nn.Sequential(*blocks[first : first + size])
-            if first + size >= len(blocks):  # the backward pass begins here: nothing to save
-                signal = segment(signal)
+            if first + size >= len(blocks):  # the backward pass starts here, so there is nothing to save
+                x = segment(x)
             else:
-                signal = checkpoint(
+                x = checkpoint(
                     segment,
-                    signal,
+                    x,
                     use_reentrant=False,
                     preserve_rng_state=False,  # layers that draw have generators of their own
                     context_fn=partial(passes, segment),
                 )
-        return signal
+        return x
 
 
 def segment_size(blocks: int) -> int:
-    """Blocks in a segment.
+    """The number of blocks in a segment.
 
-    Of n blocks in segments of s, n/s signals are kept, and a segment that is computed again holds some 4s: what the two
-    convolutions and activations of a block give. The sum is least where s = √n / 2.
+    With n blocks in segments of s, n/s segment inputs are stored, and recomputing a segment takes about 4s tensors of
+    the same size: the outputs of the two convolutions and activations of each block. The sum is smallest at s = √n / 2.
     """
     return max(1, round(math.sqrt(blocks) / 2))
 
 
 def passes(blocks: nn.Module) -> tuple[contextlib.AbstractContextManager[None], "SecondPass"]:
-    """The contexts of the two passes through some blocks, asked for before the first."""
+    """The contexts of the two passes through some blocks; torch asks for them before the first pass."""
     return contextlib.nullcontext(), SecondPass(blocks)
 
 
 class SecondPass(contextlib.AbstractContextManager[None]):
-    """Lets the second pass through some blocks repeat the first, which is about to begin, and leave no trace.
+    """Makes the second pass through some blocks repeat the first, without side effects; create it before the first.
 
-    Layers draw from the generators as they are now, running statistics are written into copies, and heads keep the
-    outputs of the first pass.
+    In the second pass, layers draw from generators in the state that they have at creation, running statistics are
+    written to copies, and auxiliary heads keep the outputs of the first pass.
     """
 
     def __init__(self, blocks: nn.Module) -> None:

@@ -6,12 +6,13 @@ from resnet_cli.spec.run import Run
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:
-    """The learning rate of the optimiser step number `step` (from 0) of `total_steps`.
+    """The learning rate of optimiser step number `step` (from 0) of `total_steps`.
 
-    Schedules: `constant`; `steps` multiplies by `decay_factor` at each milestone (He et al. 2015, §4.2: by 0.1 at 1/2
-    and 3/4 of the training); `cosine` falls to zero along half a period (Loshchilov & Hutter 2017, eq. 5, no restart).
-    Warm-up multiplies the first `warmup_steps` steps by `warmup_factor` (shape `constant`, He et al. 2015, §4.2) or by
-    a ramp from it to 1 (shape `linear`, Goyal et al. 2017, §2.2). After it the schedule is what it would have been.
+    Schedules: `constant`; `steps`, the multi-step schedule, multiplies the learning rate by `decay_factor` at each
+    milestone (He et al. 2015, §4.2: by 0.1 at 1/2 and 3/4 of the training); `cosine` decays to zero along half a period
+    (Loshchilov & Hutter 2017, eq. 5, without restarts). Warm-up multiplies the learning rate of the first
+    `warmup_steps` steps by `warmup_factor` (shape `constant`, He et al. 2015, §4.2) or by a ramp from there to 1 (shape
+    `linear`, Goyal et al. 2017, §2.2). It does not shift the schedule, which applies unchanged afterwards.
     """
     rate = run.learning_rate * _schedule(run, step / total_steps)
     if step < run.warmup_steps:

@@ -22,7 +22,7 @@ def test_a_table_and_a_figure_of_the_deepest_nets(command: Command, sine: Path) 
     assert (answer.code, answer.err) == (0, "")
     lines = answer.out.splitlines()
     assert lines[0] == "Depth 7 is the largest that all models have."
-    assert lines[1].startswith("Taken are 4 of 8 runs, depths 7 and seeds 0,1; choose others with --depths")
+    assert lines[1].startswith("Using 4 of 8 runs, depths 7 and seeds 0,1; choose others with --depths")
     assert [line.partition(":")[0] for line in lines[2:6]] == [
         f"{model}, depth 7, seed {seed}" for model in ("plain-mlp", "residual-mlp") for seed in (0, 1)
     ]

@@ -1,4 +1,6 @@
 import pickle
+import random
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,8 @@ import torch
 
 from resnet_cli.models import build_net
 from resnet_cli.spec.errors import UserError
-from resnet_cli.store.layout import WEIGHTS_FILE, forget_runs, run_folder
+from resnet_cli.store.layout import WEIGHTS_FILE, run_folder
+from resnet_cli.store.ownership import forget_runs
 from resnet_cli.store.weights import has_weights, read_weights, write_weights
 from tests.conftest import MakeRun
 
@@ -25,8 +28,7 @@ def test_weights_come_back_to_the_bit(make_run: MakeRun, tmp_path: Path) -> None
     write_weights(tmp_path, run, state)
     again = read_weights(tmp_path, run)
     assert has_weights(tmp_path, run)
-    assert list(again) == list(state)
-    assert all(torch.equal(again[name], value) for name, value in state.items())
+    assert_same(again, state)
 
 
 def test_missing_weights_are_said_with_the_way_to_get_them(make_run: MakeRun, tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_a_file_that_is_cut_or_foreign_is_refused_and_never_executed(
     path = run_folder(tmp_path, run) / WEIGHTS_FILE
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"weights\.pt is cut off or holds no saved net"):
+    with pytest.raises(UserError, match=r"weights\.pt is damaged or holds no saved net"):
         read_weights(tmp_path, run)
     assert not Path("sprung").exists()
 
@@ -66,6 +68,47 @@ def test_weights_cut_at_any_place_are_refused(make_run: MakeRun, tmp_path: Path)
         path.write_bytes(whole[:length])
         with pytest.raises(UserError, match="holds no saved net"):
             read_weights(tmp_path, run)
+
+
+def damage(whole: bytes, draw: random.Random) -> bytes:
+    """`whole` with a bit turned over somewhere."""
+    damaged = bytearray(whole)
+    damaged[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+    return bytes(damaged)
+
+
+def test_weights_with_any_bit_turned_over_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(depths=2, width=2)
+    write_weights(tmp_path, run, build_net(run, (1,), 1).state_dict())
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    whole, draw = path.read_bytes(), random.Random(0)
+    for _ in range(300):
+        path.write_bytes(damage(whole, draw))
+        with pytest.raises(UserError, match=r"is damaged or holds no saved net; repeat the sweep with --save-models\."):
+            read_weights(tmp_path, run)
+
+
+def test_weights_of_earlier_versions_are_never_read_as_other_values(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(depths=2, width=2)
+    state = build_net(run, (1,), 1).state_dict()
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    path.parent.mkdir(parents=True)
+    torch.save({"format": 1, "run_id": run.run_id, "state": dict(state)}, path)  # as they wrote it
+    whole, draw = path.read_bytes(), random.Random(0)
+    assert_same(read_weights(tmp_path, run), state)
+    refused = 0
+    for _ in range(300):
+        path.write_bytes(damage(whole, draw))
+        try:
+            assert_same(read_weights(tmp_path, run), state)
+        except UserError:
+            refused += 1
+    assert refused > 30
+
+
+def assert_same(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_weights_of_a_newer_version_or_another_run_are_refused(make_run: MakeRun, tmp_path: Path) -> None:

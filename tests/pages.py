@@ -1,0 +1,241 @@
+"""The pages for people, README.md and docs/, against the committed results: what `make docs` renews and tests compare.
+
+A number in a sentence stands behind an HTML comment that holds a Python expression over the committed tables:
+
+    … falls to <!--= runs("sine", "plain-mlp", 9).train_loss.median() -->1.6e-4 at 9 hidden layers …
+
+`runs` and `rows` are pandas tables, so a reader can repeat each of them in a notebook. A sentence that says more than
+a number is followed by a comment `<!--? expression -->` that must be true. What stands between the comments
+`<!-- made: expression -->` and `<!-- end -->` is generated whole.
+
+`python -m tests.pages` renews all of it.
+"""
+
+import math
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from resnet_cli.analysis.convergence import Comparison, compare_twins, measure
+from resnet_cli.cli.plot import _count_imagenet_nets as count_imagenet_nets
+from resnet_cli.figures.style import ordered_models
+from resnet_cli.models import all_models, get_model, option_names
+from resnet_cli.spec.request import load_config
+from resnet_cli.spec.run import SETTINGS, Run
+from resnet_cli.spec.setting import Setting
+from resnet_cli.store.reader import load_results
+from resnet_cli.sweep.plan import plan_sweep
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs/results"
+CONFIGS = ROOT / "configs"
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("**/*.md")])
+
+_NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?"
+VALUE = re.compile(r"<!--= (?P<expression>.+?) -->")
+CONDITION = re.compile(r"<!--\? (?P<expression>.+?) -->")
+MADE = re.compile(r"<!-- made: (?P<expression>.+?) -->\n.*?<!-- end -->", re.S)
+
+
+@cache
+def _summary(sweep: str) -> pd.DataFrame:
+    results = load_results(REFERENCE / sweep)
+    assert results.runs, f"{results.folder} holds no runs"
+    assert results.problems == []
+    summary = results.summary()
+    metrics = ["train_loss", "test_loss", "train_error", "test_error"]
+    summary[metrics] = summary[metrics].astype(float).mask(summary["status"] == "diverged", math.inf)
+    return summary
+
+
+@cache
+def _table(sweep: str, analysis: str) -> pd.DataFrame:
+    folder = REFERENCE / sweep
+    return pd.read_csv(
+        next(path for path in (folder / "analysis" / f"{analysis}.csv", folder / f"{analysis}.csv") if path.exists())
+    )
+
+
+def _select(frame: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
+    for column, wanted in where.items():
+        if wanted is not None:
+            frame = frame[frame[column].isin(wanted if isinstance(wanted, list | range) else [wanted])]
+    assert not frame.empty, f"no row has {where}"
+    return frame
+
+
+def runs(sweep: str, model: str | None = None, depth: object = None, **settings: object) -> pd.DataFrame:
+    """The summary of a committed sweep, one row per run; a list or a range stands for any of its values."""
+    return _select(_summary(sweep), {"model": model, "depth": depth, **settings})
+
+
+def rows(sweep: str, analysis: str, **where: object) -> pd.DataFrame:
+    """The table of an analysis of a committed sweep."""
+    return _select(_table(sweep, analysis), where)
+
+
+def medians(sweep: str, model: str, column: str = "train_loss", **settings: object) -> "pd.Series[float]":
+    """The median over seeds at each depth."""
+    return runs(sweep, model, **settings).groupby("depth")[column].median()
+
+
+def paired(first: pd.DataFrame, second: pd.DataFrame, column: str = "train_loss") -> "pd.Series[float]":
+    """First minus second, run by run with the same depth and seed."""
+    keys = ["depth", "seed"]
+    return (first.set_index(keys)[column] - second.set_index(keys)[column]).dropna()
+
+
+def listed(values: "pd.Series[float]") -> str:
+    """All values in rising order, such as `3.3, 8.1 and 8.1`."""
+    *first, last = map(show, sorted(values))
+    return f"{', '.join(first)} and {last}"
+
+
+def span(values: "pd.Series[float]") -> str:
+    """The least and the greatest, such as `0.12 to 0.5`."""
+    return f"{show(values.min())} to {show(values.max())}"
+
+
+def show(value: float) -> str:
+    """Two significant digits, as people write them: 0.0012, 1.6e-4, 96, 1,800."""
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "diverged"
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.1e}")
+    if abs(rounded) < 0.001:
+        digits, exponent = f"{rounded:.1e}".split("e")
+        return f"{digits}e{int(exponent)}"
+    decimals = max(0, 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}"
+
+
+def evaluate(expression: str) -> Any:
+    """The value of an expression of a page."""
+    return eval(expression, globals())
+
+
+def renewed(text: str) -> str:
+    """A page with its numbers and tables computed anew; where a number is still to come stands a question mark."""
+    parts, end = [], 0
+    for match in VALUE.finditer(text):
+        value = evaluate(match["expression"])
+        value = value if isinstance(value, str) else show(value)
+        alike = re.compile(rf"{re.sub(_NUMBER, lambda number: _NUMBER, value)}(?!\d)|\?")
+        old = alike.match(text, match.end())
+        assert old, f"after <!--= {match['expression']} --> should stand {value}"
+        parts += [text[end : match.end()], value]
+        end = old.end()
+    return MADE.sub(
+        lambda match: f"<!-- made: {match['expression']} -->\n{evaluate(match['expression'])}\n<!-- end -->",
+        "".join(parts) + text[end:],
+    )
+
+
+def settings_table() -> str:
+    """The settings as Markdown, from their own descriptions."""
+    lines = [f"| `{name}` | {Run.model_fields[name].description} |" for name in SETTINGS]
+    of_models: dict[Setting, list[str]] = {}
+    for model in all_models().values():
+        for option in model.options:
+            of_models.setdefault(option, []).append(model.name)
+    lines += [f"| `{one.name}` | {', '.join(sorted(names))}: {one.description} |" for one, names in of_models.items()]
+    return "\n".join(["| setting | meaning |", "|---|---|", *lines])
+
+
+def architectures_table() -> str:
+    """The CNNs on the digits at their three depths: size, and median, minimum and maximum of what they reached."""
+    lines = ["| model | paper | depths | parameters | training loss | test error (%) |", "|---|---|---|---|---|---|"]
+    for model in ordered_models(runs("architectures-digits")["model"]):
+        frame = runs("architectures-digits", model)
+        sizes = frame.groupby("depth")["parameters"].first()
+        cells = [
+            f"`{model}`",
+            get_model(model).paper,
+            ", ".join(map(str, sizes.index)),
+            f"{sizes.iloc[0] / 1000:.0f} k to {sizes.iloc[-1] / 1000:.0f} k",
+            "<br>".join(spreads(frame, "train_loss")),
+            "<br>".join(spreads(frame, "test_error")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def spreads(frame: pd.DataFrame, column: str) -> list[str]:
+    """Median, minimum and maximum over seeds at each depth, such as `0.0024 (0.0018 to 0.0031)`."""
+    return [
+        f"{show(values.median())} ({show(values.min())} to {show(values.max())})"
+        for _, values in frame.groupby("depth")[column]
+    ]
+
+
+def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: object) -> str:
+    """A table of a sweep: a line for each model and combination of settings, a column for each depth."""
+    frame = runs(sweep, **where)
+    depths = sorted(frame["depth"].unique())
+    heading = ["model", *(name.replace("_", " ") for name in by), *(f"depth {depth}" for depth in depths)]
+    lines = [f"| {' | '.join(heading)} |", "|" + "---|" * len(heading)]
+    for model in ordered_models(frame["model"]):
+        for values, group in frame[frame["model"] == model].groupby(["model", *by], dropna=False):
+            names = [f"{value:g}" if isinstance(value, float) else str(value) for value in values[1:]]
+            cells = [f"`{model}`", *("any" if name == "nan" else name for name in names), *spreads(group, column)]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def identity(experiment: str, kind: str, depth: int, init: str) -> "pd.Series[float]":
+    """The relative error of stacks that learned to copy their input, one a seed, at the end of training."""
+    frame = rows("identity", "identity", experiment=experiment, kind=kind, depth=depth, init=init)
+    return frame.sort_values("step").groupby("seed")["relative_error"].last()
+
+
+def after_appending(sweep: str, model: str, net: str) -> "pd.Series[float]":
+    """The training loss at the end of `analyze append`, one a seed."""
+    return rows(sweep, "append", model=model, net=net).sort_values("step").groupby("seed")["train_loss"].last()
+
+
+def gradients_table() -> str:
+    """Gradient norms at the start of training, by layer."""
+    start = rows("gradients-sine", "gradients", step=0)
+    layers = [1, 2, 10, 20, 30]
+    lines = [
+        "| model | activation | batch norm | " + " | ".join(f"layer {layer}" for layer in layers) + " |",
+        "|" + "---|" * (3 + len(layers)),
+    ]
+    for (model, activation, batch_norm), group in start.groupby(["model", "activation", "batch_norm"]):
+        norms = group.groupby("layer")["gradient_norm"].median()
+        cells = [f"`{model}`", activation, "yes" if batch_norm else "no", *(show(norms[layer]) for layer in layers)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def counts_table() -> str:
+    """Parameters and multiply-adds of the ImageNet nets, counted."""
+    lines = [
+        f"| {row.net} | {row.parameters:,} | {row.multiply_adds / 1e9:.1f} billion |"
+        for row in count_imagenet_nets().itertuples()
+    ]
+    return "\n".join(["| net | parameters | multiply-adds at 224×224 |", "|---|---|---|", *lines])
+
+
+def planned(config: str) -> int:
+    """The number of runs of a ready configuration."""
+    return len(plan_sweep(load_config(CONFIGS / f"{config}.toml", option_names)).runs)
+
+
+def race(sweep: str, level: float, depths: range | None = None) -> Comparison:
+    """How often a residual net reaches a training loss before its plain twin of the same depth and seed."""
+    stored = [one for one in load_results(REFERENCE / sweep).runs if depths is None or one.run.depth in depths]
+    plain, residual = (one.run.model for one in (stored[0], stored[-1]))
+    return compare_twins(measure(stored, [level], split="train"), [plain, residual])[1]
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        page.write_text(renewed(page.read_text("utf-8")), "utf-8")
