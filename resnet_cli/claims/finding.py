@@ -29,7 +29,8 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     """From which depth on the models' median training loss has risen for good, by `turning_points`.
 
     None where a sentence would claim too much: fewer than five seeds at some depth, fewer than three depths, several
-    tasks, more than three models, models that end at different depths, or a model that diverged everywhere.
+    tasks, more than three models, values of a setting as models, models that end at different depths, or a model that
+    diverged everywhere.
 
     Args:
         summary: one row per run, as for `turning_points`; runs that differ in another setting are told apart before.
@@ -38,6 +39,8 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     seeds = runs.groupby(["model", "depth"])["seed"].nunique()
     models = runs["model"].nunique()
     if not 1 <= models <= MOST_MODELS or len(runs["task"].unique()) > 1 or seeds.min() < FEWEST_SEEDS:
+        return None
+    if runs["model"].str.contains(", ").any():
         return None
     points = sorted(
         turning_points(summary),

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -92,6 +93,12 @@ def ordered_models(models: Iterable[str]) -> list[str]:
         return (known.index(model) if model in known else len(known), model, bool(comma))
 
     return sorted(dict.fromkeys(models), key=place)
+
+
+def by_numbers(text: str) -> list[float | str]:
+    """Sorts texts by the numbers in them: 2 before 10, and 1e-05 before 0.1."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
+    return [float(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:

@@ -45,6 +45,7 @@ def test_few_seeds_few_depths_and_many_models_give_no_sentence() -> None:
     assert finding(summary(both, seeds=4)) is None
     assert finding(summary({name: {2: 0.5, 4: 0.1} for name in both})) is None
     assert finding(summary({f"m{index}": RISING for index in range(4)})) is None
+    assert finding(summary({"plain-mlp, he": RISING, "plain-mlp, glorot": FALLING})) is None
     assert finding(summary({"plain-mlp": RISING, "plain-cnn": RISING})) is None, "both would be plain nets"
     assert finding(summary({"plain-mlp": RISING, "residual-mlp": {**FALLING, 20: 0.01}})) is None
 

@@ -52,7 +52,7 @@ def test_a_learning_rate_is_compared_although_curves_have_one_for_each_step(comm
 def test_nine_combinations_are_drawn_and_briefly_listed(command: Command) -> None:
     settings = ("--optimizer", "sgd,momentum,adam", "--learning-rate", "0.001,0.01,0.1", "--out", "results/nine")
     assert command("sweep", *TINY, *settings).code == 0
-    answer = command("plot", "results/nine", "--format", "png,svg")
+    answer = command("plot", "results/nine", "--format", "png,svg", "--dpi", 20)
     names = ["loss-by-depth", *(f"loss-curves-optimizer-{name}" for name in ("sgd", "momentum", "adam"))]
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines() == [f"results/nine/figures/{name}.png (and svg)" for name in names]
@@ -62,14 +62,25 @@ def test_nine_combinations_are_drawn_and_briefly_listed(command: Command) -> Non
 
 
 def test_many_figures_are_counted_instead_of_listed(command: Command) -> None:
-    settings = ("--init", "he,glorot", "--width", "4,5", "--batch-size", "16,32", "--learning-rate", "0.1,0.2")
-    assert command("sweep", *TINY, *settings, "--out", "results/many").code == 0
-    answer = command("plot", "results/many", "--format", "png")
+    settings = (
+        "--init",
+        "he,glorot,normal",
+        "--width",
+        "4,5",
+        "--batch-size",
+        "16,32",
+        "--schedule",
+        "constant,cosine",
+        "--activation",
+        "relu,tanh",
+    )
+    assert command("sweep", *TINY, *settings, "--models", "plain", "--depths", 2, "--out", "results/many").code == 0
+    answer = command("plot", "results/many", "--format", "png", "--dpi", 20)
     assert (answer.code, answer.err) == (0, "")
     *listed, rest = answer.out.splitlines()
-    written = len(list(Path("results/many/figures").iterdir()))
     assert len(listed) == 6
-    assert rest == f"and {written - 6} more figures in results/many/figures"
+    assert rest == "and 2 more figures in results/many/figures"
+    assert len(list(Path("results/many/figures").iterdir())) == 8
 
 
 def test_several_sweeps_are_lines_of_one_figure(command: Command) -> None:
