@@ -108,8 +108,8 @@ def test_values_after_a_name_stand_with_their_model_in_the_order_given() -> None
 
 
 def test_texts_are_sorted_by_the_numbers_in_them() -> None:
-    texts = [f"resnet, learning rate {rate:g}" for rate in (1e-5, 0.01, 0.1, 2, 10)]
-    assert sorted(texts[::-1], key=by_numbers) == texts
+    texts = [f"resnet, learning rate {rate}" for rate in ("10", "0.01", "1e-05", "2")]
+    assert sorted(texts, key=by_numbers) == [texts[2], texts[1], texts[3], texts[0]]
 
 
 def test_values_of_a_setting_are_shades_of_their_models_colour() -> None:
