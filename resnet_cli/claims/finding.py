@@ -42,13 +42,7 @@ def finding(summary: pd.DataFrame) -> Finding | None:
         return None
     if runs["model"].str.contains(", ").any():
         return None
-    points = sorted(
-        turning_points(summary),
-        key=lambda point: (
-            point.worse_from is None,
-            list(NETS).index(point.model) if point.model in NETS else len(NETS),
-        ),
-    )
+    points = sorted(turning_points(summary), key=lambda point: [*NETS, point.model].index(point.model))
     named = len({_name(point) for point in points})
     if named < models or min(point.depths for point in points) < FEWEST_DEPTHS:
         return None
@@ -66,7 +60,7 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     fewest, most = int(seeds.min()), int(seeds.max())
     margins = " or ".join(f"{margin:.2g}" for margin in sorted({point.margin for point in points}))
     return Finding(
-        sentence=sentence[:1].upper() + sentence[1:],
+        sentence=f"By the median, {sentence}",
         statistic=f"medians of {fewest if fewest == most else f'{fewest} to {most}'} seeds, "
         f"up to {points[0].deepest_depth} layers",
         rule=f"worse: training loss stays above {margins} times its best level",

@@ -25,11 +25,17 @@ def summary(losses: dict[str, dict[int, float]], seeds: int = 5) -> pd.DataFrame
     [
         (
             {"residual-mlp": FALLING, "plain-mlp": RISING},
-            "Plain nets get worse from 8 layers on; residual nets do not",
+            "By the median, plain nets get worse from 8 layers on; residual nets do not",
         ),
-        ({"plain-cnn": RISING, "resnet": RISING}, "Plain nets get worse from 8 layers on, residual nets from 8 on"),
-        ({"plain-mlp": FALLING, "residual-mlp": FALLING}, "Plain nets and residual nets do not get worse with depth"),
-        ({"densenet": RISING}, "Densenet nets get worse from 8 layers on"),
+        (
+            {"plain-cnn": RISING, "resnet": RISING},
+            "By the median, plain nets get worse from 8 layers on, residual nets from 8 on",
+        ),
+        (
+            {"plain-mlp": FALLING, "residual-mlp": FALLING},
+            "By the median, plain nets and residual nets do not get worse with depth",
+        ),
+        ({"densenet": RISING}, "By the median, densenet nets get worse from 8 layers on"),
     ],
 )
 def test_sentence_says_which_nets_get_worse(losses: dict[str, dict[int, float]], sentence: str) -> None:
@@ -64,4 +70,4 @@ def test_diverged_runs_count_as_worse() -> None:
     runs.loc[deep, "status"] = "diverged"
     found = finding(runs)
     assert found is not None
-    assert found.sentence == "Plain nets get worse from 8 layers on; residual nets do not"
+    assert found.sentence == "By the median, plain nets get worse from 8 layers on; residual nets do not"
