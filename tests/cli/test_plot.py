@@ -93,6 +93,17 @@ def test_models_depths_seeds_and_settings_can_be_chosen(command: Command, sweep:
     assert "it has default, he" in refused.err or "it has he, default" in refused.err
 
 
+def test_a_sweep_without_finished_runs_keeps_no_other_from_being_drawn(command: Command, sweep: Path) -> None:
+    Path("results/begun").mkdir()
+    Path("results/begun/sweep.toml").write_text("format = 1\n")
+    answer = command("plot", "results", "--by", "init", "--kind", "depth", "--format", "png")
+    assert (answer.code, answer.out) == (0, f"{sweep}/figures/loss-by-depth-and-init.png\n")
+    sentence = "resnet-exp: results/begun: no run has finished or diverged, so there is nothing to draw.\n"
+    assert answer.err == sentence
+    alone = command("plot", "results/begun")
+    assert (alone.code, alone.out, alone.err) == (2, "", sentence)
+
+
 def test_a_single_depth_has_learning_curves_only(command: Command, sweep: Path) -> None:
     answer = command("plot", sweep, "--depths", "2", "--format", "png")
     assert (answer.code, answer.out, answer.err) == (0, f"{sweep}/figures/loss-curves.png\n", "")
@@ -152,6 +163,7 @@ def test_imagenet_nets_have_the_parameters_and_costs_that_are_published() -> Non
     [
         ("--figure winner", "figure (=winner) must be of winners, counts, joined by commas."),
         ("results --figure winners", "figure (=winners) needs no results, so the folder results has no use;"),
+        ("--figure counts --depths 2", "figure (=counts) needs no results, so depths (=2) has no use;"),
         ("--figure counts --by init", "figure (=counts) needs no results, so by (=init) has no use;"),
         ("results/init --by inti", "by (=inti) is not a setting in which runs of one model and depth differ;"),
         ("results/init --by width", "those that do are init."),
