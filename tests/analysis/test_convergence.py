@@ -116,10 +116,8 @@ def test_twins_are_compared_and_a_level_that_is_not_reached_is_later_than_any_st
     assert (plain.runs, plain.reached) == (7, 4)
     assert (residual.runs, residual.reached, residual.twins) == (8, 6, 7)
     assert (residual.earlier, residual.later) == (3, 2)
-    assert plain.sentence() == "loss 0.1: plain reaches it in 4 of 7 runs."
-    assert residual.sentence() == (
-        "loss 0.1: residual reaches it in 6 of 8 runs; of 7 twins it is first in 3, plain in 2, neither in 2."
-    )
+    assert plain.cells() == [0.1, "plain", 7, 4, None, None, None, None]
+    assert residual.cells() == [0.1, "residual", 8, 6, 7, 3, 2, 2]
 
 
 def test_twins_agree_in_the_settings_that_the_first_model_has_and_in_no_others() -> None:

@@ -19,7 +19,7 @@ def test_every_layer_but_the_output_has_a_row(command: Command) -> None:
     sweep(command, "--depths", "3..7", "--seeds", "0,1", "--save-models")
     answer = command("analyze", "responses", FOLDER)
     assert answer.code == 0, answer.err
-    assert "Taken are 12 of 20 runs, depths 3..7:2 and seeds 0,1;" in answer.out
+    assert "Using 12 of 20 runs, depths 3..7:2 and seeds 0,1;" in answer.out
     assert answer.out.splitlines()[-3:] == [
         str(FOLDER / "analysis" / f"responses.{end}") for end in ("csv", "png", "svg")
     ]
@@ -29,6 +29,8 @@ def test_every_layer_but_the_output_has_a_row(command: Command) -> None:
     table = answer.out[answer.out.index("Standard deviation") :]
     means = frame.groupby(["depth", "model", "run_id"])["deviation"].mean().groupby(["depth", "model"]).median()
     rows = [line.split()[:4] for line in table.splitlines()]
+    assert "NaN" not in table
+    assert table.splitlines()[3].split()[-1] == "–"  # a plain net adds no response to a shortcut
     for row in means.reset_index().to_dict("records"):
         assert [str(row["depth"]), row["model"], "2", f"{row['deviation']:.3g}"] in rows
 

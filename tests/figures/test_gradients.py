@@ -8,7 +8,8 @@ from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_cli.figures.gradients import MAX_CELLS, draw, split_cells
+from resnet_cli.figures.cells import MAX_CELLS
+from resnet_cli.figures.gradients import draw
 from resnet_cli.figures.style import BLUE, VERMILLION
 from resnet_cli.spec.errors import UserError
 
@@ -162,7 +163,7 @@ def test_thousands_of_steps_are_short() -> None:
 def test_too_many_combinations_are_refused() -> None:
     frame = runs(*(run("plain-mlp", depth=depth) for depth in range(2, 3 + MAX_CELLS)))
     with pytest.raises(UserError, match=r"make 13 combinations, but one figure shows at most 12; select fewer depths"):
-        split_cells(frame)
+        draw(frame)
 
 
 @pytest.mark.parametrize("depths", [1, 5])
