@@ -48,7 +48,10 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
         figure = new_figure(size)
         grid = figure.subplots(2, len(cells), sharey="row", squeeze=False, height_ratios=[1, 1.7])
         medians = shown.groupby(["model", "depth", "survival", "epoch"])[column].median().to_numpy()
-        set_value_axis(grid[1, 0], without_spikes(medians), resolve_scale("auto", metric), headroom=0.0)
+        first = shown.loc[shown["epoch"] == shown["epoch"].min(), column].median()
+        set_value_axis(
+            grid[1, 0], without_spikes(medians, start=float(first)), resolve_scale("auto", metric), headroom=0.0
+        )
         grid[0, 0].set_ylim(0, 1.05)
         for (upper, lower), (heading, cell) in zip(grid.T, cells.items(), strict=True):
             upper.set_title(wrapped(heading, size[0] / len(cells) - 0.4, size=9))
