@@ -59,7 +59,7 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
     models = ordered_models(rows["model"])
     late = ordered_models(rows.loc[np.isinf(rows["when"]), "model"])
     most_seeds = int(frames.seed_counts(frame).max())
-    has_band = most_seeds > 1 and len(styles) <= MANY_MODELS
+    has_band = most_seeds > 1 and len(depths) > 1 and len(styles) <= MANY_MODELS
     interquartile = most_seeds >= FEW_SEEDS
     width, height = (6.4, 4.8) if len(panels) == 1 else (1.6 + 2.7 * across, 1.8 + 2.5 * down)
     size = (width, height + 0.15 * max(len(styles) - 3, 0))
