@@ -22,11 +22,12 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.cells import draw_dots, is_compared
 from resnet_cli.figures.frames import SPLIT_LABELS, check_choice
-from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, FEW_SEEDS, MANY_MODELS, MAX_PANELS
+from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, FEW_SEEDS, MANY_MODELS
 from resnet_cli.figures.panels import grid_columns, split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 from resnet_cli.spec.errors import UserError
 
+MAX_PANELS = 12
 _MARK_ROW = 0.085
 """Share of the axes' height that the marks of one model take at the top."""
 

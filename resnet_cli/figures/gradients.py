@@ -97,6 +97,8 @@ def _titles(runs: pd.DataFrame, finite: pd.DataFrame) -> tuple[str, str]:
         return what, ""
     initial = finite[finite["run_id"].isin(deepest["run_id"]) & (finite["step"] == 0) & (finite["layer"] == 1)]
     medians = initial.groupby("model")["gradient_norm"].median()
+    if len(medians) < deepest["model"].nunique():  # of a model no finite gradient is left
+        return what, ""
     told = named_values({model: medians[model] for model in ordered_models(medians.index)})
     finding = f"At initialisation, the first layer's gradient norm at depth {deepest['depth'].iloc[0]} is {told}"
     return finding, f"{what} (medians of {fewest_seeds(deepest)} seeds)"

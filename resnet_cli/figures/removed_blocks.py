@@ -101,6 +101,8 @@ def _titles(what: str, nets: pd.DataFrame, rows: pd.DataFrame, metric: Metric) -
         return what, ""
     single = rows[rows["run_id"].isin(deepest["run_id"]) & (rows["change"] == "single")]
     medians = single.groupby("model")["value"].median()
+    if len(medians) < deepest["model"].nunique():  # of a model no finite loss is left
+        return what, ""
     values = {model: medians[model] for model in ordered_models(medians.index)}
     told = named_values(values, " %" if metric == "error" else "")
     finding = f"After one block is removed at depth {deepest['depth'].iloc[0]}, the test {metric} is {told}"

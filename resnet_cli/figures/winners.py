@@ -63,10 +63,10 @@ def draw(*, title: str | None = None, size: tuple[float, float] | None = None) -
         upper.tick_params(axis="x", length=0)
         first, last = ENTRIES[0], ENTRIES[-1]
         finding = (
-            f"From {first.year} to {last.year} the top-5 error on ImageNet fell from {first.error:g} to {last.error:g} %, "
-            f"with nets of up to {last.layers} layers"
+            f"From {first.year} to {last.year} the top-5 error on ImageNet fell from {first.error:g} to "
+            f"{last.error:g} %, with nets of up to {last.layers} layers"
         )
-        add_title(figure, title or finding, "ImageNet winners: error and depth by year")
+        add_title(figure, title or finding, "" if title else "ImageNet winners: error and depth by year")
         entries = [
             Patch(facecolor=_SHALLOW, label="shallow methods"),
             Patch(facecolor=VERMILLION, label="nets without skips"),
