@@ -1,4 +1,4 @@
-"""A few of many runs, for analyses that would take long or draw too much if they took all."""
+"""A selection of runs, for analyses that would take too long, or draw too much, with all of them."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from resnet_cli.store.reader import StoredRun
 
 
 def some_runs(runs: Sequence[StoredRun], *, depths: int | None, seeds: int | None) -> list[StoredRun]:
-    """The runs of at most so many depths of each model, and of at most so many seeds of all; None keeps them all.
+    """The runs at no more than `depths` depths of each model and with no more than `seeds` seeds; None keeps all.
 
     Depths are spread evenly over those that all models have, or where these are too few, over each model's own; the
     deepest is always among them. Seeds are the lowest.
@@ -26,7 +26,7 @@ def some_runs(runs: Sequence[StoredRun], *, depths: int | None, seeds: int | Non
 
 
 def selection_text(kept: Sequence[StoredRun], runs: Sequence[StoredRun]) -> str:
-    """What of some runs was kept, as a sentence, or nothing where that is all."""
+    """A sentence that says which runs were kept, or nothing if all were."""
     if len(kept) == len(runs):
         return ""
     depths, seeds = (compact(stored.run[name] for stored in kept) for name in ("depth", "seed"))

@@ -1,4 +1,4 @@
-"""Of many runs a few: depths spread evenly for each model, the lowest seeds."""
+"""Selecting a few of many runs: evenly spread depths for each model, and the lowest seeds."""
 
 import pytest
 
@@ -32,13 +32,13 @@ def test_depths_are_shared_by_all_models_if_enough_are(
     assert {one.run.seed for one in kept} == {1, 2, 3, 4}
 
 
-def test_seeds_are_the_lowest(many: list[StoredRun]) -> None:
+def test_the_lowest_seeds_are_kept(many: list[StoredRun]) -> None:
     kept = some_runs(many, depths=None, seeds=2)
     assert len(kept) == len(many) / 2
     assert {one.run.seed for one in kept} == {1, 2}
 
 
-def test_what_was_left_out_is_said(many: list[StoredRun]) -> None:
+def test_the_text_says_which_runs_are_used(many: list[StoredRun]) -> None:
     assert selection_text(many, many) == ""
     text = selection_text(some_runs(many, depths=2, seeds=2), many)
     assert text.startswith("Using 8 of 44 runs, depths 4,6 and seeds 1,2;")
