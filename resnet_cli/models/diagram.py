@@ -1,8 +1,8 @@
 """The blocks of a net as graphs to be drawn, traced from the modules themselves."""
 
 import operator
+import re
 from collections import defaultdict
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -19,26 +19,46 @@ MAX_BRANCHES = 3
 _WHOLE = (Addition, Drawing, ZeroPaddingShortcut, BranchedConv2d)
 """Layers of this project that are one step each; torch's own are so anyway."""
 
-_FUNCTIONS: dict[Any, tuple[Kind, str]] = {
-    torch.relu: ("activation", "ReLU"),
-    torch.tanh: ("activation", "tanh"),
-    torch.sigmoid: ("activation", "sigmoid"),
-    operator.add: ("addition", "addition"),
-    operator.mul: ("multiplication", "multiplication"),
-    torch.cat: ("concatenation", "concatenation"),
+_OPERATIONS: dict[str, tuple[Kind, str]] = {
+    "relu": ("activation", "ReLU"),
+    "leaky_relu": ("activation", "leaky ReLU"),
+    "elu": ("activation", "ELU"),
+    "gelu": ("activation", "GELU"),
+    "silu": ("activation", "SiLU"),
+    "tanh": ("activation", "tanh"),
+    "sigmoid": ("activation", "sigmoid"),
+    "softmax": ("activation", "softmax"),
+    "add": ("addition", "addition"),
+    "mul": ("multiplication", "multiplication"),
+    "sub": ("other", "subtraction"),
+    "truediv": ("other", "division"),
+    "matmul": ("other", "matrix product"),
+    "cat": ("concatenation", "concatenation"),
+    "concat": ("concatenation", "concatenation"),
+    "concatenate": ("concatenation", "concatenation"),
+    "getitem": ("other", "selection"),
+    "chunk": ("other", "split"),
+    "split": ("other", "split"),
+    "flatten": ("other", "flattening"),
+    "view": ("other", "reshaping"),
+    "reshape": ("other", "reshaping"),
+    "mean": ("other", "mean"),
+    "pad": ("other", "padding"),
+    "avg_pool2d": ("other", "average pooling"),
+    "max_pool2d": ("other", "max pooling"),
+    "adaptive_avg_pool2d": ("other", "average pooling"),
+    "batch_norm": ("norm", "batch norm"),
+    "layer_norm": ("norm", "layer norm"),
+    "group_norm": ("norm", "group norm"),
 }
-"""What functions do; `_METHODS` has those that are called as methods. Others are named as they are."""
-_METHODS: dict[str, tuple[Kind, str]] = {
-    name: _FUNCTIONS[function]
-    for name, function in (("relu", torch.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid))
-}
+"""Operations in words by the names of functions, methods and operators; others are named as they are, with spaces."""
 
 
 def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm]:
     """The forms of the blocks of a net; blocks of one form differ in their widths and strides alone.
 
     Layers that do nothing (identities, idle dropout and stochastic depth) are left out, and what a branch's norm or
-    activation does to the maps of all branches at once is said of each branch.
+    activation does to the channels of all branches at once is said of each branch.
 
     Args:
         net: on torch's meta device, as `describe_net` gives it; it is put into evaluation mode.
@@ -99,12 +119,9 @@ def trace_block(block: nn.Module, entering: str, leaving: str) -> Graph:
         elif node.op == "call_module":
             values[node] = steps.add_module(block.get_submodule(str(node.target)), *operands)
         elif node.target is operator.sub and not isinstance(node.args[0], fx.Node):
-            values[node] = steps.add("other", f"{node.args[0]} − signal", *operands)
+            values[node] = steps.add("other", f"{node.args[0]} − input", *operands)
         elif operands:
-            named = getattr(node.target, "__name__", str(node.target)).replace("_", " ").strip()
-            known = _METHODS if isinstance(node.target, str) else _FUNCTIONS
-            kind, name = known.get(node.target, ("other", named))
-            values[node] = steps.add(kind, name, *operands)
+            values[node] = steps.add(*_operation(getattr(node.target, "__name__", str(node.target))), *operands)
     return Graph(tuple(steps.nodes), steps.branches)
 
 
@@ -123,7 +140,7 @@ class _Steps:
     def add(
         self, kind: Kind, name: str, *operands: tuple[int, ...], size: str = "", stride: int = 1, detail: str = ""
     ) -> tuple[int, ...]:
-        """Add a step that reads values: of each branch if it treats every map by itself, else of all joined."""
+        """Add a step that reads values: of each branch if it treats every channel by itself, else of all joined."""
         if kind in ("norm", "activation", "random"):
             return tuple(self._append(Node(kind, name, (branch,), size, stride, detail)) for branch in operands[0])
         joined = [
@@ -158,7 +175,8 @@ class _Steps:
             case nn.MaxPool2d() | nn.AvgPool2d():
                 name = "max pooling" if isinstance(module, nn.MaxPool2d) else "average pooling"
                 return self.add("other", f"{module.kernel_size}×{module.kernel_size} {name}", *operands)
-        return self.add("other", type(module).__name__, *operands)
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", type(module).__name__)  # AvgPool2d as avg_pool2d
+        return self.add(*_operation(words.lower()), *operands)
 
     def _add_branches(self, module: BranchedConv2d, operand: tuple[int, ...]) -> tuple[int, ...]:
         """Add one branch's convolution for each, and the sum of branches that are aggregated."""
@@ -180,11 +198,18 @@ class _Steps:
         return len(self.nodes) - 1
 
 
+def _operation(name: str) -> tuple[Kind, str]:
+    """What an operation is, from a name such as `relu`, `__iadd__` or `global_response`."""
+    plain = name.strip("_")
+    in_place = plain.removeprefix("i") if plain in ("iadd", "imul", "isub") else plain
+    return _OPERATIONS.get(in_place, ("other", in_place.replace("_", " ")))
+
+
 def _name(convolution: nn.Conv2d) -> str:
     return f"{'×'.join(map(str, convolution.kernel_size))} conv"
 
 
-def _words(signal: Tensor) -> str:
-    """The shape of one example in words: `64 units`, or `16 maps of 32×32`."""
-    filters, *sides = signal.shape[1:]
-    return f"{filters} maps of {'×'.join(map(str, sides))}" if sides else f"{filters} units"
+def _words(activations: Tensor) -> str:
+    """The shape of one example in words: `64 units`, or `16 channels of 32×32`."""
+    filters, *sides = activations.shape[1:]
+    return f"{filters} channels of {'×'.join(map(str, sides))}" if sides else f"{filters} units"

@@ -186,3 +186,12 @@ def test_the_next_plot_removes_what_a_killed_one_left(command: Command, sweep: P
         os.utime(figures / name, (0, 0))
     assert command("plot", sweep, "--format", "png").code == 0
     assert [path.name for path in figures.glob(".*")] == [".tmp-mine"]
+
+
+def test_a_sweep_over_survival_has_a_figure_of_stochastic_depth(command: Command) -> None:
+    sweep = ("--models", "plain,residual", "--depths", "5,7", "--set", "survival=1,0.5", "--out", "results/s")
+    small = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--jobs", 1, "--quiet")
+    assert command("sweep", *small, *sweep).code == 0
+    answer = command("plot", "results/s", "--format", "svg")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[-1] == "results/s/figures/survival.svg"
