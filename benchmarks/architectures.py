@@ -1,10 +1,10 @@
-"""The nets of this package against the plainest torch code for the same architectures: time of a training step.
+"""The time of a training step of this package's nets, against the simplest torch code for the same architectures.
 
     python benchmarks/architectures.py                   # a minute on one core
     python benchmarks/architectures.py --device cuda
 
-Each architecture is written here once more as a textbook would write it. Both nets get the same values and must give
-the same loss; then they take turns, so that a busy machine slows both. See README.md.
+Each architecture is implemented here again as in a textbook. Both nets get the same parameters and must have the same
+loss; then they take turns, so that a busy machine slows down both. See README.md.
 """
 
 import argparse
@@ -32,7 +32,7 @@ LIMIT = 1.15
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a zero-padding shortcut, left out with probability 1 - `survival` while training."""
+    """Two 3×3 convolutions, dropped with probability 1 - `survival` while training, and a zero-padding shortcut."""
 
     def __init__(self, n_in: int, n_out: int, stride: int, survival: float = 1.0) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class ResNeXtBlock(nn.Module):
 
 
 class DenseLayer(nn.Module):
-    """Norm, ReLU and a 3×3 convolution, whose maps are appended; with a bottleneck the same with 1×1 before."""
+    """Norm, ReLU and a 3×3 convolution whose output is appended; a bottleneck adds norm, ReLU and 1×1 before them."""
 
     def __init__(self, n_in: int, growth: int, *, has_bottleneck: bool) -> None:
         super().__init__()
@@ -184,7 +184,7 @@ def resnext(channels: int, width: int, n: int, cardinality: int, group_width: in
     return nn.Sequential(*layers, Pooled(n_in))
 
 
-def densenet(channels: int, width: int, layers_a_block: int, growth: int, *, compressed: bool) -> nn.Module:
+def densenet(channels: int, width: int, block_layers: int, growth: int, *, compressed: bool) -> nn.Module:
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=False)]
     filters = width
     for block in range(3):
@@ -193,7 +193,7 @@ def densenet(channels: int, width: int, layers_a_block: int, growth: int, *, com
             convolution = nn.Conv2d(filters, kept, 1, bias=False)
             layers += [nn.BatchNorm2d(filters), nn.ReLU(), convolution, nn.AvgPool2d(2)]
             filters = kept
-        for _ in range(layers_a_block):
+        for _ in range(block_layers):
             layers.append(DenseLayer(filters, growth, has_bottleneck=compressed))
             filters += growth
     return nn.Sequential(*layers, nn.BatchNorm2d(filters), nn.ReLU(), Pooled(filters))
@@ -231,7 +231,7 @@ CASES: dict[str, tuple[dict[str, Any], int, Callable[[], nn.Module]]] = {
         lambda: densenet(3, 16, 6, 12, compressed=True),
     ),
 }
-"""Settings, side of the images, and the textbook's net."""
+"""Settings, height and width of the images, and the textbook net."""
 
 
 class Contender:
@@ -246,13 +246,13 @@ class Contender:
                 layer.generator = self.generator
 
     def forward(self, seed: int) -> Tensor:
-        """The loss in training mode; nets with stochastic depth leave out the same blocks for the same seed."""
+        """The loss in training mode; with stochastic depth, all nets drop the same blocks for the same seed."""
         torch.manual_seed(seed)
         self.generator.manual_seed(seed)
         return F.cross_entropy(self.net(self.images), self.targets)
 
     def step(self, seed: int) -> float:
-        """Do a training step; its seconds."""
+        """Take a training step and return its seconds."""
         began = now(self.images.device)
         loss = self.forward(seed)
         self.optimizer.zero_grad()
@@ -262,7 +262,7 @@ class Contender:
 
 
 def now(device: torch.device) -> float:
-    """Seconds: on a CPU those that this process has computed, which other programs disturb less than the clock."""
+    """The time in seconds; on a CPU, this process's CPU time, which other programs affect less than the clock."""
     if device.type == "cpu":
         return time.process_time()
     torch.cuda.synchronize()
@@ -277,7 +277,7 @@ def as_trained(run: Run, net: nn.Module, images: Tensor) -> Contender:
 
 
 def as_it_comes(run: Run, net: nn.Module, images: Tensor) -> Contender:
-    """A net with what torch does when nothing is asked for."""
+    """A net with torch's defaults."""
     net = net.to(images.device)
     momentum, decay = run.momentum or 0, run.weight_decay
     optimizer = torch.optim.SGD(net.parameters(), run.learning_rate, momentum=momentum, weight_decay=decay)
@@ -290,7 +290,7 @@ def random_images(side: int, device: torch.device) -> Tensor:
 
 
 def compare(name: str, repeats: int, device: torch.device) -> float:
-    """Print a row of the table; the larger of the ratios to the textbook's net."""
+    """Print a row of the table and return the larger of the two ratios to the textbook net."""
     settings, side, textbook = CASES[name]
     run, images = plan(settings), random_images(side, device)
     ours, theirs, theirs_again = build_net(run, (3, side, side), CLASSES), textbook(), textbook()
@@ -300,10 +300,10 @@ def compare(name: str, repeats: int, device: torch.device) -> float:
     nets = [as_trained(run, ours, images), as_it_comes(run, theirs, images), as_trained(run, theirs_again, images)]
     torch.testing.assert_close(nets[0].forward(0), nets[1].forward(0), rtol=1e-3, atol=1e-4)
     for contender in nets:
-        contender.step(seed=0)  # warms up
+        contender.step(seed=0)  # warm-up
     seconds: list[list[float]] = [[], [], []]
     for seed in range(repeats):
-        for place in range(3):  # each begins in turn
+        for place in range(3):  # they take turns in going first
             index = (place + seed) % 3
             seconds[index].append(nets[index].step(seed))
     milliseconds = [1000 * statistics.median(times) for times in seconds]
@@ -316,7 +316,7 @@ def compare(name: str, repeats: int, device: torch.device) -> float:
 
 
 def show_stochastic_depth(repeats: int, device: torch.device) -> None:
-    """Print what a step costs when blocks are left out."""
+    """Print the cost of a step when blocks are dropped."""
     settings, side, _ = CASES[WITH_STOCHASTIC_DEPTH]
     images = random_images(side, device)
     rows = []
@@ -332,7 +332,7 @@ def show_stochastic_depth(repeats: int, device: torch.device) -> None:
     steps = 4 * repeats
     seconds = [[contender.step(seed) for _, contender, *_ in rows] for seed in range(steps)]
     means = [statistics.mean(times) for times in zip(*seconds, strict=True)]
-    print("\n| survival of the last block | blocks computed | expected | ms a step | times constant depth |")
+    print("\n| survival of the last block | blocks computed | expected | ms per step | times constant depth |")
     print("|---|---|---|---|---|")
     for (survival, _, gates, computed), mean in zip(rows, means, strict=True):
         share, expected = len(computed) / len(gates) / steps, statistics.mean(gate.survival for gate in gates)
@@ -340,7 +340,7 @@ def show_stochastic_depth(repeats: int, device: torch.device) -> None:
 
 
 def plan(settings: dict[str, Any]) -> Run:
-    """The run of these settings; its small rate keeps all numbers ordinary."""
+    """The run with these settings; its small learning rate keeps all losses finite."""
     (run,) = plan_sweep({"task": "cifar10", "seeds": 0, "learning_rate": 1e-3} | settings).runs
     return run
 
@@ -348,17 +348,17 @@ def plan(settings: dict[str, Any]) -> Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=15, help="steps of each net; medians are shown")
+    parser.add_argument("--repeats", type=int, default=15, help="steps per net, of which the median is shown")
     arguments = parser.parse_args()
     device = resolve_device(arguments.device)
     prepare_device(device, threads=1)
     print(f"{environment(device, 1)['device_name']}, one thread; torch {torch.__version__}; batch {BATCH}\n")
-    print("| net | image | parameters | ms a step | textbook, ms | times textbook | times textbook trained alike |")
+    print("| net | image | parameters | ms per step | textbook, ms | times textbook | times textbook, same training |")
     print("|---|---|---|---|---|---|---|")
     ratios = {name: compare(name, arguments.repeats, device) for name in CASES}
     show_stochastic_depth(arguments.repeats, device)
     slow = [name for name, ratio in ratios.items() if ratio > LIMIT]
-    print(f"\nMore than {LIMIT} times slower than the textbook's: {', '.join(slow) or 'none'}.")
+    print(f"\nMore than {LIMIT} times as slow as the textbook net: {', '.join(slow) or 'none'}.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Peak memory and time of one training step of ResNet-1202, with and without `--recompute`.
 
     python benchmarks/memory.py                     # four minutes on one core; takes 13 GB
-    python benchmarks/memory.py --depth 302         # a quarter of both
+    python benchmarks/memory.py --depth 302         # a quarter of the time and memory
     python benchmarks/memory.py --device cuda
 
-Each measurement is a process of its own. See README.md.
+Each measurement runs in a process of its own. See README.md.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from resnet_cli.training.device import environment, prepare_device, resolve_devi
 from resnet_cli.training.loop import train
 
 LARGE = {"MALLOC_MMAP_THRESHOLD_": "1000000"}
-"""Lets glibc give blocks of over 1 MB back to the system when they are freed, instead of keeping the holes."""
+"""Makes glibc return freed blocks of over 1 MB to the system instead of keeping them."""
 
 
 def measure(run: Run, recompute: bool, device_name: str) -> tuple[float, float]:
-    """Do the run's one step on random images; the most memory in GB that its process had, and the step's seconds.
+    """Take the run's only step on random images; returns the peak memory in GB and the step's seconds.
 
-    On a CPU that is the memory of the process, program and data included, and the seconds are those that it has
-    computed; on CUDA, what tensors took of the device's memory.
+    On a CPU they are the peak memory of the whole process and its CPU time; on CUDA, the memory that tensors took on
+    the device, and the elapsed time.
     """
     device = resolve_device(device_name)
     prepare_device(device, threads=1)
@@ -67,11 +67,11 @@ def main() -> None:
     print(f"{environment(device, 1)['device_name']}, one thread; torch {torch.__version__}")
     print(f"ResNet-{run.depth}, {run.width} filters, 32×32 images, batch {run.batch_size}\n")
     print("| | peak memory, GB | seconds |\n|---|---|---|")
-    rows: list[tuple[str, bool, dict[str, str]]] = [("as it comes", False, {}), ("`--recompute`", True, {})]
+    rows: list[tuple[str, bool, dict[str, str]]] = [("default", False, {}), ("`--recompute`", True, {})]
     if device.type == "cpu":
-        rows.append(("`--recompute`, large blocks mapped", True, LARGE))
+        rows.append(("`--recompute`, large blocks returned", True, LARGE))
     for name, recompute, variables in rows:
-        os.environ.update(variables)  # read by the process at its start
+        os.environ.update(variables)  # the new process reads them when it starts
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh_process:
             memory, seconds = fresh_process.submit(measure, run, recompute, arguments.device).result()
         print(f"| {name} | {memory:.2f} | {seconds:.1f} |", flush=True)

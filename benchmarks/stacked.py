@@ -1,4 +1,4 @@
-"""The stacked engine against the loop engine; the same as `resnet-exp bench`. See README.md."""
+"""Compare the stacked engine with the loop engine, as `resnet-exp bench` does. See README.md."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""Why it happens: experiments on trained nets, one module each. They read stored runs and give DataFrames."""
+"""Why it happens: experiments on trained nets, one module each. They take stored runs and return DataFrames."""

@@ -1,18 +1,18 @@
-"""A deeper net by construction: a trained net and layers that are the identity, and what training makes of it.
+"""A deeper net by construction: a trained net with identity layers appended, and what further training does to it.
 
 He et al. 2015 (arXiv 1512.03385, §1): "There exists a solution by construction to the deeper model: the added layers
 are identity mapping, and the other layers are copied from the learned shallower model." So the deeper net can be as
-good, and where training it from scratch ends worse, the solver has not found that solution (K5). Goyal et al. 2017
-(arXiv 1706.02677, §5.1) let the last batch norm of a residual block begin at zero, as appended blocks do here.
+good. Where training it from scratch ends at a higher loss, the optimiser has not found that solution (K5). Goyal et al.
+2017 (arXiv 1706.02677, §5.1) initialise the last batch norm of a residual block with zero, as appended blocks do here.
 
-An MLP gets its layers after the last hidden one, a CNN as many in each of its three stages. What is appended gives on
-what it gets, which is not negative because a ReLU comes before:
+In an MLP the layers are appended after the last hidden one, in a CNN the same number in each of its three stages. They
+return their input unchanged; it is not negative, because it comes from a ReLU:
 
-    plain layers       unit matrices or filters with 1 in the middle, no bias. A batch norm is given the mean and
-                       variance of the signal there, and scales and shifts by the same: so it is the identity for
-                       running statistics, and nearly so for those of a batch while the net trains on
-    residual blocks    the last layer of the branch is zero, so the shortcut alone speaks; the layers before it keep
-                       random values, or no gradient would ever reach them
+    plain layers       unit matrices, or filters with 1 in the middle, without bias. A batch norm gets the mean and
+                       variance of the activations there, and scales and shifts by the same values. So it is exactly
+                       the identity with running statistics, and nearly so with batch statistics during training
+    residual blocks    the last layer of the branch is zero, so only the shortcut contributes; the layers before it keep
+                       random values, because otherwise no gradient would ever reach them
 """
 
 import math
@@ -44,13 +44,13 @@ POSSIBLE = {
     "shortcut": (None, "A", "B"),
     "survival": (None, 1.0),
 }
-"""Settings of nets that can go on with the identity."""
+"""Settings of nets to which the identity can be appended."""
 WARMUP = {"warmup_steps", "warmup_factor", "warmup_shape"}
 METRICS = ["train_loss", "test_loss", "train_error", "test_error"]
 
 
 def check_appendable(run: Run, depth: int) -> None:
-    """Raise UserError where no deeper net of `depth` holds the net of a run and the identity."""
+    """Raise UserError unless a net of `depth` can be made of the net of a run and the identity."""
     if run.model not in MODELS:
         raise UserError(f"models (={run.model}) cannot be made deeper by construction here; {', '.join(MODELS)} can.")
     get_model(run.model).depth_rule.select(parse_depths(depth), run.model)
@@ -60,25 +60,25 @@ def check_appendable(run: Run, depth: int) -> None:
         if run[name] not in possible:
             known = ", ".join(str(value) for value in possible if value is not None)
             raise UserError(
-                f"{name} (={run[name]}) of {run.run_id} leaves no room for the identity; take nets with {known}."
+                f"{name} (={run[name]}) of {run.run_id} does not allow identity layers; use nets with {known}."
             )
     for number in (run.depth, depth):
         if not has_whole_blocks(run, number):
             raise UserError(
-                f"depth (={number}) cuts the last block of {run.model} short, of {run.block_size} layers; "
-                "take depths at which all blocks are whole."
+                f"depth (={number}) leaves the last block of {run.model} with fewer than {run.block_size} layers; "
+                "use depths at which all blocks are complete."
             )
 
 
 def has_whole_blocks(run: Run, depth: int) -> bool:
-    """Whether the net of a run would at this depth consist of whole blocks."""
+    """Whether the net of a run would consist of complete blocks at this depth."""
     layers = depth - 1 if get_model(run.model).family == "mlp" else (depth - 2) // 3
     return layers % (run.block_size or 1) == 0
 
 
 @torch.no_grad()
 def append_layers(stored: StoredNet, depth: int) -> StoredNet:
-    """A net of `depth` layers that computes what the stored one computes, in evaluation mode.
+    """A net of `depth` layers that computes the same function as the stored one in evaluation mode.
 
     Raises:
         UserError: there is no such net.
@@ -97,7 +97,7 @@ def append_layers(stored: StoredNet, depth: int) -> StoredNet:
         for block, trained in zip(new[stage * after :], kept, strict=False):
             block.load_state_dict(trained.state_dict())
         last = kept[-1] if kept else stored.net.get_submodule("blocks")
-        mean, variance = signal_statistics(stored, last)
+        mean, variance = activation_statistics(stored, last)
         for block in new[stage * after + before : (stage + 1) * after]:
             if addition_of(block) is None:
                 _make_identity(block, mean, variance)
@@ -107,13 +107,13 @@ def append_layers(stored: StoredNet, depth: int) -> StoredNet:
 
 
 @torch.no_grad()
-def signal_statistics(stored: StoredNet, module: nn.Module) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each unit or map that leaves a module, over the training examples, (C,) each."""
+def activation_statistics(stored: StoredNet, module: nn.Module) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each unit or channel of a module's output over the training examples, (C,) each."""
     seen: list[tuple[int, Tensor, Tensor]] = []
 
     def note(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        signals = output.transpose(0, 1).flatten(1)  # (C, B × H × W)
-        seen.append((signals.shape[1], signals.sum(1), signals.square().sum(1)))
+        values = output.transpose(0, 1).flatten(1)  # (C, B × H × W)
+        seen.append((values.shape[1], values.sum(1), values.square().sum(1)))
 
     data = stored.data
     handle = module.register_forward_hook(note)
@@ -128,7 +128,7 @@ def signal_statistics(stored: StoredNet, module: nn.Module) -> tuple[Tensor, Ten
 
 
 def _make_identity(block: nn.Module, mean: Tensor, variance: Tensor) -> None:
-    """Let each layer of a plain block give on a signal with this mean and variance that is not negative."""
+    """Make each layer of a plain block the identity for non-negative inputs with this mean and variance."""
     for layer in block.modules():
         if isinstance(layer, nn.Linear):
             nn.init.eye_(layer.weight)
@@ -149,7 +149,7 @@ def _make_identity(block: nn.Module, mean: Tensor, variance: Tensor) -> None:
 
 
 def _silence_branch(block: nn.Module) -> None:
-    """Let the last layer of a residual block's branch give zero."""
+    """Make the last layer of a residual block's branch return zero."""
     if isinstance(block, MLPBlock):
         layer, norm = block.layers[-1].children()
     else:
@@ -170,24 +170,24 @@ def compare(
     data_dir: Path | None,
     device: str,
 ) -> pd.DataFrame:
-    """Train a stored net on, as it is and with appended layers, and beside them a deeper net from scratch for as long.
+    """Continue training a stored net with and without appended layers, and train a deeper net from scratch as long.
 
-    Each trains twice with the settings of its run, the second time with a new optimiser and its schedule from the
-    start. What the folder holds of the first time is not trained again.
+    Each net is trained twice with the settings of its run, the second time with a new optimiser and with the schedule
+    from the start. A first training that the folder already holds is not repeated.
 
     Args:
         folder: the results folder.
         shallow: the run of the net.
         depth: of the deeper nets.
-        stored: runs of the folder, among which the deeper net from scratch is looked for.
-        settings: names of those that tell nets of one depth and seed apart.
+        stored: runs of the folder, in which the deeper net from scratch is looked up.
+        settings: names of the settings in which nets of the same depth and seed differ.
         data_dir: where data sets are.
         device: auto, cpu, cuda, cuda:N or mps.
 
     Returns:
         One row per evaluation: `task`, `model`, `depth` (the shallow net's), `deeper`, `seed`, the settings, `net`
-        (shallow, appended or scratch), `step` (counted from the start of the first time; the appended net begins where
-        it ends), `train_loss`, `test_loss`, `train_error` and `test_error`.
+        (shallow, appended or scratch), `step` (counted from the start of the first training; the appended net starts
+        where that ends), `train_loss`, `test_loss`, `train_error` and `test_error`.
 
     Raises:
         UserError: layers cannot be appended, the net was not saved, or the data set is missing.
@@ -201,16 +201,16 @@ def compare(
         outcome = train(appended.run, net.data)
         deeper, first = replace(appended, net=outcome.net), outcome.history
 
-    def train_on(one: StoredNet) -> list[Metrics]:
+    def train_further(one: StoredNet) -> list[Metrics]:
         return train(one.run, one.data, start=one.net.state_dict()).history
 
     end = shallow.history[-1].step
     histories: list[tuple[str, int, list[Metrics]]] = [
         ("shallow", 0, shallow.history),
-        ("shallow", end, train_on(net)),
-        ("appended", end, train_on(appended)),
+        ("shallow", end, train_further(net)),
+        ("appended", end, train_further(appended)),
         ("scratch", 0, first),
-        ("scratch", end, train_on(deeper) if is_finite(first[-1]) else []),
+        ("scratch", end, train_further(deeper) if is_finite(first[-1]) else []),
     ]
     rows = [
         {"net": name, **metrics._asdict(), "step": begin + metrics.step}
@@ -225,18 +225,18 @@ def compare(
 
 
 def find_twin(run: Run, stored: Iterable[StoredRun]) -> StoredRun | None:
-    """The stored run of the same depth, seed and settings; its warm-up alone may be another."""
+    """The stored run with the same depth, seed and settings; only its warm-up may differ."""
     settings = run.model_dump(exclude=WARMUP)
     return next((one for one in stored if one.run.model_dump(exclude=WARMUP) == settings), None)
 
 
 def choose_depths(stored: Sequence[StoredRun], depth: int | None, deeper: int | None) -> tuple[int, int]:
-    """The depths of the shallow and of the deeper nets: those given, or the lowest and the largest there are.
+    """The depths of the shallow and of the deeper nets: those given, or the smallest and the largest available.
 
-    These are depths that all models of the runs have, and at which all their blocks are whole.
+    Available are the depths that the runs have for all their models and at which all blocks are complete.
 
     Raises:
-        UserError: there are no two such depths, or there is no run of the one that was given.
+        UserError: there are no two such depths, or no run has the given depth.
     """
     known: dict[str, set[int]] = {one.run.model: set() for one in stored}
     for one in stored:
@@ -247,17 +247,17 @@ def choose_depths(stored: Sequence[StoredRun], depth: int | None, deeper: int | 
     if depth is None or deeper is None:
         if len(shared) < (2 if depth is None and deeper is None else 1):
             raise UserError(
-                f"{', '.join(known)} share too few depths at which all blocks are whole (there are {found}); "
+                f"{', '.join(known)} share too few depths at which all blocks are complete (their depths are {found}); "
                 "give --depth and --to."
             )
         depth, deeper = shared[0] if depth is None else depth, shared[-1] if deeper is None else deeper
     if all(one.run.depth != depth for one in stored):
-        raise UserError(f"depth (={depth}): there is no stored net of this depth; there are nets of {found}.")
+        raise UserError(f"depth (={depth}): there is no stored net of this depth; the stored depths are {found}.")
     return depth, deeper
 
 
 def describe(frame: pd.DataFrame, settings: Sequence[str]) -> list[str]:
-    """What was found for each model and combination of settings: median training losses, infinite where diverged."""
+    """The results for each model and combination of settings: median training losses, infinite where diverged."""
     sentences = []
     for who, rows in frame.groupby(["model", *settings], sort=False, dropna=False):
         losses = rows.pivot_table("train_loss", "step", ["net", "seed"], dropna=False).fillna(math.inf)
@@ -267,9 +267,9 @@ def describe(frame: pd.DataFrame, settings: Sequence[str]) -> list[str]:
         depth, deeper, seeds = rows["depth"].iloc[0], rows["deeper"].iloc[0], compact(rows["seed"])
         name = ", ".join(map(str, who))
         sentences.append(
-            f"{name}, training loss (median over seeds {seeds}): depth {depth} {middle['shallow']:.3g}; made depth "
-            f"{deeper} by identities {middle['appended']:.3g}, which differs by {largest:.1g} at most in a seed; depth "
-            f"{deeper} from scratch {middle['scratch']:.3g}. After {losses.index[-1] - begin} more steps: "
-            f"{end['shallow']:.3g}, {end['appended']:.3g} and {end['scratch']:.3g}."
+            f"{name}, training loss (median over seeds {seeds}): depth {depth}: {middle['shallow']:.3g}; extended to "
+            f"depth {deeper} with identity layers: {middle['appended']:.3g} (differs by at most {largest:.1g} in any "
+            f"seed); depth {deeper} from scratch: {middle['scratch']:.3g}. After {losses.index[-1] - begin} more "
+            f"steps: {end['shallow']:.3g}, {end['appended']:.3g} and {end['scratch']:.3g}."
         )
     return sentences

@@ -1,7 +1,7 @@
-"""How fast nets learn: the steps of training after which the loss of each run reaches given levels.
+"""How fast nets learn: the number of training steps after which the loss of each run reaches given levels.
 
-That residual nets converge faster is claimed by Data Basecamp ("Residual Neural Networks", B2) and, at 18 layers, by
-He et al. 2015 (arXiv 1512.03385, §4.1); that stochastic depth trains faster by Huang et al. 2016 (arXiv 1603.09382).
+Data Basecamp ("Residual Neural Networks", B2) and, for 18 layers, He et al. 2015 (arXiv 1512.03385, §4.1) claim that
+residual nets converge faster; Huang et al. 2016 (arXiv 1603.09382) claim that stochastic depth trains faster.
 """
 
 import itertools
@@ -18,21 +18,23 @@ from resnet_cli.spec.run import IDENTITY
 from resnet_cli.store.reader import StoredRun
 
 SHARES_OF_START = (0.5, 0.1, 0.01)
-"""Where nobody names levels, they are these shares of the loss before training, so that no result chooses them."""
+"""The default levels, as shares of the loss before training. They are fixed so that results do not influence them."""
 
 
 def levels_of(runs: Sequence[StoredRun], split: str) -> list[float]:
-    """Three levels that runs can be compared at: a half, a tenth and a hundredth of their loss before training.
+    """Three levels at which to compare runs: a half, a tenth and a hundredth of their loss before training.
 
-    That loss is the median over all runs where it is finite; levels are rounded to two digits.
+    This loss is the median over all runs in which it is finite; levels are rounded to two digits.
 
     Raises:
-        UserError: it is finite in no run.
+        UserError: no run has a finite loss before training.
     """
     before = [getattr(stored.history[0], f"{split}_loss") for stored in runs if stored.history]
     finite = [loss for loss in before if math.isfinite(loss)]
     if not finite:
-        raise UserError("No run has a finite loss before training to derive levels from; give them with --levels.")
+        raise UserError(
+            "No run has a finite loss before training, so no levels can be derived from it; give them with --levels."
+        )
     start = float(np.median(finite))
     return [float(f"{share * start:.2g}") for share in SHARES_OF_START]
 
@@ -43,14 +45,14 @@ def measure(
     """When the loss of each run first reaches each level.
 
     Args:
-        runs: done or diverged. One that reaches a level and diverges later has reached it.
-        levels: losses, mean squared errors or cross-entropies.
-        split: whose loss, train or test.
-        settings: that tell runs of one model apart; they become columns.
+        runs: done or diverged. A run that reaches a level and diverges later counts as having reached it.
+        levels: losses (mean squared errors or cross-entropies).
+        split: train or test, the part of the data on which the loss is measured.
+        settings: names of the settings in which runs of one model differ; they become columns.
 
     Returns:
         One row per run and level: run_id, task, model, depth, seed, status, the settings, split, level, step and epoch
-        (nan where the run does not reach the level), and its last loss and error, such as train_loss and train_error.
+        (nan if the run does not reach the level), and its last loss and error, such as train_loss and train_error.
     """
     last = (f"{split}_loss", f"{split}_error")
     rows = []
@@ -66,10 +68,10 @@ def measure(
 
 
 def first_reached(history: Sequence[Metrics], level: float, split: str) -> tuple[float, float]:
-    """Step and epoch at which a loss first reaches a level, nan where it never does.
+    """Step and epoch at which a loss first reaches a level, nan if it never does.
 
-    Between two evaluations the logarithm of the loss is taken to fall evenly. Where one of the two losses has no finite
-    logarithm, the level counts as reached at the later evaluation.
+    Between two evaluations the logarithm of the loss is interpolated linearly. Where one of the two losses has no
+    finite logarithm, the level counts as reached at the later evaluation.
     """
     losses = [getattr(metrics, f"{split}_loss") for metrics in history]
     if losses and losses[0] <= level:
@@ -84,10 +86,10 @@ def first_reached(history: Sequence[Metrics], level: float, split: str) -> tuple
 
 @dataclass(frozen=True)
 class Comparison:
-    """How many runs of a model reach a level, and how often before their twins, the runs of another model.
+    """How many runs of a model reach a level, and how often they do so before their twins, the runs of another model.
 
-    Twins have depth, seed and all settings that the other model has in common. In those that are neither `earlier`
-    nor `later`, both reach the level at once, or none does.
+    Twins have the same depth, seed and settings, as far as both models have them. Pairs that are neither `earlier` nor
+    `later` reach the level at the same step, or not at all.
     """
 
     level: float
@@ -106,13 +108,13 @@ class Comparison:
             return f"{text}."
         neither = self.twins - self.earlier - self.later
         return (
-            f"{text}; of {self.twins} twins it is first in {self.earlier}, {self.other} in {self.later}, "
+            f"{text}; of {self.twins} pairs of twins it is first in {self.earlier}, {self.other} in {self.later}, "
             f"neither in {neither}."
         )
 
 
 def compare_twins(frame: pd.DataFrame, models: Sequence[str]) -> list[Comparison]:
-    """Compare runs of each of the `models` with their twins of the first one, at each level.
+    """Compare the runs of each of the `models` with their twins among the runs of the first one, at each level.
 
     Args:
         frame: what `measure` returns.

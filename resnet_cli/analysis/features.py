@@ -1,10 +1,10 @@
-"""What the layers of a CNN make of an image: feature maps, their statistics, and the filters of the first convolution.
+"""What the layers of a CNN see: feature maps of an image, their statistics, and the filters of the first convolution.
 
-Zeiler & Fergus 2013, "Visualizing and Understanding Convolutional Networks" (arXiv 1311.2901): first layers find edges
-and colours, later ones what these make up. Lu et al. 2019, "Dying ReLU and Initialization" (arXiv 1903.06733): a map
-that is zero whatever the image is dead.
+Zeiler & Fergus 2013, "Visualizing and Understanding Convolutional Networks" (arXiv 1311.2901): the first layers detect
+edges and colours, later ones what these form. Lu et al. 2019, "Dying ReLU and Initialization" (arXiv 1903.06733): a
+channel that is zero for every image is dead.
 
-A layer is a block, or what stands before the first block: the first convolution with its norm and activation.
+A layer here is a block, or what precedes the first block: the first convolution with its norm and activation.
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ from resnet_cli.training.loop import EVALUATION_BATCH
 
 
 def pick_cnn(runs: Sequence[StoredRun]) -> StoredRun:
-    """Of some runs the deepest residual CNN, or else the deepest CNN, with the lowest seed.
+    """The deepest residual CNN of some runs, or else the deepest CNN, with the lowest seed.
 
     Raises:
-        UserError: there is no CNN.
+        UserError: there is no CNN among them.
     """
     cnns = [stored for stored in runs if get_model(stored.run.model).family == "cnn"]
     if not cnns:
@@ -43,29 +43,29 @@ def pick_cnn(runs: Sequence[StoredRun]) -> StoredRun:
 
 @torch.no_grad()
 def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd.DataFrame:
-    """What each layer of a CNN in evaluation mode gives: pictures for one image, statistics over many.
+    """The feature maps of each layer of a CNN in evaluation mode: pictures for one image, statistics over many.
 
     Args:
         stored: the net.
-        image: which test image the pictures are of, from 0.
-        layers: of how many layers there are pictures, spread evenly from the first to the last.
-        maps: of how many maps of each of these, and filters of the first convolution, from the first on.
+        image: number of the test image for the pictures, from 0.
+        layers: number of layers with pictures, spread evenly from the first to the last.
+        maps: number of channels with pictures in each of these layers, and of filters in the first convolution.
 
-    Returns one row for the image, one per filter of the first convolution, and one per map of every layer:
+    Returns one row for the image, one per filter of the first convolution, and one per channel of every layer:
 
         run_id, task, model, depth, seed
         image            number of the test image
-        target, answer   its class, and the one that the net takes it for
-        examples         test images in the statistics: the first ones, 2000 at most
+        target, answer   its class, and the class that the net predicts
+        examples         number of test images in the statistics: the first ones, at most 2000
         part             image, filter or map
         layer            0 for the image and the filters, 1 for the first convolution, 2 for the first block, and so on
         name             of the layer
-        map              number of the filter or map, from 1
+        map              number of the filter or channel, from 1
         height, width    in pixels
-        mean, deviation  of a filter's weights, or of all pixels of the examples
-        zeros            the share of them that are exactly zero; a map where it is 1 is dead
-        pixels           the picture, (height, width), or (height, width, 3) of a colour image and its filters; the
-                         image is between 0 and 1; None where there is no picture
+        mean, deviation  mean and standard deviation of a filter's weights, or of a channel over pixels and examples
+        zeros            the share of these values that are exactly zero; a channel where it is 1 is dead
+        pixels           the picture: (height, width), or (height, width, 3) for a colour image and its filters; the
+                         image has values from 0 to 1; None where there is no picture
 
     Raises:
         UserError: there is no such image.
@@ -86,17 +86,17 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
         *_rows("filter", 0, names[0], filters.transpose(0, 1), [_picture(one) for one in filters[:maps]]),
     ]
 
-    def note(signal: Tensor) -> None:
-        """Describe what the next layer gives for the image and for all others, (1 + N, maps, height, width)."""
+    def record(output: Tensor) -> None:
+        """Describe the next layer's output for the image and all examples, (1 + N, channels, height, width)."""
         layer = int(rows[-1]["layer"])
-        pictures = [_picture(one[None]) for one in signal[0, :maps]] if layer in pictured else []
-        rows.extend(_rows("map", layer + 1, names[layer], signal[1:], pictures))
+        pictures = [_picture(one[None]) for one in output[0, :maps]] if layer in pictured else []
+        rows.extend(_rows("map", layer + 1, names[layer], output[1:], pictures))
 
     blocks = list(stored.net.get_submodule("blocks").children())
     with ExitStack() as hooks:
-        hooks.callback(blocks[0].register_forward_pre_hook(lambda block, args: note(args[0])).remove)
+        hooks.callback(blocks[0].register_forward_pre_hook(lambda block, args: record(args[0])).remove)
         for block in blocks:
-            hooks.callback(block.register_forward_hook(lambda block, args, output: note(output)).remove)
+            hooks.callback(block.register_forward_hook(lambda block, args, output: record(output)).remove)
         answer = stored.net(inputs)[0].argmax()
 
     frame = pd.DataFrame(rows)
@@ -108,10 +108,10 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
 
 
 def _rows(part: str, layer: int, name: str, values: Tensor, pictures: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-    """A row for each map of `values`, (examples, maps, height, width), of which the first have `pictures`."""
+    """A row for each channel of `values`, (examples, channels, height, width), the first ones with `pictures`."""
     deviations, means = torch.std_mean(values, dim=(0, 2, 3), correction=0)
     zeros = (values == 0).to(values.dtype).mean(dim=(0, 2, 3))
-    statistics = torch.stack([means, deviations, zeros], dim=1).tolist()  # (maps, 3)
+    statistics = torch.stack([means, deviations, zeros], dim=1).tolist()  # (channels, 3)
     return [
         {
             "part": part,

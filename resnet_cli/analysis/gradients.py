@@ -1,24 +1,24 @@
-"""The gradient of every weight layer, at initialisation and while a net trains.
+"""The gradient of every weight layer, at initialisation and during training.
 
 Hochreiter 1991 and Bengio et al. 1994, "Learning long-term dependencies with gradient descent is difficult"; Glorot &
 Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks"; He et al. 2015 (arXiv
 1512.03385, §4.1: with batch norm, gradients of plain nets neither vanish nor explode).
 
 **Why gradients vanish.** With z_l the pre-activations of layer l, a_l = f(z_l), z_{l+1} = W_{l+1} a_l + b_{l+1} and
-δ_l = ∂L/∂z_l, the error goes back from layer to layer, and the gradient of a layer's weights is made of it:
+δ_l = ∂L/∂z_l, the error is propagated back from layer to layer, and it determines the gradient of a layer's weights:
 
     δ_l = (W_{l+1}ᵀ δ_{l+1}) ∘ f'(z_l)        ∂L/∂W_l = Σ over examples of δ_l a_{l-1}ᵀ
 
-So δ_1 is a product of as many weight matrices and derivatives as there are layers above. The sigmoid's derivative is
-1/4 at most, ReLU's is 1 or 0. Where a skip leads from a_l to the pre-activation z_m of its block's end, a_l gets a
-second way back, the identity:
+So δ_1 is a product of as many weight matrices and derivatives as there are layers above. The sigmoid's derivative is at
+most 1/4; the ReLU's is 1 or 0. Where a skip leads from a_l to the pre-activation z_m at the end of its block, the error
+reaches a_l by a second path as well, the identity:
 
     δ_l = (W_{l+1}ᵀ δ_{l+1} + δ_m) ∘ f'(z_l)
 
-A skip so spares the error the weights of its block, but not the derivative f'(z_l) between one block and the next:
-with sigmoids, gradients of residual nets vanish as well, by a factor for each block instead of each layer.
+So the error bypasses the weights of the block, but not the derivative f'(z_l) between one block and the next. With
+sigmoids, gradients of residual nets therefore vanish too, by a factor per block instead of per layer.
 
-Nothing has to be stored for this but the settings of a run: its training is done again, step by step the same.
+The settings of a run are all that this analysis needs: it repeats the training, step by step and to the bit.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,11 +41,11 @@ from resnet_cli.training.loop import Batches, length, train
 def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:
     """Train the net of a stored run again and measure its gradients at each evaluation.
 
-    The loss is that of the first batch of the training, always the same; nets of one seed and data have the same.
+    The loss is always that of the first training batch, which is the same for all nets with one seed and data set.
 
     Args:
         stored: a run.
-        data: its data, on the device to train on.
+        data: its data, on the device on which to train.
         settings: names of settings to add as columns.
 
     Returns:
@@ -86,17 +86,17 @@ def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.Da
 
 
 def gradient_norms(net: nn.Module, layers: Iterable[str], data: Data, inputs: Tensor, targets: Tensor) -> list[float]:
-    """The Euclidean norm of the gradient of the weights of each of `layers`.
+    """The Euclidean norm of the gradient of the weights in each of `layers`.
 
-    The loss is the one that training minimises, auxiliary losses included. The net is in training mode (batch norm
-    takes the statistics of the batch), but nothing is drawn at random: dropout drops nothing, and stochastic depth
-    keeps all blocks and scales them as in evaluation mode.
+    The loss is the one that training minimises, including auxiliary losses. The net is in training mode (batch norm
+    uses the statistics of the batch), but nothing is random: dropout drops nothing, and stochastic depth keeps all
+    blocks and scales them as in evaluation mode.
 
     Args:
-        net: changes its mode and the running statistics of its batch norm.
-        layers: their names.
+        net: its mode and the running statistics of its batch norm are changed.
+        layers: the names of the layers.
         data: for the loss.
-        inputs: what the net reads, (B, …).
+        inputs: a batch, (B, …).
         targets: (B,) or (B, outputs).
     """
     net.train()
@@ -110,14 +110,14 @@ def gradient_norms(net: nn.Module, layers: Iterable[str], data: Data, inputs: Te
             loss = loss + head.weight * data.losses(head.outputs, targets).mean()
     weights = [net.get_submodule(name).weight for name in layers]
     gradients = torch.autograd.grad(loss, weights)  # type: ignore[arg-type]
-    # in double precision: the squares of a norm of 1e-25 would be zero in float32
+    # in double precision, because the square of a norm of 1e-25 would be zero in float32
     return [float(gradient.cpu().double().norm()) for gradient in gradients]
 
 
 def differences(frame: pd.DataFrame) -> "pd.Series[float]":
-    """How far each replay went from the stored run: the largest relative difference of their training losses, by run.
+    """The largest relative difference between the training losses of a stored run and of its replay, by run.
 
-    It is 0 exactly where all evaluations gave the same, to the last bit, and infinite where only one loss is a number.
+    It is exactly 0 if all losses are equal to the last bit, and infinite if only one of two losses is a number.
     """
     steps = frame[frame["layer"] == 1]
     replayed, stored = steps["train_loss"], steps["stored_loss"]
@@ -127,17 +127,17 @@ def differences(frame: pd.DataFrame) -> "pd.Series[float]":
 
 
 def summarise(frame: pd.DataFrame, settings: Sequence[str] = ()) -> pd.DataFrame:
-    """The gradient norms of the first and the last layer, and the training loss, at both ends of the training.
+    """The gradient norms of the first and the last layer before and after training, and the final training loss.
 
     Args:
-        frame: what `replay` gave for some runs.
-        settings: columns of `frame` that tell runs of one model and depth apart.
+        frame: the results of `replay` for some runs.
+        settings: columns of `frame` in which runs of one model and depth differ.
 
     Returns:
-        One row per combination of `settings`, `depth` and `model`: the number of `seeds` and of those that `diverged`,
-        and medians over seeds, of values that are finite: `first_initial` and `last_initial` (gradient norms of layer 1
-        and of the output at initialisation), `first_trained` and `last_trained` (after training), and the last
-        `train_loss`.
+        One row per combination of `settings`, `depth` and `model`: the number of `seeds`, how many of them `diverged`,
+        and medians over seeds of the values that are finite: `first_initial` and `last_initial` (gradient norms of
+        layer 1 and of the output layer at initialisation), `first_trained` and `last_trained` (after training), and the
+        final `train_loss`.
     """
     group = [*settings, "depth", "model"]
     by_run = frame.groupby("run_id")

@@ -1,21 +1,22 @@
-"""How hard is the identity to learn? Stacks of layers, plain and residual, learn to give their input back (K6).
+"""How hard is the identity to learn? Stacks of plain and of residual layers learn to return their input (K6).
 
-He et al. 2015 (arXiv 1512.03385, §3.1 and §3.2): a deeper net need not be worse than a shallower one, if its further
-layers are identities; solvers seem to have difficulty in finding them with plain layers, and could drive a residual
-function to zero instead. Kowsik (2021), "Residual Neural Networks": weights begin around zero, so a solver comes near
-the zero function easily, while for the identity of a 3×3 filter all nine weights must be learned.
+He et al. 2015 (arXiv 1512.03385, §3.1 and §3.2): a deeper net need not be worse than a shallower one if its additional
+layers are identities. Optimisers seem to have difficulty finding identities with plain layers, whereas they could drive
+a residual function to zero. Kowsik (2021), "Residual Neural Networks": weights start close to zero, so an optimiser
+easily gets close to the zero function, while for the identity all nine weights of a 3×3 filter must be learned.
 
 Three experiments, each with plain and residual stacks that have the same initial values and the same batches:
 
-    filter    one linear 3×3 filter, no bias, on digits of 8×8 pixels. Plain it must become 1 in the middle and 0
-              around, with a skip past it 0 everywhere. The loss is quadratic in the weights and curved in the same
-              way for both, so all that the skip changes is how far away they begin.
-    vectors   depth × (16→16, ReLU), on max(0, z) with standard normal z, as signals are that leave a ReLU layer
-    images    depth × (3×3 convolution 4→4, ReLU), on digits, each of the four maps another one
+    filter    one linear 3×3 filter, without bias, on digits of 8×8 pixels. The plain filter must become 1 in the middle
+              and 0 elsewhere; with a skip around it, it must become 0 everywhere. The loss is quadratic in the weights
+              with the same curvature for both, so the skip only changes the distance between start and solution.
+    vectors   depth × (16→16, ReLU), on max(0, z) with standard normal z, like the activations of a ReLU layer
+    images    depth × (3×3 convolution 4→4, ReLU), on digits, with a different one in each of the four channels
 
-All inputs are non-negative, so weights exist with which each stack, ReLU included, is exactly the identity. In a
-residual stack a skip spans every `block_size` layers, from the first on, and the last skip what is left: at depth 3 and
-block size 2 it spans one layer. Training inputs are drawn anew for every step; Adam, batches of 16, no normalisation.
+All inputs are non-negative, so there are weights with which each stack, including ReLUs, is exactly the identity. In a
+residual stack each skip spans `block_size` layers, starting with the first, and the last skip spans the remaining ones:
+at depth 3 and block size 2, one layer. Training inputs are drawn anew for every step; Adam, batches of 16, no
+normalisation.
 """
 
 import itertools
@@ -42,7 +43,7 @@ KINDS = ("plain", "residual")
 INITS: tuple[Initialisation, ...] = ("default", "he")
 WEIGHTS = tuple(f"weight_{row}{column}" for row in (1, 2, 3) for column in (1, 2, 3))
 DELTA = (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
-MAPS = 4
+CHANNELS = 4
 TEST_SIZE = 256
 EVALUATIONS = 25
 NEAR = 0.01
@@ -55,7 +56,7 @@ SETTINGS = Run(
     batch_norm=False,
     init="default",
     optimizer="adam",
-    learning_rate=0.01,  # at 0.001 one plain layer takes over 1000 steps to its solution; 0.003 and 0.03 end alike
+    learning_rate=0.01,  # with 0.001 one plain layer needs over 1000 steps; 0.003 and 0.03 give similar results
     batch_size=16,
     steps=1,
     eval_every=1,
@@ -63,7 +64,7 @@ SETTINGS = Run(
 
 
 class LinearFilter(nn.Module):
-    """One linear 3×3 filter on one map, and a skip past it if it is residual."""
+    """One linear 3×3 filter on one channel, with a skip around it if it is residual."""
 
     def __init__(self, *, is_residual: bool) -> None:
         super().__init__()
@@ -71,13 +72,13 @@ class LinearFilter(nn.Module):
         self.is_residual = is_residual
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 1, H, W) to the same."""
+        """(B, 1, H, W) to (B, 1, H, W)."""
         filtered = self.conv(images)
         return filtered + images if self.is_residual else filtered  # type: ignore[no-any-return]
 
 
 def build_stack(experiment: Experiment, depth: int, *, is_residual: bool, block_size: int) -> nn.Module:
-    """A stack of layers, with parameters that `initialise` gives the same values with and without skips."""
+    """A stack of layers, which `initialise` gives the same initial values with and without skips."""
     if experiment == "filter":
         return LinearFilter(is_residual=is_residual)
     blocks: list[nn.Module] = []
@@ -86,13 +87,13 @@ def build_stack(experiment: Experiment, depth: int, *, is_residual: bool, block_
         if experiment == "vectors":
             blocks.append(MLPBlock(SETTINGS, numbers, is_residual=is_residual))
         else:
-            convolutions = [nn.Conv2d(MAPS, MAPS, 3, padding=1) for _ in numbers]
+            convolutions = [nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in numbers]
             blocks.append(Block(SETTINGS, convolutions, nn.Identity() if is_residual else None))
     return nn.Sequential(*blocks)
 
 
 class Inputs:
-    """What the stacks of an experiment read, drawn with the generators it is given."""
+    """The inputs of an experiment, drawn with given generators."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -100,31 +101,31 @@ class Inputs:
         self.images = {"train": data.train_inputs[:, 0].float() / 255, "test": data.test_inputs[:, 0].float() / 255}
 
     def draw(self, split: Literal["train", "test"], count: int, generator: torch.Generator) -> Tensor:
-        """(count, 16) vectors or (count, maps, 8, 8) images with values from 0 on."""
+        """(count, 16) vectors or (count, channels, 8, 8) images, with non-negative values."""
         if self.experiment == "vectors":
             return torch.randn(count, SETTINGS.width, generator=generator).relu()
         images = self.images[split]
-        maps = 1 if self.experiment == "filter" else MAPS
-        return images[torch.randint(len(images), (count, maps), generator=generator)]
+        channels = 1 if self.experiment == "filter" else CHANNELS
+        return images[torch.randint(len(images), (count, channels), generator=generator)]
 
 
 def measure(
     depths: Sequence[int], seeds: Sequence[int], *, steps: int, block_size: int = 2, device: str = "auto"
 ) -> Iterator[pd.DataFrame]:
-    """Train plain and residual stacks, for each of `INITS` and each seed, and measure them about 50 times on the way.
+    """Train plain and residual stacks, for each of `INITS` and each seed, and measure them 25 to 50 times on the way.
 
     Args:
-        depths: layers of the stacks of vectors and images; the filter is one layer.
-        seeds: each fixes initial values and batches.
-        steps: of the optimiser.
-        block_size: layers that a skip spans.
+        depths: numbers of layers in the stacks for vectors and images; the filter is one layer.
+        seeds: of initial values and batches.
+        steps: number of optimiser steps.
+        block_size: number of layers that a skip spans.
         device: auto, cpu, cuda, cuda:N or mps.
 
     Yields:
         For the filter, and for each depth of vectors and of images, a frame with one row per evaluation: `experiment`,
-        `kind` (plain or residual), `init`, `depth`, `seed`, `step`, `loss` (mean squared error on inputs that training
-        does not see), `relative_error` (‖f(x) − x‖ / ‖x‖ over these), `constant_error` (the same for the best constant
-        answer); and for the filter `distance` (root mean square over its nine weights to those of the identity) and
+        `kind` (plain or residual), `init`, `depth`, `seed`, `step`, `loss` (mean squared error on test inputs),
+        `relative_error` (‖f(x) − x‖ / ‖x‖ over these), `constant_error` (the same for the best constant output); and
+        for the filter `distance` (root-mean-square difference between its nine weights and those of the identity) and
         the weights themselves, `weight_11` to `weight_33`.
     """
     for experiment in EXPERIMENTS:
@@ -148,7 +149,7 @@ def _train(
     block_size: int,
     device: torch.device,
 ) -> pd.DataFrame:
-    """Train the stacks of one kind and depth, all together, as if each were alone."""
+    """Train all stacks of one kind and depth together, each as if it were alone."""
     experiment = inputs.experiment
     who = list(itertools.product(INITS, seeds))
     nets = [build_stack(experiment, depth, is_residual=is_residual, block_size=block_size) for _ in who]
@@ -157,9 +158,9 @@ def _train(
     parameters, _ = stack_module_state([net.to(device) for net in nets])
     optimizer = build_optimizer(SETTINGS, parameters.values())
 
-    def squared_error(values: dict[str, Tensor], signals: Tensor) -> Tensor:
-        answers: Tensor = functional_call(nets[0], values, (signals,))
-        return (answers - signals).square().mean()
+    def squared_error(values: dict[str, Tensor], targets: Tensor) -> Tensor:
+        outputs: Tensor = functional_call(nets[0], values, (targets,))
+        return (outputs - targets).square().mean()
 
     test = inputs.draw("test", TEST_SIZE, generator(0, experiment, "test")).to(device)
     batches = [generator(seed, experiment, "batches") for seed in seeds]
@@ -196,7 +197,7 @@ def _train(
 
 
 def describe(part: pd.DataFrame) -> str:
-    """What was found at one depth: median relative errors over seeds, and of the filter how long it took."""
+    """The results at one depth: median relative errors over seeds and, for the filter, the steps that it needed."""
     last = part[part["step"] == part["step"].max()]
     errors = last.groupby(["init", "kind"])["relative_error"].median()
     found = [f"{init}: plain {errors[init, 'plain']:.2g}, residual {errors[init, 'residual']:.2g}" for init in INITS]
@@ -207,9 +208,9 @@ def describe(part: pd.DataFrame) -> str:
     steps = distances[distances < NEAR].reset_index().groupby(["init", "kind"])["step"].min()
     reached = [(init, kind) for init in INITS for kind in KINDS if (init, kind) in steps.index]
     when = ", ".join(f"{init} {kind} {steps[init, kind]}" for init, kind in reached) or "never"
-    return f"{text}; its weights came nearer than {NEAR} (rms) to the identity at step: {when}"
+    return f"{text}; step at which its weights came within {NEAR} (rms) of the identity: {when}"
 
 
 def generator(seed: int, *names: str) -> torch.Generator:
-    """The generator of the draws that have this name."""
+    """The generator with this seed and name."""
     return torch.Generator().manual_seed(derive_seed(seed, "identity", *names))

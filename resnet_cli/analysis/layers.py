@@ -1,7 +1,7 @@
-"""The weight layers that a net's depth counts, and where the response of each can be read.
+"""The weight layers that count towards a net's depth, and the modules whose outputs are their responses.
 
-A weight layer is a convolution or a linear layer. What stands beside the way of the signal is not counted, as papers do
-not count it: projections in shortcuts, gates of Highway layers, and auxiliary heads.
+A weight layer is a convolution or a linear layer on the main path. As in the papers, layers parallel to it are not
+counted: projections in shortcuts, gates of Highway layers, and auxiliary heads.
 """
 
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from resnet_cli.analysis.nets import StoredNet, example
 
-BESIDE = frozenset({"shortcut", "gate", "auxiliary"})
+PARALLEL = frozenset({"shortcut", "gate", "auxiliary"})
 """Names of modules whose layers are not counted."""
 _LAYERS = (nn.Conv2d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -20,45 +20,45 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 @dataclass(frozen=True)
 class WeightLayer:
-    """A convolution or linear layer, and the module that gives its response: its batch norm, or else itself."""
+    """A convolution or linear layer, and the module whose output is its response: its batch norm, or else itself."""
 
     name: str
     response: str
 
 
 def weight_layers(stored: StoredNet) -> list[WeightLayer]:
-    """The weight layers of a net in evaluation mode, in the order in which a signal passes them; the output is last.
+    """The weight layers of a net in evaluation mode, in the order of computation; the output layer is last.
 
-    A layer's response is what leaves it and its batch norm, before activation, addition or concatenation. A norm is a
-    layer's own if it is the next module beside the layer and reads just what the layer gives. So where norms stand
-    before their layers (full pre-activation, DenseNet), or read the sum after an addition, the response is what the
-    layer itself gives.
+    A layer's response is its output after its batch norm, before activation, addition or concatenation. A norm belongs
+    to a layer if it is the next module with the same parent and its input is the layer's output. So where norms come
+    before their layers (full pre-activation, DenseNet) or after an addition, the response is the output of the layer
+    itself.
     """
     modules = dict(stored.net.named_modules())
-    given: dict[str, Tensor] = {}
-    read: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
+    inputs: dict[str, Tensor] = {}
 
-    def note(name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        read[name], given[name] = args[0], output
+    def record(name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        inputs[name], outputs[name] = args[0], output
 
     with ExitStack() as hooks, torch.no_grad():
         for name, module in modules.items():
             if isinstance(module, (*_LAYERS, *_NORMS)):
-                hook = module.register_forward_hook(lambda *call, name=name: note(name, *call))
+                hook = module.register_forward_hook(lambda *call, name=name: record(name, *call))
                 hooks.callback(hook.remove)
         stored.net(example(stored))
 
     layers = []
-    for name, output in given.items():
-        if isinstance(modules[name], _LAYERS) and BESIDE.isdisjoint(name.split(".")):
-            beside = _next_beside(stored.net, name)
-            has_norm = isinstance(modules.get(beside), _NORMS) and read.get(beside) is output
-            layers.append(WeightLayer(name, beside if has_norm else name))
+    for name, output in outputs.items():
+        if isinstance(modules[name], _LAYERS) and PARALLEL.isdisjoint(name.split(".")):
+            sibling = _next_sibling(stored.net, name)
+            has_norm = isinstance(modules.get(sibling), _NORMS) and inputs.get(sibling) is output
+            layers.append(WeightLayer(name, sibling if has_norm else name))
     return layers
 
 
-def _next_beside(net: nn.Module, name: str) -> str:
-    """The name of the module that its parent has next after the one called `name`; its own where that is the last."""
+def _next_sibling(net: nn.Module, name: str) -> str:
+    """The name of the module that follows the one called `name` in its parent; `name` itself if that is the last."""
     parent, _, own = name.rpartition(".")
     children = [child for child, _ in net.get_submodule(parent).named_children()]
     following = children[children.index(own) :][:2][-1]

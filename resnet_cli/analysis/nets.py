@@ -1,7 +1,7 @@
-"""Stored nets: which runs have one, how it is loaded, what its blocks are, and running it with some of them changed.
+"""Stored nets: selecting runs, loading their nets, listing their blocks, and running them with some blocks changed.
 
-A block is a child of the net's `blocks`. All changes are made with hooks and undone when their `with` block ends; the
-nets' own forward functions do the computing.
+A block is a child of the net's `blocks`. All changes are made with hooks around the nets' own forward functions, and
+undone when their `with` block ends.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,6 +19,7 @@ from resnet_cli.models.base import Addition
 from resnet_cli.spec.errors import UserError, did_you_mean
 from resnet_cli.spec.ranges import compact, parse_depths, parse_seeds
 from resnet_cli.spec.run import Run
+from resnet_cli.store.packed import is_packed
 from resnet_cli.store.reader import StoredRun, find_results, load_results
 from resnet_cli.store.weights import read_weights
 from resnet_cli.sweep.perform import load_data_of
@@ -36,21 +37,21 @@ class StoredNet:
 
     @property
     def label(self) -> str:
-        """What a person calls it, such as `resnet, depth 20, seed 0`."""
+        """A readable name, such as `resnet, depth 20, seed 0`."""
         return f"{self.run.model}, depth {self.run.depth}, seed {self.run.seed}"
 
 
 @dataclass(frozen=True)
 class BlockInfo:
-    """A child of a net's `blocks`: its place, counted from 0, and what a signal meets there."""
+    """A child of a net's `blocks`: its position, counted from 0, and its kind."""
 
     index: int
-    is_residual: bool  # has a shortcut that survives when the rest is removed
-    changes_shape: bool  # gives another number or size of maps than it reads (down-sampling)
+    is_residual: bool  # has a shortcut, which remains when the branch is removed
+    changes_shape: bool  # its output differs from its input in number or size of channels (down-sampling)
 
 
 Route = Literal["both", "branch", "skip"]
-"""Which way the gradient takes through a residual block."""
+"""The parts of a residual block through which the gradient flows."""
 
 
 def select_runs(
@@ -62,15 +63,14 @@ def select_runs(
     with_diverged: bool = False,
     on_problem: Callable[[str], None] = lambda problem: None,
 ) -> list[StoredRun]:
-    """The finished runs of a results folder, those of some models, depths and seeds where these are given.
+    """The finished runs of a results folder with the given models, depths and seeds, or with any where none are given.
 
-    Among models, `plain` and `residual` stand for those of that role. `on_problem` is told of each run that cannot be
-    read and so is none of them.
-
-    Those that diverged are not among them unless `with_diverged`: their nets are of no use.
+    Among models, `plain` and `residual` stand for all models with that role. `on_problem` is called for each run that
+    cannot be read and is therefore left out. Diverged runs are left out unless `with_diverged`, because their nets are
+    useless.
 
     Raises:
-        UserError: there is no such run, or none of one of the models.
+        UserError: there is no such run, or one of the models has none.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give a results folder, such as results/digits.")
@@ -108,11 +108,16 @@ def select_runs(
 
 
 def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: str = "auto") -> StoredNet:
-    """The saved net of a run, ready to be run on the run's data.
+    """The saved net of a run, ready to process the run's data.
 
     Raises:
         UserError: the net was not saved or its file is unusable, or the data set is missing.
     """
+    if is_packed(folder):
+        raise UserError(
+            f"{folder} holds packed results, which have no weights; repeat the sweep with --save-models and analyze "
+            "the folder that it writes."
+        )
     data = load_data_of(run, data_dir, device)
     state = read_weights(folder, run)
     net = build_net(run, data.input_shape, data.outputs)
@@ -154,7 +159,7 @@ def blocks_of(stored: StoredNet) -> list[BlockInfo]:
 
 
 def example(stored: StoredNet) -> Tensor:
-    """The first test input as what the net reads, (1, …)."""
+    """The first test input, prepared for the net, (1, …)."""
     return stored.data.prepare(stored.data.test_inputs[:1])
 
 
@@ -167,8 +172,8 @@ def addition_of(block: nn.Module) -> Addition | None:
 def without_blocks(stored: StoredNet, removed: Collection[int]) -> Iterator[None]:
     """Run the net as if some blocks were not there.
 
-    Of a residual block the shortcut stays. Any other block is replaced by the identity; where it changes the shape, by
-    what option A does: every second pixel, and zeros for new maps.
+    The shortcut of a residual block remains. Any other block is replaced by the identity or, where it changes the
+    shape, by a shortcut of option A: every second pixel, and zeros for new channels.
     """
     blocks = _blocks(stored)
     with ExitStack() as hooks:
@@ -184,7 +189,7 @@ def without_blocks(stored: StoredNet, removed: Collection[int]) -> Iterator[None
 
 @contextmanager
 def in_order(stored: StoredNet, order: Sequence[int]) -> Iterator[None]:
-    """Run the net with its blocks in another order: `order[i]` is the block that stands at place i."""
+    """Run the net with its blocks in another order: `order[i]` is the block at position i."""
     blocks = _blocks(stored)
     parent = stored.net.blocks
     assert isinstance(parent, nn.Sequential)
@@ -200,10 +205,10 @@ def in_order(stored: StoredNet, order: Sequence[int]) -> Iterator[None]:
 
 @contextmanager
 def gradient_through(stored: StoredNet, routes: Sequence[Route]) -> Iterator[None]:
-    """Run the net as it is, but let gradients through each block's branch, its shortcut, or both.
+    """Run the net unchanged, but let gradients flow only through each block's branch, its shortcut, or both.
 
     Raises:
-        UserError: a block without a shortcut is to have one route only.
+        UserError: a block without a shortcut is given a route other than `both`.
     """
     with ExitStack() as hooks:
         for index, (block, route) in enumerate(zip(_blocks(stored), routes, strict=True)):
@@ -222,7 +227,7 @@ def gradient_through(stored: StoredNet, routes: Sequence[Route]) -> Iterator[Non
 def _blocks(stored: StoredNet) -> list[nn.Module]:
     blocks = list(getattr(stored.net, "blocks", ()))
     if not blocks:
-        raise UserError(f"{stored.label} has no blocks; take a deeper net, or a model that is made of blocks.")
+        raise UserError(f"{stored.label} has no blocks; choose a deeper net, or a model that is made of blocks.")
     return blocks
 
 
@@ -242,10 +247,10 @@ def _stop_at_branch(addition: nn.Module, args: tuple[Tensor, Tensor]) -> tuple[T
 
 
 def _pass_input_on(block: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
-    """What enters a block, in the shape of what leaves it."""
-    (entered,) = args
-    if entered.dim() == 4 and entered.shape[2:] != output.shape[2:]:
-        rows, columns = (n_in // n_out for n_in, n_out in zip(entered.shape[2:], output.shape[2:], strict=True))
-        entered = entered[:, :, ::rows, ::columns]
-    missing = output.shape[1] - entered.shape[1]
-    return F.pad(entered, (0, 0) * (entered.dim() - 2) + (0, missing)) if missing else entered
+    """The input of a block, in the shape of its output."""
+    (inputs,) = args
+    if inputs.dim() == 4 and inputs.shape[2:] != output.shape[2:]:
+        rows, columns = (n_in // n_out for n_in, n_out in zip(inputs.shape[2:], output.shape[2:], strict=True))
+        inputs = inputs[:, :, ::rows, ::columns]
+    missing = output.shape[1] - inputs.shape[1]
+    return F.pad(inputs, (0, 0) * (inputs.dim() - 2) + (0, missing)) if missing else inputs

@@ -1,13 +1,14 @@
 """Gradients along single paths of a residual net, by the length of the path.
 
 Veit et al. 2016, "Residual Networks Behave Like Ensembles of Relatively Shallow Networks" (arXiv 1605.06431, §5,
-Fig. 6). A residual block hands its signal on through its branch and through its shortcut, so L blocks make 2^L paths,
-of which C(L, k) pass k branches: the length of a path. With the forward pass held fixed, the gradient of the loss at
-the net's input is the sum of the gradients that come along the single paths. A path is drawn as in the paper: a batch
-passes the whole net, and on the way back the gradient takes the branches of k blocks and the shortcuts of the others.
+Fig. 6). Activations pass through the branch and through the shortcut of a residual block, so L blocks make 2^L paths.
+C(L, k) of these go through k branches; k is the length of a path. With the forward pass held fixed, the gradient of the
+loss with respect to the net's input is the sum of the gradients along all paths. Paths are sampled as in the paper: a
+batch is passed through the whole net, and in the backward pass the gradient flows through the branches of k blocks and
+through the shortcuts of the others.
 
-The number of paths times the mean norm of their gradients, the paper's total gradient magnitude, is an upper bound for
-the norm of what they bring together, since gradients of different paths may cancel.
+The number of paths times the mean norm of their gradients, the paper's total gradient magnitude, is an upper bound on
+the norm of the sum of their gradients, since gradients of different paths may cancel.
 """
 
 from collections.abc import Sequence
@@ -28,11 +29,11 @@ from resnet_cli.store.reader import StoredRun
 from resnet_cli.tasks import get_task
 
 BATCH = 32
-"""Training examples in a batch."""
+"""Number of training examples in a batch."""
 
 
 def with_paths(runs: Sequence[StoredRun]) -> list[StoredRun]:
-    """Those of some runs whose nets have residual blocks.
+    """The runs whose nets have residual blocks.
 
     Raises:
         UserError: there are none.
@@ -41,33 +42,33 @@ def with_paths(runs: Sequence[StoredRun]) -> list[StoredRun]:
     if not found:
         models = ", ".join(sorted({stored.run.model for stored in runs}))
         raise UserError(
-            f"The nets selected ({models}) have no residual blocks, so a single path leads through each; "
+            f"The nets selected ({models}) have no residual blocks, so each has only a single path; "
             "select residual nets with --models or --depths."
         )
     return found
 
 
 def count_paths(blocks: int) -> list[int]:
-    """The number of paths of each length, from 0 to `blocks`, through so many residual blocks."""
+    """The number of paths of each length, from 0 to `blocks`, through `blocks` residual blocks."""
     return [comb(blocks, length) for length in range(blocks + 1)]
 
 
 def measure_paths(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()) -> pd.DataFrame:
     """Gradient norms of random paths of every length, at the input of a net in evaluation mode.
 
-    A draw is a random batch of training examples and a random order of the residual blocks; its path of length k takes
-    the branches of the first k of them. So all paths of a length are equally likely, and all lengths are compared on
-    the same batches. Blocks that are not residual belong to every path.
+    A draw is a random batch of training examples and a random order of the residual blocks; its path of length k goes
+    through the branches of the first k of them. So all paths of a length are equally likely, and all lengths are
+    compared on the same batches. Blocks that are not residual belong to every path.
 
     Returns one row per length:
 
         run_id, task, model, depth, seed, and the `settings`
-        blocks           residual blocks of the net, L
+        blocks           number of residual blocks in the net, L
         length           of the path, k
-        paths            their exact number, a Python int
-        path_share       of all 2^L paths
-        draws            paths measured
-        gradient         norm of the gradient of a batch's mean loss, mean over draws
+        paths            exact number of paths of this length, a Python int
+        path_share       their share of all 2^L paths
+        draws            number of paths measured
+        gradient         norm of the gradient of a batch's mean loss, averaged over draws
         gradient_low     its 10th percentile
         gradient_high    its 90th percentile
         gradient_share   paths × gradient, as a share of the sum over all lengths
@@ -78,9 +79,7 @@ def measure_paths(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()
     places = blocks_of(stored)
     residual = [block.index for block in places if block.is_residual]
     if not residual:
-        raise UserError(
-            f"{stored.label} has no residual block, so a single path leads through it; take a residual net."
-        )
+        raise UserError(f"{stored.label} has no residual block, so it has only a single path; choose a residual net.")
     norms: list[list[float]] = []
     for draw in range(draws):
         generator = torch.Generator().manual_seed(derive_seed(stored.run.seed, "paths", draw))
@@ -97,7 +96,7 @@ def measure_paths(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()
     gradients = measured.mean(axis=0)
     totals = path_shares * gradients
     if not totals.sum() > 0:
-        raise UserError(f"No gradient reaches the input of {stored.label}; take a net that has learned something.")
+        raise UserError(f"No gradient reaches the input of {stored.label}; choose a net that has learned something.")
     identity = {"run_id": stored.run.run_id} | {name: stored.run[name] for name in (*IDENTITY, *settings)}
     return pd.DataFrame(
         identity
@@ -116,18 +115,18 @@ def measure_paths(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()
 
 
 def path_gradient(stored: StoredNet, inputs: Tensor, targets: Tensor, routes: Sequence[Route]) -> Tensor:
-    """The gradient of the mean loss at `inputs`, in their shape, that comes back by one route through each block.
+    """The gradient of the mean loss with respect to `inputs`, in their shape, along the given route through each block.
 
     Args:
         stored: the net.
-        inputs: what it reads, (B, …).
+        inputs: a batch, (B, …).
         targets: (B,) or (B, outputs).
-        routes: one for each block; a block that is not residual has `both` only.
+        routes: one for each block; for a block that is not residual it must be `both`.
     """
     with gradient_through(stored, routes):
-        entered = inputs.detach().requires_grad_()
-        loss = stored.data.losses(stored.net(entered), targets).mean()
-    (gradient,) = torch.autograd.grad(loss, entered)
+        inputs = inputs.detach().requires_grad_()
+        loss = stored.data.losses(stored.net(inputs), targets).mean()
+    (gradient,) = torch.autograd.grad(loss, inputs)
     return gradient
 
 
@@ -135,13 +134,13 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """What the figure of paths shows, in numbers.
 
     Args:
-        frame: as the figure takes it.
+        frame: the same as for the figure.
 
     Returns:
         One row per net: `heading` and `depth` as in the figure, `blocks`, `seeds`, the shortest ranges of lengths that
-        hold 95 % of the paths (`first_path` to `last_path`) and of the total gradient magnitude (`first` to `last`),
-        the latter's share of all paths (`path_share`), and what a block more multiplies the gradient by (`factor`, the
-        geometric mean over all lengths).
+        contain 95 % of the paths (`first_path` to `last_path`) and of the total gradient magnitude (`first` to `last`),
+        the share of all paths in the latter range (`path_share`), and the factor by which one more block multiplies the
+        gradient (`factor`, the geometric mean over all lengths).
     """
     rows = []
     for (heading, depth), line in over_seeds(frame).groupby(["heading", "depth"], sort=False):
@@ -149,7 +148,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         blocks = int(line.index[-1])
         first_path, last_path = effective_range(line["path_share"])
         first, last = effective_range(line["gradient_share"])
-        with np.errstate(divide="ignore"):  # where no gradient comes by the shortcuts alone
+        with np.errstate(divide="ignore"):  # where no gradient flows through the shortcuts alone
             factor = (line["gradient"].iloc[-1] / line["gradient"].iloc[0]) ** (1 / blocks)
         rows.append(
             {
@@ -184,5 +183,5 @@ def _random_batch(stored: StoredNet, generator: torch.Generator) -> tuple[Tensor
 
 
 def _norm(gradient: Tensor) -> float:
-    """In double precision: the squares of a norm of 1e-25 would be zero in float32."""
+    """The norm in double precision, because the square of a norm of 1e-25 would be zero in float32."""
     return float(gradient.cpu().double().norm())

@@ -1,8 +1,8 @@
-"""What becomes of a trained net when blocks are removed or change places.
+"""What happens to a trained net when blocks are removed or swapped.
 
 Veit, Wilber and Belongie 2016, "Residual Networks Behave Like Ensembles of Relatively Shallow Networks"
 (arXiv 1605.06431): one block removed (§4.1, Fig. 3), several at random (§4.2, Fig. 5a), and pairs of blocks swapped,
-measured by Kendall's rank correlation with the order as trained (§4.3, Fig. 5b). Nothing is trained again.
+measured by Kendall's rank correlation with the order in training (§4.3, Fig. 5b). Nothing is retrained.
 """
 
 import itertools
@@ -25,22 +25,22 @@ from resnet_cli.tasks.base import Data
 from resnet_cli.training.loop import evaluate
 
 MOST_REMOVED = 20
-"""Blocks removed together at most, as in the paper."""
+"""The maximum number of blocks removed together, as in the paper."""
 MOST_NUMBERS = 10
-"""Of deep nets not every number of removed blocks is tried, but about as many, evenly spaced."""
+"""In deep nets not every number of removed blocks is tried, but about ten of them, evenly spaced."""
 SWAPS = (1, 2, 4, 8, 16)
 LEARNED = 0.8
-"""Share of the chance level above which a net counts as not having learned."""
+"""The share of the chance level above which a net counts as not having learned."""
 
 Kind = Literal["intact", "single", "several", "order"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is done to a net.
+    """A change to a net.
 
-    `blocks` are the removed ones, or all in their new order, counted from 0. `draw` numbers, from 1 on, the changes
-    with the same number of removed blocks or of swaps.
+    `blocks` are the removed ones, or all in their new order, counted from 0. `draw` is the number, from 1, of the
+    change among those with as many removed blocks or swaps.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class Change:
 
 
 def at_largest_shared_depth(runs: Sequence[StoredRun]) -> list[StoredRun]:
-    """Those of some runs that have the largest depth which all their models have.
+    """The runs at the largest depth that all their models have in common.
 
     Raises:
         UserError: there is no such depth.
@@ -61,20 +61,20 @@ def at_largest_shared_depth(runs: Sequence[StoredRun]) -> list[StoredRun]:
     shared = set.intersection(*depths.values())
     if not shared:
         found = "; ".join(f"{model} at {compact(of_model)}" for model, of_model in depths.items())
-        raise UserError(f"No depth is shared by all models ({found}); choose with --models or --depths.")
+        raise UserError(f"The models share no depth ({found}); choose runs with --models or --depths.")
     return [stored for stored in runs if stored.run.depth == max(shared)]
 
 
 def plan_changes(blocks: Sequence[BlockInfo], *, draws: int, seed: int) -> list[Change]:
-    """All that is done to a net with these blocks.
+    """All changes to a net with these blocks.
 
-    Nothing; each block removed; random sets of several blocks removed; blocks of one shape swapped at random. Nets
-    with as many blocks and the same seed undergo the same changes.
+    They are: no change; each block removed; random sets of several blocks removed; random swaps of blocks of the same
+    shape. Nets with the same number of blocks and the same seed undergo the same changes.
 
     Args:
         blocks: of the net.
-        draws: random sets for each number of removed blocks, and random orders for each number of swaps. All are
-            different, so there are fewer where there are not that many.
+        draws: number of random sets for each number of removed blocks, and of random orders for each number of swaps.
+            They are all different, so there may be fewer.
         seed: of the draws.
     """
     changes = [Change("intact"), *(Change("single", (block.index,)) for block in blocks)]
@@ -86,7 +86,7 @@ def plan_changes(blocks: Sequence[BlockInfo], *, draws: int, seed: int) -> list[
 
 
 def draw_sets(blocks: int, removed: int, *, draws: int, seed: int) -> list[tuple[int, ...]]:
-    """Different sets of `removed` of the `blocks`, each ascending: random ones, or all if there are few."""
+    """Different sets of `removed` out of `blocks` blocks, each ascending: random ones, or all if there are few."""
     if math.comb(blocks, removed) <= draws:
         return list(itertools.combinations(range(blocks), removed))
     generator = torch.Generator().manual_seed(derive_seed(seed, "removed blocks", removed))
@@ -98,9 +98,9 @@ def draw_sets(blocks: int, removed: int, *, draws: int, seed: int) -> list[tuple
 
 
 def draw_orders(blocks: Sequence[BlockInfo], *, draws: int, seed: int) -> list[Change]:
-    """Different orders, none as trained, after more and more swaps of random pairs.
+    """Different orders, none of them the original, after an increasing number of swaps of random pairs.
 
-    A pair are two blocks between which, themselves included, nothing changes the shape; no pair is swapped twice.
+    The blocks of a pair, and all blocks between them, keep the shape of their input. No pair is swapped twice.
     """
     stages = list(itertools.accumulate(block.changes_shape for block in blocks))
     pairs = [
@@ -130,7 +130,7 @@ def draw_orders(blocks: Sequence[BlockInfo], *, draws: int, seed: int) -> list[C
 def kendall_tau(order: Sequence[int]) -> float:
     """Kendall's rank correlation of an order with the ascending one: 1 for the same, −1 for the reverse.
 
-    Of all pairs the share that stand in ascending order, minus the share that do not. A single place gives 1.
+    It is the share of all pairs that are in ascending order, minus the share that are not; 1 for a single element.
     """
     places = np.array(order)
     pairs = len(places) * (len(places) - 1) / 2
@@ -139,29 +139,29 @@ def kendall_tau(order: Sequence[int]) -> float:
 
 
 def measure_changes(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()) -> pd.DataFrame:
-    """Test loss and error of a net after each change of `plan_changes`; the net is left as it was.
+    """Test loss and error of a net under each change of `plan_changes`; the net itself is left unchanged.
 
-    Returns one row per change, and one with the change `chance`: what guessing without looking at the input gives.
-    The columns before `change` say which run it is:
+    Returns one row per change, and one with the change `chance`: the result of guessing without looking at the input.
+    The columns before `change` identify the run:
 
         run_id, task, model, depth, seed, and the `settings`
         change         intact, single, several (blocks removed), order (blocks swapped) or chance
         blocks         the removed ones, or all in their new order, counted from 1, with spaces between
-        net_blocks     how many the net has
-        removed        how many are removed
-        swaps          of pairs; some may undo others
+        net_blocks     number of blocks in the net
+        removed        number of removed blocks
+        swaps          number of swapped pairs; some swaps may undo others
         kendall_tau    rank correlation of the order with that of training; missing where blocks are removed
-        draw           number of the random draw, from 1 on; missing where nothing was drawn
-        changes_shape  whether a removed block gives another shape than it reads; it is replaced as
-                       `nets.without_blocks` says
+        draw           number of the random draw, from 1; missing where nothing was drawn
+        changes_shape  whether the output of a removed block differs in shape from its input; `nets.without_blocks`
+                       says how it is replaced
         test_loss      as in metrics.csv, on the same examples
-        test_error     in percent, missing on a regression task
+        test_error     in percent; missing on a regression task
 
     Raises:
         UserError: the net has no blocks.
     """
     run, blocks = stored.run, blocks_of(stored)
-    # `evaluate` measures training examples too; one costs next to nothing
+    # `evaluate` measures training examples too; a single one costs next to nothing
     data = replace(stored.data, train_inputs=stored.data.train_inputs[:1], train_targets=stored.data.train_targets[:1])
     rows: list[dict[str, Any]] = []
     for change in plan_changes(blocks, draws=draws, seed=run.seed):
@@ -193,10 +193,10 @@ def measure_changes(stored: StoredNet, *, draws: int, settings: Sequence[str] = 
 
 
 def chance_level(data: Data, examples: int) -> tuple[float, float | None]:
-    """Test loss and error, in percent, of an answer that does not depend on the input.
+    """Test loss, and error in percent, of a prediction that does not depend on the input.
 
-    All classes alike, or on a regression task, which has no error, the mean of the training targets; on the first
-    `examples` test examples.
+    In classification it gives all classes the same probability. In regression, which has no error, it is the mean of
+    the training targets; its loss is measured on the first `examples` test examples.
     """
     if data.loss == "cross_entropy":
         return math.log(data.outputs), 100 * (1 - 1 / data.outputs)
@@ -206,12 +206,12 @@ def chance_level(data: Data, examples: int) -> tuple[float, float | None]:
 
 
 def describe(frame: pd.DataFrame) -> list[str]:
-    """A sentence for each model, depth and combination of settings of `measure_changes`: medians over seeds and draws.
+    """A sentence for each model, depth and combination of settings, with medians over seeds and draws.
 
     A loss that is not a number counts as infinite.
 
     Args:
-        frame: the rows of one or more nets on one task.
+        frame: the results of `measure_changes` for one or more nets on one task.
     """
     column, unit = ("test_loss", "") if frame["test_error"].isna().all() else ("test_error", " %")
     frame = frame.assign(**{column: frame[column].fillna(math.inf)})
@@ -245,6 +245,6 @@ def describe(frame: pd.DataFrame) -> list[str]:
             f"chance is {median(of_kind['chance'])}."
         )
         if of_kind["intact"][column].median() > LEARNED * of_kind["chance"][column].median():
-            sentence += " The intact net has learned next to nothing, so a change cannot make it much worse."
+            sentence += " The intact net has learned next to nothing, so no change can make it much worse."
         sentences.append(sentence)
     return sentences

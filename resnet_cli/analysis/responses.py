@@ -1,10 +1,10 @@
-"""How strongly the layers of trained nets respond: the standard deviation of what each gives.
+"""How strongly the layers of trained nets respond: the standard deviation of each layer's outputs.
 
-He et al. 2015 (arXiv 1512.03385, §4.2 "Analysis of Layer Responses", Fig. 7): the responses are the outputs of the
-layers after batch norm and before the nonlinearity or the addition. The paper finds them smaller in residual nets than
-in plain ones, and the smaller the deeper the net. The last layer of a residual block tells it best: its response is
-what the block adds to the signal of the shortcut. Where norms stand before their layers, responses are what the layers
-themselves give (`layers.py`).
+He et al. 2015 (arXiv 1512.03385, §4.2 "Analysis of Layer Responses", Fig. 7): responses are the outputs of layers after
+batch norm and before the nonlinearity or the addition. The paper finds them smaller in residual nets than in plain
+ones, and smaller still the deeper the net. The last layer of a residual block is the most informative: its response is
+what the block adds to the output of the shortcut. Where norms come before their layers, responses are the outputs of
+the layers themselves (`layers.py`).
 """
 
 from collections import defaultdict
@@ -25,16 +25,17 @@ from resnet_cli.training.loop import EVALUATION_BATCH
 def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.DataFrame:
     """The standard deviation of each layer's responses to the test inputs, in evaluation mode.
 
-    It is taken over all examples (at most the run's `eval_size`), channels and pixels of a layer together.
+    It is computed over all examples (at most the run's `eval_size`), channels and pixels of a layer together.
 
     Args:
         stored: the net.
         settings: names of settings to add as columns.
 
     Returns:
-        One row per weight layer but for the output: `run_id`, `task`, `model`, `depth`, `seed`, `settings`, `layer`
-        (from 1 at the input), `name` (of the module that gives the response), `is_added` (to a shortcut: it is the last
-        layer of a residual block), `deviation`, and `rank` (of the deviation in its net, from 1 for the largest).
+        One row per weight layer except the output: `run_id`, `task`, `model`, `depth`, `seed`, `settings`, `layer`
+        (from 1 at the input), `name` (of the module whose output is the response), `is_added` (whether it is added to a
+        shortcut, as the last layer of a residual block), `deviation` (the standard deviation), and `rank` (of the
+        standard deviation in its net, from 1 for the largest).
     """
     layers = weight_layers(stored)[:-1]
     parts: dict[str, list[Tensor]] = defaultdict(list)  # by layer, for each batch: (values, mean, variance)
@@ -54,7 +55,7 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
             stored.net(stored.data.prepare(inputs))
 
     measured = torch.stack([torch.stack(parts[layer.name]) for layer in layers]).cpu().double()  # (layer, batch, 3)
-    deviations = _whole_deviation(*measured.unbind(dim=2))
+    deviations = _pooled_std(*measured.unbind(dim=2))
     added = _added_to_shortcuts(stored.net, [layer.name for layer in layers])
     identity = {"run_id": stored.run.run_id} | {name: stored.run[name] for name in (*IDENTITY, *settings)}
     frame = pd.DataFrame(
@@ -71,29 +72,29 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
 
 
 def _added_to_shortcuts(net: nn.Module, layers: Sequence[str]) -> set[str]:
-    """Those of `layers` that are the last of a residual block."""
+    """The `layers` that are the last of a residual block."""
     blocks = [name.rpartition(".")[0] for name, module in net.named_modules() if isinstance(module, Addition)]
     return {[layer for layer in layers if layer.startswith(f"{block}.")][-1] for block in blocks}
 
 
-def _whole_deviation(counts: Tensor, means: Tensor, variances: Tensor) -> Tensor:
-    """The standard deviation of a whole from those of its parts, along dim 1."""
+def _pooled_std(counts: Tensor, means: Tensor, variances: Tensor) -> Tensor:
+    """The standard deviation of all values from the statistics of their parts, along dim 1."""
     weights = counts / counts.sum(dim=1, keepdim=True)
     mean = (weights * means).sum(dim=1, keepdim=True)
     return (weights * (variances + (means - mean).square())).sum(dim=1).sqrt()
 
 
 def summarise(frame: pd.DataFrame, settings: Sequence[str] = ()) -> pd.DataFrame:
-    """How large responses are, by depth and model.
+    """The size of responses by depth and model.
 
     Args:
-        frame: what `measure_responses` gave for some nets.
-        settings: columns of `frame` that tell runs of one model and depth apart.
+        frame: the results of `measure_responses` for some nets.
+        settings: columns of `frame` in which runs of one model and depth differ.
 
     Returns:
         One row per combination of `settings`, `depth` and `model`: the number of `seeds`, and medians over seeds of
-        the `mean` and `largest` deviation of a net's layers, and of the mean deviation of those responses that are
-        `added` to a shortcut.
+        the `mean` and the `largest` standard deviation of a net's layers, and of the mean standard deviation of the
+        responses that are `added` to a shortcut.
     """
     group = [*settings, "depth", "model"]
     nets = frame.groupby([*group, "run_id"], dropna=False)["deviation"].agg(["mean", "max"])

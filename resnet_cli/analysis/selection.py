@@ -1,4 +1,4 @@
-"""A few of many runs, for analyses that would take long or draw too much if they took all."""
+"""A selection of runs, for analyses that would take too long, or draw too much, with all of them."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from resnet_cli.store.reader import StoredRun
 
 
 def some_runs(runs: Sequence[StoredRun], *, depths: int | None, seeds: int | None) -> list[StoredRun]:
-    """The runs of at most so many depths of each model, and of at most so many seeds of all; None keeps them all.
+    """The runs at no more than `depths` depths of each model and with no more than `seeds` seeds; None keeps all.
 
-    Depths are spread evenly over those there are, the deepest always among them; seeds are the lowest.
+    The depths are spread evenly and always include the largest; the seeds are the lowest ones.
     """
     kept_seeds = sorted({stored.run.seed for stored in runs})[:seeds]
     kept_depths = {
@@ -22,12 +22,12 @@ def some_runs(runs: Sequence[StoredRun], *, depths: int | None, seeds: int | Non
 
 
 def selection_text(kept: Sequence[StoredRun], runs: Sequence[StoredRun]) -> str:
-    """What of some runs was kept, as a sentence, or nothing where that is all."""
+    """A sentence that says which runs were kept, or nothing if all were."""
     if len(kept) == len(runs):
         return ""
     depths, seeds = (compact(stored.run[name] for stored in kept) for name in ("depth", "seed"))
     return (
-        f"Taken are {len(kept)} of {len(runs)} runs, depths {depths} and seeds {seeds}; "
+        f"Using {len(kept)} of {len(runs)} runs, depths {depths} and seeds {seeds}; "
         "choose others with --depths and --seeds."
     )
 

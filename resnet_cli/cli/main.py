@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from resnet_cli.cli import analyze, bench, configs, data, models, plot, run_once, show, sweep, tasks
+from resnet_cli.cli import analyze, bench, configs, data, models, pack, plot, run_once, show, sweep, tasks
 from resnet_cli.cli.help_pages import examples, name_values
 from resnet_cli.cli.options import CONTEXT_SETTINGS
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 
 app = typer.Typer(
     name="resnet-exp",
@@ -30,6 +30,8 @@ for module in (sweep, run_once):
     )
 for module in (plot, show):
     app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=LOOK)(module.command)
+app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
+app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
 for module in (models, tasks, configs, bench):
     app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=PREPARE)(module.command)
@@ -91,5 +93,5 @@ def _prepare_streams() -> None:
 
 
 def _fail(sentence: str, code: int = EXIT_USAGE) -> None:
-    typer.echo(f"resnet-exp: {sentence}", err=True)
+    typer.echo(f"resnet-exp: {printable(sentence)}", err=True)
     sys.exit(code)

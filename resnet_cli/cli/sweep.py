@@ -160,6 +160,7 @@ def _execute(
     summary = results.summary()
     summary = summary[summary["run_id"].isin(planned)]
     if not quiet:
+        console.print()
         console.print(depth_table(summary))
         shown = shlex.quote(str(folder))
         console.print(f"Results: {folder}", soft_wrap=True)

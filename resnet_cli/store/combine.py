@@ -1,4 +1,4 @@
-"""Several sweeps as one table, to be compared with each other."""
+"""Several sweeps as one table, for comparing them."""
 
 from collections.abc import Sequence
 
@@ -23,6 +23,6 @@ def combine(folders: Sequence[Results]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def sweep_names(folders: Sequence[Results]) -> list[str]:
-    """The folders' names; where two have the same, their whole paths."""
+    """The folders' names, or their whole paths if two have the same name."""
     names = [results.folder.resolve().name for results in folders]
     return names if len(set(names)) == len(names) else [str(results.folder) for results in folders]

@@ -18,10 +18,10 @@ DAMAGED_SUFFIX = ".damaged"
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write `path` through a temporary file in its folder: it is there whole after the block, or unchanged.
+    """Write `path` through a temporary file in its folder: after the block it is complete, or else unchanged.
 
-    The folder is made if needed. A process killed inside the block leaves a temporary file, which
-    `remove_temporary_files` knows by its name.
+    The folder is created if needed. A process killed inside the block leaves a temporary file, which
+    `remove_temporary_files` recognises by its name.
 
     Raises:
         StorageError: the file cannot be written, for example because the disk is full.
@@ -61,7 +61,7 @@ def remove_temporary_files(folder: Path, *, idle_seconds: float = 0) -> None:
 
     Args:
         folder: where to look, not below it.
-        idle_seconds: spare those changed more recently; 0 only where nobody else writes to the folder.
+        idle_seconds: keep files changed more recently than this; 0 only if nobody else writes to the folder.
     """
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
         if is_temporary(leftover) and leftover.is_file() and time.time() - leftover.stat().st_mtime >= idle_seconds:
@@ -69,7 +69,7 @@ def remove_temporary_files(folder: Path, *, idle_seconds: float = 0) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file that cannot be used, so that another can take its place; an earlier one of its name goes.
+    """Rename a file that cannot be used, so that another can take its place; an earlier such file is replaced.
 
     Returns:
         Its new path, which ends in `.damaged`.

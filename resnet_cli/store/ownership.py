@@ -1,4 +1,4 @@
-"""Whose files are in a results folder: ours are known by their content; nobody else's are replaced or removed."""
+"""Which files in a results folder are ours: they are recognised by content, and no others are replaced or removed."""
 
 import contextlib
 import errno
@@ -22,7 +22,8 @@ from resnet_cli.store.layout import (
     WEIGHTS_FILE,
     metrics_text,
 )
-from resnet_cli.store.reader import check_sweep_file
+from resnet_cli.store.reader import MOST_OF_RECORD, check_sweep_file
+from resnet_cli.store.regular import read_regular
 from resnet_cli.store.tensors import MAGIC
 
 SWEEP_KEYS = {"format", "task", "models", "depths"}
@@ -34,8 +35,8 @@ def check_folder(folder: Path, task: str) -> None:
     """Make sure that results of `task` may be written into `folder`.
 
     Raises:
-        UserError: the folder holds files and none of ours, has a file of somebody else's where one of ours belongs,
-            holds results of another task or of a newer version of the program, or cannot be read.
+        UserError: the folder holds files but none of ours, has somebody else's file in the place of one of ours, holds
+            results of another task or of a newer version of the program, or cannot be read.
     """
     if not (others := _entries(folder)):
         return
@@ -64,7 +65,7 @@ def check_folder(folder: Path, task: str) -> None:
 
 
 def forget_runs(folder: Path) -> None:
-    """Remove our runs, finished or not, from a results folder, and nothing else, not even from their folders."""
+    """Remove our runs, finished or not, from a results folder, and nothing else, not even other files beside them."""
     for place in [*_our_runs(folder)]:
         for name in (RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, WEIGHTS_FILE):
             (place / name).unlink(missing_ok=True)
@@ -76,7 +77,7 @@ def forget_runs(folder: Path) -> None:
 
 
 def forget_stacks(folder: Path) -> None:
-    """Remove our states of stacks from a results folder. Those that were set aside stay."""
+    """Remove our states of stacks from a results folder. Damaged ones that were set aside are kept."""
     for state in (folder / STACKS_FOLDER).glob("*.pt"):
         if _starts_with(state, MAGIC):
             state.unlink()
@@ -84,7 +85,7 @@ def forget_stacks(folder: Path) -> None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is in a folder but for hidden and unfinished files, sorted; nothing where there is no folder."""
+    """The entries of a folder except hidden and unfinished files, sorted; empty if there is no folder."""
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not is_temporary(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -118,7 +119,7 @@ def _task_of_runs(folder: Path) -> str | None:
 
 
 def _is_our_sweep(path: Path) -> bool:
-    """Whether a sweep file has our keys and nothing that we never write: comments."""
+    """Whether a sweep file has our keys and no comments, which we never write."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         text = path.read_text("utf-8")
         return tomllib.loads(text).keys() >= SWEEP_KEYS and "#" not in text
@@ -126,9 +127,9 @@ def _is_our_sweep(path: Path) -> bool:
 
 
 def _record(place: Path) -> dict[str, Any]:
-    """The content of a run's record that is ours; nothing if there is none."""
+    """The content of a run's record if it is ours, otherwise nothing."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        content = json.loads((place / RUN_FILE).read_text("utf-8"))
+        content = json.loads(read_regular(place / RUN_FILE, MOST_OF_RECORD))
         if isinstance(content, dict) and content.keys() >= RECORD_KEYS and content["run_id"] == place.name:
             return content
     return {}

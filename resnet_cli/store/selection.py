@@ -1,4 +1,4 @@
-"""Some of the stored runs: those of certain models, depths, seeds and values of settings."""
+"""Selecting stored runs by model, depth, seed and values of settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,14 +15,14 @@ MAX_LISTED = 10
 
 @dataclass(frozen=True)
 class Selection:
-    """Which runs to use; a part that is not given keeps all.
+    """Which runs to use; a criterion that is not given keeps all.
 
     Args:
         models: names of models, or the roles `plain` and `residual`.
         depths: numbers of weight layers.
         seeds: seeds.
-        where: for each setting, the values that are wanted, as text: `{"init": ("he", "default")}`; `none` stands for
-            runs to which the setting does not apply.
+        where: the accepted values of settings, as text: `{"init": ("he", "default")}`; `none` stands for runs to which
+            the setting does not apply.
     """
 
     models: tuple[str, ...] = ()
@@ -34,15 +34,16 @@ class Selection:
         """The selected runs of one results folder.
 
         Raises:
-            UserError: a model, setting or value exists in no run, or no run fits all parts; the text lists what exists.
+            UserError: a model, setting or value exists in no run, or no run meets all criteria; the message lists what
+                exists.
         """
         return self.apply_to_all([results])[0]
 
     def apply_to_all(self, folders: Sequence[Results]) -> list[Results]:
-        """The selected runs of several results folders, without the folders of which nothing is left.
+        """The selected runs of several results folders, without folders in which no run is left.
 
         Raises:
-            UserError: as `apply`, if that is so in all folders together.
+            UserError: as for `apply`, over all folders together.
         """
         if self == Selection():
             return list(folders)
@@ -73,7 +74,7 @@ class Selection:
         )
 
     def _check(self, runs: Sequence[StoredRun], place: str) -> dict[str, str]:
-        """The models of `runs` with their roles, if each model, setting and value that is asked for exists there."""
+        """The models of `runs` with their roles; raises UserError unless all requested models and values exist."""
         from resnet_cli.models import all_models
 
         there = sorted({stored.run.model for stored in runs})

@@ -2,8 +2,8 @@
 
     resnet-exp tensors <64 hexadecimal digits>\\n<archive of torch.save>
 
-Nothing is unpickled before the bytes are known to be those that were written, and then nothing but tensors and plain
-values is.
+Nothing is unpickled before the checksum has shown that the bytes are those that were written, and then only tensors and
+plain values are.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
 def read_tensors(path: Path) -> dict[str, Any]:
     """What `write_tensors` wrote, on the CPU.
 
-    Files of earlier versions are torch's archives alone; they are read if the checksums inside the archive fit.
+    Files of earlier versions are bare torch archives; they are read if the checksums inside the archive match.
 
     Raises:
         DamagedFile: the file is cut, was changed, or holds something else.
@@ -56,7 +56,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
     if not whole:
         raise DamagedFile
     try:
-        with warnings.catch_warnings(action="ignore"):  # what torch remarks on files that are refused anyway
+        with warnings.catch_warnings(action="ignore"):  # torch's warnings about files that are rejected anyway
             tensors = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
     except Exception:  # there is no list of what torch raises where an archive holds something else
         raise DamagedFile from None

@@ -1,4 +1,4 @@
-"""From a request to the list of runs: names looked up, defaults filled in, lists multiplied, nonsense rejected."""
+"""From a request to the list of runs: look up names, fill in defaults, multiply lists, reject invalid settings."""
 
 import itertools
 import math
@@ -63,7 +63,7 @@ Lists = dict[str, tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved sweep: all runs, longest first, and what the person should know about the choice."""
+    """A resolved sweep: all runs, the longest first, and notes for the user."""
 
     task: Task
     runs: list[Run]
@@ -72,19 +72,19 @@ class Plan:
     threads: int | None
     engine: str
     resolved: dict[str, Any]
-    """The same as plain TOML values, every default spelled out; planning it again gives the same runs."""
+    """The sweep as plain TOML values with every default spelled out; planning it again gives the same runs."""
 
 
 @dataclass(frozen=True)
 class _Override:
-    """Lists that replace others for some models and depths: of fields of `Run`, and all as they were written."""
+    """Settings that replace others for some models and depths: fields of `Run` as lists, and the table as written."""
 
     models: frozenset[str]
     depths: frozenset[int] | None
     lists: Lists
     table: dict[str, Any]
 
-    def concerns(self, model: str, depth: int) -> bool:
+    def applies_to(self, model: str, depth: int) -> bool:
         return model in self.models and (self.depths is None or depth in self.depths)
 
     @property
@@ -93,7 +93,7 @@ class _Override:
         return shorten(", ".join(f"{name} = {value}" for name, value in self.table.items()))
 
     def without(self, names: set[str]) -> "_Override":
-        """The same, but leaving some settings alone."""
+        """The same without some settings."""
         lists = {name: values for name, values in self.lists.items() if name not in names}
         table = {name: value for name, value in self.table.items() if name not in names}
         return replace(self, lists=lists, table=table)
@@ -108,8 +108,8 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     """Resolve a request for one task into its runs.
 
     Args:
-        request: keys as in `resnet_cli.spec.request.KEYS` and the models' options; what is missing gets the task's and
-            the model's defaults.
+        request: keys as in `resnet_cli.spec.request.KEYS` and the models' options; missing ones get the defaults of
+            the task and the model.
         smoke: shrink it to seconds (see `SMOKE`).
 
     Raises:
@@ -137,7 +137,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
         unused = [
             name for name in request["depths"] if not {model.name for model in _find_models(task, name)} & {*lists}
         ]
-        notes += [f"The depths of {name} concern no model of this sweep." for name in unused]
+        notes += [f"The depths of {name} apply to no model of this sweep." for name in unused]
     if smoke:
         shared = sorted(set.intersection(*(set(kept) for kept, _ in selected.values())))
         selected = {name: ((shared or kept)[:2], left_out) for name, (kept, left_out) in selected.items()}
@@ -151,7 +151,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
         for depth in kept:
             combination = lists[model.name]
             for override in overrides:
-                if override.concerns(model.name, depth):
+                if override.applies_to(model.name, depth):
                     idle.discard(override.text)
                     asked = _applicable(override.lists, task, model) | _options(override.table, model)
                     combination = replace_settings(combination, asked)
@@ -160,7 +160,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
                 for seed in chosen_seeds:
                     runs[_make_run(task=task.name, model=model.name, depth=depth, seed=seed, **settings)] = None
     _reject_unused(given, list(runs))
-    notes += [f"The override {text} concerns no run of this sweep." for text in sorted(idle)]
+    notes += [f"The override {text} applies to no run of this sweep." for text in sorted(idle)]
 
     device = str(single_value("device", request, "auto"))
     threads = _parse_threads(single_value("threads", request, None))
@@ -181,11 +181,11 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
 
 
 Selected = dict[str, tuple[list[int], list[int]]]
-"""For every model the depths that it will be trained at, and those asked for that it does not have."""
+"""For every model, the depths at which it will be trained, and the requested ones that it does not have."""
 
 
 def _select_depths(raw: object, task: Task, models: list[Model]) -> Selected:
-    """The depths of each model: of the same ranges, of its own in a table, or the nearest to the task's defaults."""
+    """The depths of each model: from common ranges, its entry in a table, or nearest to the task's defaults."""
     if raw is None:
         nearest = {
             model.name: {model.depth_rule.nearest(depth)[0] for depth in numbers(_default_depths(task, model))}
@@ -201,7 +201,7 @@ def _select_depths(raw: object, task: Task, models: list[Model]) -> Selected:
     for model in models:
         if model.name not in given:
             raise UserError(
-                f"depths: their table has none for {model.name}; add it there, or give --depths for all models."
+                f"depths: the table has none for {model.name}; add them there, or give --depths for all models."
             )
     return {model.name: model.depth_rule.select(parse_depths(given[model.name]), model.name) for model in models}
 
@@ -211,7 +211,7 @@ def _default_depths(task: Task, model: Model) -> tuple[Range, ...]:
 
 
 def _resolved_depths(raw: object, selected: Selected, smoke: bool) -> object:
-    """Depths as TOML: as they were asked for, or a table by model where that says it shorter or better."""
+    """Depths as TOML: as they were given, or a table by model if the models' depths differ."""
     if raw is not None and not isinstance(raw, dict) and not smoke:
         return format_ranges(parse_depths(raw))
     texts = {name: compact(kept) for name, (kept, _) in selected.items()}
@@ -226,7 +226,7 @@ def _make_run(**settings: Any) -> Run:
 
 
 def _cost(run: Run) -> tuple[int, int]:
-    """Sorts the longest runs first, so that no worker is left alone with one at the end; then the lower seeds."""
+    """A sort key: the longest runs first, so that no worker is left with one at the end; then the lower seeds."""
     return run.depth * (run.steps or run.epochs or 0), -run.seed
 
 
@@ -251,7 +251,7 @@ def _find_models(task: Task, raw: object) -> list[Model]:
 
 
 def _reject_foreign(request: Request, task: Task, models: list[Model]) -> None:
-    """Refuse settings that the task or all of the models do not have."""
+    """Reject settings that the task or all of the models lack."""
     of_models = {name for model in models for name in model.settings}
     of_some_models = {*MODEL_SETTINGS, *option_names()}
     for name, values in request.items():
@@ -267,7 +267,7 @@ def _reject_foreign(request: Request, task: Task, models: list[Model]) -> None:
 
 
 def _reject_unused(given: Lists, runs: list[Run]) -> None:
-    """Refuse settings that were asked for and change nothing."""
+    """Reject settings that were given but have no effect."""
     for name, values in given.items():
         if name in DEPENDENT and all(getattr(run, name) is None for run in runs):
             raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {DEPENDENT[name].words}.")
@@ -281,22 +281,22 @@ def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
 
 def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _Override:
     chosen = {model.name for model in _find_models(task, table["models"])} if "models" in table else None
-    concerned = [model for model in models if chosen is None or model.name in chosen]
+    affected = [model for model in models if chosen is None or model.name in chosen]
     given = {name: parse_setting(name, table[name]) for name in SETTINGS if name in table}
-    if concerned:
-        _reject_foreign(table, task, concerned)
+    if affected:
+        _reject_foreign(table, task, affected)
     depths = frozenset(numbers(parse_depths(table["depths"]))) if "depths" in table else None
-    return _Override(frozenset(model.name for model in concerned), depths, given, table)
+    return _Override(frozenset(model.name for model in affected), depths, given, table)
 
 
 def _applicable(lists: Lists, task: Task, model: Model) -> Lists:
-    """Those of some settings that the task and the model have."""
+    """The settings that the task and the model have."""
     foreign = (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - task.settings)
     return {name: values for name, values in lists.items() if name not in foreign}
 
 
 def _options(request: Request, model: Model) -> Lists:
-    """Those of the settings asked for that the model itself declares."""
+    """The requested settings that the model itself declares."""
     return {
         option.name: parse_values(option.name, option.kind, request[option.name])
         for option in model.options
@@ -314,7 +314,7 @@ def _with_defaults(given: Lists, request: Request, task: Task, model: Model) -> 
 
 
 def _product(lists: Lists) -> Iterator[dict[str, Any]]:
-    """Every combination of some lists, without the settings that do not apply, with the defaults of those that do."""
+    """Every combination of some lists, without settings that do not apply and with defaults for those that do."""
     seen = set()
     for values in itertools.product(*lists.values()):
         settings = dict(zip(lists, values, strict=True))
@@ -329,7 +329,7 @@ def _product(lists: Lists) -> Iterator[dict[str, Any]]:
 
 
 def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list[_Override]) -> dict[str, Any]:
-    """Settings as TOML: on top where all models agree, else in overrides by model; then the person's overrides."""
+    """Settings as TOML: at the top where all models agree, else in overrides by model; then the user's overrides."""
     used = {name for run in runs for name, value in run if value is not None}
     by_model = {}
     for model, of_model in lists.items():
@@ -346,7 +346,7 @@ def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list
                 special[model][name] = _plain(values)
     tables = [{"models": [model], **settings} for model, settings in special.items() if settings]
     asked = [override.table for override in overrides]
-    if asked[: len(tables)] != tables:  # else the request was a resolved one
+    if asked[: len(tables)] != tables:  # otherwise the request had been resolved before
         asked = tables + asked
     return common | ({"override": asked} if asked else {})
 

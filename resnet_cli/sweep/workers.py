@@ -1,4 +1,4 @@
-"""Worker processes: each does one job after another; one that dies takes only its job with it."""
+"""Worker processes: each does one job after another; if one dies, only its current job fails."""
 
 import contextlib
 import multiprocessing as mp
@@ -19,14 +19,14 @@ from resnet_cli.sweep.perform import Clock, Conditions, perform
 from resnet_cli.training.device import environment, resolve_device
 
 ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""Ctrl-C, a request to end, and the end of the terminal, as far as the system has them."""
+"""Ctrl-C, a request to terminate, and a closed terminal, as far as the system has these signals."""
 
 
 def do_in_workers(jobs: Sequence[Job], conditions: Conditions, workers: int, emit: Callable[[Event], None]) -> None:
-    """Do `jobs` in some processes, in their order, and tell `emit` what happens.
+    """Do `jobs` in order in several processes, and pass events to `emit`.
 
-    An exception, such as KeyboardInterrupt, stops the processes; finished runs and checkpoints stay. When this
-    process dies, its workers end themselves.
+    An exception, such as KeyboardInterrupt, stops the processes; finished runs and checkpoints are kept. If this
+    process dies, its workers exit.
 
     Raises:
         StorageError: a worker cannot write its files.
@@ -58,7 +58,7 @@ def do_in_workers(jobs: Sequence[Job], conditions: Conditions, workers: int, emi
 
 
 class _Worker:
-    """A process and what it has still to finish."""
+    """A process and the runs that it has yet to finish."""
 
     def __init__(self, conditions: Conditions) -> None:
         self.conditions = conditions
@@ -94,7 +94,7 @@ class _Worker:
         return event
 
     def bury(self) -> Iterator[Finished]:
-        """Record the unfinished runs of a dead process as failed, but for those whose files it had just written."""
+        """Record the unfinished runs of a dead process as failed, except those whose files it had just written."""
         self.process.join()
         for run_id in [*self.unfinished]:
             with contextlib.suppress(BrokenRun):
@@ -125,7 +125,7 @@ class _Worker:
 
 def _work(connection: "Connection[Event | StorageError, Job]", conditions: Conditions) -> None:
     """What a worker process does until its connection closes."""
-    for number in ENDING_SIGNALS:  # they reach the whole group; the parent decides
+    for number in ENDING_SIGNALS:  # they are sent to the whole process group; the parent decides
         signal.signal(number, signal.SIG_IGN)
     _end_with_parent()
 
@@ -148,10 +148,10 @@ def _work(connection: "Connection[Event | StorageError, Job]", conditions: Condi
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """Let signals that end the sweep wait until the block is over. Processes that start in it never get any.
+    """Hold back the signals that end the sweep until the block is over; processes started in it never receive any.
 
-    So no process is between being started and being known, and none dies of Ctrl-C during its imports. Systems
-    without signal masks (Windows) do not send such signals to a process that is still starting.
+    So every process that has been started is known, and none dies of Ctrl-C during its imports. Systems without signal
+    masks (Windows) do not send such signals to a process that is still starting.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

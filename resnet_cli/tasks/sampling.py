@@ -63,7 +63,8 @@ def training_subset(labels: Tensor, size: int | None, task: str) -> Tensor:
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel of uint8 images (N, C, H, W), on the scale 0 to 1.
 
-    Both are float32 (C,), and exact up to the final rounding because they are computed from the counts of the 256 values.
+    Both are float32 (C,). They are computed from the counts of the 256 values, so they are exact up to the final
+    rounding.
     """
     values = np.arange(256) / 255
     means, deviations = [], []

@@ -1,4 +1,4 @@
-"""The state of a training run that is not finished, saved from time to time."""
+"""The state of an unfinished training run, saved from time to time."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from resnet_cli.store.tensors import DamagedFile, read_tensors, write_tensors
 
 @dataclass(frozen=True)
 class State:
-    """Where some runs stand after `step` optimiser steps; `optimizer` is what the optimisers know of parameters."""
+    """The state of some runs after `step` optimiser steps; `optimizer` is the state of their optimisers."""
 
     run_ids: list[str]
     net: dict[str, Any]
@@ -26,10 +26,10 @@ class Checkpoint:
     """A file that holds the latest state of a run, or of runs that train together.
 
     Args:
-        path: the file; nobody else may write it.
+        path: the file, to which nobody else may write.
         every_seconds: least time between two saves; 0 saves at every step.
         on_load: called with the step that a loaded state has reached.
-        on_damage: called with a sentence where the file cannot be used.
+        on_damage: called with a message if the file cannot be used.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Checkpoint:
         self._last_save = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether the last save, or the start, is long enough ago."""
+        """Whether the last save, or the start, was long enough ago."""
         return time.monotonic() - self._last_save >= self.every_seconds
 
     def save(self, state: State) -> None:
@@ -53,7 +53,7 @@ class Checkpoint:
         self._last_save = time.monotonic()
 
     def load(self, run_ids: list[str], total_steps: int, fits: Callable[[State], bool]) -> State | None:
-        """The state in the file; None if there is none, or none that can be used: then the training starts anew.
+        """The state in the file; None if there is none or it cannot be used, so that training starts anew.
 
         A file that cannot be used is set aside and named. Nothing of it reaches a net or an optimiser.
 

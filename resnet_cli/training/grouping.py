@@ -11,15 +11,16 @@ from resnet_cli.tasks.base import Data
 from resnet_cli.training.packing import padded
 
 STACK_BYTES = {"cpu": 12_000_000, "cuda": 1_000_000_000}
-"""Most memory that the steps of a stack go through, by kind of device; a stack has one net at least.
+"""Maximum working set of a stack's training step, by type of device; a stack has at least one net.
 
-On a CPU it should fit the process's share of the last cache: with 32 MB for two cores, products of 32×32 matrices run
-at 83 GFLOP/s while they touch up to 9 MB, at 76 with 12 MB, 58 with 14 MB and 50 with 35 MB. Much smaller stacks lose
-as much to the calls, some 10 µs a layer and step: one net alone takes 15 µs a layer, a full stack 4 to 5 a net's.
+On a CPU it should fit into the process's share of the last-level cache: with 32 MB for two cores, products of 32×32
+matrices run at 83 GFLOP/s while they touch up to 9 MB, at 76 with 12 MB, 58 with 14 MB and 50 with 35 MB. Much smaller
+stacks lose as much to call overhead, about 10 µs per layer and step: a single net takes 15 µs per layer, a full stack 4
+to 5 per layer of each net.
 """
 
 STACKS_A_WORKER = 2
-"""At least, so that no process is idle for long when the last stacks end."""
+"""The minimum number of stacks per worker, so that no process is idle for long when the last stacks finish."""
 
 _FREE_IN_A_STACK = (
     *("depth", "seed", "init", "init_std", "learning_rate", "weight_decay"),
@@ -28,9 +29,9 @@ _FREE_IN_A_STACK = (
 
 
 def can_stack(run: Run, device_type: str) -> bool:
-    """Whether the stacked engine can train a run: a plain or residual MLP without batch norm or anything drawn.
+    """Whether the stacked engine can train a run: a plain or residual MLP without batch norm or random layers.
 
-    It knows the devices cpu and cuda.
+    It supports the devices cpu and cuda.
     """
     if device_type not in STACK_BYTES:
         return False
@@ -40,23 +41,23 @@ def can_stack(run: Run, device_type: str) -> bool:
 
 
 def stack_key(run: Run) -> str:
-    """What the runs of a stack have in common: all settings that decide shapes, batches, skips or the update rule.
+    """What the runs of a stack have in common: all settings that determine shapes, batches, skips or the update rule.
 
-    Free are depth, seed, initialisation, learning rate and its schedule, and weight decay.
+    They may differ in depth, seed, initialisation, learning rate and its schedule, and weight decay.
     """
     return run.model_dump_json(exclude=set(_FREE_IN_A_STACK))
 
 
 def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 1) -> list[list[Run]]:
-    """Cut runs into stacks, the longest first.
+    """Divide runs into stacks, the longest first.
 
-    Nets of similar depth go together, so that a layer's product has many of them. A run's result is the same in every
-    stack, to rounding at least, so the cut may change with `workers`.
+    Nets of similar depth are grouped, so that a layer's product includes many of them. A run's result is the same in
+    every stack, at least up to rounding, so the division may depend on `workers`.
 
     Args:
-        runs: all that can be stacked, no two of them equal.
-        data: gives a run's data on their device.
-        workers: processes that will train stacks at the same time.
+        runs: all runs that can be stacked, no two of them equal.
+        data: returns a run's data on their device.
+        workers: number of processes that will train stacks at the same time.
     """
     alike: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: (-run.depth, run.seed, run.run_id)):
@@ -76,16 +77,16 @@ def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 
 
 
 def working_set(run: Run, data: Data) -> int:
-    """Bytes that a step of a run goes through in a stack: weights and moments, and the signals of a batch."""
+    """The working set of a run's training step in a stack, in bytes: weights, moments and a batch's activations."""
     columns, inputs = padded(run.width), padded(prod(data.input_shape))
     weights = columns * (inputs + (run.depth - 1) * columns + data.outputs)
-    signals = run.batch_size * (inputs + (run.depth + 2) * columns)
+    activations = run.batch_size * (inputs + (run.depth + 2) * columns)
     copies = 3  # parameters and two moments
-    return (copies * weights + signals) * torch.finfo(data.dtype).bits // 8
+    return (copies * weights + activations) * torch.finfo(data.dtype).bits // 8
 
 
 def stack_name(runs: Sequence[Run]) -> str:
-    """A file name for the state of a stack: the same exactly for the same runs."""
+    """A file name for the state of a stack, determined by its runs."""
     names = "\n".join(sorted(run.run_id for run in runs))
     return f"stack_{hashlib.sha256(names.encode()).hexdigest()[:16]}"
 

@@ -1,11 +1,11 @@
-"""Training one net: the loop that defines what every result means.
+"""Training one net: the reference implementation that defines every result.
 
-A step draws its batch from the epoch's permutation, so the position in the training is the pair (epoch, step) and
-nothing else: permutation, augmentation and layers draw from generators that are seeded by the run's seed, their name
-and that position. A resumed run therefore needs only parameters and optimiser state to go on bit by bit.
+A step takes its batch from the epoch's permutation. Permutation, augmentation and random layers have generators that
+are seeded by the run's seed, a name and the position in the training, which is the pair (epoch, step) alone. A resumed
+run therefore needs only parameters and optimiser state to continue with identical bits.
 
-Within an epoch nothing waits for the device: batches are gathered, augmented and standardised there, and losses come
-back to the host only at evaluations.
+Within an epoch nothing waits for the device: batches are gathered, augmented and standardised there, and losses are
+copied to the host only at evaluations.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ EVALUATION_BATCH = 2000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training a run gave: its evaluations in order, and whether its loss stayed finite."""
+    """The result of training a run: its evaluations in order, and whether its loss stayed finite."""
 
     status: Status
     history: list[Metrics]
@@ -45,9 +45,9 @@ class Outcome:
 
 
 def length(run: Run, data: Data) -> tuple[int, int, int]:
-    """Steps of the whole training, between evaluations, and in an epoch.
+    """The number of steps in the whole training, between evaluations, and in an epoch.
 
-    An epoch has the full batches that the training set holds; the examples left over change from epoch to epoch.
+    An epoch consists of full batches only; which examples are left over differs from epoch to epoch.
 
     Raises:
         UserError: the batch is larger than the training set.
@@ -76,15 +76,16 @@ def train(
 ) -> Outcome:
     """Train the net of `run` on `data`, on the device where the data are.
 
-    The net is evaluated before the first step, at every `eval_every` and after the last step. Training stops as
-    `diverged` at the first evaluation after a step whose training or test loss is not finite.
+    The net is evaluated before the first step, at every `eval_every` and after the last step. Training stops with the
+    status `diverged` at the first of these evaluations, other than the one before the first step, whose training or
+    test loss is not finite.
 
     Args:
-        run: the settings; `data` must have been loaded for them and moved to a device and the run's precision.
+        run: the settings; `data` must have been loaded for them and moved to a device in the run's precision.
         data: what to learn.
-        checkpoint: where to save the state from time to time, and to go on from if it holds one.
-        recompute: whether to compute blocks again in the backward pass, which saves memory and changes no result.
-        start: a state dict to begin with instead of the run's initial values.
+        checkpoint: where to save the state from time to time, and from which to resume if it holds a state.
+        recompute: whether to recompute blocks in the backward pass, which saves memory and does not change results.
+        start: a state dict to start from instead of the run's initial values.
         probe: called with the net and the step at each evaluation; must leave the net as it is.
         on_evaluation: called with each new evaluation and the total number of steps.
 
@@ -152,7 +153,7 @@ def train(
 
 
 class Batches:
-    """The training batches by step: one permutation of the training set an epoch, its remainder left out."""
+    """The training batches by step: one permutation of the training set per epoch, without its remainder."""
 
     def __init__(self, run: Run, data: Data, epoch_steps: int) -> None:
         self.run, self.data, self.epoch_steps = run, data, epoch_steps
@@ -184,7 +185,7 @@ class Batches:
 
 
 def batch_order(seed: int, epoch: int, examples: int) -> Tensor:
-    """The order (examples,) in which a seed visits the training set in an epoch: drawn on the CPU for all devices."""
+    """The order (examples,) of the training set in an epoch, by seed: drawn on the CPU, the same for all devices."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "data order", epoch))
     return torch.randperm(examples, generator=generator)
 
@@ -195,7 +196,7 @@ def evaluate(
 ) -> Metrics:
     """Loss and error of `net` in evaluation mode on the first `eval_size` training and test examples.
 
-    All sums are formed on the device and come to the host together.
+    All sums are computed on the device and copied to the host together.
     """
     net.eval()
     limit = run.eval_size
@@ -209,7 +210,7 @@ def evaluate(
 def metrics_row(
     run: Run, data: Data, step: int, epoch: float, rate: float, sums: Sequence[float], norm: float | None
 ) -> Metrics:
-    """An evaluation from the summed loss and errors on the training examples, then those on the test examples."""
+    """An evaluation from sums: loss and number of errors on the training examples, then on the test examples."""
     train_loss, train_errors, test_loss, test_errors = sums
     train_count, test_count = (min(run.eval_size, len(part)) for part in (data.train_inputs, data.test_inputs))
     has_error = data.loss == "cross_entropy"
@@ -245,10 +246,10 @@ def _sums(net: nn.Module, run: Run, data: Data, inputs: Tensor, targets: Tensor)
 
 @torch.no_grad()
 def _begin_statistics(net: nn.Module, inputs: Tensor) -> None:
-    """Let the running statistics of batch norm begin with those of some inputs, instead of mean 0 and variance 1.
+    """Initialise the running statistics of batch norm with those of some inputs, instead of mean 0 and variance 1.
 
-    Evaluation mode uses them before training has formed them: with 0 and 1 the signal of a residual net doubles from
-    block to block, and at a thousand layers its loss overflows. The training itself does not use them.
+    The evaluation before the first step uses running statistics. With 0 and 1 the variance in a residual net would
+    double from block to block, and at a thousand layers its loss would overflow. Training itself does not use them.
     """
     norms = [layer for layer in net.modules() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))]
     if not norms:
@@ -259,7 +260,7 @@ def _begin_statistics(net: nn.Module, inputs: Tensor) -> None:
     net.train()
     for layer in net.modules():
         if isinstance(layer, StochasticDepth):
-            layer.eval()  # all blocks take part
+            layer.eval()  # no block is dropped
     net(inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -282,7 +283,7 @@ def _precision(run: Run, device: torch.device) -> contextlib.AbstractContextMana
 
 
 def _attach_generators(net: nn.Module, device: torch.device) -> dict[str, torch.Generator]:
-    """Give the layers that draw at random a generator for each stream; returns them by stream."""
+    """Give random layers their generators, one for each stream; returns them by stream."""
     generators: dict[str, torch.Generator] = {}
     for layer in net.modules():
         if isinstance(layer, Drawing) and not layer.is_idle:

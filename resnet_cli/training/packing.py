@@ -1,13 +1,13 @@
 """The parameters of many MLPs of one width, stacked layer by layer in one flat, padded buffer.
 
 Nets are sorted by depth, deepest first, so that those with a hidden layer l are the first n_l. With N nets, W units, F
-inputs and O outputs, the buffer has one layer of all nets after another:
+inputs and O outputs, the buffer holds the layers one after another, each for all nets:
 
     hidden layer 0 (N, P, Q)    hidden layers l > 0 (n_l, P, P)    outputs (N, O, P), at least two rows
 
-P > W and Q > F are multiples of 8: products with such matrices are several times as fast as with, say, 30 columns.
-The bias is column F of layer 0 and column W of the others, where the inputs of all products have a constant 1. Rows
-from W (in outputs: from O) are no parameters: nothing may change what `Packing.initialise` writes there.
+P > W and Q > F are multiples of 8: products of such matrices are several times as fast as with, say, 30 columns. The
+bias is column F of layer 0 and column W of the others, where the inputs of all products have a constant 1. Rows from W
+on (O in the outputs) are not parameters: nothing may change what `Packing.initialise` writes there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,18 +23,18 @@ from resnet_cli.spec.run import Run
 from resnet_cli.tasks.base import Data
 
 _CONSTANT = {"relu": (1.0, 0.0), "tanh": (1000.0, 0.0), "sigmoid": (1000.0, -1000.0)}
-"""Where an activation is exactly 1, for the constant unit, and exactly 0, for the padding."""
+"""The pre-activations at which an activation is exactly 1 (for the constant unit) and exactly 0 (for the padding)."""
 
 
 class Packing:
-    """Where in a flat buffer the parameters of each net are.
+    """The layout of the parameters of some nets in a flat buffer.
 
     Attributes:
         runs: of the nets, deepest first; the order of all net axes.
-        depth: of the deepest net; layers 0 to depth - 1 are hidden, layer `depth` is the outputs.
-        shapes: of each layer in the buffer.
-        real_rows: of each layer, the rows that are parameters.
-        ends: of each layer, where it ends in the buffer.
+        depth: of the deepest net; layers 0 to depth - 1 are hidden, layer `depth` is the output layer.
+        shapes: the shape of each layer in the buffer.
+        real_rows: the number of rows of each layer that are parameters.
+        ends: where each layer ends in the buffer.
     """
 
     def __init__(self, runs: Sequence[Run], data: Data) -> None:
@@ -43,7 +43,7 @@ class Packing:
         self.depth, self.width, self.features = self.runs[0].depth, self.runs[0].width, prod(data.input_shape)
         self.columns, self.inputs = padded(self.width), padded(self.features)
         self.sizes = [sum(run.depth > layer for run in self.runs) for layer in range(self.depth)]  # n_l
-        # Two rows, because a product with one output takes another way, with other last bits, if it has one net only.
+        # At least two rows: with one output, the product for a single net uses another kernel, with other last bits.
         outputs = (len(self.runs), max(2, data.outputs), self.columns)
         hidden = [(size, self.columns, self.columns if layer else self.inputs) for layer, size in enumerate(self.sizes)]
         self.shapes = [*hidden, outputs]
@@ -56,7 +56,7 @@ class Packing:
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def pieces(self, most: int) -> list[range]:
-        """The layers, last ones first, in runs of one shape that have at most `most` values if they are several."""
+        """The layers, last first, in groups of equal shape; a group of several has at most `most` values."""
         pieces: list[range] = []
         for layer in reversed(range(self.depth + 1)):
             longer = range(layer, pieces[-1].stop) if pieces else range(0)
@@ -68,16 +68,16 @@ class Packing:
         return pieces
 
     def initialise(self, flat: Tensor, skip: int) -> None:
-        """Fill a buffer of zeros with the initial values of each net, and with what keeps the constant unit at 1.
+        """Fill a buffer of zeros with each net's initial values and the weights that keep its constant unit at 1.
 
         Args:
             flat: the buffer.
-            skip: layers that a skip spans; 0 in plain nets.
+            skip: number of layers that a skip spans; 0 in plain nets.
         """
         built: dict[object, dict[str, Tensor]] = {}
         for place, run in enumerate(self.runs):
             draw = (run.seed, run.init, run.init_std)
-            if draw not in built:  # values go by name and shape, so shallower nets have those of this one
+            if draw not in built:  # values depend on name and shape only, so shallower nets share those of this one
                 built[draw] = build_net(run, self.input_shape, self.output_count).state_dict()
             for name, weight, bias in self._net(flat, place):
                 weight.copy_(built[draw][f"{name}.weight"])
@@ -86,12 +86,12 @@ class Packing:
         for layer, weights in enumerate(self.views(flat)[: self.depth]):
             constant = self.width if layer else self.features
             weights[:, self.width :, constant] = zero
-            # Where a skip ends it brings the 1 that a ReLU needs; the other activations are flat there.
+            # At the end of a skip the skip itself adds the 1 that a ReLU needs; the other activations saturate.
             has_one = closes_skip(layer, skip) and self.runs[0].activation == "relu"
             weights[:, self.width, constant] = 0.0 if has_one else one
 
     def state(self, flat: Tensor, place: int) -> dict[str, Tensor]:
-        """What a buffer has of the net at `place`, as the state dict of its `MLP`, on the CPU."""
+        """The parameters of the net at `place` in a buffer, as the state dict of its `MLP`, on the CPU."""
         state = {}
         for name, weight, bias in self._net(flat, place):
             state[f"{name}.weight"] = weight.to("cpu", copy=True)
@@ -111,10 +111,10 @@ class Packing:
 
 
 def padded(units: int) -> int:
-    """Columns for `units` units and the constant one."""
+    """Number of columns for `units` units and the constant unit."""
     return (units // 8 + 1) * 8
 
 
 def closes_skip(layer: int, skip: int) -> bool:
-    """Whether hidden layer `layer`, from 0, is the last of a block that a skip spans."""
+    """Whether hidden layer `layer`, counted from 0, is the last of a block with a skip."""
     return skip > 0 and layer > 0 and layer % skip == 0

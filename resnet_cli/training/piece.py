@@ -1,8 +1,9 @@
 """Updating some layers of a stack of nets at once, each net with its own learning rate and weight decay.
 
-Torch's own optimiser runs with learning rate 1 and without weight decay on a buffer of zeros that has the gradient, and
-so leaves there the step's direction. All update rules are linear in the rate and know the parameters only through
-weight decay, so each net's rate and decay can be applied to its part of the direction.
+Torch's own optimiser runs, with learning rate 1 and without weight decay, on a buffer of zeros that carries the
+gradient, and leaves the direction of the step in this buffer. All update rules are linear in the learning rate and
+depend on the parameters only through weight decay, so each net's learning rate and weight decay can be applied to its
+part of the direction.
 """
 
 from dataclasses import dataclass
@@ -17,19 +18,19 @@ from resnet_cli.training.packing import Packing
 
 @dataclass(frozen=True)
 class Scratch:
-    """Flat buffers that the pieces of a stack use one after another, so that they stay in the cache."""
+    """Flat buffers that the pieces of a stack use in turn, so that they stay in the cache."""
 
     gradient: Tensor
-    penalised: Tensor  # with weight decay; the gradient itself where that is not part of it
+    penalised: Tensor  # the gradient plus weight decay; the gradient itself if weight decay is not added to it
     direction: Tensor
 
 
 class Piece:
-    """Consecutive layers of one shape.
+    """Consecutive layers of the same shape.
 
     Attributes:
-        layers: which.
-        gradients: room for the gradient of each layer, (n_l, rows, columns).
+        layers: their numbers.
+        gradients: buffers for the gradient of each layer, (n_l, rows, columns).
     """
 
     def __init__(self, packing: Packing, layers: range, parameters: Tensor, scratch: Scratch) -> None:
@@ -44,7 +45,7 @@ class Piece:
         )
         self.gradients = torch.split(self.gradient, [nets for nets, *_ in shapes])
         every_net = torch.arange(len(packing.runs), device=parameters.device)
-        self.nets = torch.cat([every_net[:nets] for nets, *_ in shapes])  # whose the matrices are
+        self.nets = torch.cat([every_net[:nets] for nets, *_ in shapes])  # the net that each matrix belongs to
         decays = torch.tensor(
             [run.weight_decay for run in packing.runs], dtype=parameters.dtype, device=parameters.device
         )
@@ -60,11 +61,11 @@ class Piece:
         )
 
     def set_rates(self, rates: Tensor) -> None:
-        """Take a learning rate for each net, (N,)."""
+        """Set the learning rate of each net, (N,)."""
         self.rates.copy_(rates[self.nets][:, None, None])
 
     def update(self) -> None:
-        """Change the parameters by a step along the gradient that is in `gradients`."""
+        """Take an optimiser step with the gradient in `gradients`."""
         if self.penalises:
             torch.addcmul(self.gradient, self.parameters, self.decays, out=self.penalised)
         self.direction.zero_()
@@ -75,9 +76,10 @@ class Piece:
         self.parameters.addcmul_(self.direction, self.rates)
 
     def add_squares(self, squares: Tensor) -> None:
-        """Add each net's squared norm of the gradient that is in `gradients` to `squares`, (N,).
+        """Add each net's squared norm of the gradient in `gradients` to `squares`, (N,).
 
-        Layer by layer from the last, so that a net's sum is the same in every stack, however that is cut into pieces.
+        Layers are added from the last to the first, so that a net's sum does not depend on how a stack is divided into
+        pieces.
         """
         for gradient in reversed(self.gradients):
             squares[: len(gradient)] += gradient[:, : self.real].square().sum(dim=(1, 2))

@@ -1,36 +1,37 @@
-"""Training many MLPs at once: one batched matrix product a layer instead of one small product a net.
+"""Training many MLPs at once: one batched matrix product per layer instead of a small product per net.
 
-The loop (`loop.py`) defines what every result means; this module gives the same results for plain and residual MLPs,
-faster. Nets are sorted by depth, deepest first, so that those which have a hidden layer l are the first n_l: all
-tensors of a layer are stacked along a leading net axis, and a layer is one `bmm` over a prefix of the stack.
+The loop (`loop.py`) is the reference; this module gets the same results for plain and residual MLPs in less time. Nets
+are sorted by depth, deepest first, so that those with a hidden layer l are the first n_l: all tensors of a layer are
+stacked along a leading net axis, and a layer is one `bmm` over a prefix of the stack.
 
 **Shapes.** N nets, B examples, W units in P > W columns, F inputs in Q > F columns. Unit W of a layer, and input F,
 is the constant 1, so that a bias is column W of the next weights and its gradient comes with theirs; the rest is
 padding (`packing.py`).
 
-**Forward**, with A_l the signals (n_l, B, P) of hidden layer l, f the activation, k the block size, l from 0:
+**Forward**, with A_l the activations (n_l, B, P) of hidden layer l, f the activation function, k the block size, l from
+0:
 
     Z_l = A_{l-1} W_lᵀ + [l > 0 and k divides l] A_{l-k}        A_l = f(Z_l)        Y = A_last Vᵀ
 
 **Backward**, with D the gradient of the loss with respect to A_l, and Δ_l that with respect to Z_l:
 
     D = ∂L/∂Y V                                       for every net, at its own last layer
-    D += Δ_{l+k}             where a skip leaves l    (the sweep down has met the skip's end before)
-    Δ_l = D ∘ f'(Z_l)                                 (f' follows from A_l for all three activations)
+    D += Δ_{l+k}             where a skip leaves l    (its end, layer l + k, has been processed already)
+    Δ_l = D ∘ f'(Z_l)                                 (for all three activations, f' can be computed from A_l)
     ∂L/∂W_l = Δ_lᵀ A_{l-1}
     D = Δ_l W_l                                       on to layer l - 1
 
-Δ_l takes the place of A_l in memory. D has a block for every net, and the last line writes to those of its own n_l
-nets only: the others still hold ∂L/∂Y V when the sweep down reaches their last layer.
+Δ_l overwrites A_l in memory. D has a block for every net, and the last line writes only to the blocks of the n_l nets
+that have layer l. The others still hold ∂L/∂Y V when the backward pass reaches their last layer.
 
-**The constant unit** keeps itself: its one weight, from the constant unit below, is such that f gives exactly 1 (and
-exactly 0 for the padding), and rows W to P of all weights are left out of updates. What flows back into it is
-meaningless, but goes nowhere else: into these rows, and into the constant unit below.
+**The constant unit** maintains itself: its only weight, from the constant unit of the previous layer, makes f exactly 1
+(and exactly 0 for the padding), and rows W to P of all weights are excluded from updates. The gradient that flows into
+it is meaningless, but it reaches only these rows and the constant unit of the previous layer.
 
-**Update.** As soon as the gradient of a few layers is there, their parameters change (`piece.py`), while all of that
-is in the cache. The buffers for gradient and direction are as small as the largest of these pieces.
+**Update.** As soon as the gradient of a few layers is complete, their parameters are updated (`piece.py`), while all of
+it is in the cache. The buffers for gradient and direction are only as large as the largest of these pieces.
 
-Each net has its own matrices in every product, so one that diverges leaves the others as they are.
+Each net has its own matrices in every product, so a net that diverges does not affect the others.
 """
 
 import warnings
@@ -53,10 +54,11 @@ from resnet_cli.training.piece import Piece, Scratch
 from resnet_cli.training.schedule import learning_rate
 
 EVALUATION_ROWS = 200
-"""Examples that all nets are evaluated on at a time: enough for fast products, few enough for the cache."""
+"""Number of examples in an evaluation batch: large enough for fast products, small enough for the cache."""
 
 PIECE_BYTES = {"cpu": 800_000, "cuda": 10**12}
-"""Most parameters that are updated together: on a CPU, they, gradient, direction and moments fit a core's cache."""
+"""Maximum size of the parameters that are updated together. On a CPU, they fit into a core's cache together with their
+gradient, direction and moments."""
 
 _aten = torch.ops.aten
 _ACTIVATE: dict[str, Callable[[Tensor], object]] = {
@@ -69,12 +71,12 @@ _DIFFERENTIATE: dict[str, Callable[[Tensor, Tensor], object]] = {
     "tanh": lambda gradient, signal: _aten.tanh_backward.grad_input(gradient, signal, grad_input=signal),
     "sigmoid": lambda gradient, signal: _aten.sigmoid_backward.grad_input(gradient, signal, grad_input=signal),
 }
-"""D, A ↦ D ∘ f'(Z), in the place of A."""
+"""D, A ↦ D ∘ f'(Z), written over A."""
 
 
 @dataclass(frozen=True)
 class StackedOutcome:
-    """What training gave for one run: as `loop.Outcome`, with the state dict of its `MLP` instead of the net."""
+    """The result of training one run: as `loop.Outcome`, with the state dict of its `MLP` instead of the net."""
 
     run: Run
     status: Status
@@ -91,14 +93,15 @@ def train_stack(
     checkpoint: Checkpoint | None = None,
     on_evaluation: Callable[[Run, Metrics, int], None] = lambda run, metrics, total_steps: None,
 ) -> list[StackedOutcome]:
-    """Train the nets of `runs` together, with the results that `loop.train` has for each of them.
+    """Train the nets of `runs` together, with the results that `loop.train` gets for each of them.
 
-    A run whose loss is not finite at an evaluation after a step ends there as `diverged`; the others go on.
+    A run whose loss is not finite at an evaluation after the first step ends there as `diverged`; the others continue.
 
     Args:
-        runs: any that share a `grouping.stack_key`, no two of them equal.
-        data: what to learn, loaded for these runs and moved to a device and their precision.
-        checkpoint: where to save the stack's state from time to time, and to go on from if it holds one that fits.
+        runs: runs with the same `grouping.stack_key`, no two of them equal.
+        data: what to learn, loaded for these runs and moved to a device in their precision.
+        checkpoint: where to save the stack's state from time to time, and from which to resume if it holds one that
+            fits.
         on_evaluation: called with each new evaluation of a run and the total number of steps.
 
     Returns:
@@ -111,7 +114,7 @@ def train_stack(
     stack = Stack(runs, data)
     members = [run.run_id for run in stack.runs]
     step, histories = 0, [list[Metrics]() for _ in members]
-    ended: dict[int, dict[str, Tensor]] = {}  # diverged nets: place in the stack, state at that time
+    ended: dict[int, dict[str, Tensor]] = {}  # diverged nets: place in the stack, state when they diverged
 
     if checkpoint is not None and (state := checkpoint.load(members, total_steps, stack.can_load)):
         stack.load(state)
@@ -153,11 +156,11 @@ def train_stack(
 
 
 class Stack:
-    """The nets of some runs, layer by layer, and what a training step and an evaluation do to all of them.
+    """The nets of some runs, stacked layer by layer, with training steps and evaluations of all of them.
 
     Attributes:
         runs: deepest first; the order of all net axes.
-        parameters: of all nets, flat, as `packing` has them.
+        parameters: of all nets, in a flat buffer laid out by `packing`.
         pieces: in the order in which they are updated.
     """
 
@@ -178,7 +181,7 @@ class Stack:
         scratch = Scratch(gradient, self._zeros(most) if penalises else gradient, direction)
         self.pieces = [Piece(packing, layers, self.parameters, scratch) for layers in pieces]
         self.piece_of_first = {piece.layers[0]: piece for piece in self.pieces}
-        # the gradient of each layer; outputs are the last
+        # the gradient of each layer; the output layer is the last
         self.gradients = [gradient for piece in self.pieces[::-1] for gradient in piece.gradients]
         self._let_optimizers_be_captured()
         self.rates, self.squared_norms = [0.0] * nets, self._zeros(nets)
@@ -200,9 +203,9 @@ class Stack:
         self.shown_signals = _Signals(room, packing.sizes, kept=max(1, self.skip) + 1)
 
     def advance(self, step: int, rates: list[float], with_norm: bool) -> None:
-        """Do the optimiser step number `step` with each net's learning rate; waits for no accelerator.
+        """Take optimiser step number `step` with a learning rate for each net, without waiting for the device.
 
-        `with_norm` says whether an evaluation will want the norm of this step's gradient.
+        `with_norm` says whether the next evaluation needs the norm of this step's gradient.
         """
         batches = [batch[step] for batch in self.batches]
         inputs = torch.stack([some_inputs.flatten(1) for some_inputs, _ in batches])  # (seeds, B, F)
@@ -210,14 +213,14 @@ class Stack:
         self.targets.copy_(torch.stack([some_targets for _, some_targets in batches])[self.batch_of_net])
         if rates != self.rates:
             self.rates, column = rates, torch.tensor(rates, dtype=self.data.dtype)
-            if self.data.device.type == "cuda":  # from pinned memory the copy waits for nothing
+            if self.data.device.type == "cuda":  # from pinned memory, copying does not block
                 column = column.pin_memory().to(self.data.device, non_blocking=True)
             for piece in self.pieces:
                 piece.set_rates(column)
         if self.graph is not None:
             self.graph.replay()
-        elif self.data.device.type == "cuda":  # the first step warms up; all others replay it as one CUDA graph
-            with warnings.catch_warnings():  # this step is the one that is not captured
+        elif self.data.device.type == "cuda":  # the first step is a warm-up; all others replay one CUDA graph
+            with warnings.catch_warnings():  # the warm-up step is not captured
                 warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
                 self._step(with_norm=True)
             self.graph = torch.cuda.CUDAGraph()
@@ -227,9 +230,10 @@ class Stack:
             self._step(with_norm)
 
     def evaluate(self) -> Tensor:
-        """(N, 5): summed loss and errors on the training examples, the same on the test examples, the gradient's norm.
+        """(N, 5): summed loss and errors on training examples, the same on test examples, and the gradient's norm.
 
-        On the first `eval_size` examples, on the device; the gradient is that of the last step `with_norm`.
+        It uses the first `eval_size` examples and leaves the result on the device; the gradient is that of the last
+        step `with_norm`.
         """
         data, limit = self.data, self.lead.eval_size
         training = self._sums(data.train_inputs[:limit], data.train_targets[:limit])
@@ -237,7 +241,7 @@ class Stack:
         return torch.stack([*training, *testing, self.squared_norms.sqrt()], dim=1)
 
     def state(self, place: int) -> dict[str, Tensor]:
-        """The state dict of an `MLP` with the parameters that the net at `place` has now, on the CPU."""
+        """The current parameters of the net at `place` as the state dict of an `MLP`, on the CPU."""
         return self.packing.state(self.parameters, place)
 
     def can_load(self, state: State) -> bool:
@@ -279,7 +283,7 @@ class Stack:
         self._backward(with_norm)
 
     def _forward(self, inputs: Tensor, signals: "_Signals") -> Tensor:
-        """(N, rows, Q) to (N, rows, outputs); what each layer gives is left in `signals`."""
+        """(N, rows, Q) to (N, rows, outputs); the activations of each layer are left in `signals`."""
         activate, sizes = _ACTIVATE[self.lead.activation], [*self.packing.sizes, 0]
         for layer, signal in enumerate(signals.layers):  # (n_l, rows, P)
             torch.bmm(signals.sources[layer] if layer else inputs, self.transposed[layer], out=signal)
@@ -292,7 +296,7 @@ class Stack:
         return torch.bmm(signals.last, self.output_weights.mT)[:, :, : self.data.outputs]
 
     def _backward(self, with_norm: bool) -> None:
-        """From ∂L/∂Y and the signals, which are used up, to the gradient, and from it to the next parameters."""
+        """Compute the gradient from ∂L/∂Y and the activations, which are overwritten, and update the parameters."""
         differentiate = _DIFFERENTIATE[self.lead.activation]
         layers, sources = self.signals.layers, self.signals.sources
         torch.bmm(self.output_flow.mT, self.signals.last, out=self.gradients[-1])
@@ -309,7 +313,7 @@ class Stack:
             self._update_from(layer, with_norm)
 
     def _update_from(self, layer: int, with_norm: bool) -> None:
-        """Update the piece that starts with `layer`, if one does: its gradient is complete."""
+        """Update the piece that starts with `layer`, if there is one: its gradient is complete."""
         if (piece := self.piece_of_first.get(layer)) is not None:
             if with_norm:
                 piece.add_squares(self.squared_norms)
@@ -334,7 +338,7 @@ class Stack:
         return total
 
     def _inputs(self, nets: int, rows: int) -> Tensor:
-        """Room for inputs, (nets, rows, Q), with their constant."""
+        """A buffer for inputs, (nets, rows, Q), with their constant."""
         inputs = self._zeros(nets, rows, self.packing.inputs)
         inputs[:, :, self.packing.features] = 1
         return inputs
@@ -349,12 +353,12 @@ class Stack:
 
 
 class _Signals:
-    """Room for the signals of a stack's nets on some examples.
+    """Buffers for the activations of a stack's nets on some examples.
 
     Attributes:
-        layers: (n_l, rows, P) for each hidden layer; `kept` layers have memory of their own and take turns.
-        sources: what layer l reads, those of layer l - 1 of the nets that have a layer l.
-        last: those of every net's last hidden layer, (N, rows, P).
+        layers: (n_l, rows, P) for each hidden layer; all layers share `kept` buffers in turn.
+        sources: the input of each layer l: the activations of layer l - 1 in the nets that have a layer l.
+        last: the activations of every net's last hidden layer, (N, rows, P).
     """
 
     def __init__(self, like: Tensor, sizes: list[int], kept: int) -> None:

@@ -45,7 +45,7 @@ MakeStored = Callable[..., StoredNet]
 
 @pytest.fixture
 def stored(make_run: MakeRun) -> MakeStored:
-    """Nets as if they had been trained: with running statistics that some batches have formed."""
+    """Nets as if they had been trained: with the running statistics of some batches."""
 
     def make(**settings: Any) -> StoredNet:
         run = make_run(**settings)
@@ -82,7 +82,9 @@ def test_the_deeper_net_computes_the_same_function(settings: dict[str, Any], dee
 
 
 @pytest.mark.parametrize(("settings", "deeper"), NETS)
-def test_its_loss_is_the_same_to_rounding_in_float32(settings: dict[str, Any], deeper: int, stored: MakeStored) -> None:
+def test_the_deeper_nets_float32_loss_differs_only_by_rounding(
+    settings: dict[str, Any], deeper: int, stored: MakeStored
+) -> None:
     nets = [shallow := stored(**settings), append_layers(shallow, deeper)]
     losses = [evaluate(one.net, one.run, one.data, 0, 0, 0, None).train_loss for one in nets]
     assert losses[1] == pytest.approx(losses[0], rel=1e-6)
@@ -95,10 +97,10 @@ def test_its_loss_is_the_same_to_rounding_in_float32(settings: dict[str, Any], d
         (DIGITS | {"models": "plain-cnn", "depths": 8}, 20),
     ],
 )
-def test_batch_norms_stay_near_the_identity_when_training_goes_on(
+def test_batch_norms_stay_close_to_the_identity_in_training(
     settings: dict[str, Any], deeper: int, stored: MakeStored
 ) -> None:
-    """With the statistics of a batch that resembles the training set, instead of the running ones."""
+    """With the statistics of a batch that resembles the training set, instead of running statistics."""
     shallow = stored(**settings, precision="float64")
     inputs = shallow.data.prepare(shallow.data.train_inputs)
     for norm in shallow.net.modules():
@@ -116,7 +118,7 @@ def test_batch_norms_stay_near_the_identity_when_training_goes_on(
     "settings",
     [{"models": "residual-mlp", "depths": 4}, DIGITS | {"models": "resnet", "depths": 8}],
 )
-def test_every_appended_branch_gets_a_gradient_and_leaves_zero(settings: dict[str, Any], stored: MakeStored) -> None:
+def test_every_appended_branch_gets_a_gradient_and_learns(settings: dict[str, Any], stored: MakeStored) -> None:
     appended = append_layers(stored(**settings), 7 if "task" not in settings else 14)
     net, data = appended.net.train(), appended.data
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
@@ -137,15 +139,19 @@ def test_every_appended_branch_gets_a_gradient_and_leaves_zero(settings: dict[st
         ({"depths": 3}, 3, "to (=3) must exceed the depth of the shallow net, which is 3"),
         ({"depths": 3, "activation": "tanh"}, 5, "activation (=tanh) of plain-mlp_d003"),
         ({"models": "residual", "depths": 4, "survival": 0.5}, 7, "survival (=0.5)"),
-        ({"models": "residual", "depths": 4}, 6, "depth (=6) cuts the last block of residual-mlp short, of 3 layers"),
-        ({"models": "residual", "depths": 3}, 7, "depth (=3) cuts"),
+        (
+            {"models": "residual", "depths": 4},
+            6,
+            "depth (=6) leaves the last block of residual-mlp with fewer than 3 layers",
+        ),
+        ({"models": "residual", "depths": 3}, 7, "depth (=3) leaves the last block"),
         (DIGITS | {"models": "resnet", "depths": 8, "shortcut": "C"}, 14, "shortcut (=C)"),
         (DIGITS | {"models": "resnet", "depths": 8, "ordering": "norm-after-addition"}, 14, "ordering (=norm-after"),
         (DIGITS | {"models": "plain", "depths": 8}, 15, "the nearest are 14 and 20"),
         (DIGITS | {"models": "densenet", "depths": 10}, 16, "models (=densenet) cannot be made deeper"),
     ],
 )
-def test_nets_without_a_deeper_twin_are_refused(
+def test_nets_that_cannot_be_extended_are_rejected(
     settings: dict[str, Any], deeper: int, words: str, stored: MakeStored
 ) -> None:
     with pytest.raises(UserError) as error:
@@ -157,7 +163,7 @@ def finished(make_run: MakeRun, **settings: Any) -> StoredRun:
     return StoredRun(make_run(**settings), "done", "", None, 0.0, [])
 
 
-def test_the_twin_has_the_same_settings_but_for_its_warm_up(make_run: MakeRun) -> None:
+def test_the_twin_may_differ_only_in_its_warm_up(make_run: MakeRun) -> None:
     run = make_run(depths=9, seeds=1)
     others: list[dict[str, Any]] = [
         {"depths": 9, "seeds": 0},
@@ -171,7 +177,7 @@ def test_the_twin_has_the_same_settings_but_for_its_warm_up(make_run: MakeRun) -
     assert find_twin(run, [*runs, twin]) is twin
 
 
-def test_depths_are_chosen_at_which_all_models_have_whole_blocks(make_run: MakeRun) -> None:
+def test_default_depths_have_complete_blocks_in_all_models(make_run: MakeRun) -> None:
     runs = [
         finished(make_run, models=model, depths=depth) for model in ("plain", "residual") for depth in (2, 4, 7, 12, 16)
     ]
@@ -179,9 +185,11 @@ def test_depths_are_chosen_at_which_all_models_have_whole_blocks(make_run: MakeR
     assert choose_depths(runs, 7, None) == (7, 16)
     assert choose_depths(runs[:5], None, None) == (2, 16)
     assert choose_depths(runs[:5], 4, 99) == (4, 99)
-    with pytest.raises(UserError, match=r"depth \(=3\): there is no stored net of this depth; there are nets of 2,4,7"):
+    with pytest.raises(
+        UserError, match=r"depth \(=3\): there is no stored net of this depth; the stored depths are 2,4,7"
+    ):
         choose_depths(runs, 3, 7)
-    with pytest.raises(UserError, match="share too few depths at which all blocks are whole"):
+    with pytest.raises(UserError, match="share too few depths at which all blocks are complete"):
         choose_depths([runs[0], *runs[5:7]], None, None)
 
 
@@ -195,7 +203,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_three_nets_are_trained_twice_and_can_be_compared(folder: Path) -> None:
+def test_three_nets_are_trained_twice_and_compared(folder: Path) -> None:
     shallow, deeper = select_runs(folder)
     runs = [shallow, deeper]
     frame = compare(folder, shallow, 4, runs, settings=["width"], data_dir=None, device="cpu")
@@ -213,7 +221,7 @@ def test_three_nets_are_trained_twice_and_can_be_compared(folder: Path) -> None:
     pd.testing.assert_frame_equal(without, frame)  # what is not stored is trained to the same end
 
 
-def test_a_deeper_net_that_diverged_is_not_trained_on(tmp_path: Path) -> None:
+def test_a_diverged_net_is_not_trained_further(tmp_path: Path) -> None:
     settings = {"models": "residual", "init": "he", "optimizer": "sgd", "learning_rate": 1e-3, "steps": 6}
     plan = plan_sweep(settings | {"depths": 4, "seeds": 0, "eval_every": 2, "engine": "loop"})
     with open_sweep(plan, tmp_path, jobs=1, save_models=True) as sweep:
@@ -223,10 +231,10 @@ def test_a_deeper_net_that_diverged_is_not_trained_on(tmp_path: Path) -> None:
     losses = frame[frame["net"] == "scratch"].set_index("step")["train_loss"]
     assert losses.index.tolist() == [0, 2]
     assert math.isnan(losses[2])
-    assert "depth 40 from scratch inf. After 6 more steps" in describe(frame, [])[0]
+    assert "depth 40 from scratch: inf. After 6 more steps" in describe(frame, [])[0]
 
 
-def test_the_sentence_gives_medians_before_and_after(folder: Path) -> None:
+def test_the_sentence_gives_medians_before_and_after_further_training(folder: Path) -> None:
     values = {"shallow": (0.3, 0.2), "appended": (0.3, 0.1), "scratch": (0.9, 0.8)}
     rows = [
         {
@@ -246,6 +254,6 @@ def test_the_sentence_gives_medians_before_and_after(folder: Path) -> None:
     is_last = (frame["net"] == "appended") & (frame["step"] == 100) & (frame["seed"] == 3)
     frame.loc[is_last, "train_loss"] += 0.25
     assert describe(frame, []) == [
-        "plain-mlp, training loss (median over seeds 0,1,3): depth 2 1.3; made depth 4 by identities 1.3, which "
-        "differs by 0.2 at most in a seed; depth 4 from scratch 1.9. After 100 more steps: 1.2, 1.1 and 1.8."
+        "plain-mlp, training loss (median over seeds 0,1,3): depth 2: 1.3; extended to depth 4 with identity layers: "
+        "1.3 (differs by at most 0.2 in any seed); depth 4 from scratch: 1.9. After 100 more steps: 1.2, 1.1 and 1.8."
     ]

@@ -58,14 +58,14 @@ def store(make_run: MakeRun) -> Any:
         ([], 0.3, NAN),
     ],
 )
-def test_a_level_is_reached_where_the_logarithm_of_the_loss_meets_it(
+def test_levels_are_reached_by_interpolating_the_logarithmic_loss(
     losses: list[float], level: float, step: float
 ) -> None:
     assert first_reached(history(losses), level, "train") == pytest.approx((step, step / 4), nan_ok=True)
     assert first_reached(history(losses), 2 * level, "test") == pytest.approx((step, step / 4), nan_ok=True)
 
 
-def test_every_run_has_a_row_for_each_level_whether_it_reaches_it_or_not(store: Any) -> None:
+def test_every_run_has_a_row_for_each_level(store: Any) -> None:
     runs = [
         store([1.0, 0.01], depths=3),
         store([1.0, 0.5], depths=4),
@@ -79,7 +79,7 @@ def test_every_run_has_a_row_for_each_level_whether_it_reaches_it_or_not(store: 
     assert list(frame["train_loss"].drop_duplicates()) == pytest.approx([0.01, 0.5, NAN], nan_ok=True)
 
 
-def test_settings_become_columns_that_are_missing_where_a_model_has_none(store: Any) -> None:
+def test_settings_become_columns_with_gaps_for_other_models(store: Any) -> None:
     runs = [store([1.0, 0.1]), store([1.0, 0.1], models="residual", block_size=2)]
     frame = measure(runs, [0.5], split="test", settings=["block_size"])
     assert list(frame["block_size"].isna()) == [True, False]
@@ -99,7 +99,7 @@ def frame_of(rows: Sequence[tuple[object, ...]], settings: Sequence[str] = ()) -
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_twins_are_compared_and_a_level_that_is_not_reached_is_later_than_any_step() -> None:
+def test_an_unreached_level_counts_as_later_than_any_step() -> None:
     both = [
         ((3, 0), 10.0, 5.0),  # depth and seed, step of the plain and of the residual net
         ((3, 1), 10.0, 20.0),
@@ -118,11 +118,11 @@ def test_twins_are_compared_and_a_level_that_is_not_reached_is_later_than_any_st
     assert (residual.earlier, residual.later) == (3, 2)
     assert plain.sentence() == "loss 0.1: plain reaches it in 4 of 7 runs."
     assert residual.sentence() == (
-        "loss 0.1: residual reaches it in 6 of 8 runs; of 7 twins it is first in 3, plain in 2, neither in 2."
+        "loss 0.1: residual reaches it in 6 of 8 runs; of 7 pairs of twins it is first in 3, plain in 2, neither in 2."
     )
 
 
-def test_twins_agree_in_the_settings_that_the_first_model_has_and_in_no_others() -> None:
+def test_twins_share_only_settings_of_the_first_model() -> None:
     rows: list[tuple[object, ...]] = [("plain", 3, 0, "done", "he", None, "train", 0.1, 10.0)]
     rows += [("plain", 3, 0, "done", "glorot", None, "train", 0.1, 1.0)]
     rows += [("residual", 3, 0, "done", init, k, "train", 0.1, 5.0) for init in ("he", "glorot") for k in (1, 2)]
@@ -130,7 +130,7 @@ def test_twins_agree_in_the_settings_that_the_first_model_has_and_in_no_others()
     assert (residual.twins, residual.earlier, residual.later) == (4, 2, 2)
 
 
-def test_twins_agree_in_a_setting_that_only_some_runs_of_the_first_model_have() -> None:
+def test_twins_share_settings_that_some_first_runs_have() -> None:
     rows: list[tuple[object, ...]] = []
     for model, step in (("plain", 10.0), ("residual", 5.0)):
         rows += [(model, 3, 0, "done", "momentum", value, "train", 0.1, step) for value in (0.5, 0.9)]
@@ -139,7 +139,7 @@ def test_twins_agree_in_a_setting_that_only_some_runs_of_the_first_model_have() 
     assert (residual.twins, residual.earlier, residual.later) == (3, 3, 0)
 
 
-def test_levels_are_compared_one_by_one() -> None:
+def test_levels_are_compared_separately() -> None:
     rows = [("a", 3, 0, "done", "train", level, step) for level, step in ((0.5, 1.0), (0.1, 9.0))]
     rows += [("b", 3, 0, "done", "train", level, step) for level, step in ((0.5, 2.0), (0.1, 8.0))]
     found = {(one.level, one.model): (one.earlier, one.later) for one in compare_twins(frame_of(rows), ["a", "b"])}
@@ -147,7 +147,7 @@ def test_levels_are_compared_one_by_one() -> None:
     assert found[0.1, "b"] == (1, 0)
 
 
-def test_steps_of_a_real_run_are_those_that_numpy_interpolates(tmp_path: Path) -> None:
+def test_steps_of_a_real_run_match_numpy_interpolation(tmp_path: Path) -> None:
     plan = plan_sweep({"models": "plain,residual", "depths": "1,3", "seeds": 0, "steps": 90, "eval_every": 30})
     with open_sweep(plan, tmp_path, jobs=1) as sweep:
         sweep.execute(lambda event: None)

@@ -31,8 +31,8 @@ def stored(make_run: MakeRun) -> Callable[..., StoredNet]:
 
 
 @torch.no_grad()
-def signals(net: Any, images: Tensor) -> list[Tensor]:
-    """What the first convolution and each block of a CNN of He et al. give, written without hooks."""
+def activations(net: Any, images: Tensor) -> list[Tensor]:
+    """The outputs of the first convolution and each block of a CNN of He et al., computed without hooks."""
     found = [torch.relu(net.norm(net.conv(images)))]
     for block in net.blocks:
         found.append(block(found[-1]))
@@ -43,16 +43,16 @@ def signals(net: Any, images: Tensor) -> list[Tensor]:
 def test_pictures_are_the_activations_of_the_image(settings: Any, stored: Callable[..., StoredNet]) -> None:
     net = stored(**settings, depths=14)
     frame = feature_maps(net, image=5, layers=4, maps=3)
-    expected = signals(net.net, net.data.prepare(net.data.test_inputs[5:6]))
+    expected = activations(net.net, net.data.prepare(net.data.test_inputs[5:6]))
     pictures = frame[(frame["part"] == "map") & frame["pixels"].notna()]
     assert list(zip(pictures["layer"], pictures["map"], strict=True)) == [
-        *[(layer, number) for layer in (1, 3) for number in (1, 2)],  # these have two maps
+        *[(layer, number) for layer in (1, 3) for number in (1, 2)],  # these have two channels
         *[(5, number) for number in (1, 2, 3)],
         *[(7, number) for number in (1, 2, 3)],
     ]
     for row in pictures.to_dict("records"):
-        signal = expected[row["layer"] - 1][0, row["map"] - 1]
-        np.testing.assert_allclose(row["pixels"], signal, rtol=1e-4, atol=1e-6)
+        expected_pixels = expected[row["layer"] - 1][0, row["map"] - 1]
+        np.testing.assert_allclose(row["pixels"], expected_pixels, rtol=1e-4, atol=1e-6)
         assert row["pixels"].shape == (row["height"], row["width"])
     assert list(dict.fromkeys(pictures["name"])) == ["first convolution", "block 2", "block 4", "block 6"]
     answer = net.net(net.data.prepare(net.data.test_inputs[5:6])).argmax()
@@ -61,12 +61,12 @@ def test_pictures_are_the_activations_of_the_image(settings: Any, stored: Callab
     assert set(frame["run_id"]) == {net.run.run_id}
 
 
-def test_statistics_of_every_map_are_over_the_test_images(stored: Callable[..., StoredNet]) -> None:
+def test_statistics_of_every_channel_cover_the_test_images(stored: Callable[..., StoredNet]) -> None:
     net = stored(models="resnet", depths=8)
     frame = feature_maps(net, image=0, layers=1, maps=1)
     of_maps = frame[frame["part"] == "map"]
     assert of_maps.groupby("layer").size().to_dict() == {1: 2, 2: 2, 3: 4, 4: 8}
-    expected = signals(net.net, net.data.prepare(net.data.test_inputs[:60]))
+    expected = activations(net.net, net.data.prepare(net.data.test_inputs[:60]))
     for row in of_maps.to_dict("records"):
         values = expected[row["layer"] - 1][:, row["map"] - 1].double()
         assert row["mean"] == pytest.approx(float(values.mean()), rel=1e-4)
@@ -76,7 +76,7 @@ def test_statistics_of_every_map_are_over_the_test_images(stored: Callable[..., 
     assert of_maps["zeros"].between(0.01, 0.99).any()
 
 
-def test_a_map_that_is_always_zero_is_seen_to_be_dead(stored: Callable[..., StoredNet]) -> None:
+def test_a_channel_that_is_always_zero_counts_as_dead(stored: Callable[..., StoredNet]) -> None:
     net = stored(models="plain-cnn", depths=8)
     with torch.no_grad():
         net.net.blocks[1].norm2.bias[3] = -100.0  # type: ignore[index, union-attr]
@@ -100,7 +100,7 @@ def test_filters_are_those_of_the_first_convolution(stored: Callable[..., Stored
 
 
 @pytest.mark.parametrize("models", ["resnet", "vgg", "densenet", "highway-cnn", "auxiliary-cnn", "resnext"])
-def test_colours_stay_together_in_all_cnns(models: str, make_run: MakeRun) -> None:
+def test_colour_images_and_filters_keep_three_channels(models: str, make_run: MakeRun) -> None:
     depth = {"vgg": 11, "densenet": 7, "resnext": 11}.get(models, 8)
     run = make_run(task="cifar10", models=models, depths=depth, width=2)
     generator = torch.Generator().manual_seed(0)
@@ -117,7 +117,7 @@ def test_colours_stay_together_in_all_cnns(models: str, make_run: MakeRun) -> No
     assert frame[frame["part"] == "map"]["pixels"].notna().sum() == 6
 
 
-def test_there_is_an_image_of_each_number_up_to_the_last(stored: Callable[..., StoredNet]) -> None:
+def test_image_numbers_outside_the_test_set_are_rejected(stored: Callable[..., StoredNet]) -> None:
     net = stored(models="resnet", depths=8)
     count = len(net.data.test_inputs)
     assert (feature_maps(net, image=count - 1, layers=1, maps=1)["image"] == count - 1).all()

@@ -1,4 +1,4 @@
-"""Gradients by layer: the error-propagation formula, the training that stays as it was, and what is made of both."""
+"""Gradients by layer: the backpropagation formula, the replayed training, and summaries."""
 
 import math
 from pathlib import Path
@@ -43,31 +43,29 @@ def by_hand(
 ) -> list[Tensor]:
     """The gradients of the weights of an MLP with sigmoids, of its mean squared error.
 
-    `skips` says where skips lead: from the signal a_l to the pre-activation z_m, as {m: l}, counted from 0.
+    `skips` says where skips lead: from the activation a_l to the pre-activation z_m, as {m: l}, counted from 0.
     """
     *hidden, last = range(len(weights))
-    signals: list[Tensor] = []  # a_l, (B, W)
+    activations: list[Tensor] = []  # a_l, (B, W)
     for layer in hidden:
-        entering = signals[-1] if signals else inputs
+        entering = activations[-1] if activations else inputs
         pre_activation = entering @ weights[layer].T + biases[layer]
         if layer in skips:
-            pre_activation = pre_activation + signals[skips[layer]]
-        signals.append(1 / (1 + torch.exp(-pre_activation)))
-    outputs = signals[-1] @ weights[last].T + biases[last]
+            pre_activation = pre_activation + activations[skips[layer]]
+        activations.append(1 / (1 + torch.exp(-pre_activation)))
+    outputs = activations[-1] @ weights[last].T + biases[last]
     deltas = {last: 2 * (outputs - targets) / outputs.numel()}
     for layer in reversed(hidden):
         error = deltas[layer + 1] @ weights[layer + 1]
         for end, begin in skips.items():
             if begin == layer:
                 error = error + deltas[end]
-        deltas[layer] = error * signals[layer] * (1 - signals[layer])  # f' of the sigmoid is f (1 − f)
-    return [delta.T @ (signals[layer - 1] if layer else inputs) for layer, delta in sorted(deltas.items())]
+        deltas[layer] = error * activations[layer] * (1 - activations[layer])  # f' of the sigmoid is f (1 − f)
+    return [delta.T @ (activations[layer - 1] if layer else inputs) for layer, delta in sorted(deltas.items())]
 
 
 @pytest.mark.parametrize(("models", "skips"), [("plain", {}), ("residual", {2: 0, 4: 2})])
-def test_gradients_are_those_of_the_error_propagation_formula(
-    models: str, skips: dict[int, int], make_run: MakeRun
-) -> None:
+def test_gradients_match_the_backpropagation_formula(models: str, skips: dict[int, int], make_run: MakeRun) -> None:
     block = {"block_size": 2} if skips else {}
     run = make_run(**TINY, **block, models=models, depths=5, width=7, activation="sigmoid", precision="float64")
     data = load_data_of(run, None, "cpu")
@@ -97,7 +95,7 @@ def test_gradients_are_those_of_the_error_propagation_formula(
     ],
     ids=str,
 )
-def test_at_the_start_they_are_the_step_that_gradient_descent_then_takes(
+def test_initial_gradients_match_the_first_step_of_gradient_descent(
     settings: dict[str, Any], make_run: MakeRun
 ) -> None:
     one_step = {
@@ -128,7 +126,7 @@ def test_at_the_start_they_are_the_step_that_gradient_descent_then_takes(
     ],
     ids=str,
 )
-def test_the_measured_training_is_the_stored_one_to_the_last_bit(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_the_replayed_training_is_bit_identical_to_the_stored_one(settings: dict[str, Any], tmp_path: Path) -> None:
     with open_sweep(plan_sweep({**settings, "seeds": 3, "engine": "loop", "threads": 1}), tmp_path, jobs=1) as sweep:
         sweep.execute(lambda event: None)
     (stored,) = select_runs(tmp_path)
@@ -141,7 +139,7 @@ def test_the_measured_training_is_the_stored_one_to_the_last_bit(settings: dict[
     assert (frame["status"] == "done").all()
 
 
-def test_nothing_is_drawn_at_random(make_run: MakeRun) -> None:
+def test_measuring_draws_no_random_numbers(make_run: MakeRun) -> None:
     random = make_run(models="residual", depths=7, dropout=0.5)
     plain = make_run(models="residual", depths=7)
     norms = []
@@ -153,7 +151,7 @@ def test_nothing_is_drawn_at_random(make_run: MakeRun) -> None:
     assert norms[0] == norms[1]
 
 
-def test_with_stochastic_depth_every_block_has_a_gradient(make_run: MakeRun) -> None:
+def test_every_block_has_a_gradient_with_stochastic_depth(make_run: MakeRun) -> None:
     run = make_run(models="residual", depths=13, survival=0.01)
     data = load_data_of(run, None, "cpu")
     frame = replay(unstored(make_run(models="residual", depths=13, survival=0.01, steps=1, eval_every=1)), data)
@@ -162,7 +160,7 @@ def test_with_stochastic_depth_every_block_has_a_gradient(make_run: MakeRun) -> 
     assert any(isinstance(module, Drawing) and not module.is_idle for module in net.modules())
 
 
-def test_norms_whose_squares_float32_cannot_hold_are_not_zero(make_run: MakeRun) -> None:
+def test_norms_with_squares_below_float32_range_are_not_zero(make_run: MakeRun) -> None:
     found = []
     for precision in ("float32", "float64"):
         run = make_run(**TINY, models="plain", depths=30, activation="sigmoid", precision=precision)
@@ -172,7 +170,7 @@ def test_norms_whose_squares_float32_cannot_hold_are_not_zero(make_run: MakeRun)
     assert 0 < found[0] < 1e-23  # its square is below the smallest float32
 
 
-def test_a_run_that_diverges_keeps_its_rows(make_run: MakeRun) -> None:
+def test_a_diverged_run_keeps_its_rows(make_run: MakeRun) -> None:
     run = make_run(**TINY, models="plain", depths=3, optimizer="sgd", learning_rate=1e30)
     frame = replay(unstored(run), load_data_of(run, None, "cpu"))
     assert set(frame["status"]) == {"diverged"}
@@ -186,7 +184,7 @@ def table(*rows: tuple[object, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_differences_are_relative_and_zero_only_where_every_evaluation_agrees() -> None:
+def test_differences_are_relative_and_zero_for_equal_losses() -> None:
     def run(name: str, *losses: tuple[float, float]) -> list[tuple[object, ...]]:
         return [(name, 2, "m", "done", step, *pair, layer, 1.0) for step, pair in enumerate(losses) for layer in (1, 2)]
 
@@ -200,7 +198,7 @@ def test_differences_are_relative_and_zero_only_where_every_evaluation_agrees() 
     assert differences(frame).to_dict() == expected
 
 
-def test_the_summary_has_medians_of_both_ends_of_net_and_training() -> None:
+def test_the_summary_has_medians_before_and_after_training() -> None:
     def run(seed: int, first: float, last: float, loss: float, *, status: str = "done") -> list[tuple[object, ...]]:
         name = f"run {seed}"
         start = [(name, 2, "m", status, 0, 9.0, 9.0, layer, 10.0 * layer + seed) for layer in (1, 2, 3)]

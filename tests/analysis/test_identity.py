@@ -1,4 +1,4 @@
-"""Learning the identity: what the stacks are, and that training them together is training each."""
+"""Learning the identity: what the stacks compute, and that training them together equals training each alone."""
 
 import math
 
@@ -37,7 +37,7 @@ def draw(experiment: Experiment, count: int = 5) -> Tensor:
 
 
 @pytest.mark.parametrize(("experiment", "depth"), DEPTHS)
-def test_a_plain_stack_of_unit_matrices_or_delta_filters_is_the_identity(experiment: Experiment, depth: int) -> None:
+def test_plain_stacks_of_identity_weights_are_the_identity(experiment: Experiment, depth: int) -> None:
     stack = build_stack(experiment, depth, is_residual=False, block_size=2)
     layers = [layer for layer in stack.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
     assert len(layers) == depth
@@ -52,9 +52,7 @@ def test_a_plain_stack_of_unit_matrices_or_delta_filters_is_the_identity(experim
 
 @pytest.mark.parametrize("block_size", [1, 2, 5])
 @pytest.mark.parametrize(("experiment", "depth"), DEPTHS)
-def test_a_residual_stack_of_zeros_is_the_identity_at_every_depth(
-    experiment: Experiment, depth: int, block_size: int
-) -> None:
+def test_residual_stacks_of_zeros_are_the_identity(experiment: Experiment, depth: int, block_size: int) -> None:
     stack = build_stack(experiment, depth, is_residual=True, block_size=block_size)
     with torch.no_grad():
         for parameter in stack.parameters():
@@ -64,7 +62,7 @@ def test_a_residual_stack_of_zeros_is_the_identity_at_every_depth(
 
 
 @pytest.mark.parametrize(("experiment", "depth"), DEPTHS)
-def test_plain_and_residual_stacks_begin_with_the_same_values(experiment: Experiment, depth: int) -> None:
+def test_plain_and_residual_stacks_start_with_the_same_values(experiment: Experiment, depth: int) -> None:
     plain, residual = (build_stack(experiment, depth, is_residual=kind, block_size=2) for kind in (False, True))
     for stack in (plain, residual):
         initialise(stack, "he", 3)
@@ -74,7 +72,7 @@ def test_plain_and_residual_stacks_begin_with_the_same_values(experiment: Experi
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_inputs_are_never_negative_and_training_does_not_see_those_of_the_test(experiment: Experiment) -> None:
+def test_inputs_are_non_negative_and_test_inputs_are_unseen(experiment: Experiment) -> None:
     inputs = Inputs(experiment)
     train = inputs.draw("train", 2000, torch.Generator().manual_seed(0))
     test = inputs.draw("test", 50, torch.Generator().manual_seed(1))
@@ -82,16 +80,16 @@ def test_inputs_are_never_negative_and_training_does_not_see_those_of_the_test(e
     assert not (test.flatten(1)[:, None] == train.flatten(1)[None]).all(dim=2).any()
 
 
-def relu_block(parameters: dict[str, Tensor], block: int, layers: int, signal: Tensor) -> Tensor:
+def relu_block(parameters: dict[str, Tensor], block: int, layers: int, x: Tensor) -> Tensor:
     """A residual block of an MLP, written out."""
-    inner = signal
+    inner = x
     for layer in range(layers):
         inner = inner if layer == 0 else inner.clamp(min=0)
         inner = inner @ parameters[f"{block}.layers.{layer}.0.weight"].T + parameters[f"{block}.layers.{layer}.0.bias"]
-    return (signal + inner).clamp(min=0)
+    return (x + inner).clamp(min=0)
 
 
-def test_stacks_that_train_together_end_as_each_does_alone(frame: pd.DataFrame) -> None:
+def test_stacks_trained_together_match_stacks_trained_alone(frame: pd.DataFrame) -> None:
     """Depth 3 in blocks of two, seed 4, init he, four steps of Adam by its formulas."""
     stack = build_stack("vectors", 3, is_residual=True, block_size=2)
     initialise(stack, "he", 4)
@@ -100,9 +98,9 @@ def test_stacks_that_train_together_end_as_each_does_alone(frame: pd.DataFrame) 
     second = {name: torch.zeros_like(value) for name, value in values.items()}
     inputs, batches = Inputs("vectors"), generator(4, "vectors", "batches")
 
-    def error(signals: Tensor) -> Tensor:
-        answers = relu_block(values, 1, 1, relu_block(values, 0, 2, signals))
-        return ((answers - signals) ** 2).mean()
+    def error(inputs: Tensor) -> Tensor:
+        outputs = relu_block(values, 1, 1, relu_block(values, 0, 2, inputs))
+        return ((outputs - inputs) ** 2).mean()
 
     test = inputs.draw("test", 256, generator(0, "vectors", "test"))
     losses = [error(test).item()]
@@ -129,7 +127,7 @@ def test_every_stack_has_a_row_for_each_evaluation(frame: pd.DataFrame) -> None:
     assert not frame.drop(columns=["distance", *WEIGHTS]).isna().any(axis=None)
 
 
-def test_the_filters_distance_and_loss_are_those_of_its_nine_weights(frame: pd.DataFrame) -> None:
+def test_the_filters_distance_and_loss_follow_from_its_weights(frame: pd.DataFrame) -> None:
     filters = frame[frame["experiment"] == "filter"]
     images = Inputs("filter").draw("test", 256, generator(0, "filter", "test"))
     for _, row in filters.iterrows():
@@ -137,14 +135,14 @@ def test_the_filters_distance_and_loss_are_those_of_its_nine_weights(frame: pd.D
         identity = np.zeros(9)
         identity[4] = row["kind"] == "plain"
         assert row["distance"] == pytest.approx(math.sqrt(((weights - identity) ** 2).mean()), rel=1e-5)
-        answers = F.conv2d(images.double(), torch.tensor(weights).view(1, 1, 3, 3), padding=1)
+        outputs = F.conv2d(images.double(), torch.tensor(weights).view(1, 1, 3, 3), padding=1)
         if row["kind"] == "residual":
-            answers = answers + images
-        assert row["loss"] == pytest.approx(float(((answers - images) ** 2).mean()), rel=1e-4)
+            outputs = outputs + images
+        assert row["loss"] == pytest.approx(float(((outputs - images) ** 2).mean()), rel=1e-4)
     assert frame.loc[frame["experiment"] != "filter", ["distance", *WEIGHTS]].isna().all(axis=None)
 
 
-def test_plain_and_residual_filters_that_begin_as_far_away_come_as_near() -> None:
+def test_filters_that_start_equally_far_away_end_equally_close() -> None:
     """The loss is quadratic in the nine weights, with the same curvature: only the distance at the start differs.
 
     So a plain filter that begins at the identity plus w takes the same steps as a residual one that begins at w.
@@ -169,20 +167,20 @@ def test_plain_and_residual_filters_that_begin_as_far_away_come_as_near() -> Non
     assert offsets[0].norm() < 0.5 * start.norm()
 
 
-def test_the_best_constant_answer_to_rectified_normal_vectors_errs_by_their_deviation(frame: pd.DataFrame) -> None:
+def test_the_best_constant_output_has_the_known_error(frame: pd.DataFrame) -> None:
     """max(0, z) has mean 1/√(2π) and mean square 1/2, so the error is √(1 − 1/π) = 0.826."""
     errors = frame.loc[frame["experiment"] == "vectors", "constant_error"]
     assert (errors == errors.iloc[0]).all()
     assert errors.iloc[0] == pytest.approx(math.sqrt(1 - 1 / math.pi), abs=0.01)
 
 
-def test_a_longer_training_is_measured_about_25_times() -> None:
+def test_long_trainings_are_measured_about_25_times() -> None:
     part = next(measure([1], [0], steps=120, device="cpu"))
     steps = sorted(part["step"].unique())
     assert steps == list(range(0, 121, 4))
 
 
-def test_the_sentence_names_medians_and_when_the_filter_came_near() -> None:
+def test_the_sentence_gives_medians_and_the_filters_steps() -> None:
     rows = [
         {"experiment": "filter", "depth": 1, "init": init, "kind": kind, "seed": seed, "step": step}
         | {"relative_error": 0.5 / (1 + step) * (1 + seed), "distance": 0.1 if step < near else 0.001}
@@ -193,8 +191,8 @@ def test_the_sentence_names_medians_and_when_the_filter_came_near() -> None:
     ]
     part = pd.DataFrame(rows)
     assert describe(part) == (
-        "filter, depth 1, init default: plain 0.2, residual 0.2; he: plain 0.2, residual 0.2; its weights came nearer "
-        "than 0.01 (rms) to the identity at step: default plain 4, default residual 2, he plain 4, he residual 2"
+        "filter, depth 1, init default: plain 0.2, residual 0.2; he: plain 0.2, residual 0.2; step at which its "
+        "weights came within 0.01 (rms) of the identity: default plain 4, default residual 2, he plain 4, he residual 2"
     )
-    assert describe(part.assign(distance=1.0)).endswith("at step: never")
+    assert describe(part.assign(distance=1.0)).endswith("of the identity: never")
     assert describe(part.drop(columns="distance")).endswith("residual 0.2")

@@ -1,4 +1,4 @@
-"""Weight layers: as many as the depth says, in order, and each with the norm that is its own."""
+"""Weight layers: as many as the depth, in order, and each with its own norm."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def untrained(make_run: MakeRun, **settings: Any) -> StoredNet:
 
 
 @pytest.mark.parametrize("name", sorted(all_models()))
-def test_there_are_as_many_layers_as_the_depth_says(name: str, make_run: MakeRun) -> None:
+def test_the_number_of_layers_is_the_depth(name: str, make_run: MakeRun) -> None:
     model = all_models()[name]
     outputs = 1 if model.family == "mlp" else 0  # which the depth of an MLP leaves out
     task = "sine" if model.family == "mlp" else "digits"
@@ -28,7 +28,7 @@ def test_there_are_as_many_layers_as_the_depth_says(name: str, make_run: MakeRun
         assert layers[-1].name == "output"
 
 
-def test_the_first_is_the_one_that_the_input_enters(make_run: MakeRun) -> None:
+def test_the_first_layer_takes_the_input(make_run: MakeRun) -> None:
     stored = untrained(make_run, task="digits", models="resnet", depths=8, width=2, shortcut="C")
     names = ["conv", *(f"blocks.{block}.conv{number}" for block in range(3) for number in (1, 2)), "output"]
     assert [layer.name for layer in weight_layers(stored)] == names
@@ -44,7 +44,7 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize("ordering", BLOCKS)
-def test_a_norm_is_a_layers_own_where_it_reads_just_what_the_layer_gives(ordering: str, make_run: MakeRun) -> None:
+def test_a_norm_belongs_to_the_layer_whose_output_it_normalises(ordering: str, make_run: MakeRun) -> None:
     stored = untrained(make_run, task="digits", models="resnet", depths=8, width=2, ordering=ordering)
     responses = [layer.response for layer in weight_layers(stored)]
     in_blocks = [f"blocks.{block}.{name}" for block in range(3) for name in BLOCKS[ordering]]
@@ -52,13 +52,13 @@ def test_a_norm_is_a_layers_own_where_it_reads_just_what_the_layer_gives(orderin
 
 
 @pytest.mark.parametrize("model", ["densenet-bc", "resnet"])
-def test_without_a_norm_of_its_own_a_layer_is_its_own_response(model: str, make_run: MakeRun) -> None:
+def test_layers_without_a_norm_are_their_own_response(model: str, make_run: MakeRun) -> None:
     norm = model == "densenet-bc"  # its norms stand before the layers
     depth = all_models()[model].depth_rule.first
     layers = weight_layers(untrained(make_run, task="digits", models=model, depths=depth, width=4, batch_norm=norm))
     assert all(layer.response == layer.name for layer in layers)
 
 
-def test_in_an_mlp_the_norm_after_a_layer_is_its_own(make_run: MakeRun) -> None:
+def test_in_mlps_the_norm_after_a_layer_belongs_to_it(make_run: MakeRun) -> None:
     layers = weight_layers(untrained(make_run, models="residual-mlp", depths=4, batch_norm=True))
     assert [layer.response for layer in layers] == ["entry.1", *(f"blocks.0.layers.{n}.1" for n in range(3)), "output"]

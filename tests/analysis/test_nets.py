@@ -52,7 +52,7 @@ def outputs(stored: StoredNet) -> Tensor:
 
 @pytest.mark.parametrize("engine", ["loop", "stacked"])
 @pytest.mark.parametrize("models", ["plain", "residual"])
-def test_a_saved_net_gives_the_losses_that_its_run_ended_with(engine: str, models: str, tmp_path: Path) -> None:
+def test_a_saved_net_has_the_final_losses_of_its_run(engine: str, models: str, tmp_path: Path) -> None:
     plan = plan_sweep({"models": models, "depths": "3,6", "seeds": 0, "steps": 20, "eval_every": 10, "engine": engine})
     with open_sweep(plan, tmp_path, jobs=1, save_models=True) as sweep:
         sweep.execute(lambda event: None)
@@ -64,7 +64,7 @@ def test_a_saved_net_gives_the_losses_that_its_run_ended_with(engine: str, model
         assert again.test_loss == pytest.approx(one.last.test_loss, rel=1e-5)
 
 
-def test_a_finished_run_without_weights_is_trained_again_only_when_they_are_asked_for(tmp_path: Path) -> None:
+def test_missing_weights_are_trained_only_with_save_models(tmp_path: Path) -> None:
     plan = plan_sweep({"models": "plain", "depths": "2,3", "seeds": 0, "steps": 4, "eval_every": 2})
     for save_models, done in ((False, 0), (False, 2), (True, 0), (True, 2), (False, 2)):
         with open_sweep(plan, tmp_path, jobs=1, save_models=save_models) as sweep:
@@ -72,7 +72,7 @@ def test_a_finished_run_without_weights_is_trained_again_only_when_they_are_aske
             sweep.execute(lambda event: None)
 
 
-def test_a_selection_names_what_there_is(tmp_path: Path) -> None:
+def test_an_empty_selection_lists_the_stored_runs(tmp_path: Path) -> None:
     plan = plan_sweep({"depths": "2..4", "seeds": "0,1", "steps": 4, "eval_every": 2})
     with pytest.raises(
         UserError, match=r"results/sin is not a folder; give a results folder, such as results/digits\."
@@ -94,14 +94,14 @@ def test_a_selection_names_what_there_is(tmp_path: Path) -> None:
         select_runs(folder, models=["residual-mlp", "plain-mpl"])
 
 
-def test_weights_that_do_not_fit_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_rejected(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(depths=3)
     write_weights(tmp_path, run, build_net(make_run(depths=4), (1,), 1).state_dict())
     with pytest.raises(UserError, match="does not fit this version's plain-mlp"):
         load_net(tmp_path, run, device="cpu")
 
 
-def test_blocks_say_what_they_are(stored: Any) -> None:
+def test_blocks_know_whether_they_are_residual_or_change_shape(stored: Any) -> None:
     net = stored(**DIGITS, models="resnet", depths=14)
     assert blocks_of(net) == [BlockInfo(index, True, index in (2, 4)) for index in range(6)]
     net = stored(**DIGITS, models="plain-cnn", depths=8)
@@ -119,13 +119,13 @@ def test_removing_a_residual_block_leaves_its_shortcut(ordering: str, stored: An
     with without_blocks(net, [1, 2]):
         removed = outputs(net)
     shortcut = ZeroPaddingShortcut(2, 2)
-    for index, stand_in in ((1, nn.Identity()), (2, shortcut)):  # signals are activations, so a ReLU changes nothing
+    for index, stand_in in ((1, nn.Identity()), (2, shortcut)):  # inputs are activations, so a ReLU changes nothing
         net.net.blocks[index] = stand_in
     assert torch.equal(removed, outputs(net))
     assert not torch.allclose(removed, before)
 
 
-def test_removing_a_plain_block_leaves_what_option_a_passes_on(stored: Any) -> None:
+def test_removing_a_plain_block_leaves_an_option_a_shortcut(stored: Any) -> None:
     net = stored(**DIGITS, models="plain-cnn", depths=14)
     with without_blocks(net, [1, 2]):
         removed = outputs(net)
@@ -134,7 +134,7 @@ def test_removing_a_plain_block_leaves_what_option_a_passes_on(stored: Any) -> N
 
 
 @pytest.mark.parametrize("models", ["plain-cnn", "resnet", "highway-cnn", "densenet", "resnext", "bottleneck-resnet"])
-def test_nets_are_left_as_they_were(models: str, stored: Any) -> None:
+def test_changes_to_nets_are_undone(models: str, stored: Any) -> None:
     depth = {"densenet": 10, "resnext": 11, "bottleneck-resnet": 11}.get(models, 14)
     net = stored(**DIGITS, models=models, depths=depth)
     before, names = outputs(net), [name for name, _ in net.net.named_modules()]
@@ -148,17 +148,17 @@ def test_nets_are_left_as_they_were(models: str, stored: Any) -> None:
     assert [name for name, _ in net.net.named_modules()] == names
 
 
-def test_blocks_in_another_order_are_computed_in_it(stored: Any) -> None:
+def test_reordered_blocks_are_computed_in_the_new_order(stored: Any) -> None:
     net = stored(models="plain", depths=4)
     blocks = list(net.net.blocks)
     with in_order(net, [2, 0, 1]), torch.no_grad():
-        signal = torch.relu(net.net.entry(some_inputs(net)))
-        expected = net.net.output(blocks[1](blocks[0](blocks[2](signal))))
+        x = torch.relu(net.net.entry(some_inputs(net)))
+        expected = net.net.output(blocks[1](blocks[0](blocks[2](x))))
         assert torch.equal(outputs(net), expected)
     assert list(net.net.blocks) == blocks
 
 
-def test_gradients_through_both_ways_add_up_to_the_whole(stored: Any) -> None:
+def test_branch_and_shortcut_gradients_add_up(stored: Any) -> None:
     net = stored(**DIGITS, models="resnet", depths=8, ordering="full-preactivation")
     net.net.double()
     images = some_inputs(net).double().requires_grad_()
@@ -175,7 +175,7 @@ def test_gradients_through_both_ways_add_up_to_the_whole(stored: Any) -> None:
     assert not torch.allclose(without, whole)
 
 
-def test_a_plain_net_has_no_paths_to_choose_from(stored: Any) -> None:
+def test_routes_through_plain_nets_are_rejected(stored: Any) -> None:
     net = stored(models="plain", depths=3)
     with (
         pytest.raises(UserError, match="Block 1 of plain-mlp, depth 3, seed 0 has no shortcut"),

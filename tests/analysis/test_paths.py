@@ -49,7 +49,7 @@ def test_paths_are_counted_exactly() -> None:
         (DIGITS | {"models": "resnet", "depths": 8, "ordering": "norm-after-addition", "survival": 0.5}, 3, 3),
     ],
 )
-def test_the_gradients_of_all_paths_add_up_to_the_whole(
+def test_gradients_of_all_paths_add_up_to_the_total(
     settings: Any, blocks: int, residual: int, stored: Callable[..., StoredNet]
 ) -> None:
     net = stored(**settings)
@@ -67,13 +67,13 @@ def test_the_gradients_of_all_paths_add_up_to_the_whole(
     assert net.net(inputs).equal(net.net(entered))  # no hook is left
 
 
-def test_in_a_linear_net_every_block_multiplies_the_gradient_by_its_weight(stored: Callable[..., StoredNet]) -> None:
+def test_blocks_of_linear_nets_multiply_gradients_by_their_weight(stored: Callable[..., StoredNet]) -> None:
     """With weights w in all branches of one unit, lengths are Binomial(L, w / (1 + w))."""
     weight, blocks = 0.25, 6
     net = stored(models="residual-mlp", depths=1 + blocks, block_size=1, width=1)
     for name, parameter in net.net.named_parameters():
         value = weight if name.startswith("blocks") else 1.0
-        # inputs are in ±2π, so no signal is ever negative and no ReLU acts
+        # inputs are in ±2π, so no activation is ever negative and no ReLU changes anything
         torch.nn.init.constant_(parameter, value if name.endswith("weight") else 10.0 * ("entry" in name))
     frame = measure_paths(net, draws=3)
     assert list(frame["length"]) == list(range(blocks + 1))
@@ -87,8 +87,8 @@ def test_in_a_linear_net_every_block_multiplies_the_gradient_by_its_weight(store
     assert list(frame["path_share"]) == [comb(blocks, k) / 64 for k in lengths]
 
 
-def test_the_gradient_is_that_of_the_mean_loss_of_a_batch(stored: Callable[..., StoredNet]) -> None:
-    """Of a training set as large as a batch, there is one batch, and of the shortest and longest lengths one path."""
+def test_gradients_are_those_of_a_batchs_mean_loss(stored: Callable[..., StoredNet]) -> None:
+    """A training set of one batch leaves one possible batch, and the smallest and largest length have one path each."""
     net = stored(models="residual-mlp", depths=7, train_size=32, batch_size=32)
     frame = measure_paths(net, draws=4)
     routes: dict[int, list[Route]] = {0: ["skip", "skip"], 2: ["branch", "branch"]}
@@ -99,7 +99,7 @@ def test_the_gradient_is_that_of_the_mean_loss_of_a_batch(stored: Callable[..., 
     assert frame["gradient_low"][1] < frame["gradient"][1] < frame["gradient_high"][1]
 
 
-def test_paths_are_drawn_by_the_seed(stored: Callable[..., StoredNet]) -> None:
+def test_drawn_paths_depend_on_the_seed(stored: Callable[..., StoredNet]) -> None:
     settings = DIGITS | {"models": "resnet", "depths": 8}
     net = stored(**settings)
     first = measure_paths(net, draws=3)
@@ -114,14 +114,14 @@ def test_a_plain_net_has_a_single_path(stored: Callable[..., StoredNet]) -> None
         measure_paths(stored(models="plain", depths=3), draws=1)
 
 
-def test_a_net_that_is_dead_has_no_shares(stored: Callable[..., StoredNet]) -> None:
+def test_a_dead_net_is_rejected(stored: Callable[..., StoredNet]) -> None:
     net = stored(models="residual-mlp", depths=4)
     torch.nn.init.zeros_(net.net.output.weight)  # type: ignore[union-attr, arg-type]
     with pytest.raises(UserError, match="No gradient reaches the input of residual-mlp, depth 4, seed 0"):
         measure_paths(net, draws=1)
 
 
-def test_nets_with_residual_blocks_are_picked_without_their_weights(make_run: MakeRun) -> None:
+def test_residual_nets_are_selected_without_loading_weights(make_run: MakeRun) -> None:
     settings = [
         {"models": "plain-mlp", "depths": 9},
         {"models": "residual-mlp", "depths": 3},
@@ -137,7 +137,7 @@ def test_nets_with_residual_blocks_are_picked_without_their_weights(make_run: Ma
         with_paths(runs[:2])
 
 
-def test_a_summary_gives_the_lengths_that_matter_over_seeds() -> None:
+def test_the_summary_gives_the_effective_path_lengths_over_seeds() -> None:
     nets = [
         pd.DataFrame(
             {

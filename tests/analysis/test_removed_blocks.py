@@ -54,7 +54,7 @@ def blocks(count: int, *down_sampling: int) -> list[BlockInfo]:
     return [BlockInfo(index, True, index in down_sampling) for index in range(count)]
 
 
-def test_a_net_is_measured_once_for_each_change_and_left_as_it_was(make_net: MakeNet) -> None:
+def test_each_change_is_measured_once_without_lasting_effect(make_net: MakeNet) -> None:
     net = make_net(**DIGITS, models="resnet", depths=14, seeds=3)
     before, state = outputs(net), {name: value.clone() for name, value in net.net.state_dict().items()}
     frame = measure_changes(net, draws=4, settings=["width"])
@@ -72,7 +72,7 @@ def test_a_net_is_measured_once_for_each_change_and_left_as_it_was(make_net: Mak
     assert (intact["test_loss"], intact["test_error"]) == (metrics.test_loss, metrics.test_error)
 
 
-def test_a_block_whose_branch_gives_zeros_can_be_removed_and_no_other(make_net: MakeNet) -> None:
+def test_only_blocks_with_zero_branches_can_be_removed_for_free(make_net: MakeNet) -> None:
     net = make_net(**DIGITS, models="resnet", depths=14)
     idle = net.net.get_submodule("blocks.3.norm2")
     assert isinstance(idle, nn.BatchNorm2d)
@@ -84,7 +84,7 @@ def test_a_block_whose_branch_gives_zeros_can_be_removed_and_no_other(make_net: 
     assert (single.drop("4") != intact).all()
 
 
-def test_without_all_blocks_a_residual_mlp_is_its_first_and_last_layer(make_net: MakeNet) -> None:
+def test_a_residual_mlp_without_blocks_is_two_layers(make_net: MakeNet) -> None:
     net = make_net(models="residual", depths=4, block_size=1)
     values = net.net.state_dict()
     hidden = (net.data.test_inputs @ values["entry.0.weight"].T + values["entry.0.bias"]).relu()
@@ -96,7 +96,7 @@ def test_without_all_blocks_a_residual_mlp_is_its_first_and_last_layer(make_net:
     assert frame["test_error"].isna().all()
 
 
-def test_the_order_of_equal_blocks_makes_no_difference_and_that_of_others_does(make_net: MakeNet) -> None:
+def test_only_swaps_of_different_blocks_change_the_loss(make_net: MakeNet) -> None:
     net = make_net(models="plain", depths=6)
     frame = measure_changes(net, draws=6)
     losses = frame[frame["change"] == "order"]["test_loss"]
@@ -110,7 +110,7 @@ def test_the_order_of_equal_blocks_makes_no_difference_and_that_of_others_does(m
     assert len(same) == 1 + len(losses) > 10
 
 
-def test_the_numbers_of_a_row_belong_to_its_blocks(make_net: MakeNet) -> None:
+def test_each_row_holds_the_numbers_of_its_blocks(make_net: MakeNet) -> None:
     frame = measure_changes(make_net(**DIGITS, models="resnet", depths=20), draws=5)
     removals = frame[frame["change"].isin(["single", "several"])]
     chosen = removals["blocks"].str.split().map(lambda words: [int(word) for word in words])
@@ -136,14 +136,14 @@ def test_the_numbers_of_a_row_belong_to_its_blocks(make_net: MakeNet) -> None:
         (54, [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]),
     ],
 )
-def test_up_to_twenty_blocks_are_removed_in_even_steps(count: int, numbers: list[int]) -> None:
+def test_up_to_twenty_blocks_are_removed_in_equal_steps(count: int, numbers: list[int]) -> None:
     changes = plan_changes(blocks(count), draws=3, seed=0)
     several = [change for change in changes if change.kind == "several"]
     assert sorted({len(change.blocks) for change in several}) == numbers
     assert [change.blocks for change in changes if change.kind == "single"] == [(index,) for index in range(count)]
 
 
-def test_sets_are_all_different_and_as_many_as_asked_for() -> None:
+def test_the_requested_number_of_different_sets_is_drawn() -> None:
     sets = draw_sets(12, 5, draws=300, seed=0)
     assert len(sets) == len(set(sets)) == 300
     assert all(sorted(set(some)) == list(some) and len(some) == 5 for some in sets)
@@ -155,11 +155,11 @@ def test_sets_are_all_different_and_as_many_as_asked_for() -> None:
 
 
 @pytest.mark.parametrize("draws", [10, 11])
-def test_few_sets_are_taken_all(draws: int) -> None:
+def test_all_sets_are_used_if_there_are_few(draws: int) -> None:
     assert draw_sets(5, 3, draws=draws, seed=0) == list(itertools.combinations(range(5), 3))
 
 
-def test_orders_are_different_and_keep_to_their_stage() -> None:
+def test_orders_are_different_and_keep_blocks_in_their_stage() -> None:
     changes = draw_orders(blocks(12, 4, 8), draws=30, seed=0)
     orders = [change.blocks for change in changes]
     assert len(set(orders)) == len(orders) > 80
@@ -180,14 +180,14 @@ def _moved(order: tuple[int, ...]) -> int:
 
 
 @pytest.mark.parametrize(("model", "depth"), [("resnet", 8), ("densenet", 10), ("densenet-bc", 10)])
-def test_nets_without_two_blocks_of_one_shape_have_no_other_order(model: str, depth: int, make_net: MakeNet) -> None:
+def test_nets_without_interchangeable_blocks_have_no_other_order(model: str, depth: int, make_net: MakeNet) -> None:
     frame = measure_changes(make_net(**DIGITS, models=model, depths=depth), draws=2)
     assert "order" not in set(frame["change"])
     assert frame["test_loss"].map(math.isfinite).all()
 
 
 @pytest.mark.parametrize("models", ["highway-cnn", "plain-cnn", "auxiliary-cnn", "bottleneck-resnet"])
-def test_other_nets_of_blocks_can_be_changed_too(models: str, make_net: MakeNet) -> None:
+def test_every_net_with_blocks_can_be_changed(models: str, make_net: MakeNet) -> None:
     net = make_net(**DIGITS, models=models, depths=20)
     before = outputs(net)
     frame = measure_changes(net, draws=1)
@@ -196,7 +196,7 @@ def test_other_nets_of_blocks_can_be_changed_too(models: str, make_net: MakeNet)
     assert torch.equal(outputs(net), before)
 
 
-def test_twins_undergo_the_same_changes_and_other_seeds_others(make_net: MakeNet) -> None:
+def test_twins_undergo_the_same_changes(make_net: MakeNet) -> None:
     plain, residual = (
         plan_changes(blocks_of(make_net(**DIGITS, models=models, depths=20)), draws=5, seed=0)
         for models in ("plain", "resnet")
@@ -205,7 +205,7 @@ def test_twins_undergo_the_same_changes_and_other_seeds_others(make_net: MakeNet
     assert plan_changes(blocks(9, 3, 6), draws=5, seed=1) != residual == plan_changes(blocks(9, 3, 6), draws=5, seed=0)
 
 
-def test_kendalls_tau_is_that_of_counting_pairs() -> None:
+def test_kendalls_tau_matches_counting_pairs() -> None:
     assert kendall_tau([0, 1, 2, 3]) == kendall_tau([4]) == kendall_tau(range(2)) == 1
     assert kendall_tau([3, 2, 1, 0]) == -1
     assert kendall_tau([1, 0, 2, 3]) == pytest.approx((5 - 1) / 6)
@@ -227,7 +227,7 @@ def test_guessing_gives_the_chance_level(make_net: MakeNet) -> None:
     assert chance_level(small, 2) == ((0 + 4) / 2, None)
 
 
-def test_the_largest_depth_of_all_models_is_taken(make_run: MakeRun) -> None:
+def test_the_largest_depth_of_all_models_is_chosen(make_run: MakeRun) -> None:
     def stored(model: str, depth: int, seed: int = 0) -> StoredRun:
         run = make_run(task="digits", models=model, depths=depth, seeds=seed)
         return StoredRun(run, "done", "", None, 0.0, [])
@@ -235,11 +235,11 @@ def test_the_largest_depth_of_all_models_is_taken(make_run: MakeRun) -> None:
     deep = [stored("plain-cnn", 20), stored("resnet", 20, 0), stored("resnet", 20, 1)]
     others = [stored("plain-cnn", 8), stored("resnet", 8), stored("resnet", 32)]
     assert at_largest_shared_depth([*others, *deep]) == deep
-    with pytest.raises(UserError, match=r"No depth is shared by all models \(plain-cnn at 20; densenet at 10,22\)"):
+    with pytest.raises(UserError, match=r"The models share no depth \(plain-cnn at 20; densenet at 10,22\)"):
         at_largest_shared_depth([stored("plain-cnn", 20), stored("densenet", 10), stored("densenet", 22)])
 
 
-def test_what_was_found_is_told_in_medians() -> None:
+def test_the_sentence_gives_medians() -> None:
     def rows(change: str, values: dict[str, float], **columns: Any) -> pd.DataFrame:
         named = pd.DataFrame({"change": change, "blocks": list(values), "test_error": list(values.values())})
         return named.assign(**columns)
@@ -266,6 +266,6 @@ def test_what_was_found_is_told_in_medians() -> None:
     )
     (sentence,) = describe(frame.assign(test_error=math.nan))
     assert "test loss 1 intact" in sentence
-    assert sentence.endswith("The intact net has learned next to nothing, so a change cannot make it much worse.")
+    assert sentence.endswith("The intact net has learned next to nothing, so no change can make it much worse.")
     (sentence,) = describe(frame.assign(test_error=math.nan, test_loss=frame["test_error"].replace(5, math.nan)))
     assert "inf without block 2, the worst of 3" in sentence

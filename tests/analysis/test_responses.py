@@ -1,4 +1,4 @@
-"""Responses of layers: standard deviations of what is computed here by hand, on the test inputs."""
+"""Responses of layers, against standard deviations computed by hand on the test inputs."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def deviations(stored: StoredNet) -> list[float]:
 
 @torch.no_grad()
 @pytest.mark.parametrize(("models", "ends"), [("plain", ()), ("residual", (2, 4))])
-def test_of_an_mlp_they_are_pre_activations_before_the_skip_is_added(
+def test_mlp_responses_are_pre_activations_before_the_skip(
     models: str, ends: tuple[int, ...], make_run: MakeRun
 ) -> None:
     block = {"block_size": 2} if ends else {}
@@ -50,13 +50,13 @@ def test_of_an_mlp_they_are_pre_activations_before_the_skip_is_added(
     weights = [state[name] for name in state if name.endswith("weight")][:-1]
     biases = [state[name] for name in state if name.endswith("bias")][:-1]
     expected = []
-    signal = entered = stored.data.test_inputs
+    x = block_input = stored.data.test_inputs
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        response = signal @ weight.T + bias
+        response = x @ weight.T + bias
         expected.append(np.std(response.numpy()))
-        signal = torch.relu(response + entered if number in ends else response)
+        x = torch.relu(response + block_input if number in ends else response)
         if number == 0 or number in ends:
-            entered = signal
+            block_input = x
     frame = measure_responses(stored, ["width"])
     assert list(frame["deviation"]) == pytest.approx(expected, rel=1e-12)
     assert list(frame["layer"]) == [1, 2, 3, 4, 5]
@@ -73,7 +73,7 @@ def normed(maps: Tensor, norm: Any) -> Tensor:
 
 @torch.no_grad()
 @pytest.mark.parametrize("ordering", ["original", "full-preactivation"])
-def test_of_a_cnn_they_come_after_the_norm_that_follows_a_convolution(ordering: str, make_run: MakeRun) -> None:
+def test_cnn_responses_are_outputs_of_the_following_norm(ordering: str, make_run: MakeRun) -> None:
     stored = stored_net(make_run, **IMAGES, ordering=ordering)
     net: Any = stored.net
     block = net.blocks[0]
@@ -92,7 +92,7 @@ def test_of_a_cnn_they_come_after_the_norm_that_follows_a_convolution(ordering: 
     assert list(frame.loc[frame["is_added"], "layer"]) == [3, 5, 7]
 
 
-def test_weights_scale_the_responses_of_their_layer_and_with_relu_of_all_above(make_run: MakeRun) -> None:
+def test_weights_scale_the_responses_of_all_later_relu_layers(make_run: MakeRun) -> None:
     stored = stored_net(make_run, **IMAGES | {"models": "plain-cnn"}, batch_norm=False)
     before = deviations(stored)
     convolution: Any = stored.net.get_submodule("blocks.1.conv1")
@@ -101,7 +101,7 @@ def test_weights_scale_the_responses_of_their_layer_and_with_relu_of_all_above(m
     assert list(factors) == pytest.approx([1, 1, 1, 3, 3, 3, 3], rel=1e-9)
 
 
-def test_batch_norm_that_knows_larger_weights_gives_the_same_responses(make_run: MakeRun) -> None:
+def test_batch_norm_makes_responses_independent_of_weight_scale(make_run: MakeRun) -> None:
     stored = stored_net(make_run, **IMAGES)
     convolution: Any = stored.net.get_submodule("blocks.1.conv1")
     norm: Any = stored.net.get_submodule("blocks.1.norm1")
@@ -113,7 +113,7 @@ def test_batch_norm_that_knows_larger_weights_gives_the_same_responses(make_run:
     assert deviations(stored) == pytest.approx(before, rel=1e-9)
 
 
-def test_batches_make_no_difference(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_evaluation_batch_size_does_not_matter(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = stored_net(make_run, **IMAGES)
     whole = deviations(stored)
     monkeypatch.setattr(responses, "EVALUATION_BATCH", 37)
@@ -129,7 +129,7 @@ def test_eval_size_limits_the_examples(make_run: MakeRun) -> None:
     assert deviations(stored)[0] == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_net_is_left_as_it_was(make_run: MakeRun) -> None:
+def test_measuring_does_not_change_the_net(make_run: MakeRun) -> None:
     stored = stored_net(make_run, **IMAGES)
     before = {name: value.clone() for name, value in stored.net.state_dict().items()}
     measure_responses(stored)

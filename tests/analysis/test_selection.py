@@ -1,4 +1,4 @@
-"""Of many runs a few: depths spread evenly for each model, the lowest seeds."""
+"""Selecting a few of many runs: evenly spread depths for each model, and the lowest seeds."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def many(make_run: MakeRun) -> list[StoredRun]:
     ("count", "plain", "residual"),
     [(1, [10], [6]), (2, [2, 10], [4, 6]), (3, [2, 6, 10], [4, 6]), (None, [*range(2, 11)], [4, 6])],
 )
-def test_depths_are_spread_and_the_deepest_is_always_among_them(
+def test_depths_are_spread_evenly_and_include_the_largest(
     many: list[StoredRun], count: int | None, plain: list[int], residual: list[int]
 ) -> None:
     kept = some_runs(many, depths=count, seeds=None)
@@ -32,13 +32,13 @@ def test_depths_are_spread_and_the_deepest_is_always_among_them(
     assert {one.run.seed for one in kept} == {1, 2, 3, 4}
 
 
-def test_seeds_are_the_lowest(many: list[StoredRun]) -> None:
+def test_the_lowest_seeds_are_kept(many: list[StoredRun]) -> None:
     kept = some_runs(many, depths=None, seeds=2)
     assert len(kept) == len(many) / 2
     assert {one.run.seed for one in kept} == {1, 2}
 
 
-def test_what_was_left_out_is_said(many: list[StoredRun]) -> None:
+def test_the_text_says_which_runs_are_used(many: list[StoredRun]) -> None:
     assert selection_text(many, many) == ""
     text = selection_text(some_runs(many, depths=2, seeds=2), many)
-    assert text.startswith("Taken are 8 of 44 runs, depths 2..6:2,10 and seeds 1,2;")
+    assert text.startswith("Using 8 of 44 runs, depths 2..6:2,10 and seeds 1,2;")

@@ -12,7 +12,7 @@ RESIDUAL = [0.135, 0.049, 0.018, 34e-4, 3e-4, 4e-4, 9e-4, 3e-4, 2e-4, 2e-4, 1e-4
 
 
 def frame(losses: dict[int, list[float]], model: str = "plain-mlp", error: float = math.nan) -> pd.DataFrame:
-    """One row per run; an infinite loss is a diverged run, an error makes it a classification task."""
+    """One row per run; an infinite loss marks a diverged run, and an error a classification task."""
     rows = [
         {"model": model, "depth": depth, "seed": seed, "train_loss": loss, "test_loss": 2 * loss, "train_error": error}
         for depth, of_depth in losses.items()
@@ -27,7 +27,7 @@ def only(losses: dict[int, list[float]]) -> TurningPoint:
     return point
 
 
-def test_measured_plain_nets_turn_and_residual_nets_do_not() -> None:
+def test_measured_plain_nets_degrade_and_residual_nets_do_not() -> None:
     plain = frame({depth: [loss] for depth, loss in zip(DEPTHS, PLAIN, strict=True)})
     residual = frame({depth: [loss] for depth, loss in zip(DEPTHS, RESIDUAL, strict=True)}, "residual-mlp")
     first, second = turning_points(pd.concat([plain, residual]))
@@ -43,11 +43,11 @@ def test_measured_plain_nets_turn_and_residual_nets_do_not() -> None:
     )
 
 
-def test_digits_turn_with_four_depths() -> None:
+def test_digits_have_a_turning_point_with_four_depths() -> None:
     assert only({8: [0.10], 20: [0.70], 32: [1.41], 56: [2.30]}).worse_from == 20
 
 
-def test_a_third_more_cross_entropy_is_a_turn_where_a_third_more_squared_error_is_none() -> None:
+def test_classification_needs_a_smaller_rise_than_regression() -> None:
     losses = {8: [1.27, 1.28], 20: [1.46, 1.47], 32: [1.69, 1.70]}
     (classification,) = turning_points(frame(losses, error=50.0))
     assert classification.worse_from == 32
@@ -55,36 +55,36 @@ def test_a_third_more_cross_entropy_is_a_turn_where_a_third_more_squared_error_i
     assert only(losses).worse_from is None
 
 
-def test_a_rise_smaller_than_the_difference_between_seeds_is_no_turn() -> None:
+def test_rises_within_the_spread_of_seeds_do_not_count() -> None:
     steady = {depth: [0.9, 1.0, 1.1] for depth in (20, 32, 44)}
     noisy = {depth: [0.1, 1.0, 10.0] for depth in (20, 32, 44)}
     assert only({**steady, 110: [2.9, 3.0, 3.1]}).worse_from == 110
     assert only({**noisy, 110: [0.3, 3.0, 30.0]}).worse_from is None
 
 
-def test_a_lucky_minimum_and_a_deep_outlier_are_no_turn() -> None:
+def test_lucky_minima_and_deep_outliers_do_not_count() -> None:
     losses = {depth: [1.0] for depth in range(1, 25)}
     assert only({**losses, 5: [0.01]}).worse_from is None
     assert only({**losses, 24: [100.0]}).worse_from is None
 
 
-def test_losses_that_fall_to_the_end_do_not_turn() -> None:
+def test_losses_that_keep_falling_have_no_turning_point() -> None:
     point = only({depth: [1 / depth] for depth in range(1, 10)})
     assert (point.worse_from, point.best_depth, point.ratio) == (None, 9, 1.0)
     assert point.sentence().endswith("training loss is lowest at depth 9 (0.11).")
 
 
-def test_a_collapse_right_after_the_shallowest_depth_is_a_turn() -> None:
+def test_a_collapse_after_the_shallowest_depth_is_a_turning_point() -> None:
     assert only({depth: [0.001 if depth == 20 else 0.5] for depth in range(20, 40)}).worse_from == 21
 
 
-def test_diverged_runs_are_infinitely_bad() -> None:
+def test_diverged_runs_count_as_infinite_losses() -> None:
     point = only({2: [0.1, 0.1], 4: [0.1, 0.2], 6: [0.1, math.inf], 8: [math.inf, math.inf]})
     assert (point.worse_from, point.deepest_loss, point.ratio) == (6, math.inf, math.inf)
     assert "(diverged at depth 8)" in point.sentence()
 
 
-def test_the_loss_of_a_diverged_run_is_not_believed() -> None:
+def test_the_last_loss_of_a_diverged_run_is_ignored() -> None:
     summary = frame({2: [0.1], 4: [0.1], 6: [0.1]})
     summary.loc[summary["depth"] == 6, "status"] = "diverged"
     assert turning_points(summary)[0].deepest_loss == math.inf
@@ -96,7 +96,7 @@ def test_failed_runs_do_not_count() -> None:
     assert turning_points(summary)[0].deepest_depth == 6
 
 
-def test_one_or_two_depths_name_nothing() -> None:
+def test_fewer_than_three_depths_give_no_turning_point() -> None:
     assert only({20: [0.1], 56: [5.0]}).worse_from is None
     assert only({20: [0.1], 56: [5.0]}).sentence() == (
         "plain-mlp: no turning point can be named from 2 depths; it takes 3."
@@ -104,13 +104,13 @@ def test_one_or_two_depths_name_nothing() -> None:
     assert "from 1 depth;" in only({20: [0.1]}).sentence()
 
 
-def test_nothing_but_divergence_names_nothing() -> None:
+def test_only_diverged_runs_give_no_turning_point() -> None:
     point = only({depth: [math.inf] for depth in (2, 4, 6)})
     assert (point.worse_from, point.ratio) == (None, 1.0)
     assert point.sentence() == "plain-mlp: every depth diverged, so no turning point can be named."
 
 
-def test_a_loss_of_zero_is_a_number() -> None:
+def test_a_loss_of_zero_is_a_valid_loss() -> None:
     point = only({2: [0.0], 4: [0.0], 6: [1.0]})
     assert (point.worse_from, point.best_depth, point.ratio) == (6, 4, math.inf)
 

@@ -50,11 +50,9 @@ def test_a_training_that_came_out_otherwise_is_told(command: Command) -> None:
 def test_of_many_runs_three_depths_and_seeds_are_taken(command: Command) -> None:
     sweep(command, "--depths", "2..6", "--seeds", "0..3", "--models", "plain")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg")
-    assert (
-        "Taken are 9 of 20 runs, depths 2..6:2 and seeds 0..2; choose others with --depths and --seeds." in answer.out
-    )
+    assert "Using 9 of 20 runs, depths 2..6:2 and seeds 0..2; choose others with --depths and --seeds." in answer.out
     answer = command("analyze", "gradients", FOLDER, "--depths", "3", "--seeds", 3, "--format", "svg")
-    assert "Taken are" not in answer.out
+    assert "Using" not in answer.out
     frame = pd.read_csv(FOLDER / "analysis" / "gradients.csv")
     assert frame[["depth", "seed"]].drop_duplicates().to_numpy().tolist() == [[3, 3]]
 
@@ -62,7 +60,7 @@ def test_of_many_runs_three_depths_and_seeds_are_taken(command: Command) -> None
 def test_where_settings_vary_the_deepest_are_taken(command: Command) -> None:
     sweep(command, "--depths", "2,3,4", "--seeds", 0, "--models", "plain", "--activation", "relu,sigmoid")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg")
-    assert "Taken are 2 of 6 runs, depths 4 and seeds 0;" in answer.out
+    assert "Using 2 of 6 runs, depths 4 and seeds 0;" in answer.out
 
 
 def test_diverged_runs_are_measured_as_well(command: Command) -> None:

@@ -25,7 +25,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_residual_nets_of_three_depths_and_five_seeds_are_taken(results: Path, command: Command) -> None:
     answer = command("analyze", "paths", results, "--draws", 2, "--format", "svg")
     assert answer.code == 0, answer.err
-    assert "Taken are 15 of 24 runs, depths 4,10,13 and seeds 0..4" in answer.out
+    assert "Using 15 of 24 runs, depths 4,10,13 and seeds 0..4" in answer.out
     frame = pd.read_csv(results / "analysis" / "paths.csv")
     assert set(frame["model"]) == {"residual-mlp"}
     assert frame.groupby("depth")["length"].max().to_dict() == {4: 1, 10: 3, 13: 4}

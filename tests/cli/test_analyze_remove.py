@@ -22,7 +22,7 @@ def test_a_table_and_a_figure_of_the_deepest_nets(command: Command, sine: Path) 
     assert (answer.code, answer.err) == (0, "")
     lines = answer.out.splitlines()
     assert lines[0] == "Depth 7 is the largest that all models have."
-    assert lines[1].startswith("Taken are 4 of 8 runs, depths 7 and seeds 0,1; choose others with --depths")
+    assert lines[1].startswith("Using 4 of 8 runs, depths 7 and seeds 0,1; choose others with --depths")
     assert [line.partition(":")[0] for line in lines[2:6]] == [
         f"{model}, depth 7, seed {seed}" for model in ("plain-mlp", "residual-mlp") for seed in (0, 1)
     ]
@@ -87,7 +87,7 @@ def test_more_depths_than_a_figure_shows_are_refused(command: Command) -> None:
     assert command(*SWEEP, "--models", "residual", "--depths", "2..8", "--seeds", 0, "--save-models").code == 0
     answer = command("analyze", "remove", "results", "--depths", "2..8")
     assert (answer.code, answer.out) == (2, "")
-    assert "make 7 rows of panels, but one figure shows at most 6; select fewer of them." in answer.err
+    assert "make 7 rows of panels, but one figure shows at most 6; choose some depths with --depths." in answer.err
 
 
 def test_nets_that_were_not_saved_or_have_no_blocks(command: Command) -> None:

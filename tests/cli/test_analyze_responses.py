@@ -19,7 +19,7 @@ def test_every_layer_but_the_output_has_a_row(command: Command) -> None:
     sweep(command, "--depths", "3..7", "--seeds", "0,1", "--save-models")
     answer = command("analyze", "responses", FOLDER)
     assert answer.code == 0, answer.err
-    assert "Taken are 12 of 20 runs, depths 3..7:2 and seeds 0,1;" in answer.out
+    assert "Using 12 of 20 runs, depths 3..7:2 and seeds 0,1;" in answer.out
     assert answer.out.splitlines()[-3:] == [
         str(FOLDER / "analysis" / f"responses.{end}") for end in ("csv", "png", "svg")
     ]

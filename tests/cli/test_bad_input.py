@@ -151,16 +151,16 @@ def test_something_else_in_the_place_of_a_file_or_folder(command: Command, block
 def test_an_override_that_concerns_no_run_is_said(command: Command) -> None:
     Path("config.toml").write_text('depths = "2..3"\n[[override]]\ndepths = 50\nwidth = 3\n')
     answer = command("sweep", "--config", "config.toml", "--smoke", "--jobs", 1)
-    assert "The override depths = 50, width = 3 concerns no run of this sweep." in answer.out
+    assert "The override depths = 50, width = 3 applies to no run of this sweep." in answer.out
 
 
 def test_a_folder_from_a_newer_version(command: Command) -> None:
     Path("results").mkdir()
-    Path("results", "sweep.toml").write_text("format = 2\n")
+    Path("results", "sweep.toml").write_text("format = 3\n")
     for arguments in (TINY_SWEEP, ("show", "results"), ("plot", "results")):
         answer = command(*arguments)
         assert (answer.code, answer.err.count("\n")) == (2, 1)
-        assert "results/sweep.toml has format version 2, newer than the 1" in answer.err
+        assert "results/sweep.toml has format version 3, newer than the 2" in answer.err
 
 
 @pytest.mark.parametrize("reader", [("show",), ("show", "--json"), ("plot", "--format", "png")])

@@ -1,4 +1,4 @@
-"""The check of gradients that the tests of all models share."""
+"""The gradient check shared by the tests of all models."""
 
 import torch
 from torch import Tensor

@@ -50,7 +50,7 @@ def head_of(net: nn.Module) -> AuxiliaryHead:
 
 
 def outputs_half_way(net: nn.Module) -> Tensor:
-    """What the head gave in the last forward pass, which was in training mode."""
+    """The head's outputs in the last forward pass, which was in training mode."""
     outputs = head_of(net).outputs
     assert outputs is not None
     return outputs
@@ -59,7 +59,7 @@ def outputs_half_way(net: nn.Module) -> Tensor:
 @EACH_KIND
 @pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_all_but_the_head_is_the_plain_twin_to_the_bit(
+def test_without_its_head_it_is_exactly_the_plain_net(
     kind: str, depth: int, shape: tuple[int, ...], init: str, batch_norm: bool, make_run: MakeRun
 ) -> None:
     net, plain = (
@@ -76,7 +76,7 @@ def test_all_but_the_head_is_the_plain_twin_to_the_bit(
 
 @EACH_TASK
 @pytest.mark.parametrize("dropout", [0, 0.2])
-def test_with_weight_0_it_trains_like_the_plain_twin_to_the_bit(name: str, dropout: float, make_run: MakeRun) -> None:
+def test_with_weight_0_it_trains_exactly_like_plain_nets(name: str, dropout: float, make_run: MakeRun) -> None:
     run = small_run(make_run, "auxiliary", name, auxiliary_weight=0, dropout=dropout)
     twin = small_run(make_run, "plain", name, dropout=dropout)
     ours, theirs = train(run, load(run)), train(twin, load(twin))
@@ -103,7 +103,7 @@ def test_a_training_step_follows_the_gradient_of_both_losses(name: str, make_run
 
 
 @EACH_KIND
-def test_the_head_gives_a_gradient_to_the_first_half_alone(
+def test_the_heads_gradient_reaches_only_the_first_half(
     kind: str, depth: int, shape: tuple[int, ...], make_run: MakeRun
 ) -> None:
     net = build(make_run, f"auxiliary-{kind}", depth, shape)
@@ -125,7 +125,9 @@ def test_the_head_gives_a_gradient_to_the_first_half_alone(
     ("kind", "depth", "layers_before"),
     [("mlp", 2, 1), ("mlp", 3, 2), ("mlp", 4, 2), ("mlp", 5, 3), ("cnn", 8, 5), ("cnn", 14, 7), ("cnn", 20, 11)],
 )
-def test_the_head_stands_after_the_middle(kind: str, depth: int, layers_before: int, make_run: MakeRun) -> None:
+def test_the_head_follows_the_middle_layer_or_block(
+    kind: str, depth: int, layers_before: int, make_run: MakeRun
+) -> None:
     net = build(make_run, f"auxiliary-{kind}", depth, (1, 8, 8))
     order: list[nn.Module] = []
     for module in net.modules():
@@ -135,26 +137,26 @@ def test_the_head_stands_after_the_middle(kind: str, depth: int, layers_before: 
     assert order.index(head_of(net)) == layers_before
 
 
-def test_the_heads_outputs_are_linear_in_the_signal_half_way(make_run: MakeRun) -> None:
+def test_the_heads_outputs_are_linear_in_its_inputs(make_run: MakeRun) -> None:
     mlp = build(make_run, "auxiliary-mlp", 2, (3,), activation="tanh")
     points = random_inputs(4, 3)
     mlp(points)
     weights: dict[str, Tensor] = mlp.state_dict()
-    signal = (points @ weights["entry.0.weight"].T + weights["entry.0.bias"]).tanh()
-    expected = signal @ weights["auxiliary.head.weight"].T + weights["auxiliary.head.bias"]
+    hidden = (points @ weights["entry.0.weight"].T + weights["entry.0.bias"]).tanh()
+    expected = hidden @ weights["auxiliary.head.weight"].T + weights["auxiliary.head.bias"]
     torch.testing.assert_close(outputs_half_way(mlp), expected)
 
     cnn = build(make_run, "auxiliary-cnn", 8, (1, 8, 8))
-    signals: list[Tensor] = []
-    cnn.get_submodule("blocks.1").register_forward_hook(lambda *call: signals.append(call[2]))
+    outputs: list[Tensor] = []
+    cnn.get_submodule("blocks.1").register_forward_hook(lambda *call: outputs.append(call[2]))
     cnn(random_inputs(4, 1, 8, 8))
     weights = cnn.state_dict()
-    expected = signals[0].mean((2, 3)) @ weights["auxiliary.head.2.weight"].T + weights["auxiliary.head.2.bias"]
+    expected = outputs[0].mean((2, 3)) @ weights["auxiliary.head.2.weight"].T + weights["auxiliary.head.2.bias"]
     torch.testing.assert_close(outputs_half_way(cnn), expected)
 
 
 @EACH_KIND
-def test_in_evaluation_mode_the_head_is_left_out(
+def test_the_head_is_not_computed_in_evaluation_mode(
     kind: str, depth: int, shape: tuple[int, ...], make_run: MakeRun
 ) -> None:
     net = build(make_run, f"auxiliary-{kind}", depth, shape).eval()
@@ -168,7 +170,7 @@ def test_in_evaluation_mode_the_head_is_left_out(
 
 
 @EACH_TASK
-def test_the_head_changes_the_training_and_learns_itself(name: str, make_run: MakeRun) -> None:
+def test_the_head_changes_training_and_is_trained_itself(name: str, make_run: MakeRun) -> None:
     run, twin = (small_run(make_run, prefix, name) for prefix in ("auxiliary", "plain"))
     outcome, of_twin = train(run, load(run)), train(twin, load(twin))
     assert outcome.history[0].train_loss == of_twin.history[0].train_loss
@@ -182,9 +184,7 @@ def test_the_head_changes_the_training_and_learns_itself(name: str, make_run: Ma
 @pytest.mark.parametrize(
     ("kind", "depth", "features"), [("mlp", 2, 4), ("mlp", 9, 4), ("cnn", 8, 2 * 4), ("cnn", 14, 2 * 4), ("cnn", 56, 8)]
 )
-def test_the_head_adds_a_linear_layer_that_depth_does_not_count(
-    kind: str, depth: int, features: int, make_run: MakeRun
-) -> None:
+def test_depth_does_not_count_the_heads_linear_layer(kind: str, depth: int, features: int, make_run: MakeRun) -> None:
     net, plain = (
         describe_net(make_run(task="digits", models=f"{prefix}-{kind}", depths=depth, width=4), (1, 8, 8), 10)
         for prefix in ("auxiliary", "plain")
@@ -194,13 +194,13 @@ def test_the_head_adds_a_linear_layer_that_depth_does_not_count(
     assert len(layers) - 1 == depth + (kind == "mlp")
 
 
-def test_a_depth_without_a_half_way_is_refused(make_run: MakeRun) -> None:
+def test_depth_one_is_rejected(make_run: MakeRun) -> None:
     with pytest.raises(UserError, match="auxiliary-mlp has no depth 1; its depths are n from 2 on"):
         make_run(models="auxiliary-mlp", depths=1)
 
 
 @pytest.mark.parametrize("value", ["-0.1", "nan", "inf", "some"])
-def test_a_weight_that_is_negative_or_no_number_is_refused(value: str, make_run: MakeRun) -> None:
+def test_a_negative_or_non_numeric_weight_is_rejected(value: str, make_run: MakeRun) -> None:
     with pytest.raises(UserError, match=rf"auxiliary_weight \(={value}\)"):
         make_run(models="auxiliary-mlp", auxiliary_weight=value)
 

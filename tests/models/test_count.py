@@ -13,7 +13,7 @@ CIFAR = (3, 32, 32)
 
 
 class Odd(nn.Module):
-    """What a net may do: products without a layer, a layer used twice, one never used, operations in place."""
+    """A net with unusual features: products outside layers, a layer used twice, one never used, in-place operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,12 +25,12 @@ class Odd(nn.Module):
         self.output = nn.Linear(8, 3, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        signal = self.activation(F.conv2d(images, self.weight, stride=2, padding=1, groups=2))
-        signal = self.twice(self.norm(signal))
-        signal += 1
-        signal = self.twice(signal[:, :, ::2, ::2])
-        signal = signal.flatten(2) @ signal.flatten(2).transpose(1, 2)  # (B, 8, 8)
-        return self.output(signal.mean(dim=1))  # type: ignore[no-any-return]
+        x = self.activation(F.conv2d(images, self.weight, stride=2, padding=1, groups=2))
+        x = self.twice(self.norm(x))
+        x += 1
+        x = self.twice(x[:, :, ::2, ::2])
+        x = x.flatten(2) @ x.flatten(2).transpose(1, 2)  # (B, 8, 8)
+        return self.output(x.mean(dim=1))  # type: ignore[no-any-return]
 
 
 def odd_net() -> nn.Module:
@@ -38,7 +38,7 @@ def odd_net() -> nn.Module:
         return nn.Sequential(Odd(), nn.Linear(3, 2))
 
 
-def test_every_layer_has_a_row_with_what_it_gives_holds_and_computes() -> None:
+def test_every_layer_has_output_shape_parameters_and_multiply_adds() -> None:
     assert layer_table(odd_net(), (4, 12, 8)) == [
         LayerRow("0", "Odd", (3,), 8 * 2 * 9, 8 * 2 * 9 * 6 * 4 + 8 * 8 * 3 * 2),
         LayerRow("0.norm", "batch norm", (8, 6, 4), 16, 0),
@@ -60,11 +60,11 @@ def test_every_layer_has_a_row_with_what_it_gives_holds_and_computes() -> None:
         (nn.LayerNorm(9), "LayerNorm"),
     ],
 )
-def test_kinds_say_what_a_layer_does(layer: nn.Module, kind: str) -> None:
+def test_kinds_describe_layers_in_words(layer: nn.Module, kind: str) -> None:
     assert [row.kind for row in layer_table(layer.to("meta"), (8, 9, 9))] == [kind]
 
 
-def test_counting_leaves_the_net_as_it_was() -> None:
+def test_counting_does_not_change_the_net() -> None:
     net = odd_net()
     layer_table(net, (4, 12, 8))
     assert all(module.training for module in net.modules())
@@ -72,7 +72,7 @@ def test_counting_leaves_the_net_as_it_was() -> None:
     assert all(parameter.is_meta for parameter in net.parameters())
 
 
-def test_a_net_that_fails_is_left_as_it_was_too() -> None:
+def test_counting_does_not_change_a_net_that_fails() -> None:
     net = odd_net()
     with pytest.raises(RuntimeError):
         layer_table(net, (5, 12, 8))
@@ -81,7 +81,7 @@ def test_a_net_that_fails_is_left_as_it_was_too() -> None:
 
 
 @pytest.mark.parametrize("name", all_models())
-def test_sums_are_those_of_torchs_counter_and_of_the_parameters(name: str, make_run: MakeRun) -> None:
+def test_sums_match_torchs_flop_counter_and_the_parameters(name: str, make_run: MakeRun) -> None:
     model = get_model(name)
     task = get_task("sine" if model.family == "mlp" else "digits")
     run = make_run(task=task.name, models=name, depths=model.depth_rule.first)
@@ -103,7 +103,7 @@ def test_multiply_adds_follow_from_the_shapes_of_the_convolutions(depth: int, ma
     assert count_multiply_adds(net, CIFAR) == expected
 
 
-def test_output_shapes_are_those_of_the_maps(make_run: MakeRun) -> None:
+def test_output_shapes_are_those_of_the_feature_maps(make_run: MakeRun) -> None:
     run = make_run(task="digits", models="resnet", depths=8, shortcut="B", batch_norm=False, width=4)
     rows = layer_table(describe_net(run, (1, 8, 8), 10), (1, 8, 8))
     assert {row.name: row.output_shape for row in rows} == {
@@ -127,7 +127,7 @@ def test_the_three_forms_of_a_resnext_block_cost_the_same(form: str, make_run: M
     assert layer_table(describe_net(run, CIFAR, 10), CIFAR) == layer_table(describe_net(usual, CIFAR, 10), CIFAR)
 
 
-def test_nothing_is_drawn_and_all_blocks_are_counted(make_run: MakeRun) -> None:
+def test_counting_draws_nothing_and_includes_all_blocks(make_run: MakeRun) -> None:
     settings = {"task": "digits", "models": "resnet", "depths": 14}
     state = torch.random.get_rng_state()
     tables = [

@@ -34,26 +34,26 @@ def test_the_forward_pass_narrows_widens_and_adds(batch_norm: bool, make_run: Ma
     weights: dict[str, Tensor] = net.state_dict()
     inputs = random_inputs(7, 3)
 
-    def layer(name: str, signal: Tensor) -> Tensor:
-        signal = signal @ weights[f"{name}.0.weight"].T
+    def layer(name: str, x: Tensor) -> Tensor:
+        x = x @ weights[f"{name}.0.weight"].T
         if not batch_norm:
-            return signal + weights[f"{name}.0.bias"]
-        signal = (signal - signal.mean(0)) / (signal.var(0, unbiased=False) + 1e-5).sqrt()
-        return signal * weights[f"{name}.1.weight"] + weights[f"{name}.1.bias"]
+            return x + weights[f"{name}.0.bias"]
+        x = (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt()
+        return x * weights[f"{name}.1.weight"] + weights[f"{name}.1.bias"]
 
-    signal = layer("entry", inputs).tanh()
+    x = layer("entry", inputs).tanh()
     for block in ("blocks.0", "blocks.1"):
-        narrowed = layer(f"{block}.narrow", signal).tanh()
+        narrowed = layer(f"{block}.narrow", x).tanh()
         assert narrowed.shape == (7, 4)
-        signal = (layer(f"{block}.widen", narrowed) + signal).tanh()
-    expected = signal @ weights["output.weight"].T + weights["output.bias"]
+        x = (layer(f"{block}.widen", narrowed) + x).tanh()
+    expected = x @ weights["output.weight"].T + weights["output.bias"]
     torch.testing.assert_close(net(inputs), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("depth", [3, 5, 11])
 @pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_without_a_narrow_layer_it_is_the_residual_mlp_with_a_skip_over_every_two_layers(
+def test_with_full_inner_width_it_is_the_residual_mlp(
     depth: int, init: str, batch_norm: bool, make_run: MakeRun
 ) -> None:
     settings = {"width": 5, "init": init, "batch_norm": batch_norm}
@@ -66,19 +66,17 @@ def test_without_a_narrow_layer_it_is_the_residual_mlp_with_a_skip_over_every_tw
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_block_whose_branch_is_zero_passes_an_activation_through_to_the_bit(
-    batch_norm: bool, make_run: MakeRun
-) -> None:
+def test_a_block_with_zero_branch_returns_activations_unchanged(batch_norm: bool, make_run: MakeRun) -> None:
     net = build(make_run, 3, 3, width=6, batch_norm=batch_norm)
     (block,) = blocks_of(net)
     with torch.no_grad():
         for parameter in block.widen.parameters():
             parameter.zero_()
-    signal = random_inputs(9, 6).relu()
-    assert torch.equal(block(signal), signal)
+    x = random_inputs(9, 6).relu()
+    assert torch.equal(block(x), x)
 
 
-def test_the_articles_block_goes_from_1024_over_512_to_1024_units(make_run: MakeRun) -> None:
+def test_the_articles_block_has_1024_512_and_1024_units(make_run: MakeRun) -> None:
     net = describe_net(make_run(models="residual-dense-mlp", depths=3, width=1024), (784,), 10)
     shapes = [(layer.in_features, layer.out_features) for layer in net.modules() if isinstance(layer, nn.Linear)]
     assert shapes == [(784, 1024), (1024, 512), (512, 1024), (1024, 10)]
@@ -103,18 +101,18 @@ def test_a_net_has_exactly_the_parameters_of_its_layers(
     assert sum(isinstance(module, nn.Linear) for module in net.modules()) == depth + 1
 
 
-def test_dropout_stands_first_in_the_branch_and_spares_the_skip(make_run: MakeRun) -> None:
+def test_dropout_comes_first_in_the_branch_without_the_skip(make_run: MakeRun) -> None:
     (block,) = blocks_of(build(make_run, 3, 3, width=40, dropout=0.5, activation="tanh"))
     block.dropout.generator = torch.Generator().manual_seed(0)
-    signal = random_inputs(9, 40)
-    given = block(signal)
+    x = random_inputs(9, 40)
+    given = block(x)
     mask = torch.rand(9, 40, generator=torch.Generator().manual_seed(0)) >= 0.5
     assert 0 < mask.double().mean() < 1
-    narrowed = block.narrow(2 * signal * mask).tanh()
-    torch.testing.assert_close(given, (block.widen(narrowed) + signal).tanh())
+    narrowed = block.narrow(2 * x * mask).tanh()
+    torch.testing.assert_close(given, (block.widen(narrowed) + x).tanh())
 
 
-def test_dropout_is_idle_in_evaluation_mode(make_run: MakeRun) -> None:
+def test_dropout_does_nothing_in_evaluation_mode(make_run: MakeRun) -> None:
     net, without = (build(make_run, 5, 3, dropout=rate).eval() for rate in (0.5, 0))
     inputs = random_inputs(4, 3)
     assert torch.equal(net(inputs), without(inputs))
@@ -128,13 +126,13 @@ def test_images_are_flattened(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
-def test_an_even_depth_or_one_without_a_block_is_refused(depth: int, make_run: MakeRun) -> None:
+def test_even_depths_and_depths_without_a_block_are_rejected(depth: int, make_run: MakeRun) -> None:
     with pytest.raises(UserError, match=rf"has no depth {depth}; its depths are 2n\+1 from 3 on"):
         make_run(models="residual-dense-mlp", depths=depth)
 
 
 @pytest.mark.parametrize("value", [0, -1, "half"])
-def test_an_inner_width_that_is_no_count_is_refused(value: object, make_run: MakeRun) -> None:
+def test_an_invalid_inner_width_is_rejected(value: object, make_run: MakeRun) -> None:
     with pytest.raises(UserError, match=rf"inner_width \(={value}\)"):
         make_run(models="residual-dense-mlp", inner_width=value)
 

@@ -37,7 +37,7 @@ def shift_norms(net: nn.Module) -> None:
 
 
 def seed_dropout(net: nn.Module) -> None:
-    """Let all dropout of a net draw from one generator, as training does."""
+    """Make all dropout layers of a net draw from one generator, as in training."""
     generator = torch.Generator().manual_seed(0)
     for module in net.modules():
         if isinstance(module, Dropout):
@@ -55,7 +55,7 @@ def seed_dropout(net: nn.Module) -> None:
         ("densenet-bc", 190, 40, 80, "25.6"),
     ],
 )
-def test_parameters_in_millions_are_those_of_table_2(
+def test_parameter_counts_match_table_2(
     model: str, depth: int, growth_rate: int, width: int, published: str, make_run: MakeRun
 ) -> None:
     net = describe(make_run, model, depth, growth_rate=growth_rate, width=width)
@@ -106,21 +106,19 @@ def test_depth_counts_the_weight_layers(model: str, depths: list[int], make_run:
 
 @each_model
 @pytest.mark.parametrize(("width", "growth"), [(16, 12), (5, 3)])
-def test_layer_l_of_a_block_reads_k0_and_l_minus_1_times_k_maps(
-    model: str, width: int, growth: int, make_run: MakeRun
-) -> None:
+def test_input_channels_grow_by_k_from_layer_to_layer(model: str, width: int, growth: int, make_run: MakeRun) -> None:
     net = describe(make_run, model, 40, width=width, growth_rate=growth)
     k0, number, blocks = width, 0, 1
     for block in net.get_submodule("blocks").children():
         convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
-        read, given = convolutions[0].in_channels, convolutions[-1].out_channels
+        n_in, n_out = convolutions[0].in_channels, convolutions[-1].out_channels
         if isinstance(block, DenseLayer):
             number += 1
-            assert (read, given) == (k0 + growth * (number - 1), growth)
+            assert (n_in, n_out) == (k0 + growth * (number - 1), growth)
         else:
             assert number == (12 if model == "densenet" else 6)
-            assert read == k0 + growth * number
-            k0, number, blocks = given, 0, blocks + 1
+            assert n_in == k0 + growth * number
+            k0, number, blocks = n_out, 0, blocks + 1
     assert blocks == 3
 
 
@@ -130,11 +128,11 @@ def test_layer_l_of_a_block_reads_k0_and_l_minus_1_times_k_maps(
         (24, 12, 0.5, [18, 15]),  # 36 / 2, then 30 / 2
         (5, 2, 0.5, [3, 2]),  # rounded down
         (88, 12, 0.29, [29, 11]),  # 0.29 · 100 is 28.99... in floating point
-        (2, 1, 0.001, [1, 1]),  # one map at least
+        (2, 1, 0.001, [1, 1]),  # at least one channel
         (7, 3, 1.0, [10, 13]),
     ],
 )
-def test_transitions_of_bc_keep_the_share_theta_of_their_maps(
+def test_bc_transitions_keep_a_share_theta_of_the_channels(
     width: int, growth: int, theta: float, kept: list[int], make_run: MakeRun
 ) -> None:
     net = describe(make_run, "densenet-bc", 10, width=width, growth_rate=growth, compression=theta)
@@ -145,7 +143,7 @@ def test_transitions_of_bc_keep_the_share_theta_of_their_maps(
     assert all(conv.kernel_size == (1, 1) for conv in convolutions)
 
 
-def test_bottlenecks_give_four_times_the_growth_rate(make_run: MakeRun) -> None:
+def test_bottlenecks_have_four_times_the_growth_rate(make_run: MakeRun) -> None:
     for block in describe(make_run, "densenet-bc", 22, growth_rate=5).get_submodule("blocks").children():
         convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
         if isinstance(block, DenseLayer):
@@ -154,7 +152,7 @@ def test_bottlenecks_give_four_times_the_growth_rate(make_run: MakeRun) -> None:
 
 @each_model
 @pytest.mark.parametrize(("channels", "side"), [(3, 32), (3, 16), (1, 8)])
-def test_layers_append_to_their_input_and_transitions_halve_the_map(
+def test_layers_append_channels_and_transitions_halve_the_resolution(
     model: str, channels: int, side: int, make_run: MakeRun
 ) -> None:
     run = make_run(task="cifar10", models=model, depths=16, width=4, growth_rate=2)
@@ -177,17 +175,17 @@ def forward_by_hand(net: nn.Module, images: Tensor, model: str, layers: int, act
     weights: dict[str, Tensor] = net.state_dict()
     act = ACTIVATIONS[activation]
 
-    def normalise(signal: Tensor, norm: str) -> Tensor:
+    def normalise(x: Tensor, norm: str) -> Tensor:
         if f"{norm}.weight" not in weights:
-            return signal
-        mean = signal.mean((0, 2, 3), keepdim=True)
-        variance = signal.var((0, 2, 3), keepdim=True, unbiased=False)
-        signal = (signal - mean) / (variance + 1e-5).sqrt()
-        return signal * weights[f"{norm}.weight"][:, None, None] + weights[f"{norm}.bias"][:, None, None]
+            return x
+        mean = x.mean((0, 2, 3), keepdim=True)
+        variance = x.var((0, 2, 3), keepdim=True, unbiased=False)
+        x = (x - mean) / (variance + 1e-5).sqrt()
+        return x * weights[f"{norm}.weight"][:, None, None] + weights[f"{norm}.bias"][:, None, None]
 
-    def step(signal: Tensor, name: str, padding: int) -> Tensor:
-        signal = act(normalise(signal, f"{name}.norm"))
-        return F.conv2d(signal, weights[f"{name}.conv.weight"], weights.get(f"{name}.conv.bias"), padding=padding)
+    def step(x: Tensor, name: str, padding: int) -> Tensor:
+        x = act(normalise(x, f"{name}.norm"))
+        return F.conv2d(x, weights[f"{name}.conv.weight"], weights.get(f"{name}.conv.bias"), padding=padding)
 
     maps = [F.conv2d(images, weights["conv.weight"], weights.get("conv.bias"), padding=1)]
     index = 0
@@ -203,14 +201,14 @@ def forward_by_hand(net: nn.Module, images: Tensor, model: str, layers: int, act
             corners = [new[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
             maps = [(corners[0] + corners[1] + corners[2] + corners[3]) / 4]
             index += 1
-    signal = act(normalise(torch.cat(maps, 1), "last_norm"))
-    return signal.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
+    x = act(normalise(torch.cat(maps, 1), "last_norm"))
+    return x.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
 
 
 @pytest.mark.parametrize(("model", "depth"), [("densenet", 10), ("densenet-bc", 16)])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 @with_and_without_norm
-def test_the_forward_pass_is_the_papers(
+def test_the_forward_pass_matches_the_paper(
     model: str, depth: int, activation: str, batch_norm: bool, make_run: MakeRun
 ) -> None:
     run = make_run(
@@ -232,18 +230,18 @@ def test_the_forward_pass_is_the_papers(
 
 @each_model
 @pytest.mark.parametrize(("batch_norm", "norms"), [(True, 9), (False, 0)])
-def test_convolutions_have_biases_exactly_where_there_is_no_batch_norm(
+def test_convolutions_have_biases_only_without_batch_norm(
     model: str, batch_norm: bool, norms: int, make_run: MakeRun
 ) -> None:
     modules = list(describe(make_run, model, 10, batch_norm=batch_norm).modules())
     convolutions = [module for module in modules if isinstance(module, nn.Conv2d)]
     assert [conv.bias is None for conv in convolutions] == [batch_norm] * 9
-    # One stands before each convolution but the first, and one before the output.
+    # One precedes each convolution except the first, and one the output.
     assert sum(isinstance(module, nn.BatchNorm2d) for module in modules) == norms
 
 
 @each_model
-def test_dropout_follows_each_convolution_but_the_first(model: str, make_run: MakeRun) -> None:
+def test_dropout_follows_every_convolution_except_the_first(model: str, make_run: MakeRun) -> None:
     settings = {"task": "digits", "models": model, "depths": 10, "width": 4}
     net, without = (build_net(make_run(dropout=p, **settings), (1, 8, 8), 10) for p in (0.5, 0.0))
     seed_dropout(net)
@@ -263,7 +261,7 @@ def test_dropout_follows_each_convolution_but_the_first(model: str, make_run: Ma
     assert torch.equal(fresh.eval()(images), without.eval()(images))
 
 
-def test_what_a_layer_drops_out_is_new_and_never_what_it_reads(make_run: MakeRun) -> None:
+def test_dropout_acts_on_new_channels_never_on_inputs(make_run: MakeRun) -> None:
     net = build_net(make_run(task="digits", models="densenet", depths=10, width=4, dropout=0.5), (1, 8, 8), 10)
     seed_dropout(net)
     layer = net.get_submodule("blocks.0")
@@ -284,7 +282,9 @@ def test_what_a_layer_drops_out_is_new_and_never_what_it_reads(make_run: MakeRun
         ({"models": "densenet-bc", "depths": 13}, "6m\\+4 from 10 on, the nearest are 10 and 16"),
     ],
 )
-def test_what_the_papers_do_not_define_is_refused(settings: dict[str, Any], text: str, make_run: MakeRun) -> None:
+def test_settings_that_the_papers_do_not_define_are_rejected(
+    settings: dict[str, Any], text: str, make_run: MakeRun
+) -> None:
     with pytest.raises(UserError, match=text):
         make_run(**{"task": "digits", "depths": 10} | settings)
 

@@ -22,12 +22,12 @@ def forms_of(make_run: MakeRun, model: str, depth: int, **settings: Any) -> list
 
 
 def labels(graph: Graph) -> list[str]:
-    """The steps between input and output, in the order of computation."""
+    """The operations between input and output, in the order of computation."""
     return [node.label for node in graph.nodes[1:-1]]
 
 
 def read_by(graph: Graph, label: str) -> list[list[str]]:
-    """What each node of this label reads, in words."""
+    """The labels of the inputs of each node with this label."""
     return [[graph.nodes[start].label for start in node.inputs] for node in graph.nodes if node.label == label]
 
 
@@ -82,7 +82,7 @@ def test_orderings_are_those_of_the_paper(ordering: str, steps: list[str], make_
     assert labels(block_2.graph) == [words[step] for step in steps]
 
 
-def test_of_bottlenecks_one_with_the_stride_of_most_stands_for_all_with_a_projection(make_run: MakeRun) -> None:
+def test_the_most_frequent_stride_represents_bottlenecks_with_projection(make_run: MakeRun) -> None:
     projection, identity = forms_of(make_run, "bottleneck-resnet", 20)
     assert (projection.number, projection.numbers) == (3, (1, 3, 5))
     assert "1×1 conv, 64→128, stride 2" in labels(projection.graph)
@@ -101,7 +101,7 @@ def test_a_highway_layer_mixes_by_its_gate(make_run: MakeRun) -> None:
     assert read_by(graph, "addition") == [["multiplication", "multiplication"]]
 
 
-def test_a_dense_layer_appends_to_what_it_reads(make_run: MakeRun) -> None:
+def test_a_dense_layer_appends_to_its_input(make_run: MakeRun) -> None:
     layer, transition = forms_of(make_run, "densenet-bc", 16)
     assert labels(layer.graph) == [
         "batch norm",
@@ -116,7 +116,7 @@ def test_a_dense_layer_appends_to_what_it_reads(make_run: MakeRun) -> None:
     assert labels(transition.graph) == ["batch norm", "ReLU", "1×1 conv, 40→20", "2×2 average pooling"]
 
 
-def test_the_three_forms_of_resnext(make_run: MakeRun) -> None:
+def test_the_three_forms_of_resnext_have_different_graphs(make_run: MakeRun) -> None:
     graphs = {form: forms_of(make_run, "resnext", 20, form=form)[1].graph for form in "abc"}
     assert {form: graph.branches for form, graph in graphs.items()} == {"a": 8, "b": 8, "c": 1}
     for form in "ab":
@@ -132,7 +132,7 @@ def test_the_three_forms_of_resnext(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("form", ["a", "b"])
-def test_one_branch_is_neither_summed_nor_joined(form: str, make_run: MakeRun) -> None:
+def test_a_single_branch_is_neither_summed_nor_concatenated(form: str, make_run: MakeRun) -> None:
     graph = forms_of(make_run, "resnext", 20, form=form, cardinality=1, group_width=4)[1].graph
     assert [label for label in labels(graph) if "conv" in label] == [
         "1×1 conv, 64→4",
@@ -142,7 +142,7 @@ def test_one_branch_is_neither_summed_nor_joined(form: str, make_run: MakeRun) -
     assert labels(graph).count("addition") == 1
 
 
-def test_a_vgg_pools_where_a_stage_begins(make_run: MakeRun) -> None:
+def test_vgg_pools_at_the_start_of_a_stage(make_run: MakeRun) -> None:
     plain, pooled = forms_of(make_run, "vgg", 16)
     assert labels(plain.graph) == ["3×3 conv, 16→16", "ReLU"]
     assert labels(pooled.graph) == ["2×2 max pooling", "3×3 conv, 16→32", "ReLU"]
@@ -168,7 +168,7 @@ def test_mlps_of_kowsik_and_of_dense_blocks(make_run: MakeRun) -> None:
     ]
 
 
-def test_dropout_and_stochastic_depth_are_shown_where_they_do_something(make_run: MakeRun) -> None:
+def test_dropout_and_stochastic_depth_are_shown_where_active(make_run: MakeRun) -> None:
     settings = {"dropout": 0.1, "survival": 0.5, "activation": "tanh", "batch_norm": False}
     (form,) = forms_of(make_run, "residual-mlp", 7, **settings)
     assert labels(form.graph) == [
@@ -183,7 +183,7 @@ def test_dropout_and_stochastic_depth_are_shown_where_they_do_something(make_run
 
 
 @pytest.mark.parametrize("model", all_models().values(), ids=all_models())
-def test_every_model_can_be_drawn_and_each_layer_with_weights_is_there(model: Model, make_run: MakeRun) -> None:
+def test_every_models_graph_has_all_its_weight_layers(model: Model, make_run: MakeRun) -> None:
     depth = model.depth_rule.nearest(20)[0]
     task, shape = ("sine", (1,)) if model.family == "mlp" else ("cifar10", CIFAR)
     net = describe_net(make_run(task=task, models=model.name, depths=depth), shape, 10)
@@ -196,7 +196,7 @@ def test_every_model_can_be_drawn_and_each_layer_with_weights_is_there(model: Mo
         assert all(start < index for index, node in enumerate(form.graph.nodes) for start in node.inputs)
 
 
-def test_a_net_without_blocks_is_refused(make_run: MakeRun) -> None:
+def test_a_net_without_blocks_is_rejected(make_run: MakeRun) -> None:
     with pytest.raises(
         UserError,
         match=r"^The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks\.$",

@@ -41,65 +41,63 @@ def gates_of(net: nn.Module) -> list[tuple[HighwayLayer, nn.Linear | nn.Conv2d]]
     return [(layer, layer.gate) for layer in layers_of(net) if layer.gate is not None]
 
 
-def normalised(signal: Tensor, weights: dict[str, Tensor], norm: str) -> Tensor:
+def normalised(x: Tensor, weights: dict[str, Tensor], norm: str) -> Tensor:
     """Batch norm in training mode, or nothing if the net has none of this name."""
     if f"{norm}.weight" not in weights:
-        return signal
-    axes = [0, *range(2, signal.dim())]
-    mean, variance = signal.mean(axes, keepdim=True), signal.var(axes, keepdim=True, unbiased=False)
-    shape = (-1, *[1] * (signal.dim() - 2))
+        return x
+    axes = [0, *range(2, x.dim())]
+    mean, variance = x.mean(axes, keepdim=True), x.var(axes, keepdim=True, unbiased=False)
+    shape = (-1, *[1] * (x.dim() - 2))
     scale, shift = weights[f"{norm}.weight"].view(shape), weights[f"{norm}.bias"].view(shape)
-    return (signal - mean) / (variance + 1e-5).sqrt() * scale + shift
+    return (x - mean) / (variance + 1e-5).sqrt() * scale + shift
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_the_mlps_forward_pass_is_the_papers(batch_norm: bool, make_run: MakeRun) -> None:
+def test_the_mlps_forward_pass_matches_the_paper(batch_norm: bool, make_run: MakeRun) -> None:
     net = build(make_run, "highway-mlp", 3, (2, 3), batch_norm=batch_norm, activation="tanh", gate_bias=-0.5)
     weights: dict[str, Tensor] = net.state_dict()
     inputs = random_inputs(5, 2, 3)
 
-    def affine(layer: str, signal: Tensor) -> Tensor:
-        product = signal @ weights[f"{layer}.weight"].T
+    def affine(layer: str, x: Tensor) -> Tensor:
+        product = x @ weights[f"{layer}.weight"].T
         return product + weights[f"{layer}.bias"] if f"{layer}.bias" in weights else product
 
-    def plain(layer: str, signal: Tensor) -> Tensor:
-        return normalised(affine(f"{layer}.layer.0", signal), weights, f"{layer}.layer.1").tanh()
+    def plain(layer: str, x: Tensor) -> Tensor:
+        return normalised(affine(f"{layer}.layer.0", x), weights, f"{layer}.layer.1").tanh()
 
-    signal = plain("entry", inputs.reshape(5, 6))
+    x = plain("entry", inputs.reshape(5, 6))
     for layer in ("blocks.0", "blocks.1"):
-        gate = 1 / (1 + (-affine(f"{layer}.gate", signal)).exp())
-        signal = plain(layer, signal) * gate + signal * (1 - gate)
-    torch.testing.assert_close(net(inputs), affine("output", signal), rtol=1e-12, atol=1e-12)
+        gate = 1 / (1 + (-affine(f"{layer}.gate", x)).exp())
+        x = plain(layer, x) * gate + x * (1 - gate)
+    torch.testing.assert_close(net(inputs), affine("output", x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_the_cnns_forward_pass_is_that_of_highway_layers_with_plain_ones_where_sizes_change(
-    batch_norm: bool, make_run: MakeRun
-) -> None:
+def test_the_cnns_forward_pass_matches_the_paper(batch_norm: bool, make_run: MakeRun) -> None:
     net = build(make_run, "highway-cnn", 8, (1, 8, 8), batch_norm=batch_norm, gate_bias=-0.5)
     weights: dict[str, Tensor] = net.state_dict()
     images = random_inputs(5, 1, 8, 8)
 
-    def plain(conv: str, norm: str, signal: Tensor, stride: int = 1) -> Tensor:
-        signal = F.conv2d(signal, weights[f"{conv}.weight"], weights.get(f"{conv}.bias"), stride, padding=1)
-        return F.relu(normalised(signal, weights, norm))
+    def plain(conv: str, norm: str, x: Tensor, stride: int = 1) -> Tensor:
+        x = F.conv2d(x, weights[f"{conv}.weight"], weights.get(f"{conv}.bias"), stride, padding=1)
+        return F.relu(normalised(x, weights, norm))
 
-    signal = plain("conv", "norm", images)
+    x = plain("conv", "norm", images)
     for index, (stride, is_gated) in enumerate([(1, True), (1, True), (2, False), (1, True), (2, False), (1, True)]):
         layer = f"blocks.{index}"
-        response = plain(f"{layer}.layer.0", f"{layer}.layer.1", signal, stride)
+        response = plain(f"{layer}.layer.0", f"{layer}.layer.1", x, stride)
         if is_gated:
-            gate = F.conv2d(signal, weights[f"{layer}.gate.weight"], weights[f"{layer}.gate.bias"], padding=1).sigmoid()
-            response = response * gate + signal * (1 - gate)
-        signal = response
-    expected = signal.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
+            gate = F.conv2d(x, weights[f"{layer}.gate.weight"], weights[f"{layer}.gate.bias"], padding=1).sigmoid()
+            response = response * gate + x * (1 - gate)
+        x = response
+    expected = x.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
     torch.testing.assert_close(net(images), expected, rtol=1e-9, atol=1e-9)
 
 
 @EACH_KIND
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("dropout", [0, 0.5])
-def test_a_layer_whose_gate_is_shut_is_the_identity_to_the_bit(
+def test_a_layer_with_closed_gate_is_exactly_the_identity(
     model: str, depth: int, shape: tuple[int, ...], batch_norm: bool, dropout: float, make_run: MakeRun
 ) -> None:
     net = build(make_run, model, depth, shape, gate_bias=SHUT, batch_norm=batch_norm, dropout=dropout)
@@ -113,7 +111,7 @@ def test_a_layer_whose_gate_is_shut_is_the_identity_to_the_bit(
 @EACH_KIND
 @pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_with_open_gates_the_net_is_its_plain_twin_to_the_bit(
+def test_a_net_with_open_gates_is_exactly_the_plain_net(
     model: str, depth: int, shape: tuple[int, ...], init: str, batch_norm: bool, make_run: MakeRun
 ) -> None:
     settings = {"init": init, "batch_norm": batch_norm}
@@ -125,7 +123,7 @@ def test_with_open_gates_the_net_is_its_plain_twin_to_the_bit(
     assert not torch.allclose(nearly_shut(inputs), plain(inputs))
 
 
-def test_an_mlp_with_shut_gates_is_the_plain_one_with_a_single_hidden_layer(make_run: MakeRun) -> None:
+def test_an_mlp_with_closed_gates_has_one_effective_hidden_layer(make_run: MakeRun) -> None:
     net = build(make_run, "highway-mlp", 20, (3,), gate_bias=SHUT)
     shallow = build(make_run, "plain-mlp", 1, (3,))
     inputs = random_inputs(4, 3)
@@ -135,7 +133,7 @@ def test_an_mlp_with_shut_gates_is_the_plain_one_with_a_single_hidden_layer(make
 @EACH_KIND
 @pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
 @pytest.mark.parametrize(("asked", "expected"), [({}, -2), ({"gate_bias": -3.5}, -3.5)])
-def test_gate_biases_start_at_the_value_asked_for_under_every_initialisation(
+def test_gate_biases_start_at_gate_bias_under_every_initialisation(
     model: str,
     depth: int,
     shape: tuple[int, ...],
@@ -150,7 +148,7 @@ def test_gate_biases_start_at_the_value_asked_for_under_every_initialisation(
 
 
 @EACH_KIND
-def test_every_layer_and_every_gate_has_weights_of_its_own(
+def test_every_layer_and_gate_has_different_weights(
     model: str, depth: int, shape: tuple[int, ...], make_run: MakeRun
 ) -> None:
     net = build(make_run, model, depth, shape)
@@ -161,7 +159,7 @@ def test_every_layer_and_every_gate_has_weights_of_its_own(
 @pytest.mark.parametrize("depth", [1, 2, 5])
 @pytest.mark.parametrize("width", [7, 30])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_an_mlp_has_exactly_the_parameters_of_its_layers_and_gates(
+def test_an_mlp_has_the_parameters_of_layers_and_gates(
     depth: int, width: int, batch_norm: bool, make_run: MakeRun
 ) -> None:
     run = make_run(models="highway-mlp", depths=depth, width=width, batch_norm=batch_norm)
@@ -185,7 +183,7 @@ def test_a_layer_of_the_papers_mlps_has_about_5000_parameters(model: str, width:
 @pytest.mark.parametrize(("depth", "n"), [(8, 1), (14, 2), (32, 5)])
 @pytest.mark.parametrize("width", [4, 16])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_cnn_has_the_parameters_of_the_plain_one_and_those_of_its_gates(
+def test_gates_add_their_parameters_to_the_plain_cnn(
     depth: int, n: int, width: int, batch_norm: bool, make_run: MakeRun
 ) -> None:
     highway, plain = (
@@ -200,7 +198,7 @@ def test_a_cnn_has_the_parameters_of_the_plain_one_and_those_of_its_gates(
 
 
 @pytest.mark.parametrize(("depth", "n"), [(8, 1), (14, 2), (32, 5)])
-def test_a_cnns_depth_counts_its_layers_without_gates(depth: int, n: int, make_run: MakeRun) -> None:
+def test_a_cnns_depth_does_not_count_gates(depth: int, n: int, make_run: MakeRun) -> None:
     net = describe_net(make_run(task="cifar10", models="highway-cnn", depths=depth), CIFAR, 10)
     weight_layers = [module for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
     assert len(gates_of(net)) == 6 * n - 2
@@ -209,7 +207,7 @@ def test_a_cnns_depth_counts_its_layers_without_gates(depth: int, n: int, make_r
 
 
 @pytest.mark.parametrize("side", [8, 16])
-def test_maps_shrink_twice_by_half(side: int, make_run: MakeRun) -> None:
+def test_the_resolution_is_halved_twice(side: int, make_run: MakeRun) -> None:
     net = build(make_run, "highway-cnn", 8, (3, side, side))
     shapes: list[tuple[int, ...]] = []
     for layer in layers_of(net):
@@ -219,7 +217,7 @@ def test_maps_shrink_twice_by_half(side: int, make_run: MakeRun) -> None:
 
 
 @EACH_KIND
-def test_dropout_drops_elements_of_h_in_training_mode_alone(
+def test_dropout_acts_on_h_only_in_training_mode(
     model: str, depth: int, shape: tuple[int, ...], make_run: MakeRun
 ) -> None:
     settings = {"gate_bias": OPEN, "batch_norm": False, "activation": "sigmoid"}
@@ -234,7 +232,7 @@ def test_dropout_drops_elements_of_h_in_training_mode_alone(
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "shut"])
-def test_a_gate_bias_that_is_no_finite_number_is_refused(value: str, make_run: MakeRun) -> None:
+def test_a_gate_bias_must_be_finite(value: str, make_run: MakeRun) -> None:
     with pytest.raises(UserError, match=rf"gate_bias \(={value}\)"):
         make_run(models="highway-mlp", gate_bias=value)
 

@@ -51,11 +51,11 @@ def test_parameters_and_multiply_adds_are_the_published_ones(
 
 
 @pytest.mark.parametrize(("depth", "millions"), [(11, 133), (13, 133), (16, 138), (19, 144)])
-def test_vgg_has_the_millions_of_parameters_of_its_papers_table_2(depth: int, millions: int, make_run: MakeRun) -> None:
+def test_vgg_has_the_parameter_counts_of_table_2(depth: int, millions: int, make_run: MakeRun) -> None:
     assert round(count_parameters(described(make_run, "vgg", depth)) / 1e6) == millions
 
 
-def test_with_the_stride_on_the_first_convolution_depth_50_has_the_papers_operations(make_run: MakeRun) -> None:
+def test_a_stride_on_the_first_convolution_gives_published_multiply_adds(make_run: MakeRun) -> None:
     net = described(make_run, "imagenet-resnet", 50)
     for block in net.get_submodule("blocks").children():
         first, second = block.get_submodule("conv1"), block.get_submodule("conv2")
@@ -84,7 +84,7 @@ def test_depth_counts_the_weight_layers_without_projections(model: str, depth: i
         ("imagenet-resnet", 152, {56: 3, 28: 8, 14: 36, 7: 3}),
     ],
 )
-def test_blocks_stand_on_maps_of_the_sizes_in_the_papers_tables(
+def test_blocks_have_the_resolutions_of_the_papers_tables(
     model: str, depth: int, maps: dict[int, int], make_run: MakeRun
 ) -> None:
     net = described(make_run, model, depth)
@@ -96,7 +96,7 @@ def test_blocks_stand_on_maps_of_the_sizes_in_the_papers_tables(
 
 
 @each_depth
-def test_all_sizes_are_in_proportion_to_the_width(model: str, depth: int, make_run: MakeRun) -> None:
+def test_all_sizes_are_proportional_to_the_width(model: str, depth: int, make_run: MakeRun) -> None:
     narrow, wide = (
         dict(described(make_run, model, depth, width=width).named_parameters()).items() for width in (4, 64)
     )
@@ -127,7 +127,7 @@ def test_for_small_images_only_vggs_first_linear_layer_is_smaller(
 
 
 @pytest.mark.parametrize(("side", "pooled"), [(32, 1), (36, 2), (64, 2), (192, 6), (224, 7), (448, 7)])
-def test_vggs_first_linear_layer_reads_at_most_7_by_7_pixels(side: int, pooled: int, make_run: MakeRun) -> None:
+def test_vggs_first_linear_layer_has_at_most_7x7_pixels(side: int, pooled: int, make_run: MakeRun) -> None:
     shape = (3, side, side)
     net = described(make_run, "vgg", 11, shape, width=1)
     assert net.get_submodule("hidden.0").in_features == 8 * pooled**2
@@ -136,7 +136,7 @@ def test_vggs_first_linear_layer_reads_at_most_7_by_7_pixels(side: int, pooled: 
 
 @pytest.mark.parametrize("batch_norm", [True, False])
 @each_depth
-def test_convolutions_have_biases_exactly_where_no_batch_norm_follows(
+def test_convolutions_have_biases_only_without_batch_norm(
     model: str, depth: int, batch_norm: bool, make_run: MakeRun
 ) -> None:
     modules = list(described(make_run, model, depth, batch_norm=batch_norm).modules())
@@ -146,7 +146,7 @@ def test_convolutions_have_biases_exactly_where_no_batch_norm_follows(
     assert len(norms) == (len(convolutions) if batch_norm else 0)
 
 
-def test_vgg_drops_hidden_units_in_training_mode_alone(make_run: MakeRun) -> None:
+def test_vgg_drops_hidden_units_only_in_training_mode(make_run: MakeRun) -> None:
     settings = {"task": "digits", "models": "vgg", "depths": 11, "width": 1}
     assert make_run(**settings).dropout == 0.5
     net = build_net(make_run(**settings), (1, 8, 8), 10)
@@ -168,15 +168,15 @@ def test_vgg_drops_hidden_units_in_training_mode_alone(make_run: MakeRun) -> Non
 def vgg_by_hand(weights: dict[str, Tensor], images: Tensor) -> Tensor:
     """The forward pass of depth 11 without batch norm and dropout, written out."""
     names = ["first", *(f"blocks.{index}" for index in range(7))]
-    signal = images
+    x = images
     for index, name in enumerate(names):
-        signal = F.relu(F.conv2d(signal, weights[f"{name}.conv.weight"], weights[f"{name}.conv.bias"], padding=1))
-        if index in (0, 1, 3, 5, 7) and signal.shape[-1] > 1:
-            signal = signal.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5))
-    signal = signal.flatten(1)
+        x = F.relu(F.conv2d(x, weights[f"{name}.conv.weight"], weights[f"{name}.conv.bias"], padding=1))
+        if index in (0, 1, 3, 5, 7) and x.shape[-1] > 1:
+            x = x.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5))
+    x = x.flatten(1)
     for name in ("hidden.0", "hidden.1"):
-        signal = F.relu(signal @ weights[f"{name}.weight"].T + weights[f"{name}.bias"])
-    return signal @ weights["output.weight"].T + weights["output.bias"]
+        x = F.relu(x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"])
+    return x @ weights["output.weight"].T + weights["output.bias"]
 
 
 def resnet_by_hand(weights: dict[str, Tensor], images: Tensor, stages: list[int], strides: list[list[int]]) -> Tensor:
@@ -185,30 +185,30 @@ def resnet_by_hand(weights: dict[str, Tensor], images: Tensor, stages: list[int]
     A projection stands wherever there are weights for one, so these must be where shapes change, or addition fails.
     """
 
-    def convolve(signal: Tensor, conv: str, norm: str, stride: int) -> Tensor:
+    def convolve(x: Tensor, conv: str, norm: str, stride: int) -> Tensor:
         kernel = weights[f"{conv}.weight"]
-        signal = F.conv2d(signal, kernel, stride=stride, padding=kernel.shape[-1] // 2)
-        mean = signal.mean((0, 2, 3), keepdim=True)
-        variance = signal.var((0, 2, 3), keepdim=True, unbiased=False)
-        return (signal - mean) / (variance + 1e-5).sqrt()  # scale and shift begin as 1 and 0
+        x = F.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2)
+        mean = x.mean((0, 2, 3), keepdim=True)
+        variance = x.var((0, 2, 3), keepdim=True, unbiased=False)
+        return (x - mean) / (variance + 1e-5).sqrt()  # scale and shift begin as 1 and 0
 
-    signal = F.relu(convolve(images, "conv", "norm", 2))
-    signal = F.pad(signal, (1, 1, 1, 1), value=0).unfold(2, 3, 2).unfold(3, 3, 2).amax((4, 5))
+    x = F.relu(convolve(images, "conv", "norm", 2))
+    x = F.pad(x, (1, 1, 1, 1), value=0).unfold(2, 3, 2).unfold(3, 3, 2).amax((4, 5))
     names = iter(f"blocks.{index}" for index in range(sum(stages)))
     for stage, blocks in enumerate(stages):
         for index in range(blocks):
-            entered, name = signal, next(names)
+            block_input, name = x, next(names)
             halves = stage > 0 and index == 0
             for number, stride in enumerate(strides[0] if halves else strides[1], start=1):
-                signal = convolve(signal, f"{name}.conv{number}", f"{name}.norm{number}", stride)
-                signal = F.relu(signal) if number < len(strides[0]) else signal
+                x = convolve(x, f"{name}.conv{number}", f"{name}.norm{number}", stride)
+                x = F.relu(x) if number < len(strides[0]) else x
             if f"{name}.shortcut.0.weight" in weights:
-                entered = convolve(entered, f"{name}.shortcut.0", f"{name}.shortcut.1", 2 if halves else 1)
-            signal = F.relu(signal + entered)
-    return signal.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
+                block_input = convolve(block_input, f"{name}.shortcut.0", f"{name}.shortcut.1", 2 if halves else 1)
+            x = F.relu(x + block_input)
+    return x.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
 
 
-def test_the_forward_pass_of_vgg_is_the_papers(make_run: MakeRun) -> None:
+def test_vggs_forward_pass_matches_the_paper(make_run: MakeRun) -> None:
     run = make_run(task="digits", models="vgg", depths=11, width=2, dropout=0, init="default")
     net = build_net(run, (1, 32, 32), 10).double()
     images = random_images(3, 1, 32).double()
@@ -219,7 +219,7 @@ def test_the_forward_pass_of_vgg_is_the_papers(make_run: MakeRun) -> None:
     ("depth", "stages", "strides"),
     [(18, [2, 2, 2, 2], [[2, 1], [1, 1]]), (50, [3, 4, 6, 3], [[1, 2, 1], [1, 1, 1]])],
 )
-def test_the_forward_pass_of_the_residual_net_is_the_papers(
+def test_the_residual_nets_forward_pass_matches_the_paper(
     depth: int, stages: list[int], strides: list[list[int]], make_run: MakeRun
 ) -> None:
     run = make_run(task="digits", models="imagenet-resnet", depths=depth, width=2)

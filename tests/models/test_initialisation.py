@@ -39,7 +39,7 @@ def values(net: nn.Module) -> dict[str, Tensor]:
     ids=["linear", "conv3x3", "conv1x1", "conv5x9"],
 )
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_weights_have_the_deviation_of_their_scheme(
+def test_weights_have_the_standard_deviation_of_their_scheme(
     scheme: Initialisation, layer: nn.Linear | nn.Conv2d, fan_in: int, fan_out: int
 ) -> None:
     expected = {
@@ -54,7 +54,7 @@ def test_weights_have_the_deviation_of_their_scheme(
     assert weight_std(scheme, fan_in, fan_out, 0.1) == pytest.approx(expected)
 
 
-def test_default_weights_and_biases_fill_their_range_evenly_like_torchs_own() -> None:
+def test_default_weights_and_biases_are_uniform_like_torchs() -> None:
     torch.manual_seed(0)
     layer, own = nn.Linear(100, 5000), nn.Linear(100, 5000)
     initialised(layer, "default")
@@ -67,7 +67,7 @@ def test_default_weights_and_biases_fill_their_range_evenly_like_torchs_own() ->
 
 
 @pytest.mark.parametrize("scheme", ["he", "glorot", "normal"])
-def test_other_schemes_are_bell_shaped_and_start_biases_at_zero(scheme: Initialisation) -> None:
+def test_other_schemes_are_normal_with_zero_biases(scheme: Initialisation) -> None:
     layer = nn.Linear(300, 300)
     initialised(layer, scheme)
     within = (layer.weight.abs() < layer.weight.std()).float().mean().item()
@@ -75,13 +75,13 @@ def test_other_schemes_are_bell_shaped_and_start_biases_at_zero(scheme: Initiali
     assert not layer.bias.any()
 
 
-def test_biases_are_no_copies_of_weights() -> None:
+def test_biases_are_drawn_independently_of_weights() -> None:
     layer = nn.Linear(10, 20)
     initialised(layer, "default")
     assert not torch.isin(layer.bias, layer.weight).any()
 
 
-def test_the_normal_scheme_needs_a_deviation() -> None:
+def test_the_normal_scheme_needs_a_standard_deviation() -> None:
     with pytest.raises(ValueError, match="std is needed"):
         initialise(nn.Linear(2, 2), "normal", 0)
 
@@ -103,7 +103,7 @@ def test_batch_norm_starts_as_the_identity(scheme: Initialisation) -> None:
     ("task", "model", "shape"), [("sine", "residual", (1,)), ("digits", "plain", IMAGE), ("digits", "resnet", IMAGE)]
 )
 @pytest.mark.parametrize("batch_norm", [True, False])
-def test_every_value_of_a_built_net_is_filled(
+def test_every_parameter_of_a_built_net_is_initialised(
     scheme: Initialisation, task: str, model: str, shape: tuple[int, ...], batch_norm: bool, make_run: MakeRun
 ) -> None:
     run = make_run(task=task, models=model, depths=8, width=4, init=scheme, batch_norm=batch_norm)
@@ -114,14 +114,14 @@ def test_every_value_of_a_built_net_is_filled(
     assert all(module.training for module in net.modules())
 
 
-def test_a_seed_gives_the_same_values_and_another_seed_others(make_run: MakeRun) -> None:
+def test_values_are_reproducible_and_differ_between_seeds(make_run: MakeRun) -> None:
     first, again, other = (values(build_net(make_run(seeds=seed), (1,), 1)) for seed in (0, 0, 1))
     for name in first:
         assert torch.equal(first[name], again[name])
         assert not torch.equal(first[name], other[name])
 
 
-def test_layers_of_one_shape_start_with_values_of_their_own(make_run: MakeRun) -> None:
+def test_layers_of_equal_shape_start_with_different_values(make_run: MakeRun) -> None:
     weights = [value for name, value in values(build_net(make_run(depths=8), (1,), 1)).items() if value.dim() == 2][
         1:-1
     ]
@@ -129,12 +129,12 @@ def test_layers_of_one_shape_start_with_values_of_their_own(make_run: MakeRun) -
     assert all(not torch.equal(first, second) for first, second in pairwise(weights))
 
 
-def test_known_initial_values_stay_what_earlier_results_were_made_with(make_run: MakeRun) -> None:
+def test_initial_values_never_change_between_versions(make_run: MakeRun) -> None:
     net = build_net(make_run(depths=1, width=3), (1,), 1)
     assert values(net)["entry.0.weight"].flatten().tolist() == pytest.approx([0.30839372, -0.84320760, -0.81228912])
 
 
-def test_building_neither_reads_nor_moves_the_global_random_state(make_run: MakeRun) -> None:
+def test_building_does_not_use_the_global_random_state(make_run: MakeRun) -> None:
     run = make_run(task="digits", models="resnet", depths=8, width=4)
     nets = []
     for seed in (1, 2):
@@ -172,7 +172,7 @@ def test_values_do_not_depend_on_the_memory_format() -> None:
     ],
     ids=lambda value: None if isinstance(value, set) else str(value),
 )
-def test_a_parameters_values_depend_on_nothing_but_its_own_layer(
+def test_a_parameters_values_depend_only_on_its_own_layer(
     change: dict[str, Any], moved: set[str], make_run: MakeRun
 ) -> None:
     def built(shape: tuple[int, ...] = IMAGE, outputs: int = 10, **settings: Any) -> dict[str, Tensor]:
@@ -184,7 +184,7 @@ def test_a_parameters_values_depend_on_nothing_but_its_own_layer(
     assert {name for name in common if not torch.equal(before[name], after[name])} == moved
 
 
-def test_deeper_nets_begin_with_the_layers_of_shallower_ones(make_run: MakeRun) -> None:
+def test_deeper_nets_start_with_the_layers_of_shallower_ones(make_run: MakeRun) -> None:
     shallow, deep = (values(build_net(make_run(depths=depth), (1,), 1)) for depth in (3, 9))
     assert len(deep) == len(shallow) + 2 * 6
     assert all(torch.equal(value, deep[name]) for name, value in shallow.items())

@@ -15,7 +15,7 @@ def test_dropout_is_the_identity_in_evaluation_mode() -> None:
     assert torch.equal(Dropout(0.5).eval()(inputs), inputs)
 
 
-def test_dropout_with_probability_zero_is_the_identity_and_draws_nothing() -> None:
+def test_dropout_with_probability_zero_draws_nothing() -> None:
     layer = Dropout(0.0)
     layer.generator = seeded()
     before = layer.generator.get_state()
@@ -25,7 +25,7 @@ def test_dropout_with_probability_zero_is_the_identity_and_draws_nothing() -> No
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
-def test_dropout_zeroes_that_share_and_keeps_the_mean(probability: float) -> None:
+def test_dropout_zeroes_its_share_and_preserves_the_mean(probability: float) -> None:
     layer = Dropout(probability)
     layer.generator = seeded()
     outputs = layer(torch.ones(200_000))
@@ -34,7 +34,7 @@ def test_dropout_zeroes_that_share_and_keeps_the_mean(probability: float) -> Non
     assert outputs.mean().item() == pytest.approx(1.0, abs=0.03)
 
 
-def test_dropout_draws_from_its_own_generator_alone() -> None:
+def test_dropout_draws_only_from_its_own_generator() -> None:
     layer = Dropout(0.5)
     inputs = torch.ones(1000)
     layer.generator = seeded(1)
@@ -48,7 +48,7 @@ def test_dropout_draws_from_its_own_generator_alone() -> None:
     assert not torch.equal(layer(inputs), first)
 
 
-def test_gradients_pass_dropout_where_values_do() -> None:
+def test_gradients_flow_only_through_kept_elements() -> None:
     layer = Dropout(0.5)
     layer.generator = seeded()
     inputs = torch.ones(100, requires_grad=True)
@@ -66,5 +66,5 @@ def test_gradients_pass_dropout_where_values_do() -> None:
         ("sigmoid", [0.2689414, 0.5, 0.8807971]),
     ],
 )
-def test_an_activation_is_the_function_that_it_is_called(name: str, expected: list[float]) -> None:
+def test_activations_are_the_functions_they_are_named_after(name: str, expected: list[float]) -> None:
     assert ACTIVATIONS[name](torch.tensor([-1.0, 0.0, 2.0])).tolist() == pytest.approx(expected)

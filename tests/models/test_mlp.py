@@ -19,26 +19,26 @@ def points() -> Tensor:
 
 
 def layers_of(net: nn.Module) -> list[nn.Linear]:
-    """The hidden layers and the output, in their order."""
+    """The hidden layers and the output layer, in order."""
     return [module for module in net.modules() if isinstance(module, nn.Linear)]
 
 
 def apply_rule(net: nn.Module, inputs: Tensor, block_size: int, activation: Any) -> Tensor:
-    """A residual net from the rule: hidden layers 2 to `depth` in blocks, a block's input added to its last sum."""
+    """A residual net by definition: hidden layers 2 to `depth` in blocks, a block's input added to its last sum."""
 
-    def affine(layer: nn.Linear, signal: Tensor) -> Tensor:
-        return signal @ layer.weight.T + layer.bias
+    def affine(layer: nn.Linear, x: Tensor) -> Tensor:
+        return x @ layer.weight.T + layer.bias
 
     first, *inner, output = layers_of(net)
-    signal = activation(affine(first, inputs))
+    x = activation(affine(first, inputs))
     while inner:
         block, inner = inner[:block_size], inner[block_size:]
-        entered = signal
+        block_input = x
         for layer in block[:-1]:
-            signal = activation(affine(layer, signal))
-        last = affine(block[-1], signal)
-        signal = activation(last + entered if len(block) == block_size else last)
-    return affine(output, signal)
+            x = activation(affine(layer, x))
+        last = affine(block[-1], x)
+        x = activation(last + block_input if len(block) == block_size else last)
+    return affine(output, x)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_images_are_flattened(make_run: MakeRun) -> None:
     assert torch.equal(net(images), net(images.to(memory_format=torch.channels_last)))
 
 
-def test_batch_norm_takes_the_place_of_hidden_biases(make_run: MakeRun) -> None:
+def test_batch_norm_replaces_hidden_biases(make_run: MakeRun) -> None:
     net = describe_net(make_run(depths=3, width=5, batch_norm=True), (1,), 1)
     assert count_parameters(net) == 5 + 2 * 25 + 3 * (5 + 5) + 5 + 1
     assert [layer.bias is None for layer in layers_of(net)] == [True, True, True, False]
@@ -75,7 +75,7 @@ def test_batch_norm_takes_the_place_of_hidden_biases(make_run: MakeRun) -> None:
 
 @pytest.mark.parametrize(("depth", "block_size"), BLOCKS)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_a_residual_net_follows_the_rule(
+def test_a_residual_net_adds_block_inputs_to_last_sums(
     depth: int, block_size: int, activation: str, make_run: MakeRun, points: Tensor
 ) -> None:
     run = make_run(models="residual", depths=depth, block_size=block_size, activation=activation, width=8)
@@ -85,7 +85,7 @@ def test_a_residual_net_follows_the_rule(
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
-def test_a_plain_net_is_layer_after_layer(activation: str, make_run: MakeRun, points: Tensor) -> None:
+def test_a_plain_net_is_a_chain_of_layers(activation: str, make_run: MakeRun, points: Tensor) -> None:
     net = build_net(make_run(depths=5, activation=activation, width=8), (1,), 1).double()
     expected = apply_rule(net, points.double(), 99, getattr(torch, activation))
     torch.testing.assert_close(net(points.double()), expected, rtol=1e-12, atol=1e-12)
@@ -93,7 +93,7 @@ def test_a_plain_net_is_layer_after_layer(activation: str, make_run: MakeRun, po
 
 @pytest.mark.parametrize(("depth", "block_size"), BLOCKS)
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_residual_net_is_the_plain_net_to_the_bit_until_its_first_block_is_complete(
+def test_without_a_complete_block_residual_nets_are_plain_nets(
     depth: int, block_size: int, batch_norm: bool, make_run: MakeRun, points: Tensor
 ) -> None:
     plain = build_net(make_run(depths=depth, batch_norm=batch_norm), (1,), 1)
@@ -113,7 +113,7 @@ def test_twins_share_every_initial_value(init: str, batch_norm: bool, block_size
     assert all(torch.equal(one, other) for one, other in zip(plain, residual, strict=True))
 
 
-def test_a_block_whose_layers_are_zero_passes_positive_signals_through(make_run: MakeRun, points: Tensor) -> None:
+def test_a_block_of_zero_layers_returns_positive_inputs_unchanged(make_run: MakeRun, points: Tensor) -> None:
     net = build_net(make_run(models="residual", depths=4, block_size=3), (1,), 1)
     shallow = build_net(make_run(depths=1), (1,), 1)
     with torch.no_grad():
@@ -123,7 +123,7 @@ def test_a_block_whose_layers_are_zero_passes_positive_signals_through(make_run:
     assert torch.equal(net(points), shallow(points))
 
 
-def test_hidden_layers_are_dropped_out_in_training_mode_alone(make_run: MakeRun, points: Tensor) -> None:
+def test_dropout_acts_on_hidden_layers_only_in_training_mode(make_run: MakeRun, points: Tensor) -> None:
     net = build_net(make_run(depths=3, dropout=0.5), (1,), 1)
     without = build_net(make_run(depths=3), (1,), 1)
     for module in net.modules():

@@ -23,68 +23,68 @@ def random_images(batch: int, channels: int, side: int) -> Tensor:
     return torch.randn(batch, channels, side, side, generator=torch.Generator().manual_seed(0)).double()
 
 
-def normalised(weights: Weights, name: str, signal: Tensor) -> Tensor:
+def normalised(weights: Weights, name: str, x: Tensor) -> Tensor:
     if f"{name}.weight" not in weights:
-        return signal
-    mean = signal.mean((0, 2, 3), keepdim=True)
-    variance = signal.var((0, 2, 3), keepdim=True, unbiased=False)
-    signal = (signal - mean) / (variance + 1e-5).sqrt()
-    return signal * weights[f"{name}.weight"][:, None, None] + weights[f"{name}.bias"][:, None, None]
+        return x
+    mean = x.mean((0, 2, 3), keepdim=True)
+    variance = x.var((0, 2, 3), keepdim=True, unbiased=False)
+    x = (x - mean) / (variance + 1e-5).sqrt()
+    return x * weights[f"{name}.weight"][:, None, None] + weights[f"{name}.bias"][:, None, None]
 
 
-def convolved(weights: Weights, name: str, signal: Tensor, stride: int = 1) -> Tensor:
+def convolved(weights: Weights, name: str, x: Tensor, stride: int = 1) -> Tensor:
     weight = weights[f"{name}.weight"]
-    return F.conv2d(signal, weight, weights.get(f"{name}.bias"), stride, weight.shape[2] // 2)
+    return F.conv2d(x, weight, weights.get(f"{name}.bias"), stride, weight.shape[2] // 2)
 
 
 def by_hand(weights: Weights, images: Tensor, ordering: str, strides: Sequence[int], convs: int) -> Tensor:
     """The forward pass in training mode, block by block as the columns of Fig. 4, with option B shortcuts."""
 
-    def branch(name: str, signal: Tensor, first: bool, stride: int) -> Tensor:
+    def branch(name: str, x: Tensor, first: bool, stride: int) -> Tensor:
         for number in range(1, convs + 1):
             is_last = number == convs
             conv, norm = f"{name}.conv{number}", f"{name}.norm{number}"
             enters = not (first and number == 1)
             if ordering == "full-preactivation" and enters:
-                signal = F.relu(normalised(weights, norm, signal))
+                x = F.relu(normalised(weights, norm, x))
             if ordering == "relu-only-preactivation" and enters:
-                signal = F.relu(signal)
-            signal = convolved(weights, conv, signal, stride if number == 1 else 1)
+                x = F.relu(x)
+            x = convolved(weights, conv, x, stride if number == 1 else 1)
             if ordering == "relu-only-preactivation":
-                signal = normalised(weights, norm, signal)
+                x = normalised(weights, norm, x)
             if ordering in ("original", "relu-before-addition"):
-                signal = normalised(weights, norm, signal)
+                x = normalised(weights, norm, x)
             if ordering == "norm-after-addition" and not is_last:
-                signal = normalised(weights, norm, signal)
+                x = normalised(weights, norm, x)
             if ordering in ("original", "norm-after-addition") and not is_last:
-                signal = F.relu(signal)
+                x = F.relu(x)
             if ordering == "relu-before-addition":
-                signal = F.relu(signal)
-        return signal
+                x = F.relu(x)
+        return x
 
-    signal = F.relu(normalised(weights, "norm", convolved(weights, "conv", images)))
+    x = F.relu(normalised(weights, "norm", convolved(weights, "conv", images)))
     for index, stride in enumerate(strides):
         name = f"blocks.{index}"
-        projected = signal
+        projected = x
         if f"{name}.shortcut.0.weight" in weights or f"{name}.shortcut.weight" in weights:
             has_norm = f"{name}.shortcut.0.weight" in weights
-            read = signal
+            read = x
             if ordering == "full-preactivation" and index > 0:
-                read = F.relu(normalised(weights, f"{name}.norm1", signal))
+                read = F.relu(normalised(weights, f"{name}.norm1", x))
             if ordering == "relu-only-preactivation" and index > 0:
-                read = F.relu(signal)
+                read = F.relu(x)
             conv = f"{name}.shortcut.0" if has_norm else f"{name}.shortcut"
             projected = normalised(weights, f"{name}.shortcut.1", convolved(weights, conv, read, stride))
-        signal = projected + branch(name, signal, index == 0, stride)
+        x = projected + branch(name, x, index == 0, stride)
         if ordering == "norm-after-addition":
-            signal = normalised(weights, f"{name}.norm{convs}", signal)
+            x = normalised(weights, f"{name}.norm{convs}", x)
         if ordering in ("original", "norm-after-addition"):
-            signal = F.relu(signal)
+            x = F.relu(x)
     if ordering == "full-preactivation":
-        signal = F.relu(normalised(weights, "last_norm", signal))
+        x = F.relu(normalised(weights, "last_norm", x))
     if ordering == "relu-only-preactivation":
-        signal = F.relu(signal)
-    return signal.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
+        x = F.relu(x)
+    return x.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
 
 
 @each_ordering
@@ -92,7 +92,7 @@ def by_hand(weights: Weights, images: Tensor, ordering: str, strides: Sequence[i
 @pytest.mark.parametrize(
     ("model", "depth", "convs"), [("resnet", 8, 2), ("resnet", 14, 2), ("bottleneck-resnet", 11, 3)]
 )
-def test_a_net_computes_what_the_figure_shows(
+def test_a_net_computes_its_ordering_as_in_the_figure(
     ordering: str, batch_norm: bool, model: str, depth: int, convs: int, make_run: MakeRun
 ) -> None:
     settings = {"ordering": ordering, "batch_norm": batch_norm, "shortcut": "B"}
@@ -121,22 +121,22 @@ def block(ordering: str, batch_norm: bool, make_run: MakeRun, prepare: Callable[
 
 @each_ordering
 @pytest.mark.parametrize("batch_norm", [True, False])
-def test_a_block_whose_branch_is_zero_is_the_identity_where_the_ordering_allows_it(
+def test_zero_branches_are_identities_where_the_ordering_allows_it(
     ordering: str, batch_norm: bool, make_run: MakeRun
 ) -> None:
-    signal = random_images(4, 3, 4)
-    given = block(ordering, batch_norm, make_run, Tensor.zero_)(signal)
+    x = random_images(4, 3, 4)
+    given = block(ordering, batch_norm, make_run, Tensor.zero_)(x)
     if ordering in AS_THE_IDENTITY:
-        assert torch.equal(given, signal)
+        assert torch.equal(given, x)
     elif ordering == "original" or not batch_norm:
-        assert torch.equal(given, signal.relu())
+        assert torch.equal(given, x.relu())
     else:
-        assert not torch.allclose(given, signal.relu())
+        assert not torch.allclose(given, x.relu())
 
 
-def test_original_and_full_preactivation_agree_exactly_where_no_activation_acts(make_run: MakeRun) -> None:
-    # Without norms, and with positive signals and weights, every ReLU passes everything: (a) and (e) are x + W₂W₁x.
-    signal = random_images(4, 3, 4).abs()
+def test_original_and_full_preactivation_agree_without_active_nonlinearities(make_run: MakeRun) -> None:
+    # Without norms, and with positive inputs and weights, every ReLU is the identity: (a) and (e) are x + W₂W₁x.
+    x = random_images(4, 3, 4).abs()
     seeded = torch.Generator()
 
     def positive(values: Tensor) -> None:
@@ -147,10 +147,10 @@ def test_original_and_full_preactivation_agree_exactly_where_no_activation_acts(
 
     for prepare, agree in ((positive, True), (both_signs, False)):
         original, full = (block(name, False, make_run, prepare) for name in ("original", "full-preactivation"))
-        assert torch.equal(original(signal), full(signal)) == agree
+        assert torch.equal(original(x), full(x)) == agree
 
 
-def test_orderings_have_the_same_initial_values_and_differ_in_what_they_compute(make_run: MakeRun) -> None:
+def test_orderings_share_initial_values_but_compute_different_functions(make_run: MakeRun) -> None:
     images = random_images(4, 1, 8).float()
     nets = [
         build_net(make_run(task="digits", models="resnet", depths=14, width=4, ordering=ordering), (1, 8, 8), 10)
@@ -208,9 +208,7 @@ def test_bottleneck_nets_have_the_parameters_of_their_layers(depth: int, publish
 
 @pytest.mark.parametrize("shortcut", ["A", "B", "C"])
 @pytest.mark.parametrize("depth", [11, 20, 29])
-def test_depth_counts_the_layers_of_bottleneck_nets_without_their_projections(
-    shortcut: str, depth: int, make_run: MakeRun
-) -> None:
+def test_bottleneck_depth_does_not_count_projections(shortcut: str, depth: int, make_run: MakeRun) -> None:
     run = make_run(task="digits", models="bottleneck-resnet", depths=depth, width=2, shortcut=shortcut)
     net = describe_net(run, (1, 8, 8), 10)
     layers = [name for name, module in net.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
@@ -229,7 +227,7 @@ def plain_and_residual(make_run: MakeRun, depth: int, block_size: int, **setting
 @pytest.mark.parametrize("block_size", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("depth", [8, 14, 20])
 @pytest.mark.parametrize("batch_norm", [True, False])
-def test_nets_of_all_block_sizes_start_from_the_plain_nets_values(
+def test_all_block_sizes_start_from_the_plain_nets_values(
     block_size: int, depth: int, batch_norm: bool, make_run: MakeRun
 ) -> None:
     nets = plain_and_residual(make_run, depth, block_size, init="default", batch_norm=batch_norm)
@@ -244,16 +242,14 @@ def test_nets_of_all_block_sizes_start_from_the_plain_nets_values(
 @pytest.mark.parametrize(
     ("depth", "block_size", "is_plain"), [(8, 3, True), (8, 2, False), (14, 5, True), (14, 4, False)]
 )
-def test_an_incomplete_block_has_no_shortcut_so_a_shallow_net_is_the_plain_one(
-    depth: int, block_size: int, is_plain: bool, make_run: MakeRun
-) -> None:
+def test_incomplete_blocks_have_no_shortcut(depth: int, block_size: int, is_plain: bool, make_run: MakeRun) -> None:
     plain, residual = plain_and_residual(make_run, depth, block_size)
     images = random_images(4, 1, 8).float()
     assert torch.equal(plain(images), residual(images)) == is_plain
 
 
 @pytest.mark.parametrize("block_size", [1, 2, 3])
-def test_a_shortcut_spans_that_many_layers_of_a_stage(block_size: int, make_run: MakeRun) -> None:
+def test_a_shortcut_spans_block_size_layers_of_a_stage(block_size: int, make_run: MakeRun) -> None:
     _, net = plain_and_residual(make_run, 26, block_size)
     lengths = [
         (block.count, block.shortcut is not None)

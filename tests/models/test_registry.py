@@ -22,20 +22,20 @@ def smallest_run(model: Model, make_run: MakeRun) -> Run:
     return make_run(task=task, models=model.name, depths=model.depth_rule.first, width=4)
 
 
-def test_the_models_that_sweeps_compare_are_registered_by_name() -> None:
+def test_the_compared_models_are_registered_by_name() -> None:
     assert {"plain-mlp", "residual-mlp", "plain-cnn", "resnet"} <= set(MODELS)
     assert all(get_model(name) is model for name, model in MODELS.items())
     assert all(model.name == name for name, model in MODELS.items())
 
 
-def test_an_unknown_model_is_refused_and_all_known_ones_listed() -> None:
+def test_an_unknown_model_is_rejected_listing_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"model \(=resent\) is not known \(did you mean resnet\?\)") as caught:
         get_model("resent")
     assert ", ".join(sorted(MODELS)) in str(caught.value)
 
 
 @each_model
-def test_a_model_says_what_it_is_and_where_it_comes_from(model: Model) -> None:
+def test_a_model_has_a_title_and_a_source(model: Model) -> None:
     assert model.title
     years = re.findall(r"\b\d{4}\b", model.paper)
     docstring = inspect.getdoc(inspect.getmodule(model.build))
@@ -45,14 +45,14 @@ def test_a_model_says_what_it_is_and_where_it_comes_from(model: Model) -> None:
 
 
 @each_model
-def test_a_models_settings_exist_and_its_defaults_are_among_them(model: Model) -> None:
+def test_a_models_settings_exist_and_include_its_defaults(model: Model) -> None:
     assert model.settings
     assert model.settings <= {*MODEL_SETTINGS, *(option.name for option in model.options)}
     assert set(model.defaults) <= model.settings
 
 
 @each_model
-def test_a_models_own_settings_have_sound_defaults_and_a_help_text_of_one_sentence(model: Model) -> None:
+def test_a_models_own_settings_have_valid_defaults_and_help(model: Model) -> None:
     for option in model.options:
         assert option.name not in Run.model_fields
         assert option.description.endswith(".")
@@ -61,7 +61,7 @@ def test_a_models_own_settings_have_sound_defaults_and_a_help_text_of_one_senten
             assert parse_values(option.name, option.kind, option.default) == (option.default,)
 
 
-def test_settings_of_one_name_are_of_one_kind() -> None:
+def test_settings_with_the_same_name_have_the_same_type() -> None:
     options = [option for model in MODELS.values() for option in model.options]
     assert len({option.name for option in options}) == len({(option.name, option.kind) for option in options})
 
@@ -75,7 +75,7 @@ def test_a_net_made_of_blocks_holds_them_in_order(model: Model, make_run: MakeRu
 
 @pytest.mark.parametrize("family", ["mlp", "cnn"])
 @pytest.mark.parametrize("role", ["plain", "residual"])
-def test_each_family_has_one_model_that_plain_and_residual_stand_for(family: str, role: str) -> None:
+def test_each_family_has_one_plain_and_one_residual_model(family: str, role: str) -> None:
     assert len([model for model in MODELS.values() if (model.family, model.role) == (family, role)]) == 1
 
 
@@ -85,9 +85,7 @@ def test_every_family_of_a_task_has_models(task: Task) -> None:
 
 
 @each_model
-def test_a_described_net_has_the_parameters_of_the_built_one_and_needs_no_memory(
-    model: Model, make_run: MakeRun
-) -> None:
+def test_a_described_net_has_all_parameters_without_memory(model: Model, make_run: MakeRun) -> None:
     run = smallest_run(model, make_run)
     shape = (1,) if model.family == "mlp" else (3, 8, 8)
     described, built = describe_net(run, shape, 10), build_net(run, shape, 10)

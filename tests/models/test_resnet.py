@@ -47,7 +47,7 @@ def test_parameters_in_millions_are_the_published_ones(depth: int, published: st
 @pytest.mark.parametrize("depth", [8, 14, 20, 56, 110])
 @pytest.mark.parametrize("width", [4, 16])
 @pytest.mark.parametrize("batch_norm", [True, False])
-def test_plain_and_residual_nets_have_exactly_the_parameters_of_their_layers(
+def test_plain_and_residual_nets_have_their_layers_parameters(
     depth: int, width: int, batch_norm: bool, make_run: MakeRun
 ) -> None:
     settings = {"width": width, "batch_norm": batch_norm}
@@ -58,7 +58,7 @@ def test_plain_and_residual_nets_have_exactly_the_parameters_of_their_layers(
 
 @pytest.mark.parametrize(("depth", "n"), [(8, 1), (20, 3), (56, 9)])
 @pytest.mark.parametrize(("batch_norm", "per_filter"), [(True, 2), (False, 1)])
-def test_options_b_and_c_add_their_projections_alone(
+def test_options_b_and_c_only_add_projections(
     depth: int, n: int, batch_norm: bool, per_filter: int, make_run: MakeRun
 ) -> None:
     def projection(n_in: int, n_out: int) -> int:
@@ -82,7 +82,9 @@ def test_depth_counts_the_weight_layers(depth: int, make_run: MakeRun) -> None:
 
 @pytest.mark.parametrize("model", ["plain-cnn", "resnet"])
 @pytest.mark.parametrize(("channels", "side"), [(3, 32), (3, 16), (1, 8), (3, 8), (1, 16)])
-def test_maps_shrink_twice_by_half_whatever_the_image(model: str, channels: int, side: int, make_run: MakeRun) -> None:
+def test_the_resolution_is_halved_twice_for_every_image_size(
+    model: str, channels: int, side: int, make_run: MakeRun
+) -> None:
     net = build_net(make_run(task="cifar10", models=model, depths=14, width=4), (channels, side, side), 10)
     shapes: list[tuple[int, ...]] = []
     blocks = net.get_submodule("blocks")
@@ -111,37 +113,37 @@ def forward_by_hand(net: nn.Module, images: Tensor, option: str | None) -> Tenso
     """The forward pass of a net of depth 8 in training mode, written out."""
     weights: dict[str, Tensor] = net.state_dict()
 
-    def convolve(signal: Tensor, conv: str, norm: str, stride: int, padding: int) -> Tensor:
-        signal = F.conv2d(signal, weights[f"{conv}.weight"], weights.get(f"{conv}.bias"), stride, padding)
+    def convolve(x: Tensor, conv: str, norm: str, stride: int, padding: int) -> Tensor:
+        x = F.conv2d(x, weights[f"{conv}.weight"], weights.get(f"{conv}.bias"), stride, padding)
         if f"{norm}.weight" not in weights:
-            return signal
-        mean = signal.mean((0, 2, 3), keepdim=True)
-        variance = signal.var((0, 2, 3), keepdim=True, unbiased=False)
-        signal = (signal - mean) / (variance + 1e-5).sqrt()
-        return signal * weights[f"{norm}.weight"][:, None, None] + weights[f"{norm}.bias"][:, None, None]
+            return x
+        mean = x.mean((0, 2, 3), keepdim=True)
+        variance = x.var((0, 2, 3), keepdim=True, unbiased=False)
+        x = (x - mean) / (variance + 1e-5).sqrt()
+        return x * weights[f"{norm}.weight"][:, None, None] + weights[f"{norm}.bias"][:, None, None]
 
-    signal = F.relu(convolve(images, "conv", "norm", 1, 1))
+    x = F.relu(convolve(images, "conv", "norm", 1, 1))
     for index, stride in enumerate([1, 2, 2]):
-        entered, name = signal, f"blocks.{index}"
-        signal = F.relu(convolve(signal, f"{name}.conv1", f"{name}.norm1", stride, 1))
-        signal = convolve(signal, f"{name}.conv2", f"{name}.norm2", 1, 1)
+        block_input, name = x, f"blocks.{index}"
+        x = F.relu(convolve(x, f"{name}.conv1", f"{name}.norm1", stride, 1))
+        x = convolve(x, f"{name}.conv2", f"{name}.norm2", 1, 1)
         changes = index > 0
         if option == "C" or (option == "B" and changes):
             has_norm = f"{name}.shortcut.0.weight" in weights
             conv = f"{name}.shortcut.0" if has_norm else f"{name}.shortcut"
-            signal = signal + convolve(entered, conv, f"{name}.shortcut.1", stride, 0)
+            x = x + convolve(block_input, conv, f"{name}.shortcut.1", stride, 0)
         elif option == "A" and changes:
-            sampled = entered[:, :, ::2, ::2]
-            signal = signal + torch.cat([sampled, torch.zeros_like(sampled)], dim=1)
+            sampled = block_input[:, :, ::2, ::2]
+            x = x + torch.cat([sampled, torch.zeros_like(sampled)], dim=1)
         elif option is not None:
-            signal = signal + entered
-        signal = F.relu(signal)
-    return signal.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
+            x = x + block_input
+        x = F.relu(x)
+    return x.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
 
 
 @pytest.mark.parametrize("option", [None, "A", "B", "C"])
 @pytest.mark.parametrize("batch_norm", [True, False])
-def test_the_forward_pass_is_the_papers(option: str | None, batch_norm: bool, make_run: MakeRun) -> None:
+def test_the_forward_pass_matches_the_paper(option: str | None, batch_norm: bool, make_run: MakeRun) -> None:
     settings = {"models": "resnet", "shortcut": option} if option else {"models": "plain"}
     run = make_run(task="digits", depths=8, width=4, batch_norm=batch_norm, init="default", **settings)
     net = build_net(run, (1, 8, 8), 10).double()
@@ -164,7 +166,7 @@ def test_twins_share_every_initial_value(shortcut: str, init: str, batch_norm: b
     assert bool(extra) == (shortcut != "A")
 
 
-def test_twins_differ_in_what_they_compute(make_run: MakeRun) -> None:
+def test_twins_compute_different_functions(make_run: MakeRun) -> None:
     images = random_images(4, 1, 8)
     outputs = [
         build_net(make_run(task="digits", models=model, depths=8, width=4), (1, 8, 8), 10)(images)
@@ -174,9 +176,7 @@ def test_twins_differ_in_what_they_compute(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize(("batch_norm", "norms"), [(True, 1 + 6), (False, 0)])
-def test_convolutions_have_biases_exactly_where_no_batch_norm_follows(
-    batch_norm: bool, norms: int, make_run: MakeRun
-) -> None:
+def test_convolutions_have_biases_only_without_batch_norm(batch_norm: bool, norms: int, make_run: MakeRun) -> None:
     net = describe_net(make_run(task="digits", models="resnet", depths=8, batch_norm=batch_norm), (1, 8, 8), 10)
     convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     assert [conv.bias is None for conv in convolutions] == [batch_norm] * 7
@@ -184,7 +184,7 @@ def test_convolutions_have_biases_exactly_where_no_batch_norm_follows(
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
-def test_the_activation_is_the_one_asked_for_everywhere(activation: str, make_run: MakeRun) -> None:
+def test_the_chosen_activation_is_used_everywhere(activation: str, make_run: MakeRun) -> None:
     run = make_run(task="digits", models="resnet", depths=8, width=4, activation=activation)
     net = build_net(run, (1, 8, 8), 10)
     ranges: list[tuple[float, float]] = []
@@ -196,7 +196,7 @@ def test_the_activation_is_the_one_asked_for_everywhere(activation: str, make_ru
     assert all((low < 0) == (activation == "tanh") for low, _ in ranges)
 
 
-def test_filters_are_dropped_out_inside_blocks_in_training_mode_alone(make_run: MakeRun) -> None:
+def test_dropout_acts_inside_blocks_only_in_training_mode(make_run: MakeRun) -> None:
     settings = {"task": "digits", "models": "resnet", "depths": 8, "width": 4}
     net = build_net(make_run(dropout=0.5, **settings), (1, 8, 8), 10)
     without = build_net(make_run(**settings), (1, 8, 8), 10)

@@ -47,7 +47,7 @@ def describe(make_run: MakeRun, depth: int = 11, **settings: Any) -> nn.Module:
 
 
 def formula(depth: int, width: int, cardinality: int, group_width: int, shortcut: str, batch_norm: bool) -> int:
-    """Parameters of a net for CIFAR-10, branch by branch as in Fig. 3 (a); a block has one bias or norm a map."""
+    """Parameters of a net for CIFAR-10, branch by branch as in Fig. 3 (a); a block has one bias or norm per channel."""
     per_map = 2 if batch_norm else 1
     total, n_in = 27 * width + per_map * width, width
     for stage in range(3):
@@ -64,7 +64,7 @@ def formula(depth: int, width: int, cardinality: int, group_width: int, shortcut
 @pytest.mark.parametrize(
     ("cardinality", "published", "with_norms"), [(8, "34.4", 34_426_698), (16, "68.1", 68_155_210)]
 )
-def test_parameters_of_resnext_29_in_millions_are_those_of_table_7(
+def test_resnext_29_has_the_parameter_counts_of_table_7(
     cardinality: int, published: str, with_norms: int, make_run: MakeRun
 ) -> None:
     net = describe(make_run, 29, width=64, cardinality=cardinality, group_width=64)
@@ -99,7 +99,7 @@ def test_every_form_has_exactly_the_parameters_of_its_branches(
 
 @each_form
 @pytest.mark.parametrize("depth", [11, 20, 29])
-def test_depth_counts_the_weight_layers_beside_the_shortcuts(form: str, depth: int, make_run: MakeRun) -> None:
+def test_depth_does_not_count_shortcuts(form: str, depth: int, make_run: MakeRun) -> None:
     modules = describe(make_run, depth, form=form, shortcut="A").modules()
     assert sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in modules) == depth
 
@@ -108,7 +108,7 @@ def test_depth_counts_the_weight_layers_beside_the_shortcuts(form: str, depth: i
     ("width", "cardinality", "group_width"),
     [(64, 32, 4), (16, 8, 4), (8, 8, 2), (8, 5, 3), (4, 8, 1), (4, 32, 1)],  # the first is ImageNet's 32×4d
 )
-def test_group_width_is_by_default_the_share_of_a_branch_in_twice_the_width(
+def test_the_default_group_width_divides_twice_the_width(
     width: int, cardinality: int, group_width: int, make_run: MakeRun
 ) -> None:
     net = describe(make_run, width=width, cardinality=cardinality)
@@ -120,7 +120,7 @@ def test_group_width_is_by_default_the_share_of_a_branch_in_twice_the_width(
 
 
 @each_form
-def test_maps_shrink_at_the_3x3_convolutions_that_open_stages_two_and_three(form: str, build: Build) -> None:
+def test_the_first_3x3_convolutions_of_later_stages_have_stride_two(form: str, build: Build) -> None:
     net = build(form=form, depths=20, width=2, cardinality=2, group_width=3)
     shapes: list[tuple[int, ...]] = []
     for name, module in net.named_modules():
@@ -138,20 +138,20 @@ def branches_by_hand(net: nn.Module, images: Tensor, cardinality: int, option: s
     weights: Mapping[str, Tensor] = net.state_dict()
     act = ACTIVATIONS[activation]
 
-    def normalise(signal: Tensor, norm: str, maps: slice) -> Tensor:
+    def normalise(x: Tensor, norm: str, channels: slice) -> Tensor:
         if f"{norm}.weight" not in weights:
-            return signal
-        mean = signal.mean((0, 2, 3), keepdim=True)
-        variance = signal.var((0, 2, 3), keepdim=True, unbiased=False)
-        weight, bias = (weights[f"{norm}.{name}"][maps, None, None] for name in ("weight", "bias"))
-        return (signal - mean) / (variance + 1e-5).sqrt() * weight + bias
+            return x
+        mean = x.mean((0, 2, 3), keepdim=True)
+        variance = x.var((0, 2, 3), keepdim=True, unbiased=False)
+        weight, bias = (weights[f"{norm}.{name}"][channels, None, None] for name in ("weight", "bias"))
+        return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
 
-    def convolve(signal: Tensor, conv: str, maps: slice, stride: int = 1) -> Tensor:
-        weight, bias = weights[f"{conv}.weight"][maps], weights.get(f"{conv}.bias")
-        return F.conv2d(signal, weight, None if bias is None else bias[maps], stride, weight.shape[-1] // 2)
+    def convolve(x: Tensor, conv: str, channels: slice, stride: int = 1) -> Tensor:
+        weight, bias = weights[f"{conv}.weight"][channels], weights.get(f"{conv}.bias")
+        return F.conv2d(x, weight, None if bias is None else bias[channels], stride, weight.shape[-1] // 2)
 
     everything = slice(None)
-    signal = act(normalise(convolve(images, "conv", everything), "norm", everything))
+    x = act(normalise(convolve(images, "conv", everything), "norm", everything))
     for index, stride in enumerate([1, 2, 2]):
         name = f"blocks.{index}"
         last = weights[f"{name}.conv3.weight"]
@@ -159,7 +159,7 @@ def branches_by_hand(net: nn.Module, images: Tensor, cardinality: int, option: s
         total: Tensor | float = 0.0
         for branch in range(cardinality):
             own = slice(branch * d, (branch + 1) * d)
-            path = act(normalise(convolve(signal, f"{name}.conv1", own), f"{name}.norm1", own))
+            path = act(normalise(convolve(x, f"{name}.conv1", own), f"{name}.norm1", own))
             path = act(normalise(convolve(path, f"{name}.conv2", own, stride), f"{name}.norm2", own))
             total = total + F.conv2d(path, last[:, own])
         assert isinstance(total, Tensor)
@@ -167,23 +167,23 @@ def branches_by_hand(net: nn.Module, images: Tensor, cardinality: int, option: s
             total = total + weights[f"{name}.conv3.bias"][:, None, None]
         total = normalise(total, f"{name}.norm3", everything)
         if option == "A":
-            sampled = signal[:, :, ::stride, ::stride]
+            sampled = x[:, :, ::stride, ::stride]
             missing = total.shape[1] - sampled.shape[1]
             past = torch.cat([sampled, sampled.new_zeros(len(images), missing, *sampled.shape[2:])], 1)
         elif f"{name}.shortcut.weight" in weights:
-            past = convolve(signal, f"{name}.shortcut", everything, stride)
+            past = convolve(x, f"{name}.shortcut", everything, stride)
         else:
-            past = convolve(signal, f"{name}.shortcut.0", everything, stride)
+            past = convolve(x, f"{name}.shortcut.0", everything, stride)
             past = normalise(past, f"{name}.shortcut.1", everything)
-        signal = act(total + past)
-    return signal.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
+        x = act(total + past)
+    return x.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
 
 
 @each_form
 @pytest.mark.parametrize(("cardinality", "group_width"), [(1, 3), (4, 2), (3, 1)])
 @pytest.mark.parametrize("shortcut", ["A", "B", "C"])
 @with_and_without_norm
-def test_the_forward_pass_is_the_papers_whatever_the_form(
+def test_every_forms_forward_pass_matches_the_paper(
     form: str, cardinality: int, group_width: int, shortcut: str, batch_norm: bool, build: Build
 ) -> None:
     settings = {"cardinality": cardinality, "group_width": group_width, "shortcut": shortcut}
@@ -218,7 +218,7 @@ def everything_computed(net: nn.Module, images: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 @with_and_without_norm
-def test_the_forms_compute_the_same_outputs_gradients_and_statistics_to_rounding(
+def test_all_forms_compute_the_same_outputs_gradients_and_statistics(
     dtype: torch.dtype,
     tolerance: float,
     memory_format: torch.memory_format,
@@ -269,9 +269,7 @@ def test_each_form_computes_the_convolutions_of_its_figure(
 
 @each_form
 @with_and_without_norm
-def test_one_branch_as_wide_as_the_net_is_the_bottleneck_resnet_but_for_the_place_of_the_stride(
-    form: str, batch_norm: bool, build: Build
-) -> None:
+def test_one_full_width_branch_is_the_bottleneck_resnet(form: str, batch_norm: bool, build: Build) -> None:
     settings = {"depths": 20, "width": 3, "batch_norm": batch_norm, "init": "default"}
     resnext = build(cardinality=1, group_width=3, form=form, **settings)
     bottleneck = build(models="bottleneck-resnet", **settings)
@@ -297,7 +295,9 @@ def test_one_branch_as_wide_as_the_net_is_the_bottleneck_resnet_but_for_the_plac
         ({"depths": 12}, r"9n\+2 from 11 on, the nearest are 11 and 20"),
     ],
 )
-def test_what_the_paper_does_not_define_is_refused(settings: dict[str, Any], text: str, make_run: MakeRun) -> None:
+def test_settings_that_the_paper_does_not_define_are_rejected(
+    settings: dict[str, Any], text: str, make_run: MakeRun
+) -> None:
     with pytest.raises(UserError, match=text):
         make_run(**{"task": "digits", "models": "resnext", "depths": 11} | settings)
 

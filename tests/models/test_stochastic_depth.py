@@ -48,7 +48,7 @@ def seed_draws(net: nn.Module, seed: int) -> None:
 
 @each_net
 @pytest.mark.parametrize("survival", [0.5, 0.8])
-def test_survival_falls_linearly_to_the_last_block(
+def test_survival_decreases_linearly_to_the_last_block(
     settings: dict[str, Any], survival: float, make_run: MakeRun
 ) -> None:
     probabilities = [gate.survival for gate in gates(built(make_run(**settings, survival=survival)))]
@@ -62,13 +62,13 @@ def test_the_papers_110_layers_keep_about_forty_of_54_blocks(make_run: MakeRun) 
     assert sum(gate.survival for gate in gates(net)) == pytest.approx((3 * 54 - 1) / 4)
 
 
-def test_an_incomplete_block_has_nothing_to_leave_out(make_run: MakeRun) -> None:
+def test_an_incomplete_block_is_never_dropped(make_run: MakeRun) -> None:
     net = built(make_run(models="residual", depths=9, block_size=3, survival=0.5))
     assert [gate.survival for gate in gates(net) if not gate.is_idle] == [0.75, 0.5]
 
 
 @each_net
-def test_a_survival_of_one_is_the_net_of_constant_depth_to_the_bit(
+def test_survival_one_is_exactly_the_constant_depth_net(
     settings: dict[str, Any], make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def history(survival: float) -> list[Metrics]:
@@ -85,7 +85,7 @@ def test_a_survival_of_one_is_the_net_of_constant_depth_to_the_bit(
 
 @pytest.mark.parametrize("ordering", ["original", "relu-only-preactivation", "full-preactivation"])
 @pytest.mark.parametrize("shortcut", ["A", "B"])
-def test_a_block_that_is_left_out_changes_no_statistics_of_its_branch(
+def test_a_dropped_block_keeps_its_batch_norm_statistics(
     ordering: str, shortcut: str, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {"depths": 14, "width": 2, "ordering": ordering, "shortcut": shortcut, "survival": 0.5}
@@ -102,7 +102,7 @@ def test_a_block_that_is_left_out_changes_no_statistics_of_its_branch(
 
 
 @each_net
-def test_shares_of_kept_branches_are_their_survival_probabilities(settings: dict[str, Any], make_run: MakeRun) -> None:
+def test_branches_are_kept_with_their_survival_probabilities(settings: dict[str, Any], make_run: MakeRun) -> None:
     net = built(make_run(**settings, survival=0.5)).train()
     seed_draws(net, 0)
     draws = 2000
@@ -127,9 +127,7 @@ def count_calls(net: nn.Module, kind: type[nn.Module]) -> Callable[[], int]:
 
 
 @each_net
-def test_a_branch_that_is_left_out_is_not_computed_and_gets_no_gradient(
-    settings: dict[str, Any], make_run: MakeRun
-) -> None:
+def test_a_dropped_branch_is_not_computed_and_gets_no_gradient(settings: dict[str, Any], make_run: MakeRun) -> None:
     run = make_run(**settings, survival=0.5)
     net = built(run).train()
     seed_draws(net, 1)
@@ -157,7 +155,7 @@ def one_block(survival: float, ordering: Any, make_run: MakeRun) -> Block:
 
 
 @pytest.mark.parametrize("survival", [0.5, 0.9])
-def test_the_average_output_in_training_approaches_the_output_in_evaluation(survival: float, make_run: MakeRun) -> None:
+def test_average_training_outputs_approach_evaluation_outputs(survival: float, make_run: MakeRun) -> None:
     # Exact in expectation for one block without an activation after the addition.
     block = one_block(survival, "full-preactivation", make_run)
     seed_draws(block, 0)
@@ -171,14 +169,14 @@ def test_the_average_output_in_training_approaches_the_output_in_evaluation(surv
     assert not torch.allclose(outputs[0], expected)
 
 
-def test_the_average_of_a_whole_net_comes_near_too(make_run: MakeRun) -> None:
+def test_average_outputs_of_whole_nets_approach_evaluation_outputs(make_run: MakeRun) -> None:
     run = make_run(models="residual-mlp", depths=13, block_size=3, width=16, survival=0.5)
     net = build_net(run, (4,), 3)
     seed_draws(net, 0)
-    signals = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    inputs = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        outputs = torch.stack([net.train()(signals) for _ in range(3000)])
-        expected = net.eval()(signals)
+        outputs = torch.stack([net.train()(inputs) for _ in range(3000)])
+        expected = net.eval()(inputs)
     distance = (outputs.mean(dim=0) - expected).norm() / expected.norm()
     assert distance < 0.15, "activations bend the average a little"
     assert (outputs - expected).norm(dim=(1, 2)).mean() / expected.norm() > 2 * distance
@@ -196,5 +194,5 @@ def test_in_evaluation_the_branch_is_scaled_by_its_survival_probability(ordering
 
 
 @pytest.mark.parametrize(("block", "blocks", "survival", "expected"), [(1, 1, 0.5, 0.5), (27, 54, 0.5, 0.75)])
-def test_linear_decay(block: int, blocks: int, survival: float, expected: float) -> None:
+def test_linear_decay_matches_equation_4(block: int, blocks: int, survival: float, expected: float) -> None:
     assert linear_decay(block, blocks, survival) == expected

@@ -25,7 +25,7 @@ SIX_N_PLUS_2 = DepthRule(first=8, step=6, formula="6n+2")
 
 
 def message_of(call: Callable[[], object]) -> str:
-    """The sentence with which `call` is refused, after checking that it is one printable sentence."""
+    """The error message of `call`, after checking that it is one printable sentence."""
     with pytest.raises(UserError) as caught:
         call()
     message = str(caught.value)
@@ -60,7 +60,7 @@ def message_of(call: Callable[[], object]) -> str:
         (["2,3", "5"], [2, 3, 5]),
     ],
 )
-def test_the_grammar_reads_single_numbers_ranges_steps_and_mixtures(value: object, expected: list[int]) -> None:
+def test_single_numbers_ranges_steps_and_combinations_are_parsed(value: object, expected: list[int]) -> None:
     assert numbers(parse_depths(value)) == expected
 
 
@@ -114,23 +114,23 @@ def test_the_grammar_reads_single_numbers_ranges_steps_and_mixtures(value: objec
         ({"from": 2}, "must be text like 2..40"),
     ],
 )
-def test_bad_depths_are_refused_in_one_sentence_that_says_why(value: object, reason: str) -> None:
+def test_bad_depths_are_rejected_with_the_reason(value: object, reason: str) -> None:
     message = message_of(lambda: parse_depths(value))
     assert message.startswith("depths (=")
     assert reason in message
 
 
-def test_an_empty_list_names_no_number() -> None:
+def test_an_empty_list_is_rejected() -> None:
     assert message_of(lambda: parse_depths([])).startswith("depths is an empty list")
 
 
-def test_seeds_start_at_zero_and_end_at_what_a_generator_takes() -> None:
+def test_seeds_range_from_zero_to_the_largest_generator_seed() -> None:
     assert numbers(parse_seeds("0..2")) == [0, 1, 2]
     assert numbers(parse_seeds(MAX_SEED)) == [MAX_SEED]
     assert "seeds (=2147483648) contains 2147483648" in message_of(lambda: parse_seeds(MAX_SEED + 1))
 
 
-def test_a_range_of_billions_is_refused_without_being_counted_out() -> None:
+def test_a_range_of_billions_is_rejected_at_once() -> None:
     assert "names 2,147,483,648 numbers" in message_of(lambda: parse_seeds(f"0..{MAX_SEED}"))
 
 
@@ -142,7 +142,7 @@ def test_a_range_of_billions_is_refused_without_being_counted_out() -> None:
         st.from_regex(r"\d{1,5}(\.\.\d{1,5}(:\d{1,3})?)?(,\d{1,3}(\.\.\d{1,4})?)*", fullmatch=True),
     )
 )
-def test_any_text_is_either_depths_within_the_limits_or_a_user_error(text: str) -> None:
+def test_any_text_gives_valid_depths_or_a_user_error(text: str) -> None:
     with contextlib.suppress(UserError):
         depths = numbers(parse_depths(text))
         assert 1 <= len(depths) <= MAX_COUNT
@@ -159,13 +159,13 @@ ranges = st.builds(
 
 @FIXED
 @given(st.lists(ranges, min_size=1, max_size=6))
-def test_formatted_ranges_read_back_as_the_same_numbers(items: list[Range]) -> None:
+def test_formatted_ranges_parse_to_the_same_numbers(items: list[Range]) -> None:
     assert numbers(parse_depths(format_ranges(items))) == numbers(items)
 
 
 @FIXED
 @given(st.sets(st.integers(1, 60), min_size=1))
-def test_compact_text_reads_back_as_the_same_numbers(values: set[int]) -> None:
+def test_compact_text_parses_to_the_same_numbers(values: set[int]) -> None:
     text = compact(values)
     assert numbers(parse_depths(text)) == sorted(values)
 
@@ -183,23 +183,23 @@ def test_compact_text_reads_back_as_the_same_numbers(values: set[int]) -> None:
         ([1, 2, 3, 8, 20, 32, 44], "1..3,8..44:12"),
     ],
 )
-def test_compact_joins_three_or_more_numbers_in_equal_steps(values: list[int], expected: str) -> None:
+def test_compact_joins_three_or_more_equally_spaced_numbers(values: list[int], expected: str) -> None:
     assert compact(values) == expected
 
 
 @FIXED
 @given(ranges)
-def test_a_range_has_the_length_of_its_numbers(item: Range) -> None:
+def test_the_length_of_a_range_is_its_count_of_numbers(item: Range) -> None:
     assert len(item) == len(list(item))
 
 
-def test_depths_that_exist_are_kept_and_the_rest_of_a_range_is_left_out() -> None:
+def test_a_range_keeps_only_depths_that_exist() -> None:
     kept, left_out = SIX_N_PLUS_2.select(parse_depths("6..16,20"), "resnet")
     assert kept == [8, 14, 20]
     assert left_out == [6, 7, 9, 10, 11, 12, 13, 15, 16]
 
 
-def test_a_depth_kept_by_one_range_is_not_called_left_out_by_another() -> None:
+def test_a_depth_kept_by_any_range_is_not_left_out() -> None:
     kept, left_out = SIX_N_PLUS_2.select(parse_depths("8..9,9..14"), "resnet")
     assert set(kept) == {8, 14}
     assert set(left_out) == {9, 10, 11, 12, 13}
@@ -216,7 +216,7 @@ def test_a_depth_kept_by_one_range_is_not_called_left_out_by_another() -> None:
         ("15..27:12", "resnet has no depth in 15..27:12", "the nearest are 14 and 20."),
     ],
 )
-def test_a_depth_that_does_not_exist_is_refused_with_the_nearest_that_do(text: str, refused: str, nearest: str) -> None:
+def test_a_missing_depth_is_rejected_with_the_nearest_existing_ones(text: str, refused: str, nearest: str) -> None:
     message = message_of(lambda: SIX_N_PLUS_2.select(parse_depths(text), "resnet"))
     assert refused in message
     assert "6n+2 from 8 on" in message
@@ -225,7 +225,7 @@ def test_a_depth_that_does_not_exist_is_refused_with_the_nearest_that_do(text: s
 
 @FIXED
 @given(st.integers(1, 300), st.integers(1, 20), st.integers(1, 20))
-def test_the_nearest_depths_exist_and_enclose_the_wanted_one(depth: int, first: int, step: int) -> None:
+def test_the_nearest_depths_exist_and_enclose_the_requested_one(depth: int, first: int, step: int) -> None:
     rule = DepthRule(first, step, "")
     near = rule.nearest(depth)
     assert all(map(rule.exists, near))
@@ -234,7 +234,7 @@ def test_the_nearest_depths_exist_and_enclose_the_wanted_one(depth: int, first: 
     assert near[0] <= depth <= near[-1] or (depth < first and near == [first])
 
 
-def test_a_value_in_an_error_text_is_one_short_printable_line() -> None:
+def test_values_in_error_messages_are_short_printable_lines() -> None:
     assert shorten("2..40") == "2..40"
     assert shorten([2, "3..4"]) == "2,3..4"
     assert shorten("a\nb\x1b[31m") == "a�b�[31m"

@@ -34,7 +34,7 @@ REAL = (*POSITIVE, *FRACTIONS, "noise", "weight_decay")
 
 
 def refusal(call: Callable[[], object]) -> str:
-    """The sentence with which `call` is refused, after checking that it is printable and one sentence."""
+    """The error message of `call`, after checking that it is one printable sentence."""
     with pytest.raises(UserError) as caught:
         call()
     message = str(caught.value)
@@ -58,11 +58,11 @@ def config(tmp_path: Path) -> Callable[[str | bytes], dict[str, Any]]:
 Config = Callable[[str | bytes], dict[str, Any]]
 
 
-def test_every_setting_is_in_one_of_this_files_groups() -> None:
+def test_every_setting_is_covered_by_these_tests() -> None:
     assert sorted((*FLAGS, *WORDS, *WHOLE, *REAL, "milestones")) == sorted(SETTINGS)
 
 
-def test_a_config_is_its_keys_and_values(config: Config) -> None:
+def test_a_config_is_loaded_as_its_keys_and_values(config: Config) -> None:
     text = 'task = "sine"\ndepths = ["2..4", 8]\nwidth = 30\n[[override]]\ndepths = 8\nsteps = 5\n'
     assert config(text) == {
         "task": "sine",
@@ -72,9 +72,7 @@ def test_a_config_is_its_keys_and_values(config: Config) -> None:
     }
 
 
-def test_the_file_of_a_results_folder_names_its_folder_and_its_format_is_not_a_setting(
-    config: Config, tmp_path: Path
-) -> None:
+def test_a_results_folders_config_sets_out_but_not_format(config: Config, tmp_path: Path) -> None:
     assert config("format = 1\nwidth = 3\n") == {"width": 3, "out": str(tmp_path)}
     assert config("format = 1\nout = 'there'\n") == {"out": "there"}
 
@@ -105,26 +103,26 @@ def test_the_file_of_a_results_folder_names_its_folder_and_its_format_is_not_a_s
         ("[[override]]\nepochs = 3\nsteps = 4", ["epochs (=3) and steps (=4) both give the length; choose one."]),
     ],
 )
-def test_a_bad_config_is_refused_with_what_is_wrong_and_where(config: Config, text: str, reasons: list[str]) -> None:
+def test_a_bad_config_is_rejected_with_problem_and_place(config: Config, text: str, reasons: list[str]) -> None:
     message = refusal(lambda: config(text))
     for reason in reasons:
         assert reason in message
 
 
-def test_bottomless_tables_are_refused(config: Config) -> None:
+def test_deeply_nested_tables_are_rejected(config: Config) -> None:
     assert len(refusal(lambda: plan_sweep(config("width." + "a." * 2000 + "a = 1")))) < 250
 
 
-def test_a_config_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_config_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "none.toml"
     assert f"config (={missing}) is not a file" in refusal(lambda: load_config(missing))
 
 
-def test_a_folder_is_no_config(tmp_path: Path) -> None:
+def test_a_folder_as_config_is_rejected(tmp_path: Path) -> None:
     assert f"config (={tmp_path}) is not a file" in refusal(lambda: load_config(tmp_path))
 
 
-def test_a_config_below_a_file_cannot_be_read(tmp_path: Path) -> None:
+def test_a_config_path_through_a_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "cannot be read" in refusal(lambda: load_config(tmp_path / "file" / "sweep.toml"))
 
@@ -164,11 +162,11 @@ def test_a_config_below_a_file_cannot_be_read(tmp_path: Path) -> None:
         ("[[override]]\nmodels = []", "models"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_refused_by_key(config: Config, text: str, key: str) -> None:
+def test_a_value_of_the_wrong_type_is_rejected_by_key(config: Config, text: str, key: str) -> None:
     assert refusal(lambda: plan_sweep(config(text))).startswith(key)
 
 
-def test_assignments_are_split_at_their_first_sign() -> None:
+def test_assignments_are_split_at_the_first_equals_sign() -> None:
     assert parse_assignments(["width=3", " init = he, glorot ", "out=a=b"]) == {
         "width": "3",
         "init": "he, glorot",
@@ -176,7 +174,7 @@ def test_assignments_are_split_at_their_first_sign() -> None:
     }
 
 
-def test_of_two_assignments_to_one_key_the_later_wins() -> None:
+def test_the_later_of_two_assignments_to_a_key_wins() -> None:
     assert parse_assignments(["width=3", "width=4"]) == {"width": "4"}
 
 
@@ -191,19 +189,19 @@ def test_of_two_assignments_to_one_key_the_later_wins() -> None:
         ("override=3", "must be tables"),
     ],
 )
-def test_a_bad_assignment_is_refused(text: str, reason: str) -> None:
+def test_a_bad_assignment_is_rejected(text: str, reason: str) -> None:
     assert reason in refusal(lambda: parse_assignments([text]))
 
 
-def test_assignments_of_both_lengths_are_refused() -> None:
+def test_assigning_both_epochs_and_steps_is_rejected() -> None:
     assert "choose one" in refusal(lambda: parse_assignments(["epochs=3", "steps=4"]))
 
 
-def test_an_assignment_without_a_value_is_refused_when_it_is_read() -> None:
+def test_an_assignment_without_a_value_is_rejected() -> None:
     assert "width (=) is empty" in refusal(lambda: plan_sweep(parse_assignments(["width="])))
 
 
-def test_of_merged_requests_the_later_wins() -> None:
+def test_the_later_of_merged_requests_wins() -> None:
     assert merge({"width": 3, "init": "he"}, {"width": 4}, {"seeds": 1}) == {"width": 4, "init": "he", "seeds": 1}
 
 
@@ -220,7 +218,7 @@ def test_epochs_and_steps_replace_each_other(layers: list[dict[str, int]], expec
     assert merge(*layers) == expected
 
 
-def test_a_later_setting_wins_over_earlier_overrides_too() -> None:
+def test_a_later_setting_also_replaces_earlier_overrides() -> None:
     overrides = [{"models": "plain", "depths": 8, "width": 3, "epochs": 5}, {"init": "he"}]
     assert merge({"override": overrides}, {"width": 4, "steps": 6, "depths": 9}) == {
         "override": [{"models": "plain", "depths": 8}, {"init": "he"}],
@@ -230,7 +228,7 @@ def test_a_later_setting_wins_over_earlier_overrides_too() -> None:
     }
 
 
-def test_merging_leaves_its_arguments_alone() -> None:
+def test_merging_does_not_change_its_arguments() -> None:
     first: dict[str, Any] = {"epochs": 3, "override": [{"steps": 4}]}
     merge(first, {"steps": 4})
     assert first == {"epochs": 3, "override": [{"steps": 4}]}
@@ -258,7 +256,7 @@ def test_merging_leaves_its_arguments_alone() -> None:
         ("dropout", "0.0,0.5", (0.0, 0.5)),
     ],
 )
-def test_a_setting_is_read_from_numbers_text_and_lists(name: str, raw: object, expected: tuple[object, ...]) -> None:
+def test_settings_are_parsed_from_numbers_text_and_lists(name: str, raw: object, expected: tuple[object, ...]) -> None:
     values = parse_setting(name, raw)
     assert values == expected
     assert list(map(type, values)) == list(map(type, expected))
@@ -268,7 +266,7 @@ def test_a_setting_is_read_from_numbers_text_and_lists(name: str, raw: object, e
 @pytest.mark.parametrize(
     "raw", ["", ",", "1,,2", [], [""], None, {}, {"a": 1}, [[1]], [{"a": 1}], "\x00", "nonsense", object()]
 )
-def test_nothing_and_nonsense_are_refused_for_every_setting(name: str, raw: object) -> None:
+def test_every_setting_rejects_empty_and_nonsense_values(name: str, raw: object) -> None:
     assert refusal(lambda: parse_setting(name, raw)).startswith(f"{name} (=")
 
 
@@ -276,43 +274,43 @@ def test_nothing_and_nonsense_are_refused_for_every_setting(name: str, raw: obje
 @pytest.mark.parametrize(
     "raw", [True, False, [1, True], -1, "-1", -1e-9, "nan", float("nan"), "inf", "-inf", "٣", "0x10"]
 )
-def test_numbers_are_neither_negative_nor_infinite_nor_truth_values(name: str, raw: object) -> None:
+def test_numbers_cannot_be_negative_infinite_or_boolean(name: str, raw: object) -> None:
     assert refusal(lambda: parse_setting(name, raw)).startswith(f"{name} (=")
 
 
 @pytest.mark.parametrize("name", [*WHOLE])
 @pytest.mark.parametrize("raw", [1.5, "1.5", "1e3", 10**30, "9" * 5000])
-def test_whole_numbers_have_no_fraction_and_are_not_astronomic(name: str, raw: object) -> None:
+def test_integers_cannot_be_fractional_or_astronomically_large(name: str, raw: object) -> None:
     assert len(refusal(lambda: parse_setting(name, raw))) < 200
 
 
 @pytest.mark.parametrize("name", [*COUNTS, *POSITIVE])
-def test_counts_and_scales_are_above_zero(name: str) -> None:
+def test_counts_and_scales_must_be_above_zero(name: str) -> None:
     assert "must be greater than" in refusal(lambda: parse_setting(name, 0))
 
 
 @pytest.mark.parametrize("name", FRACTIONS)
-def test_probabilities_and_coefficients_are_below_one(name: str) -> None:
+def test_probabilities_and_coefficients_must_be_below_one(name: str) -> None:
     assert f"{name} (=1) must be less than 1." in refusal(lambda: parse_setting(name, 1))
 
 
 @pytest.mark.parametrize("name", WORDS)
 @pytest.mark.parametrize("raw", ["other", True, 1, 0.5])
-def test_a_word_that_is_not_a_choice_is_refused_with_the_choices(name: str, raw: object) -> None:
+def test_an_unknown_word_is_rejected_with_the_choices(name: str, raw: object) -> None:
     message = refusal(lambda: parse_setting(name, raw))
     assert all(word in message for word in choices(name))
 
 
 @pytest.mark.parametrize("raw", ["0.5/1.5", "1", "0.5/", "/", "0.5 0.75", "-.5", ".٥", 0.5])
-def test_milestones_are_fractions_joined_by_slashes(raw: object) -> None:
+def test_milestones_must_be_fractions_joined_by_slashes(raw: object) -> None:
     assert refusal(lambda: parse_setting("milestones", raw)).startswith("milestones (=")
 
 
-def test_a_list_of_thousands_of_values_is_refused() -> None:
+def test_a_list_of_thousands_of_values_is_rejected() -> None:
     assert "at most 1,000" in refusal(lambda: parse_setting("width", list(range(1, MAX_VALUES + 2))))
 
 
-def test_a_single_value_is_taken_from_the_request_or_the_default() -> None:
+def test_single_values_come_from_the_request_or_the_default() -> None:
     assert single_value("device", {"device": " cpu "}, "auto") == "cpu"
     assert single_value("device", {}, "auto") == "auto"
     assert "device (=cpu,cuda) takes one value" in refusal(lambda: single_value("device", {"device": "cpu,cuda"}, ""))
@@ -364,7 +362,7 @@ def succeeds_or_user_error(call: Callable[[], object]) -> None:
 
 @FIXED
 @given(text=st.one_of(st.text(), st.lists(fragments).map("".join), st.lists(lines, max_size=6).map("\n".join)))
-def test_any_text_as_a_config_gives_a_plan_or_a_user_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_config_text_gives_a_plan_or_a_user_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "random.toml"
     path.write_text(text, encoding="utf-8", errors="replace")
     succeeds_or_user_error(lambda: plan_sweep(load_config(path)))
@@ -372,9 +370,7 @@ def test_any_text_as_a_config_gives_a_plan_or_a_user_error(tmp_path_factory: pyt
 
 @FIXED
 @given(content=st.binary(max_size=40))
-def test_any_bytes_as_a_config_give_values_or_a_user_error(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
+def test_any_config_bytes_give_values_or_a_user_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "random.toml"
     path.write_bytes(content)
     succeeds_or_user_error(lambda: load_config(path))

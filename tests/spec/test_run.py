@@ -51,7 +51,7 @@ COMPLETE: dict[str, Any] = {
     "eval_size": 10_000,
     "precision": "float32",
 }
-"""A value for every field; together they describe no run that a plan would make."""
+"""A value for every field; no sweep would plan a run with all of them together."""
 
 OTHER: dict[str, dict[str, Any]] = {
     "task": {"task": "digits"},
@@ -88,7 +88,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "eval_size": {"eval_size": 5000},
     "precision": {"precision": "bfloat16"},
 }
-"""For every field a change of it."""
+"""A change of every field."""
 
 PAPER = Run(
     task="cifar10",
@@ -114,11 +114,11 @@ PAPER = Run(
 )
 
 
-def test_the_run_id_of_known_settings_stays_what_finished_results_are_filed_under() -> None:
+def test_run_ids_never_change_between_versions() -> None:
     assert PAPER.run_id == "resnet_d020_s0_d880ccd054"
 
 
-def test_a_run_id_names_model_depth_and_seed() -> None:
+def test_a_run_id_contains_model_depth_and_seed() -> None:
     run = PAPER.model_copy(update={"depth": 1202, "seed": 41})
     assert run.run_id.startswith("resnet_d1202_s41_")
 
@@ -130,28 +130,28 @@ def test_equal_settings_have_equal_ids_and_runs() -> None:
     assert again.run_id == Run(**COMPLETE).run_id
 
 
-def test_whole_numbers_written_for_real_ones_make_the_same_run() -> None:
+def test_integers_given_for_floats_make_the_same_run() -> None:
     assert Run(**COMPLETE | {"noise": 0, "learning_rate": 1}).run_id == (
         Run(**COMPLETE | {"noise": 0.0, "learning_rate": 1.0}).run_id
     )
 
 
-def test_every_field_is_covered_here() -> None:
+def test_every_field_is_covered_by_these_tests() -> None:
     assert set(COMPLETE) == set(OTHER) == set(Run.model_fields)
 
 
 @pytest.mark.parametrize("field", OTHER)
-def test_a_change_of_any_setting_changes_the_run_id(field: str) -> None:
+def test_changing_any_setting_changes_the_run_id(field: str) -> None:
     assert Run(**COMPLETE | OTHER[field]).run_id != Run(**COMPLETE).run_id
 
 
-def test_all_those_changes_have_ids_of_their_own() -> None:
+def test_each_changed_setting_gives_a_different_id() -> None:
     ids = {Run(**COMPLETE | change).run_id for change in OTHER.values()}
     assert len(ids) == len(OTHER)
 
 
 @pytest.mark.parametrize("field", [name for name, info in Run.model_fields.items() if info.default is None])
-def test_a_setting_that_does_not_apply_is_no_part_of_the_id(field: str) -> None:
+def test_settings_that_do_not_apply_are_not_in_the_id(field: str) -> None:
     absent: dict[str, Any] = {name: value for name, value in COMPLETE.items() if name != field}
     present: dict[str, Any] = COMPLETE | {field: None}
     if field == "epochs":
@@ -159,13 +159,13 @@ def test_a_setting_that_does_not_apply_is_no_part_of_the_id(field: str) -> None:
     assert Run(**absent).run_id == Run(**present).run_id
 
 
-def test_a_run_survives_json_as_itself() -> None:
+def test_a_run_survives_a_json_round_trip() -> None:
     again = Run.model_validate(json.loads(PAPER.model_dump_json()))
     assert again == PAPER
     assert again.run_id == PAPER.run_id
 
 
-def test_a_run_holds_the_settings_of_its_model_alone_beside_its_fields() -> None:
+def test_a_run_also_holds_settings_declared_by_its_model() -> None:
     run = Run.model_validate(PAPER.model_dump() | {"growth_rate": 12, "form": "c", "compression": 0.5})
     assert (run["growth_rate"], run["form"], run["compression"], run["width"], run["steps"]) == (12, "c", 0.5, 16, None)
     assert run["cardinality"] is None
@@ -176,9 +176,7 @@ def test_a_run_holds_the_settings_of_its_model_alone_beside_its_fields() -> None
 
 
 @pytest.mark.parametrize(("model", "later"), ADDED_LATER.items())
-def test_runs_stored_before_their_model_had_a_setting_are_the_same_runs_as_today(
-    model: str, later: dict[str, Any]
-) -> None:
+def test_runs_stored_before_a_setting_existed_keep_their_ids(model: str, later: dict[str, Any]) -> None:
     stored = {name: value for name, value in PAPER.model_dump().items() if name not in later}
     old = Run.model_validate(stored | {"model": model})
     today = Run.model_validate(stored | {"model": model} | later)
@@ -212,12 +210,12 @@ def test_a_run_cannot_be_changed() -> None:
         {"batch_norm": None},
     ],
 )
-def test_a_run_outside_its_limits_cannot_be_made(change: dict[str, Any]) -> None:
+def test_values_outside_the_limits_are_rejected(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Run(**COMPLETE | change)
 
 
-def test_settings_are_all_fields_but_the_identity() -> None:
+def test_settings_are_all_fields_except_the_identity() -> None:
     assert {*SETTINGS, *IDENTITY} == set(Run.model_fields)
     assert not {*SETTINGS} & {*IDENTITY}
     assert {*MODEL_SETTINGS, *TASK_SETTINGS, *DEPENDENT} <= {*SETTINGS}
@@ -225,7 +223,7 @@ def test_settings_are_all_fields_but_the_identity() -> None:
 
 
 @pytest.mark.parametrize("name", Run.model_fields)
-def test_every_field_has_a_help_text_of_one_sentence(name: str) -> None:
+def test_every_field_has_a_one_sentence_help_text(name: str) -> None:
     description = Run.model_fields[name].description
     assert description
     assert description.endswith(".")
@@ -250,5 +248,5 @@ def test_the_default_of_a_dependent_setting_is_valid(name: str) -> None:
         ("batch_norm", ()),
     ],
 )
-def test_choices_are_the_words_that_a_setting_may_take(setting: str, words: tuple[str, ...]) -> None:
+def test_choices_are_the_words_that_a_setting_accepts(setting: str, words: tuple[str, ...]) -> None:
     assert choices(setting) == words

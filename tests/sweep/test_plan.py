@@ -497,10 +497,10 @@ def test_depths_may_be_a_table_by_model() -> None:
 @pytest.mark.parametrize(
     ("depths", "reason"),
     [
-        ({"resnet": 8}, "depths: their table has none for plain-cnn; add it there, or give --depths for all models."),
+        ({"resnet": 8}, "depths: the table has none for plain-cnn; add it there, or give --depths for all models."),
         ({"plain": 8, "resnet": 9}, "resnet has no depth 9; its depths are 6n+2 from 8 on, the nearest are 8 and 14."),
         ({"plain": 8, "resnett": 8}, "model (=resnett) is not known (did you mean resnet?)"),
-        ({}, "depths: their table has none for plain-cnn"),
+        ({}, "depths: the table has none for plain-cnn"),
     ],
 )
 def test_a_wrong_table_of_depths_is_refused(depths: dict[str, Any], reason: str) -> None:
@@ -512,8 +512,8 @@ def test_some_models_of_a_table_of_depths_may_be_chosen_and_the_others_are_named
     plan = plan_sweep({"task": "digits", "models": "residual", "depths": depths, "seeds": 0})
     assert depths_by_model(plan) == {"resnet": [14]}
     assert plan.notes == [
-        "The depths of plain concern no model of this sweep.",
-        "The depths of vgg concern no model of this sweep.",
+        "The depths of plain apply to no model of this sweep.",
+        "The depths of vgg apply to no model of this sweep.",
     ]
     assert planned_again(plan).runs == plan.runs
 

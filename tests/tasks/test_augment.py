@@ -19,7 +19,7 @@ def slow_crop(image: torch.Tensor, top: int, left: int, flip: int, padding: int)
 
 @pytest.mark.parametrize(("channels", "height", "width", "padding"), [(3, 8, 8, 1), (1, 6, 9, 2), (3, 8, 8, 4)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_a_batch_is_cropped_and_flipped_as_image_by_image(
+def test_batches_are_augmented_like_single_images(
     channels: int, height: int, width: int, padding: int, layout: torch.memory_format
 ) -> None:
     random = torch.Generator().manual_seed(0)
@@ -35,14 +35,14 @@ def test_a_batch_is_cropped_and_flipped_as_image_by_image(
     assert result.equal(torch.stack(expected))
 
 
-def test_the_middle_crop_is_the_image_itself_or_its_mirror_image() -> None:
+def test_the_middle_crop_is_the_image_or_its_mirror_image() -> None:
     images = torch.arange(2 * 3 * 8 * 8).view(2, 3, 8, 8).to(torch.uint8)
     result = augment.apply(images, torch.tensor([[4, 4, 0], [4, 4, 1]]), 4)
     assert result[0].equal(images[0])
     assert result[1].equal(images[1].flip(2))
 
 
-def test_draws_cover_every_crop_and_flip_evenly_and_repeat() -> None:
+def test_draws_are_uniform_and_reproducible() -> None:
     draws = augment.draw(20_000, 4, torch.Generator().manual_seed(1))
     assert draws.shape == (20_000, 3)
     assert draws.device.type == "cpu"

@@ -21,7 +21,7 @@ def test_shapes_and_types(task_run: TaskRun) -> None:
     assert data.crop_padding == 0
 
 
-def test_both_parts_together_are_the_images_of_scikit_learn(task_run: TaskRun) -> None:
+def test_both_parts_together_are_scikit_learns_images(task_run: TaskRun) -> None:
     data = digits.load(task_run("digits"))
     images = torch.cat((data.train_inputs, data.test_inputs)).flatten(1)
     ours = torch.cat((images, torch.cat((data.train_targets, data.test_targets))[:, None]), dim=1).numpy()
@@ -46,7 +46,7 @@ def test_the_split_never_changes(task_run: TaskRun) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 10, 200, 1400])
-def test_a_subset_is_stratified_and_leaves_everything_else_as_it_is(task_run: TaskRun, size: int) -> None:
+def test_a_subset_is_stratified_and_changes_nothing_else(task_run: TaskRun, size: int) -> None:
     data, whole = digits.load(task_run("digits", train_size=size)), digits.load(task_run("digits"))
     assert data.train_inputs.shape == (size, 1, 8, 8)
     assert data.test_inputs.equal(whole.test_inputs)
@@ -57,12 +57,12 @@ def test_a_subset_is_stratified_and_leaves_everything_else_as_it_is(task_run: Ta
     assert ((counts - whole.train_targets.bincount() * size / 1400).abs() <= 1).all()
 
 
-def test_all_training_images_asked_for_by_number_are_all_in_their_order(task_run: TaskRun) -> None:
+def test_the_full_train_size_is_the_whole_training_set(task_run: TaskRun) -> None:
     data, whole = digits.load(task_run("digits", train_size=1400)), digits.load(task_run("digits"))
     assert data.train_inputs.equal(whole.train_inputs)
 
 
-def test_more_training_images_than_there_are_are_refused(task_run: TaskRun) -> None:
+def test_too_many_training_images_are_rejected(task_run: TaskRun) -> None:
     with pytest.raises(UserError, match=r"train_size \(=1401\) must be at most 1,400.*digits; lower it"):
         digits.load(task_run("digits", train_size=1401))
 

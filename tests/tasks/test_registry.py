@@ -8,12 +8,12 @@ from resnet_cli.tasks.base import Task
 from tests.tasks.conftest import TaskRun
 
 
-def test_every_task_is_found_by_itself() -> None:
+def test_every_task_is_registered_automatically() -> None:
     assert list(all_tasks()) == ["cifar10", "digits", "sine"]
     assert all(get_task(name).name == name for name in all_tasks())
 
 
-def test_an_unknown_task_is_refused_and_the_known_ones_listed() -> None:
+def test_an_unknown_task_is_rejected_listing_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"task \(=digit\) .*did you mean digits\?.*cifar10, digits, sine"):
         get_task("digit")
 

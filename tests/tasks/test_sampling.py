@@ -16,7 +16,7 @@ def labels() -> torch.Tensor:
     return ordered[torch.randperm(200, generator=torch.Generator().manual_seed(3))]
 
 
-def test_every_beginning_of_the_order_has_the_proportions_of_the_whole(labels: torch.Tensor) -> None:
+def test_the_first_examples_have_the_class_proportions_of_all(labels: torch.Tensor) -> None:
     order = stratified_order(labels, generator("test"))
     assert order.sort().values.equal(torch.arange(200))
     share = labels.bincount() / 200
@@ -45,7 +45,7 @@ def test_a_larger_subset_contains_the_smaller(labels: torch.Tensor) -> None:
     assert training_subset(labels, 200, "test").equal(torch.arange(200))
 
 
-def test_channel_statistics_are_those_of_numpy() -> None:
+def test_channel_statistics_match_numpy() -> None:
     images = torch.randint(256, (50, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images[:, 1] //= 3
     mean, deviation = channel_statistics(images)
@@ -54,7 +54,7 @@ def test_channel_statistics_are_those_of_numpy() -> None:
     torch.testing.assert_close(deviation, torch.tensor(scaled.std(axis=(0, 2, 3))).float())
 
 
-def test_channel_statistics_of_cifar10_are_the_published_ones() -> None:
+def test_channel_statistics_of_cifar10_match_the_published_ones() -> None:
     """cifar10_histogram.csv: how often each of the 256 values occurs in the 50,000 training images, in thousands."""
     counts = np.loadtxt(Path(__file__).with_name("cifar10_histogram.csv"), dtype=np.int64, delimiter=",", skiprows=1)
     pixels = min(counts.sum(axis=0))

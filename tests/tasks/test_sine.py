@@ -66,6 +66,6 @@ def test_noise_is_normal_and_on_the_training_targets_only(task_run: TaskRun) -> 
     ("setting", "value", "rule"),
     [("train_size", 10**8, "at most 10,000,000"), ("sine_range", 1e9, "at most 1,000,000 radians")],
 )
-def test_what_is_too_large_is_refused_by_name(task_run: TaskRun, setting: str, value: float, rule: str) -> None:
+def test_too_large_settings_are_rejected_by_name(task_run: TaskRun, setting: str, value: float, rule: str) -> None:
     with pytest.raises(UserError, match=rf"{setting} \(=.*\) must be {rule}"):
         sine.load(task_run("sine", **{setting: value}))

@@ -1,4 +1,4 @@
-"""The training loop against independent computations, and its promises: pairing, resuming, divergence."""
+"""The training loop against independent computations; paired twins, resumed runs and divergence."""
 
 import math
 from pathlib import Path
@@ -39,7 +39,7 @@ def small_digits(make_run: MakeRun, **settings: object) -> Run:
         ({"optimizer": "rmsprop"}, lambda p: torch.optim.RMSprop(p, 0.05)),
     ],
 )
-def test_training_equals_a_loop_written_out_by_hand(make_run: MakeRun, settings: dict[str, object], reference) -> None:  # type: ignore[no-untyped-def]
+def test_training_matches_a_hand_written_loop(make_run: MakeRun, settings: dict[str, object], reference) -> None:  # type: ignore[no-untyped-def]
     run = make_run(
         models="residual", depths=5, steps=40, eval_every=40, learning_rate=0.05, precision="float64", **settings
     )
@@ -58,7 +58,7 @@ def test_training_equals_a_loop_written_out_by_hand(make_run: MakeRun, settings:
         torch.testing.assert_close(trained[name], values, rtol=1e-9, atol=1e-12)
 
 
-def test_evaluation_equals_a_computation_example_by_example(make_run: MakeRun) -> None:
+def test_evaluation_matches_a_computation_example_by_example(make_run: MakeRun) -> None:
     run = small_digits(make_run, models="residual", eval_size=50, precision="float64")
     data = load(run)
     net = train(run, data).net.eval()
@@ -74,7 +74,7 @@ def test_evaluation_equals_a_computation_example_by_example(make_run: MakeRun) -
     assert metrics.train_error == pytest.approx(100 * wrong / 50)
 
 
-def test_history_has_the_start_every_interval_and_the_end(make_run: MakeRun) -> None:
+def test_the_history_includes_start_intervals_and_end(make_run: MakeRun) -> None:
     run = make_run(steps=50, eval_every=20)
     history = train(run, load(run)).history
     assert [row.step for row in history] == [0, 20, 40, 50]
@@ -99,7 +99,7 @@ def test_gradient_norm_is_that_of_the_last_batch(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_a_residual_mlp_of_depth_up_to_k_equals_the_plain_one_to_the_bit(make_run: MakeRun, depth: int) -> None:
+def test_residual_mlps_up_to_depth_k_are_exactly_plain_mlps(make_run: MakeRun, depth: int) -> None:
     plain, residual = (make_run(models=name, depths=depth, steps=30, eval_every=10) for name in ("plain", "residual"))
     assert train(plain, load(plain)).history == train(residual, load(residual)).history
 
@@ -117,14 +117,14 @@ def test_plain_and_residual_twins_see_the_same_batches(make_run: MakeRun) -> Non
             assert torch.equal(ours, theirs)
 
 
-def test_an_epoch_visits_every_example_at_most_once_and_epochs_differ() -> None:
+def test_epochs_differ_and_visit_examples_at_most_once() -> None:
     first, second = batch_order(0, 0, 100), batch_order(0, 1, 100)
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(100))
     assert not torch.equal(first, second)
     assert not torch.equal(first, batch_order(1, 0, 100))
 
 
-def test_the_global_generator_neither_matters_nor_moves(make_run: MakeRun) -> None:
+def test_training_does_not_use_the_global_generator(make_run: MakeRun) -> None:
     run = make_run(steps=5, dropout=0.2)
     torch.manual_seed(1)
     first = train(run, load(run)).history
@@ -134,7 +134,7 @@ def test_the_global_generator_neither_matters_nor_moves(make_run: MakeRun) -> No
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_as_diverged(make_run: MakeRun) -> None:
+def test_a_non_finite_loss_stops_the_run_as_diverged(make_run: MakeRun) -> None:
     run = make_run(optimizer="sgd", learning_rate=1e6, steps=200, eval_every=10)
     outcome = train(run, load(run))
     assert outcome.status == "diverged"
@@ -143,14 +143,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_as_diverged(make_run: MakeRun) 
     assert outcome.history[-1].step < 200
 
 
-def test_a_net_of_1202_layers_begins_with_a_finite_loss(make_run: MakeRun) -> None:
+def test_a_net_of_1202_layers_starts_with_a_finite_loss(make_run: MakeRun) -> None:
     run = make_run(
         task="digits", models="resnet", depths=1202, width=1, train_size=20, batch_size=4, eval_size=4, steps=1
     )
     assert math.isfinite(train(run, load(run)).history[0].train_loss)
 
 
-def test_batch_norm_begins_with_the_statistics_of_the_first_batch(make_run: MakeRun) -> None:
+def test_batch_norm_starts_with_statistics_of_the_first_batch(make_run: MakeRun) -> None:
     run = small_digits(make_run, models="plain", batch_size=60, eval_size=60, learning_rate=1e-12, epochs=1)
     data = load(run)
     net = build_net(run, data.input_shape, data.outputs).train()
@@ -158,14 +158,14 @@ def test_batch_norm_begins_with_the_statistics_of_the_first_batch(make_run: Make
     assert train(run, data).history[0].train_loss == pytest.approx(loss, rel=0.02)
 
 
-def test_a_batch_larger_than_the_training_set_is_refused(make_run: MakeRun) -> None:
+def test_a_batch_larger_than_the_training_set_is_rejected(make_run: MakeRun) -> None:
     run = make_run(train_size=20, batch_size=21)
     with pytest.raises(UserError, match=r"batch_size \(=21\) must not exceed the training set, which has 20 examples"):
         train(run, load(run))
 
 
 class Killed(Exception):
-    """Stands for the death of the process."""
+    """Raised in place of the death of the process."""
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_resumed_run_is_bit_identical(
         assert torch.equal(resumed.net.state_dict()[name], values)
 
 
-def test_on_evaluation_sees_every_row_as_it_comes(make_run: MakeRun) -> None:
+def test_on_evaluation_is_called_with_every_new_row(make_run: MakeRun) -> None:
     run = make_run(steps=20, eval_every=5)
     seen: list[tuple[Metrics, int]] = []
     history = train(run, load(run), on_evaluation=lambda *event: seen.append(event)).history
@@ -236,7 +236,7 @@ def test_mixed_precision_trains_in_bfloat16_and_evaluates_losses_in_float32(make
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_gives_the_same_start_and_nearly_the_same_end(make_run: MakeRun) -> None:
+def test_cuda_starts_like_the_cpu_and_ends_close_to_it(make_run: MakeRun) -> None:
     run = small_digits(make_run, models="residual", precision="float64")
     on_cpu = train(run, load(run)).history
     on_gpu = train(run, load(run).to(torch.device("cuda"), torch.float64)).history

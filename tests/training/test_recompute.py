@@ -1,4 +1,4 @@
-"""Activation checkpointing: the same results to the bit as without, from less memory."""
+"""Activation checkpointing: bit-identical results with less memory."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def generator_states(net: nn.Module) -> list[Tensor]:
 
 
 def assert_same(ours: Outcome, theirs: Outcome) -> None:
-    """Losses, gradient norms, parameters, running statistics, names, and where the generators stand."""
+    """Losses, gradient norms, parameters, running statistics, names, and the states of the generators."""
     assert ours.history == theirs.history
     state, expected = ours.net.state_dict(), theirs.net.state_dict()
     assert list(state) == list(expected)
@@ -57,7 +57,7 @@ def assert_same(ours: Outcome, theirs: Outcome) -> None:
 
 
 @pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
-def test_training_gives_the_same_bits(settings: dict[str, Any], make_run: MakeRun) -> None:
+def test_recomputing_does_not_change_results(settings: dict[str, Any], make_run: MakeRun) -> None:
     run = small(make_run, **settings)
     ours = train(run, load(run), recompute=True)
     assert isinstance(ours.net.blocks, RecomputedBlocks)
@@ -66,7 +66,7 @@ def test_training_gives_the_same_bits(settings: dict[str, Any], make_run: MakeRu
 
 
 @pytest.mark.parametrize("model", all_models())
-def test_every_model_takes_it(model: str, make_run: MakeRun) -> None:
+def test_every_model_supports_recomputing(model: str, make_run: MakeRun) -> None:
     depth = all_models()[model].depth_rule.nearest(8)[0]
     run = small(make_run, models=model, depths=depth, steps=1)
     assert_same(train(run, load(run), recompute=True), train(run, load(run)))
@@ -79,7 +79,7 @@ def test_batch_norm_counts_each_step_once(make_run: MakeRun) -> None:
     assert counts == {1 + 5}  # the statistics begin with those of the first batch
 
 
-def test_a_run_killed_with_it_goes_on_without_it(make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_killed_run_can_resume_without_recomputing(make_run: MakeRun, tmp_path: Path) -> None:
     run = small(make_run, models="resnet", dropout=0.3, survival=0.5)
 
     class Killed(Exception):
@@ -143,7 +143,7 @@ def passes(net: nn.Module) -> list[int]:
     return [block.passes for block in net.modules() if isinstance(block, Counted)]
 
 
-def test_all_segments_but_the_last_are_computed_twice() -> None:
+def test_all_segments_except_the_last_are_computed_twice() -> None:
     net = counted_net(recompute=True)
     for gate in net.modules():
         if isinstance(gate, StochasticDepth):
@@ -154,7 +154,7 @@ def test_all_segments_but_the_last_are_computed_twice() -> None:
     assert passes(net) == [2] * 7 + [1] * 2  # ten blocks with the head, in segments of two
 
 
-def test_a_second_pass_leaves_no_trace() -> None:
+def test_the_second_pass_has_no_side_effects() -> None:
     inputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
     net = counted_net(recompute=True)
     head = next(layer for layer in net.modules() if isinstance(layer, AuxiliaryHead))
@@ -169,7 +169,7 @@ def test_a_second_pass_leaves_no_trace() -> None:
         assert torch.equal(*buffers[name])
 
 
-def test_gradients_are_the_same_each_time_that_a_graph_is_gone_through() -> None:
+def test_repeated_backward_passes_give_the_same_gradients() -> None:
     inputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
     expected = counted_net(recompute=False)
     loss_of(expected, inputs).backward()  # type: ignore[no-untyped-call]
@@ -192,7 +192,7 @@ def test_evaluation_computes_every_block_once() -> None:
 
 
 def kept_bytes(run: Run, *, recompute: bool) -> int:
-    """Bytes that are kept between a forward and a backward pass, parameters left out."""
+    """Bytes stored between a forward and a backward pass, without parameters."""
     net = build_net(run, (1, 8, 8), 10)
     if recompute:
         recompute_blocks(net)
@@ -209,14 +209,14 @@ def kept_bytes(run: Run, *, recompute: bool) -> int:
     return sum(count for pointer, count in kept.items() if pointer not in parameters)
 
 
-def test_what_is_kept_grows_with_the_square_root_of_depth(make_run: MakeRun) -> None:
+def test_memory_grows_with_the_square_root_of_depth(make_run: MakeRun) -> None:
     shallow, deep = (small(make_run, models="resnet", depths=depth) for depth in (56, 218))  # 27 and 108 blocks
     assert kept_bytes(deep, recompute=False) / kept_bytes(shallow, recompute=False) == pytest.approx(4, rel=0.1)
     assert kept_bytes(deep, recompute=True) / kept_bytes(shallow, recompute=True) == pytest.approx(2, rel=0.2)
     assert kept_bytes(deep, recompute=True) < kept_bytes(deep, recompute=False) / 8
 
 
-def test_a_net_without_blocks_stays_as_it_is() -> None:
+def test_a_net_without_blocks_is_not_changed() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
     before = list(net.modules())
     recompute_blocks(net)
@@ -225,7 +225,7 @@ def test_a_net_without_blocks_stays_as_it_is() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_gives_the_same_losses_with_it(make_run: MakeRun) -> None:
+def test_recomputing_on_cuda_does_not_change_losses(make_run: MakeRun) -> None:
     run = small(make_run, models="resnet", dropout=0.3, survival=0.5, precision="float64")
     data = load(run).to(torch.device("cuda"), torch.float64)
     ours, theirs = (train(run, data, recompute=recompute).history[-1] for recompute in (True, False))

@@ -13,14 +13,14 @@ from tests.conftest import MakeRun
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def test_steps_schedule_is_that_of_he_2015() -> None:
+def test_the_multi_step_schedule_is_that_of_he_2015() -> None:
     runs = plan_sweep(load_config(CONFIGS / "cifar10-paper.toml")).runs
     shallow = next(run for run in runs if run.depth == 56)
     rates = [learning_rate(shallow, step, 64_000) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
-def test_he_2015_warms_up_at_depth_110_only_and_the_rate_is_restored() -> None:
+def test_the_learning_rate_is_restored_after_constant_warm_up() -> None:
     runs = plan_sweep(load_config(CONFIGS / "cifar10-paper.toml")).runs
     assert {run.depth for run in runs if run.warmup_steps} == {110}
     deep = next(run for run in runs if run.depth == 110 and run.model == "resnet")
@@ -28,7 +28,7 @@ def test_he_2015_warms_up_at_depth_110_only_and_the_rate_is_restored() -> None:
     assert rates == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01])
 
 
-def test_cosine_falls_from_the_full_rate_to_nothing(make_run: MakeRun) -> None:
+def test_cosine_decays_from_the_full_learning_rate_to_zero(make_run: MakeRun) -> None:
     run = make_run(schedule="cosine", learning_rate=0.2, steps=100)
     rates = [learning_rate(run, step, 100) for step in range(101)]
     assert rates == pytest.approx([0.1 * (1 + math.cos(math.pi * step / 100)) for step in range(101)])
@@ -36,7 +36,7 @@ def test_cosine_falls_from_the_full_rate_to_nothing(make_run: MakeRun) -> None:
     assert rates[100] == pytest.approx(0)
 
 
-def test_linear_warm_up_ramps_and_leaves_the_schedule_as_it_would_have_been(make_run: MakeRun) -> None:
+def test_linear_warm_up_does_not_shift_the_schedule(make_run: MakeRun) -> None:
     settings = {"schedule": "cosine", "learning_rate": 1.0, "steps": 100}
     plain = make_run(**settings)
     warm = make_run(**settings, warmup_steps=10, warmup_factor=0.2, warmup_shape="linear")
@@ -45,5 +45,5 @@ def test_linear_warm_up_ramps_and_leaves_the_schedule_as_it_would_have_been(make
     assert ratios[10:] == pytest.approx([1.0] * 90)
 
 
-def test_constant_is_constant(make_run: MakeRun) -> None:
+def test_the_constant_schedule_never_changes(make_run: MakeRun) -> None:
     assert {learning_rate(make_run(learning_rate=0.5), step, 7) for step in range(7)} == {0.5}

@@ -1,4 +1,4 @@
-"""The stacked engine gives every run what the loop gives it, whatever the run's company."""
+"""The stacked engine gives every run the results of the loop, whatever else is in the stack."""
 
 import dataclasses
 import itertools
@@ -63,7 +63,7 @@ def assert_same_bits(outcome: StackedOutcome, other: StackedOutcome) -> None:
 
 @pytest.mark.parametrize("steps", [1, 10, 100])
 @pytest.mark.parametrize("kind", [PLAIN, *RESIDUAL], ids=str)
-def test_every_parameter_is_that_of_the_loop(make_run: MakeRun, kind: dict[str, object], steps: int) -> None:
+def test_every_parameter_matches_the_loop(make_run: MakeRun, kind: dict[str, object], steps: int) -> None:
     small = SMALL | kind | {"steps": steps, "eval_every": 50}
     runs = [make_run(**small, depths=depth) for depth in (1, 2, 3, 4, 5, 8)]
     data = load(runs[0])
@@ -74,7 +74,9 @@ def test_every_parameter_is_that_of_the_loop(make_run: MakeRun, kind: dict[str, 
 @pytest.mark.parametrize("task", ["sine", "digits"])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"])
-def test_every_activation_optimiser_and_loss(make_run: MakeRun, optimizer: str, activation: str, task: str) -> None:
+def test_every_activation_optimiser_and_loss_matches_the_loop(
+    make_run: MakeRun, optimizer: str, activation: str, task: str
+) -> None:
     rate = 0.02 if optimizer in ("sgd", "momentum", "nesterov") else 1e-3
     small = SMALL | RESIDUAL[1] | {"task": task, "activation": activation, "optimizer": optimizer}
     settings = [(6, 2, 0.01), (3, 0, 0.02), (2, 1, 0.0), (1, 0, 0.01)]
@@ -102,7 +104,7 @@ def test_each_run_has_its_own_rate_schedule_and_initial_values(make_run: MakeRun
         assert_like_loop(outcome, data)
 
 
-def test_augmented_images_are_those_of_the_loop(make_run: MakeRun) -> None:
+def test_augmented_images_match_the_loop(make_run: MakeRun) -> None:
     runs = [make_run(**SMALL, task="digits", models="plain-mlp", depths=depth, seeds=depth % 2) for depth in (1, 2, 3)]
     data = dataclasses.replace(load(runs[0]), crop_padding=1)
     for outcome in train_stack(runs, data):
@@ -110,7 +112,7 @@ def test_augmented_images_are_those_of_the_loop(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("width", [7, 8, 16])
-def test_any_width_keeps_room_for_the_constant_unit(make_run: MakeRun, width: int) -> None:
+def test_every_width_leaves_room_for_the_constant_unit(make_run: MakeRun, width: int) -> None:
     assert padded(width) > width
     assert padded(width) % 8 == 0
     run = make_run(**SMALL | {"task": "digits", "models": "plain-mlp", "width": width}, depths=3)
@@ -124,7 +126,7 @@ def test_outputs_may_outnumber_hidden_units(make_run: MakeRun) -> None:
     assert_like_loop(outcome, load(run))
 
 
-def test_losses_in_float32_are_close(make_run: MakeRun) -> None:
+def test_float32_losses_are_close_to_the_loops(make_run: MakeRun) -> None:
     small = SMALL | {"precision": "float32", "width": 30}
     runs = [make_run(**small, depths=depth, seeds=seed) for depth in (2, 5) for seed in (0, 1)]
     data = load(runs[0])
@@ -133,7 +135,7 @@ def test_losses_in_float32_are_close(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1]], ids=str)
-def test_company_changes_nothing(make_run: MakeRun, kind: dict[str, object]) -> None:
+def test_results_do_not_depend_on_other_runs_in_the_stack(make_run: MakeRun, kind: dict[str, object]) -> None:
     """To the bit: alone, among others, and beside a net that diverges."""
     small = SMALL | kind | {"precision": "float32", "optimizer": "sgd", "learning_rate": 0.01}
     runs = [make_run(**small, depths=depth, seeds=seed) for depth in (1, 2, 4, 7) for seed in (0, 1)]
@@ -151,7 +153,7 @@ def test_company_changes_nothing(make_run: MakeRun, kind: dict[str, object]) -> 
         assert not math.isfinite(outcome.history[-1].train_loss)
 
 
-def test_evaluations_are_told_as_they_happen(make_run: MakeRun) -> None:
+def test_evaluations_are_reported_as_they_happen(make_run: MakeRun) -> None:
     runs = [make_run(**SMALL, depths=depth) for depth in (2, 3)]
     told: list[tuple[Run, Metrics, int]] = []
     outcomes = train_stack(
@@ -204,7 +206,7 @@ def test_a_resumed_stack_ends_with_the_same_bits(make_run: MakeRun, tmp_path: Pa
     assert_same_bits(others[0], undisturbed[0])
 
 
-def test_a_batch_larger_than_the_training_set_is_refused(make_run: MakeRun) -> None:
+def test_a_batch_larger_than_the_training_set_is_rejected(make_run: MakeRun) -> None:
     run = make_run(**SMALL | {"batch_size": 71}, depths=2)
     with pytest.raises(UserError, match=r"batch_size \(=71\) must not exceed the training set, which has 70 examples"):
         train_stack([run], load(run))
@@ -224,13 +226,13 @@ def test_a_batch_larger_than_the_training_set_is_refused(make_run: MakeRun) -> N
         ({"task": "digits", "models": "plain-cnn", "depths": 8}, False),
     ],
 )
-def test_what_can_be_stacked(make_run: MakeRun, settings: dict[str, object], expected: bool) -> None:
+def test_only_similar_mlps_can_be_stacked(make_run: MakeRun, settings: dict[str, object], expected: bool) -> None:
     run = make_run(**{"models": "plain-mlp"} | settings)
     assert can_stack(run, "cpu") is can_stack(run, "cuda") is expected
     assert not can_stack(run, "mps")
 
 
-def test_groups_hold_every_run_once_and_what_they_share(make_run: MakeRun) -> None:
+def test_groups_hold_every_run_exactly_once(make_run: MakeRun) -> None:
     runs = [
         make_run(**kind, depths=depth, seeds=seed, optimizer=optimizer)
         for kind, depth, seed, optimizer in itertools.product([PLAIN, *RESIDUAL], range(1, 30), (0, 1), ("adam", "sgd"))
@@ -244,7 +246,7 @@ def test_groups_hold_every_run_once_and_what_they_share(make_run: MakeRun) -> No
     assert stack_name(groups[0]) == stack_name(groups[0][::-1])
 
 
-def test_groups_are_bounded_in_memory_and_enough_for_all_workers(make_run: MakeRun) -> None:
+def test_groups_fit_in_memory_and_occupy_all_workers(make_run: MakeRun) -> None:
     runs = [make_run(depths=depth, seeds=seed) for depth in range(2, 41) for seed in range(10)]
     data = load(runs[0])
     largest = max(working_set(run, data) for run in runs)
@@ -256,8 +258,8 @@ def test_groups_are_bounded_in_memory_and_enough_for_all_workers(make_run: MakeR
 
 
 @pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1]], ids=str)
-def test_company_changes_nothing_in_a_stack_of_many_pieces(make_run: MakeRun, kind: dict[str, object]) -> None:
-    """To the bit on a CPU: the neighbours decide which layers are updated together, but no sum goes over them."""
+def test_results_do_not_depend_on_other_runs_across_pieces(make_run: MakeRun, kind: dict[str, object]) -> None:
+    """To the bit on a CPU: other runs decide which layers are updated together, but no sum runs over several layers."""
     settings: dict[str, object] = {"width": 30, "steps": 4, "eval_every": 2, "eval_size": 100}
     runs = [make_run(**settings | kind, depths=depth, seeds=seed) for depth in range(2, 41, 2) for seed in range(5)]
     data = load(runs[0])
@@ -266,7 +268,7 @@ def test_company_changes_nothing_in_a_stack_of_many_pieces(make_run: MakeRun, ki
         assert_same_bits(outcome, alone)
 
 
-def test_a_loss_that_is_not_finite_before_the_first_step_ends_nothing(make_run: MakeRun) -> None:
+def test_a_non_finite_initial_loss_does_not_end_a_run(make_run: MakeRun) -> None:
     small = SMALL | PLAIN | {"init": "normal", "precision": "float32", "depths": 3}
     huge, usual = make_run(**small, init_std=1e30), make_run(**small, init_std=0.1)
     outcome, other = train_stack([huge, usual], load(huge))
@@ -275,7 +277,7 @@ def test_a_loss_that_is_not_finite_before_the_first_step_ends_nothing(make_run: 
     assert (other.status, [row.step for row in other.history]) == ("done", [0, 5, 10, 12])
 
 
-def test_a_stack_cut_into_other_pieces_than_its_checkpoint_starts_anew(
+def test_a_checkpoint_with_another_layout_restarts_the_stack(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [make_run(**SMALL, depths=depth) for depth in (4, 6)]
@@ -297,7 +299,7 @@ def test_a_stack_cut_into_other_pieces_than_its_checkpoint_starts_anew(
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw", "rmsprop"])
-def test_cuda_gives_the_parameters_of_the_loop_on_the_cpu(make_run: MakeRun, optimizer: str) -> None:
+def test_cuda_parameters_match_the_loop_on_the_cpu(make_run: MakeRun, optimizer: str) -> None:
     small = SMALL | RESIDUAL[1] | {"optimizer": optimizer, "learning_rate": 1e-3, "schedule": "cosine"}
     runs = [make_run(**small, depths=depth, seeds=depth % 2, weight_decay=1e-3) for depth in (1, 2, 3, 6)]
     data = load(runs[0])
