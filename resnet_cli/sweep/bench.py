@@ -4,10 +4,11 @@ The job is the sine sweep: depths 2..40, plain and residual, 1000 steps, 21 eval
 do one seed at every fourth depth; their time for all depths and seeds follows from a line through time against depth.
 """
 
+import math
 import os
 import platform
-import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -198,9 +199,14 @@ def stack_cpu_seconds(runs: list[Run]) -> float:
 
 
 def stack_memory(runs: list[Run]) -> float:
-    """Train a stack; the most memory in MB that the process has had."""
+    """Train a stack; the most memory in MB that the process has had, NaN on Windows, which does not tell."""
     train_stack(runs, load(runs[0]))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if sys.platform == "win32":
+        return math.nan
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1024**2 if sys.platform == "darwin" else 1024)  # bytes there, kilobytes elsewhere
 
 
 def textbook_seconds(run: Run) -> float:

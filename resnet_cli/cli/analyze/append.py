@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 
 from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, Seeds, say_problem, split_words, write
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "append"
-EPILOG = (
-    "Examples: [bold]resnet-exp sweep --config configs/append-sine.toml --save-models[/], then "
-    "[bold]resnet-exp analyze append results/append-sine[/] · "
-    "[bold]resnet-exp analyze append results/analysis-digits --depth 8 --to 20[/]"
+EPILOG = examples(
+    "resnet-exp sweep --config configs/append-sine.toml --save-models",
+    "resnet-exp analyze append results/append-sine",
+    "resnet-exp analyze append results/analysis-digits --depth 8 --to 20",
 )
 
 

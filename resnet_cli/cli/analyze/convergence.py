@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from resnet_cli.cli.analyze.common import Depths, Format, Models, Out, Seeds, say_problem, split_words, write
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.errors import UserError
 
 NAME = "convergence"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze convergence results/digits[/] · "
-    "[bold]resnet-exp analyze convergence results/sine --levels 0.1,0.001[/] · "
-    "[bold]resnet-exp analyze convergence results/stochastic-depth-digits --by survival --split test --unit epoch[/]"
+EPILOG = examples(
+    "resnet-exp analyze convergence results/digits",
+    "resnet-exp analyze convergence results/sine --levels 0.1,0.001",
+    "resnet-exp analyze convergence results/stochastic-depth-digits --by survival --split test --unit epoch",
 )
 
 

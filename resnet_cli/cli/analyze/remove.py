@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, say_problem, split_words, write
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "remove"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze remove results/digits[/] · "
-    "[bold]resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50[/]"
+EPILOG = examples(
+    "resnet-exp analyze remove results/digits",
+    "resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50",
 )
 MOST_SEEDS = 5
 
