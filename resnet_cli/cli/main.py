@@ -2,7 +2,6 @@
 
 import io
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -33,12 +32,13 @@ for module in (plot, show):
 app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
 app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
+app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
+app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 for module in (models, tasks, configs, bench):
     app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=PREPARE)(module.command)
 app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
 
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 
 
 def _print_version(wanted: bool) -> None:
@@ -59,10 +59,8 @@ def _main(
 
 
 def run() -> None:
-    """Run the command line and exit: 0 all done, 1 some runs failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 all done, 1 some runs failed or a file cannot be written, 2 wrong usage."""
     _prepare_streams()
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, lambda received, frame: sys.exit(128 + received))  # leave by way of every `finally`
     try:
         command = typer.main.get_command(app)
         name_values(command)
@@ -74,12 +72,8 @@ def run() -> None:
             _fail(f"{message}; see --help.")
         sys.exit(EXIT_USAGE)  # a group without a command has shown its help
     except OSError as error:
-        _fail(f"{error.filename2 or error.filename or 'a file'} cannot be read or written: {error.strerror or error}.")
-    if code == EXIT_INTERRUPTED:
-        typer.echo(
-            "resnet-exp: interrupted; finished runs and checkpoints are kept, and the same command goes on from there.",
-            err=True,
-        )
+        place = error.filename2 or error.filename or "the output or a file"
+        _fail(f"{place} cannot be read or written: {error.strerror or error}.")
     sys.exit(code or 0)
 
 

@@ -65,9 +65,21 @@ def command(
 
 
 def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) -> Path:
-    """`out`, or results/<task>; one folder a task where there are several; smoke runs stay apart."""
+    """`out`, or results/<task>; one folder a task where there are several; smoke runs stay apart.
+
+    Raises:
+        UserError: smoke runs cannot be beside the root of the file system.
+    """
     folder = Path("results") / task if out is None else out / task if several else out
-    return folder.with_name(f"{folder.name}-smoke") if smoke else folder
+    if not smoke:
+        return folder
+    if folder.name in ("", ".."):
+        folder = folder.resolve()
+    if not folder.name:
+        raise UserError(
+            f"out (={out}) has no folder beside it, where the runs of --smoke would go; choose another with --out."
+        )
+    return folder.with_name(f"{folder.name}-smoke")
 
 
 def _print_plan(
@@ -97,21 +109,32 @@ def _print_plan(
         console.print(plan_listing(plan.runs))
         say(console, f"Estimated cost: unknown, because {error}")
         return
-    with console.status("Measuring …") as status:
+    try:
+        with console.status("Measuring …") as status:
 
-        def show_progress(run: Run) -> None:
-            status.update(f"Measuring {run.model} at depth {run.depth} …")
+            def show_progress(run: Run) -> None:
+                status.update(f"Measuring {run.model} at depth {run.depth} …")
 
-        cost = estimate(
-            plan,
-            folder,
-            jobs=jobs,
-            data_dir=data_dir,
-            fresh=fresh,
-            recompute=recompute,
-            save_models=save_models,
-            on_timing=show_progress,
+            cost = estimate(
+                plan,
+                folder,
+                jobs=jobs,
+                data_dir=data_dir,
+                fresh=fresh,
+                recompute=recompute,
+                save_models=save_models,
+                on_timing=show_progress,
+            )
+    except UserError:
+        raise
+    except Exception as error:  # anything that torch raises where a net cannot be built or trained
+        reason = " ".join(str(error).split()).rstrip(".")
+        typer.echo(
+            "resnet-exp: the cost is unknown, because a net of this sweep cannot be trained, and the sweep would count "
+            f"it as failed: {type(error).__name__}: {reason}.",
+            err=True,
         )
+        raise typer.Exit(1) from None
     console.print(plan_listing([run for job in cost.jobs for run in job.unfinished], cost.jobs))
     for problem in cost.problems:
         say(console, problem)

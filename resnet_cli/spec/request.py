@@ -179,13 +179,20 @@ def single_value(name: str, request: Request, default: Any) -> Any:
 
 
 def parse_out(request: Request) -> Path | None:
-    """The results folder that a request names, if it names one. Raises UserError if it is not a path."""
+    """The results folder that a request names, if it names one; `~` is the home folder.
+
+    Raises:
+        UserError: it is not a path, or there is no such home folder.
+    """
     out = request.get("out")
     if out is None:
         return None
     if not isinstance(out, str) or not out.strip() or "\0" in out:
         raise UserError(f"out (={shorten(out)}) must be the path of a results folder.")
-    return Path(out)
+    try:
+        return Path(out.strip()).expanduser()
+    except RuntimeError:
+        raise UserError(f"out (={shorten(out)}) names a home folder that does not exist; give its full path.") from None
 
 
 _adapter = cache(TypeAdapter)

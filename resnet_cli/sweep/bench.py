@@ -29,6 +29,9 @@ from resnet_cli.training.grouping import group_runs
 from resnet_cli.training.loop import DTYPES, Batches, length, train
 from resnet_cli.training.stacked import train_stack
 
+if sys.platform != "win32":
+    import resource
+
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 SAMPLED_DEPTHS = "2..40:4"
 TEXTBOOK_STEPS = 50
@@ -90,7 +93,7 @@ def compare_engines(seeds: int, repeats: int) -> None:
         took = statistics.median(values)
         speed = flops / took / 1e9
         print(f"| {name} | {took:.1f} | {one / took:.1f} | {every / took:.1f} | {speed:.1f} | {speed / rate:.0%} |")
-    print(f"\nLargest process: {max(memory):.0f} MB. At the rate of large products: {flops / rate / 1e9:.0f} s.")
+    print(f"\nLargest process: {max(memory):.0f} MiB. At the rate of large products: {flops / rate / 1e9:.0f} s.")
 
 
 def show_growth() -> None:
@@ -199,14 +202,12 @@ def stack_cpu_seconds(runs: list[Run]) -> float:
 
 
 def stack_memory(runs: list[Run]) -> float:
-    """Train a stack; the most memory in MB that the process has had, NaN on Windows, which does not tell."""
+    """Train a stack; the most memory in MiB that the process has had, nan on Windows, where Python cannot tell."""
     train_stack(runs, load(runs[0]))
     if sys.platform == "win32":
         return math.nan
-    import resource
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1024**2 if sys.platform == "darwin" else 1024)  # bytes there, kilobytes elsewhere
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def textbook_seconds(run: Run) -> float:

@@ -81,10 +81,10 @@ class OpenSweep:
 @contextmanager
 def open_sweep(
     plan: Plan,
-    folder: Path,
+    folder: str | Path,
     *,
     jobs: int | None = None,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     fresh: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     recompute: bool = False,
@@ -107,6 +107,8 @@ def open_sweep(
             cannot be written, is in use by another sweep, comes from a newer version of the program, or holds
             something else.
     """
+    folder = Path(folder)
+    data_dir = None if data_dir is None else Path(data_dir)
     conditions, workers = choose_conditions(
         plan,
         folder,
