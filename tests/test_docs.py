@@ -101,6 +101,7 @@ def test_every_picture_has_words_for_those_who_do_not_see_it() -> None:
     assert empty == {}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_commands_and_examples_run_in_order(command: Command, name: str) -> None:
