@@ -40,7 +40,7 @@ def command(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FOLDER]...",
+            metavar="FOLDER",
             help="A results folder, or one that holds several; more than one are compared in one figure, a line for "
             "each sweep. (default: results)",
         ),
