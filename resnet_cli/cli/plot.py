@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resnet_cli.cli import filters
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,7 +150,7 @@ def command(
             drawn += len(drawings)
             whole &= _draw_all(drawings, target, formats, dpi, of=", ".join(str(results.folder) for results in group))
         except UserError as error:
-            typer.echo(f"resnet-exp: {', '.join(str(results.folder) for results in group)}: {error}", err=True)
+            typer.echo(f"resnet-exp: {', '.join(printable(results.folder) for results in group)}: {error}", err=True)
             whole = False
     if not drawn and whole:
         places_read = ", ".join(map(str, roots))
@@ -196,14 +196,14 @@ def _draw_all(
         try:
             drawing = draw()
         except UserError as error:  # such as runs that cannot be told apart: the other figures are drawn
-            typer.echo(f"resnet-exp: {of}: {error}", err=True)
+            typer.echo(f"resnet-exp: {printable(of)}: {error}", err=True)
         else:
             written.append(_write(drawing, folder, name, formats, dpi))
     others = f" (and {', '.join(formats[1:])})" if len(formats) > 1 else ""
     for path in written[:MOST_LISTED]:
-        typer.echo(f"{path}{others}")
+        typer.echo(f"{printable(path)}{others}")
     if len(written) > MOST_LISTED:
-        typer.echo(f"and {len(written) - MOST_LISTED} more figures in {folder}")
+        typer.echo(f"and {len(written) - MOST_LISTED} more figures in {printable(folder)}")
     return len(written) == len(drawings)
 
 
