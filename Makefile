@@ -2,15 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs install clean
+.PHONY: demo test quick lint format docs install clean
 
 demo: install
 	$(BIN)/resnet-exp sweep --task sine --depths 2..40
-	$(BIN)/resnet-exp plot results/
+	$(BIN)/resnet-exp plot results/sine
 	@echo "Open results/sine/figures/loss-by-depth.png"
 
 test: install
 	$(BIN)/pytest -n auto
+
+quick: install
+	$(BIN)/pytest -n auto -m "not slow"
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -27,10 +30,10 @@ docs: install
 
 install: .venv/.installed
 
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml setup.py constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,49 @@
-"""`python -m resnet_cli` is `resnet-exp`."""
+"""`resnet-exp` and `python -m resnet_cli`: the command line, and what happens when it is ended from outside.
 
-from resnet_cli.cli.main import run
+Nothing but the standard library is imported before a signal can be answered with a sentence: torch takes seconds.
+"""
+
+import contextlib
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+SENTENCE = "{}; finished runs and checkpoints are kept, and the same command resumes from there."
+WORDS = {"SIGINT": "interrupted", "SIGTERM": "ended by SIGTERM", "SIGHUP": "ended by SIGHUP"}
+"""What is said after Ctrl-C, a request to end and the end of the terminal, as far as the system has them."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: with its own code, or 130, 143 or 129 if one of these signals ended it."""
+    ended_by: list[signal.Signals] = []
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        ended_by.append(signal.Signals(number))
+        sys.exit(128 + number)  # leave by way of every `finally`
+
+    numbers = [signal.Signals[name] for name in WORDS if hasattr(signal, name)]
+    answered = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    for number in answered:
+        signal.signal(number, end)
+    code: object = 0
+    try:
+        from resnet_cli.cli.main import run
+
+        run()
+    except BaseException as error:  # imports may turn the exit into another error
+        if not ended_by and not isinstance(error, SystemExit):
+            raise
+        code = 128 + ended_by[0] if ended_by else error.code if isinstance(error, SystemExit) else 1
+    finally:
+        for number in answered:  # nothing disturbs the exit
+            signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # the terminal may be gone
+        if ended_by:
+            print("resnet-exp:", SENTENCE.format(WORDS[ended_by[0].name]), file=sys.stderr)
+        sys.stdout.flush()
+    raise SystemExit(code)
+
 
 if __name__ == "__main__":
-    run()
+    main()

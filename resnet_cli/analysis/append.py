@@ -256,20 +256,25 @@ def choose_depths(stored: Sequence[StoredRun], depth: int | None, deeper: int | 
     return depth, deeper
 
 
-def describe(frame: pd.DataFrame, settings: Sequence[str]) -> list[str]:
-    """The results for each model and combination of settings: median training losses, infinite where diverged."""
-    sentences = []
+def summarise(frame: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame:
+    """Training losses when layers are appended and at the end, as medians over seeds, infinite where diverged.
+
+    Args:
+        frame: what `compare` returns for some nets.
+        settings: columns of `frame` that tell runs of one model and depth apart.
+
+    Returns:
+        One row per `model`, combination of `settings` and `net` (shallow, appended, scratch): `seeds`, the loss `then`
+        and at the `end`, and `changed`, the most by which appending changed a net's loss (nan for the other nets).
+    """
+    found = []
     for who, rows in frame.groupby(["model", *settings], sort=False, dropna=False):
         losses = rows.pivot_table("train_loss", "step", ["net", "seed"], dropna=False).fillna(math.inf)
         begin = rows.loc[rows["net"] == "appended", "step"].min()
-        middle, end = (losses.loc[step].groupby("net").median() for step in (begin, losses.index[-1]))
-        largest = (losses.loc[begin, "appended"] - losses.loc[begin, "shallow"]).abs().max()
-        depth, deeper, seeds = rows["depth"].iloc[0], rows["deeper"].iloc[0], compact(rows["seed"])
-        name = ", ".join(map(str, who))
-        sentences.append(
-            f"{name}, training loss (median over seeds {seeds}): depth {depth}: {middle['shallow']:.3g}; extended to "
-            f"depth {deeper} with identity layers: {middle['appended']:.3g} (differs by at most {largest:.1g} in any "
-            f"seed); depth {deeper} from scratch: {middle['scratch']:.3g}. After {losses.index[-1] - begin} more "
-            f"steps: {end['shallow']:.3g}, {end['appended']:.3g} and {end['scratch']:.3g}."
-        )
-    return sentences
+        then, end = (losses.loc[step].groupby("net").median() for step in (begin, losses.index[-1]))
+        changed = (losses.loc[begin, "appended"] - losses.loc[begin, "shallow"]).abs().max()
+        identity = dict(zip(["model", *settings], who, strict=True)) | {"seeds": rows["seed"].nunique()}
+        for net in ("shallow", "appended", "scratch"):
+            measured = {"net": net, "then": then[net], "end": end[net]}
+            found.append(identity | measured | {"changed": changed if net == "appended" else math.nan})
+    return pd.DataFrame(found)

@@ -101,16 +101,12 @@ class Comparison:
     earlier: int
     later: int
 
-    def sentence(self) -> str:
-        """The counts in words."""
-        text = f"loss {self.level:g}: {self.model} reaches it in {self.reached} of {self.runs} runs"
-        if self.model == self.other or not self.twins:
-            return f"{text}."
-        neither = self.twins - self.earlier - self.later
-        return (
-            f"{text}; of {self.twins} pairs of twins it is first in {self.earlier}, {self.other} in {self.later}, "
-            f"neither in {neither}."
-        )
+    def cells(self) -> list[float | str | None]:
+        """The counts as a row of a table; None where a model has no twins, or would be its own."""
+        counts: list[float | None] = [None] * 4
+        if self.model != self.other and self.twins:
+            counts = [self.twins, self.earlier, self.later, self.twins - self.earlier - self.later]
+        return [self.level, self.model, self.runs, self.reached, *counts]
 
 
 def compare_twins(frame: pd.DataFrame, models: Sequence[str]) -> list[Comparison]:

@@ -19,13 +19,15 @@ from torch import Tensor, nn
 from resnet_cli.analysis.nets import StoredNet, blocks_of
 from resnet_cli.models import get_model
 from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.run import IDENTITY
+from resnet_cli.spec.run import IDENTITY, setting_names
 from resnet_cli.store.reader import StoredRun
 from resnet_cli.training.loop import EVALUATION_BATCH
 
 
-def pick_cnn(runs: Sequence[StoredRun]) -> StoredRun:
-    """The deepest residual CNN of some runs, or else the deepest CNN, with the lowest seed.
+def pick_cnns(runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """The deepest residual CNN of the lowest seed, after its plain twin if there is one; or else the deepest CNN.
+
+    A twin has the same depth and seed, and the same value of each setting that both have.
 
     Raises:
         UserError: there is no CNN among them.
@@ -38,7 +40,14 @@ def pick_cnn(runs: Sequence[StoredRun]) -> StoredRun:
     def preference(stored: StoredRun) -> tuple[bool, int, int]:
         return get_model(stored.run.model).role == "residual", stored.run.depth, -stored.run.seed
 
-    return max(cnns, key=preference)
+    def is_plain_twin(stored: StoredRun) -> bool:
+        names = ("depth", "seed", *setting_names([stored.run, chosen.run]))
+        pairs = [(stored.run[name], chosen.run[name]) for name in names]
+        return get_model(stored.run.model).role == "plain" and all(a == b for a, b in pairs if None not in (a, b))
+
+    chosen = max(cnns, key=preference)
+    twins = [stored for stored in cnns if get_model(chosen.run.model).role == "residual" and is_plain_twin(stored)]
+    return [*twins[:1], chosen]
 
 
 @torch.no_grad()

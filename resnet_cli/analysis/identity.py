@@ -128,16 +128,20 @@ def measure(
         for the filter `distance` (root-mean-square difference between its nine weights and those of the identity) and
         the weights themselves, `weight_11` to `weight_33`.
     """
-    for experiment in EXPERIMENTS:
+    for experiment, depth in experiments_of(depths):
         inputs = Inputs(experiment)
-        for depth in (1,) if experiment == "filter" else depths:
-            yield pd.concat(
-                [
-                    _train(inputs, depth, is_residual, seeds, steps, block_size, resolve_device(device))
-                    for is_residual in (False, True)
-                ],
-                ignore_index=True,
-            )
+        yield pd.concat(
+            [
+                _train(inputs, depth, is_residual, seeds, steps, block_size, resolve_device(device))
+                for is_residual in (False, True)
+            ],
+            ignore_index=True,
+        )
+
+
+def experiments_of(depths: Sequence[int]) -> list[tuple[Experiment, int]]:
+    """The experiments with their numbers of layers, in the order in which they are done; the filter is one layer."""
+    return [(experiment, depth) for experiment in EXPERIMENTS for depth in ((1,) if experiment == "filter" else depths)]
 
 
 def _train(
@@ -196,19 +200,24 @@ def _train(
     return frame
 
 
-def describe(part: pd.DataFrame) -> str:
-    """The results at one depth: median relative errors over seeds and, for the filter, the steps that it needed."""
-    last = part[part["step"] == part["step"].max()]
-    errors = last.groupby(["init", "kind"])["relative_error"].median()
-    found = [f"{init}: plain {errors[init, 'plain']:.2g}, residual {errors[init, 'residual']:.2g}" for init in INITS]
-    text = f"{part['experiment'].iloc[0]}, depth {part['depth'].iloc[0]}, init {'; '.join(found)}"
-    if "distance" not in part:
-        return text
-    distances = part.groupby(["step", "init", "kind"])["distance"].median()
-    steps = distances[distances < NEAR].reset_index().groupby(["init", "kind"])["step"].min()
-    reached = [(init, kind) for init in INITS for kind in KINDS if (init, kind) in steps.index]
-    when = ", ".join(f"{init} {kind} {steps[init, kind]}" for init, kind in reached) or "never"
-    return f"{text}; step at which its weights came within {NEAR} (rms) of the identity: {when}"
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """What was found, as medians over seeds.
+
+    Args:
+        frame: the parts that `measure` yields, joined.
+
+    Returns:
+        One row per `experiment`, `depth` and `init`: the relative errors at the end, `plain` and `residual`, and for
+        the filter the first steps, `near_plain` and `near_residual`, at which its weights are nearer than `NEAR` to
+        those of the identity (nan where they never are).
+    """
+    cell = ["experiment", "depth", "init"]
+    last = frame[frame["step"] == frame["step"].max()]
+    errors = last.pivot_table("relative_error", cell, "kind", "median", sort=False)[list(KINDS)]
+    distances = frame.dropna(subset="distance").groupby([*cell, "kind", "step"])["distance"].median().reset_index()
+    near = distances[distances["distance"] < NEAR].pivot_table("step", cell, "kind", "min")
+    near = near.reindex(index=errors.index, columns=list(KINDS)).add_prefix("near_")
+    return errors.join(near).reset_index()
 
 
 def generator(seed: int, *names: str) -> torch.Generator:

@@ -19,6 +19,7 @@ from resnet_cli.models.base import Addition
 from resnet_cli.spec.errors import UserError, did_you_mean
 from resnet_cli.spec.ranges import compact, parse_depths, parse_seeds
 from resnet_cli.spec.run import Run
+from resnet_cli.store.packed import is_packed
 from resnet_cli.store.reader import StoredRun, find_results, load_results
 from resnet_cli.store.weights import read_weights
 from resnet_cli.sweep.perform import load_data_of
@@ -112,6 +113,11 @@ def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: st
     Raises:
         UserError: the net was not saved or its file is unusable, or the data set is missing.
     """
+    if is_packed(folder):
+        raise UserError(
+            f"{folder} holds packed results, which have no weights; repeat the sweep with --save-models and analyze "
+            "the folder that it writes."
+        )
     data = load_data_of(run, data_dir, device)
     state = read_weights(folder, run)
     net = build_net(run, data.input_shape, data.outputs)

@@ -205,46 +205,42 @@ def chance_level(data: Data, examples: int) -> tuple[float, float | None]:
     return data.losses(answer, targets).mean().item(), None
 
 
-def describe(frame: pd.DataFrame) -> list[str]:
-    """A sentence for each model, depth and combination of settings, with medians over seeds and draws.
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """What changes do to nets, as medians over seeds and draws: test errors in percent, or losses where there are none.
 
     A loss that is not a number counts as infinite.
 
     Args:
-        frame: the results of `measure_changes` for one or more nets on one task.
+        frame: the rows of `measure_changes` of one or more nets on one task.
+
+    Returns:
+        One row per `model`, `depth` and combination of settings: the number of `seeds`, the value of the `intact` net,
+        after `one` block is removed, after the `worst` one is, the number of that block (`worst_block`), the value
+        after half of the blocks are removed at random (`half`, of so many: `half_blocks`), with blocks `swapped`, and
+        by `chance`; nan where a net is too small for a change.
     """
-    column, unit = ("test_loss", "") if frame["test_error"].isna().all() else ("test_error", " %")
-    frame = frame.assign(**{column: frame[column].fillna(math.inf)})
+    column = "test_loss" if frame["test_error"].isna().all() else "test_error"
+    frame = frame.assign(value=frame[column].fillna(math.inf))
     columns = [str(name) for name in frame]
     settings = columns[columns.index("seed") + 1 : columns.index("change")]
-
-    def median(rows: pd.DataFrame) -> str:
-        return f"{rows[column].median():.3g}{unit}"
-
-    sentences = []
-    for _, nets in frame.groupby(["model", "depth", *settings], dropna=False, sort=False):
-        first, seeds = nets.iloc[0], nets["seed"].nunique()
-        names = [first["model"], *(f"{name} {first[name]}" for name in ("depth", *settings) if pd.notna(first[name]))]
-        of_kind = {str(kind): rows for kind, rows in nets.groupby("change")}
-        worst = of_kind["single"].groupby("blocks")[column].median().idxmax()
-        parts = [
-            f"{median(of_kind['intact'])} intact",
-            f"{median(of_kind['single'])} without one block",
-            f"{median(nets[nets['blocks'] == worst])} without block {worst}, the worst of {first['net_blocks']}",
-        ]
-        if "several" in of_kind:
-            several = of_kind["several"]
-            half = min(several["removed"], key=lambda removed: abs(removed - first["net_blocks"] / 2))
-            parts.append(f"{median(several[several['removed'] == half])} without {half} at random")
-        if "order" in of_kind:
-            orders = of_kind["order"]
-            parts.append(f"{median(orders)} with blocks swapped (tau down to {orders['kendall_tau'].min():.2f})")
-        sentence = (
-            f"{', '.join(names)}, {seeds} {'seed' if seeds == 1 else 'seeds'}: "
-            f"{column.replace('_', ' ')} {', '.join(parts)}; "
-            f"chance is {median(of_kind['chance'])}."
+    rows = []
+    for names, nets in frame.groupby(["model", "depth", *settings], dropna=False, sort=False):
+        of_kind = {str(kind): rows_of for kind, rows_of in nets.groupby("change")}
+        several, orders = (of_kind.get(kind, nets.iloc[:0]) for kind in ("several", "order"))
+        by_block = of_kind["single"].groupby("blocks")["value"].median()
+        half = min(several["removed"], key=lambda removed: abs(removed - nets["net_blocks"].iloc[0] / 2), default=None)
+        rows.append(
+            dict(zip(["model", "depth", *settings], names, strict=True))
+            | {
+                "seeds": nets["seed"].nunique(),
+                "intact": of_kind["intact"]["value"].median(),
+                "one": of_kind["single"]["value"].median(),
+                "worst": by_block.max(),
+                "worst_block": by_block.idxmax(),
+                "half": several.loc[several["removed"] == half, "value"].median(),
+                "half_blocks": half,
+                "swapped": orders["value"].median(),
+                "chance": of_kind["chance"]["value"].median(),
+            }
         )
-        if of_kind["intact"][column].median() > LEARNED * of_kind["chance"][column].median():
-            sentence += " The intact net has learned next to nothing, so no change can make it much worse."
-        sentences.append(sentence)
-    return sentences
+    return pd.DataFrame(rows)

@@ -9,12 +9,16 @@ from resnet_cli.store.reader import StoredRun
 def some_runs(runs: Sequence[StoredRun], *, depths: int | None, seeds: int | None) -> list[StoredRun]:
     """The runs at no more than `depths` depths of each model and with no more than `seeds` seeds; None keeps all.
 
-    The depths are spread evenly and always include the largest; the seeds are the lowest ones.
+    Depths are spread evenly over those that all models have, or where these are too few, over each model's own; the
+    deepest is always among them. Seeds are the lowest.
     """
     kept_seeds = sorted({stored.run.seed for stored in runs})[:seeds]
+    models = {stored.run.model for stored in runs}
+    own = {model: {stored.run.depth for stored in runs if stored.run.model == model} for model in models}
+    shared = set.intersection(*own.values()) if depths and own else set()
     kept_depths = {
-        model: _spread(sorted({stored.run.depth for stored in runs if stored.run.model == model}), depths)
-        for model in {stored.run.model for stored in runs}
+        model: _spread(sorted(shared if depths and len(shared) >= depths else of_model), depths)
+        for model, of_model in own.items()
     }
     return [
         stored for stored in runs if stored.run.seed in kept_seeds and stored.run.depth in kept_depths[stored.run.model]

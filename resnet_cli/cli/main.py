@@ -2,7 +2,6 @@
 
 import io
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +9,9 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from resnet_cli.cli import analyze, bench, configs, data, models, plot, run_once, show, sweep, tasks
+from resnet_cli.cli import analyze, bench, configs, data, models, pack, plot, run_once, show, sweep, tasks
 from resnet_cli.cli.options import CONTEXT_SETTINGS
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 
 app = typer.Typer(
     name="resnet-exp",
@@ -26,11 +25,12 @@ for module in (sweep, run_once):
     app.command(module.NAME, epilog=module.EPILOG, context_settings=CONTEXT_SETTINGS)(module.command)
 for module in (plot, show, models, tasks, configs, bench):
     app.command(module.NAME, epilog=module.EPILOG)(module.command)
+app.command("pack", epilog=pack.PACK_EPILOG)(pack.pack)
+app.command("unpack", epilog=pack.UNPACK_EPILOG)(pack.unpack)
 app.add_typer(data.app, name="data")
 app.add_typer(analyze.app, name="analyze")
 
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,10 +51,8 @@ def _main(
 
 
 def run() -> None:
-    """Run the command line and exit: 0 all done, 1 some runs failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 all done, 1 some runs failed or a file cannot be written, 2 wrong usage."""
     _prepare_streams()
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, lambda received, frame: sys.exit(128 + received))  # leave by way of every `finally`
     try:
         code = typer.main.get_command(app).main(prog_name="resnet-exp", standalone_mode=False)
     except UserError as error:
@@ -64,12 +62,8 @@ def run() -> None:
             _fail(f"{message}; see --help.")
         sys.exit(EXIT_USAGE)  # a group without a command has shown its help
     except OSError as error:
-        _fail(f"{error.filename2 or error.filename or 'a file'} cannot be read or written: {error.strerror or error}.")
-    if code == EXIT_INTERRUPTED:
-        typer.echo(
-            "resnet-exp: interrupted; finished runs and checkpoints are kept, and the same command goes on from there.",
-            err=True,
-        )
+        place = error.filename2 or error.filename or "the output or a file"
+        _fail(f"{place} cannot be read or written: {error.strerror or error}.")
     sys.exit(code or 0)
 
 
@@ -83,5 +77,5 @@ def _prepare_streams() -> None:
 
 
 def _fail(sentence: str, code: int = EXIT_USAGE) -> None:
-    typer.echo(f"resnet-exp: {sentence}", err=True)
+    typer.echo(f"resnet-exp: {printable(sentence)}", err=True)
     sys.exit(code)

@@ -62,9 +62,21 @@ def command(
 
 
 def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) -> Path:
-    """`out`, or results/<task>; one folder a task where there are several; smoke runs stay apart."""
+    """`out`, or results/<task>; one folder a task where there are several; smoke runs stay apart.
+
+    Raises:
+        UserError: smoke runs cannot be beside the root of the file system.
+    """
     folder = Path("results") / task if out is None else out / task if several else out
-    return folder.with_name(f"{folder.name}-smoke") if smoke else folder
+    if not smoke:
+        return folder
+    if folder.name in ("", ".."):
+        folder = folder.resolve()
+    if not folder.name:
+        raise UserError(
+            f"out (={out}) has no folder beside it, where the runs of --smoke would go; choose another with --out."
+        )
+    return folder.with_name(f"{folder.name}-smoke")
 
 
 def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | None, recompute: bool) -> None:
@@ -89,7 +101,18 @@ def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | N
             say(run.run_id)
         say(f"Estimated cost: unknown, because {error}")
         return
-    cost = estimate(plan, jobs=jobs, data_dir=data_dir, recompute=recompute)
+    try:
+        cost = estimate(plan, jobs=jobs, data_dir=data_dir, recompute=recompute)
+    except UserError:
+        raise
+    except Exception as error:  # anything that torch raises where a net cannot be built or trained
+        reason = " ".join(str(error).split()).rstrip(".")
+        typer.echo(
+            "resnet-exp: the cost is unknown, because a net of this sweep cannot be trained, and the sweep would count "
+            f"it as failed: {type(error).__name__}: {reason}.",
+            err=True,
+        )
+        raise typer.Exit(1) from None
     stacks = [job for job in cost.jobs if job.stacked]
     for job in cost.jobs:
         engine = f"stack {stacks.index(job) + 1} of {len(stacks)}" if job.stacked else "loop"

@@ -237,7 +237,7 @@ def listing(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Renderable
 
 
 def _cell(name: str, value: Any) -> str:
-    if value is None or value != value:
+    if pd.isna(value):
         return "–"
     if name in MEASURES:
         return loss_text(value) if "loss" in name else error_text(value)

@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -22,6 +22,7 @@ from resnet_cli.spec.errors import UserError
 POINTS_PER_INCH = 72
 LABEL_SIZE = 8
 SUBTITLE_SIZE = 9
+CHANCE_LINE: dict[str, Any] = {"color": PALE_GREY, "linewidth": 0.8, "linestyle": (0, (1, 1.5))}
 _CHARACTER_WIDTH = 0.55  # of DejaVu Sans, as a share of its size
 _TICK_LABEL_INCHES = 0.26  # room for three digits
 
@@ -249,30 +250,20 @@ def add_title(figure: Figure, title: str, subtitle: str = "") -> None:
         figure.text(0.5, 1, below, fontsize=SUBTITLE_SIZE, color=GREY, **place)
 
 
-def mark_chance(axes: Axes, level: float, text: str, *, at: Literal["left", "right"]) -> None:
-    """A thin line at `level`, what a net reaches that always gives the same answer, with `text`, if any, above it.
+def mark_chance(axes: Axes, level: float, text: str = "") -> bool:
+    """A thin line at `level`, what a net reaches that always gives the same answer, with `text` above its left end.
 
-    A level beyond the limits of the axes is not drawn.
+    A level beyond the limits of the axes is not drawn, and False is returned.
     """
     low, high = axes.get_ylim()
     if not low <= level <= high:
-        return
-    axes.axhline(level, color=PALE_GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
-    if not text:
-        return
-    label = axes.annotate(
-        text,
-        (0.01 if at == "left" else 0.99, level),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha=at,
-        va="bottom",
-        fontsize=7,
-        color=GREY,
-        zorder=5,
-    )
-    label.set_path_effects([Stroke(linewidth=2, foreground="white"), Normal()])
+        return False
+    axes.axhline(level, **CHANCE_LINE, zorder=1)
+    if text:
+        place: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "va": "bottom"}
+        label = axes.annotate(text, (0.01, level), xytext=(0, 2), **place, fontsize=7, color=GREY, zorder=5)
+        label.set_path_effects([Stroke(linewidth=2, foreground="white"), Normal()])
+    return True
 
 
 def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) -> None:
@@ -285,6 +276,7 @@ def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) 
             ncols=math.ceil(len(entries) / rows),
             title=wrapped(sentence[:1].upper() + sentence[1:], figure.get_figwidth(), size=8),
         )
+        legend.get_title().set_multialignment("center")
         if legend.get_window_extent().width <= figure.bbox.width or rows == len(entries):
             return
         legend.remove()

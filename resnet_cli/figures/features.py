@@ -1,4 +1,4 @@
-"""Feature maps of one image, layer by layer, and the filters of the first convolution."""
+"""Feature maps of one image, layer by layer, of a plain net above those of a residual one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,87 +7,126 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Patch
 
 from resnet_cli.figures.axes import add_legend, add_title, new_figure
-from resnet_cli.figures.style import look
+from resnet_cli.figures.style import look, ordered_models
 
-LABEL_WIDTH = 2.4
-"""Of the column of labels, in widths of a picture."""
 SIGNED_COLOURS = "RdBu_r"
+_INPUT_WIDTH = 1.9  # of the column of the input, in widths of a map
+_PITCH = 0.82  # inches from one map to the next
 
 
 def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
-    """Draw the image, the filters of the first convolution, and a row of maps for each layer that has pictures.
+    """Draw a band for each net: the image, filters of the first convolution, and a column of maps for each layer.
 
-    A filter stands above the map that it makes. The pictures of a row have one scale: from 0, black, to the highest
-    value, white; where there are negative values, blue is negative, white 0 and red positive. Filters that read colours
-    are drawn in colours around a grey 0.
+    A filter stands to the left of the map that it makes. The maps of a layer share a scale: from 0, black, to the
+    highest value, white; where there are negative values, blue is negative, white 0 and red positive. Filters for
+    colour images are drawn in colours around a grey 0.
 
     Args:
-        frame: what `analysis.features.feature_maps` gives for one net.
-        title: instead of one like "resnet, depth 32, seed 0: digits test image 0, class 4, taken for 4".
+        frame: what `analysis.features.feature_maps` gives for one net, or for several of one task and image.
+        title: instead of one like "digits, test image 0 (class 8): resnet classifies it as 8".
         size: width and height in inches.
     """
-    pictured = frame[frame["pixels"].notna()]
-    rows = [of_row for _, of_row in pictured.groupby(["layer", "part"], sort=False)]
-    columns = max(map(len, rows))
-    net = frame.iloc[0]
+    nets = [of_net for model in ordered_models(frame["model"]) for _, of_net in _by_net(frame, model)]
+    columns = max(len(_layers(net)) for net in nets)
+    heights = [max(map(len, _layers(net))) for net in nets]
+    width = max(_PITCH * (columns + _INPUT_WIDTH) + 0.4, 6.0)
     with look():
-        figure = new_figure(size or (max(0.75 * (columns + LABEL_WIDTH) + 0.3, 6.0), 0.75 * len(rows) + 1.3))
-        grid = figure.subplots(len(rows), 1 + columns, squeeze=False, width_ratios=[LABEL_WIDTH] + [1.0] * columns)
-        for axes in grid.flat:
-            axes.set_axis_off()
+        figure = new_figure(size or (width, _PITCH * sum(heights) + 0.95 * len(nets) + 1.0))
+        bands = figure.add_gridspec(len(nets), 1, height_ratios=heights)
         is_signed = False
-        for (label, *places), of_row in zip(grid, rows, strict=True):
-            of_layer = frame[(frame["layer"] == of_row["layer"].iloc[0]) & (frame["part"] == of_row["part"].iloc[0])]
-            label.text(0, 0.5, _label(of_layer), va="center", fontsize=8, linespacing=1.4)
-            pictures, scale = _scaled(list(of_row["pixels"]))
-            is_signed |= scale.get("cmap") == SIGNED_COLOURS
-            for axes, picture in zip(places, pictures, strict=False):
-                _show(axes, picture, scale)
-        subject = f"{net['task']} test image {net['image']}, class {net['target']}, taken for {net['answer']}"
-        add_title(figure, title or f"{net['model']}, depth {net['depth']}, seed {net['seed']}: {subject}")
+        for band, net, height in zip(bands, nets, heights, strict=True):
+            ratios = [_INPUT_WIDTH] + [1.0] * columns
+            is_signed |= _draw_net(figure, band.subgridspec(height, 1 + columns, width_ratios=ratios), net)
+        words = _titles(nets)
+        add_title(figure, title or words[0], words[1])
         entries = [
             Patch(facecolor="black", edgecolor="black", label="0"),
-            Patch(facecolor="white", edgecolor="black", label="highest value of the row"),
+            Patch(facecolor="white", edgecolor="black", label="highest value of the layer"),
         ]
         if is_signed:
             entries += [
                 Patch(facecolor="#2166AC", label="negative (then white is 0)"),
                 Patch(facecolor="#B2182B", label="positive"),
             ]
-        has_colours = any(pixels.ndim == 3 for pixels in pictured["pixels"])
+        has_colours = any(pixels.ndim == 3 for pixels in frame["pixels"].dropna())
         notes = [
-            f"zeros and dead maps (all zero) are of the first {net['examples']} test images",
+            f"zeros and dead channels (zero for every image): over the first {nets[0]['examples'].iloc[0]} test images",
             "grey in a filter is 0" if has_colours else "",
         ]
         add_legend(figure, entries, notes)
     return figure
 
 
-def _label(of_layer: pd.DataFrame) -> str:
-    """What a row shows; `of_layer` holds all maps of the layer, drawn or not."""
+def _by_net(frame: pd.DataFrame, model: str) -> "list[tuple[Any, pd.DataFrame]]":
+    return list(frame[frame["model"] == model].groupby("run_id", sort=False))
+
+
+def _layers(net: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows with pictures of the filters and of each layer, in order."""
+    pictured = net[net["pixels"].notna() & (net["part"] != "image")]
+    return [rows for _, rows in pictured.groupby(["layer", "part"], sort=False)]
+
+
+def _draw_net(figure: Figure, grid: GridSpec, net: pd.DataFrame) -> bool:
+    """One band; returns whether colours stand for signs in it."""
+    first = net.iloc[0]
+    image = figure.add_subplot(grid[:, 0])
+    pixels = net.loc[net["part"] == "image", "pixels"].iloc[0]
+    _show(image, pixels, {} if pixels.ndim == 3 else {"cmap": "gray", "vmin": 0, "vmax": pixels.max() or 1.0})
+    image.set_title(f"{first['model']}\ndepth {first['depth']}, seed {first['seed']}", fontweight="bold")
+    verdict = "correct" if first["answer"] == first["target"] else f"wrong, it is {first['target']}"
+    image.set_xlabel(f"input, {_size(first)}\nclassified as {first['answer']}\n({verdict})", fontsize=8)
+    is_signed = False
+    for column, rows in enumerate(_layers(net), 1):
+        of_layer = net[(net["layer"] == rows["layer"].iloc[0]) & (net["part"] == rows["part"].iloc[0])]
+        pictures, scale = _scaled(list(rows["pixels"]))
+        is_signed |= scale.get("cmap") == SIGNED_COLOURS
+        for place, picture in enumerate(pictures):
+            axes = figure.add_subplot(grid[place, column])
+            _show(axes, picture, scale)
+            if place == 0:
+                axes.set_title(_heading(of_layer), fontsize=8)
+        if rows["part"].iloc[0] == "map":
+            dead = int((of_layer["zeros"] == 1).sum())
+            axes.set_xlabel(f"{100 * of_layer['zeros'].mean():.0f} % zeros\n{dead} dead", fontsize=7.5)
+    return is_signed
+
+
+def _heading(of_layer: pd.DataFrame) -> str:
+    """What a column shows; `of_layer` holds all maps of the layer, drawn or not."""
     first, count = of_layer.iloc[0], len(of_layer)
-    size = f"{first['height']} × {first['width']}"
-    if first["part"] == "image":
-        return f"test image\n{size} pixels"
     if first["part"] == "filter":
-        return f"{first['name']}:\n{count} filters, {size}"
-    dead = int((of_layer["zeros"] == 1).sum())
-    return f"{first['name']}: {count} maps,\n{size}, {100 * of_layer['zeros'].mean():.0f} % zeros, {dead} dead"
+        return f"filters\n{_size(first)}"
+    name = str(first["name"]).replace("first convolution", "first conv.")
+    return f"{name}\n{count} × {_size(first)}"
+
+
+def _size(row: "pd.Series[Any]") -> str:
+    return f"{row['height']}×{row['width']}"
+
+
+def _titles(nets: Sequence[pd.DataFrame]) -> tuple[str, str]:
+    """What the nets take the image for, and what the figure is."""
+    first = nets[0].iloc[0]
+    said = [f"{net['model'].iloc[0]} classifies it as {net['answer'].iloc[0]}" for net in nets]
+    finding = f"{first['task']}, test image {first['image']} (class {first['target']}): {', '.join(said)}"
+    return finding, "Feature maps, layer by layer from left to right, of the first channels of each layer"
 
 
 def _show(axes: Axes, picture: np.ndarray, scale: dict[str, Any]) -> None:
     """A picture in a frame, since white ones would be lost on the white page."""
     axes.imshow(picture, interpolation="nearest", **scale)
-    axes.set_axis_on()
     axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
     axes.spines[:].set(visible=True, color="#BBBBBB", linewidth=0.5)
 
 
 def _scaled(pictures: Sequence[np.ndarray]) -> tuple[list[np.ndarray], dict[str, Any]]:
-    """The pictures of a row and how to show them."""
+    """The pictures of a layer and how to show them."""
     highest = max(float(np.abs(picture).max()) for picture in pictures) or 1.0
     is_signed = any(picture.min() < 0 for picture in pictures)
     if pictures[0].ndim == 3:

@@ -13,11 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures import frames
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis, wrapped
-from resnet_cli.figures.panels import split_panels
+from resnet_cli.figures.cells import split_cells
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
-from resnet_cli.spec.errors import UserError
 
-MAX_CELLS = 12
 MAX_COLUMNS = 4
 _MEASURED = ["step", "train_loss", "stored_loss", "layer", "name", "gradient_norm"]
 
@@ -52,7 +50,9 @@ def draw(frame: pd.DataFrame) -> Figure:
         UserError: there are too many combinations of depth and settings.
     """
     runs = frame.drop_duplicates("run_id")
-    cells = [(title, frame[frame["run_id"].isin(ids)]) for title, ids in split_cells(runs).items()]
+    cells = [
+        (title, frame[frame["run_id"].isin(ids)]) for title, ids in split_cells(runs.drop(columns=_MEASURED)).items()
+    ]
     finite = frame[np.isfinite(frame["gradient_norm"])]
     across = min(len(cells), MAX_COLUMNS)
     tiers = math.ceil(len(cells) / across)
@@ -83,30 +83,6 @@ def draw(frame: pd.DataFrame) -> Figure:
         add_title(figure, f"{runs['task'].iloc[0]}: gradients by layer")
         add_legend(figure, _legend_entries(styles, has_zeros=has_zeros), _notes(runs, len(frame) - len(finite)))
     return figure
-
-
-def split_cells(runs: pd.DataFrame) -> dict[str, list[str]]:
-    """The runs, by their ids, that each combination of depth and settings has, by its title.
-
-    Args:
-        runs: one row per run, as `draw` has them or a summary.
-
-    Raises:
-        UserError: there are more combinations than one figure shows.
-    """
-    panels = split_panels(runs.drop(columns=_MEASURED, errors="ignore"))
-    cells = {
-        f"depth {depth}\n{panel.title}".strip(): list(of_depth["run_id"])
-        for depth in sorted(runs["depth"].unique())
-        for panel in panels
-        if not (of_depth := panel.rows[panel.rows["depth"] == depth]).empty
-    }
-    if len(cells) > MAX_CELLS:
-        raise UserError(
-            f"Depths and settings make {len(cells)} combinations, but one figure shows at most {MAX_CELLS}; select "
-            "fewer depths with --depths."
-        )
-    return cells
 
 
 def _part(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How well plain and residual stacks learn the identity: after training by depth, and on the way by step.
+"""How well plain and residual stacks learn the identity: the error after training, by the number of layers.
 
 After the argument of He et al. 2015 (arXiv 1512.03385, §3.1) and Kowsik (2021), "Residual Neural Networks".
 """
@@ -12,119 +12,113 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_depth_axis, set_value_axis
-from resnet_cli.figures.style import BLUE, GREY, VERMILLION, look
+from resnet_cli.figures.cells import MIN_SEEDS, draw_dots
+from resnet_cli.figures.style import BLUE, GREY, VERMILLION, ModelStyle, look
 
-KINDS = {"plain": (VERMILLION, "o"), "residual": (BLUE, "s")}
-INITS: dict[str, tuple[Any, str]] = {
-    "default": ("-", "smaller start: default, uniform ±1/√fan-in"),
-    "he": ("--", "larger start: he, normal"),
+KINDS = {"plain": ModelStyle(VERMILLION, "o"), "residual": ModelStyle(BLUE, "s")}
+INITS = {
+    "default": "smaller initial weights\n(default: uniform ±1/√fan-in)",
+    "he": "larger initial weights\n(he: normal)",
 }
 EXPERIMENTS = {
-    "filter": "linear 3×3 filter",
-    "vectors": "vectors, linear layers, ReLU",
-    "images": "images, 3×3 convolutions, ReLU",
+    "vectors": "vectors: linear layers, ReLU",
+    "images": "images: 3×3 convolutions, ReLU",
+    "filter": "one linear 3×3 filter",
 }
-PLACES = "↖↑↗←•→↙↓↘"
-ERROR = "relative error ‖f(x) − x‖ / ‖x‖"
 FLOOR = 1e-4
-"""Errors below are drawn here: that the identity was found is all that they say."""
+"""Errors below are drawn here: all they say is that the identity was found."""
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Draw errors after training against depth above errors during training, and the filter's nine weights.
+    """Draw the relative error: after training by the number of layers, and of a single filter during training.
+
+    A row for each initialisation, a column for each experiment, one line for plain and one for residual stacks: the
+    median over seeds with a band from the lowest to the highest. Where there is one number of layers only, a dot stands
+    for each seed. A dotted line is the best answer that ignores the input.
 
     Args:
         frame: one row per evaluation: `experiment` (filter, vectors, images), `kind`, `init`, `depth`, `seed`, `step`,
-            `relative_error`, `constant_error`, and for the filter `distance` and `weight_11` to `weight_33`.
+            `relative_error`, `constant_error`.
     """
-    last = frame[frame["step"] == frame["step"].max()]
+    errors = frame["relative_error"].where(np.isfinite(frame["relative_error"]), math.inf).clip(lower=FLOOR)
+    rows = frame.assign(error=errors)
+    ends = rows[rows["step"] == rows["step"].max()]
     with look():
-        figure = new_figure((11.5, 7.0))
-        grid = figure.subplots(2, 3)
-        for column, (experiment, title) in enumerate(EXPERIMENTS.items()):
-            rows = frame[frame["experiment"] == experiment]
-            ends = last[last["experiment"] == experiment]
-            deepest = rows["depth"].max()
-            upper, lower = grid[:, column]
-            if experiment == "filter":
-                upper.set_title(f"{title}: its weights")
-                _draw_weights(upper, rows[rows["init"] == "default"])
-                lower.set_title(f"{title}: during training")
-                _draw_lines(lower, rows, "step", "distance")
-                lower.set_ylabel("distance of the nine weights (rms)")
-            else:
-                upper.set_title(f"{title}: at the end")
-                _draw_lines(upper, ends, "depth", "relative_error")
-                _draw_constant(upper, ends)
-                set_depth_axis(upper, sorted(ends["depth"].unique()), width=3.0)
-                upper.set(xlabel="depth (layers)", ylabel=ERROR)
-                lower.set_title(f"{experiment} at depth {deepest}: during training")
-                _draw_lines(lower, rows[rows["depth"] == deepest], "step", "relative_error")
-                _draw_constant(lower, rows)
-                lower.set_ylabel(ERROR)
-            lower.set_xlabel("step")
-            lower.set_xlim(0, frame["step"].max())
-        add_title(figure, "Learning the identity with plain and with residual layers")
+        figure = new_figure((10.5, 6.6))
+        grid = figure.subplots(len(INITS), len(EXPERIMENTS), sharey=True)
+        shown = pd.concat([ends["error"], rows.loc[rows["experiment"] == "filter", "error"]])
+        limits = np.append(shown[np.isfinite(shown)].clip(upper=1.0), 1.0)  # higher errors leave the axes
+        set_value_axis(grid[0, 0], limits, "log", headroom=0.04)
+        for line, init in zip(grid, INITS, strict=True):
+            for axes, experiment in zip(line, EXPERIMENTS, strict=True):
+                source, x = (rows, "step") if experiment == "filter" else (ends, "depth")
+                _draw_panel(axes, source[(source["experiment"] == experiment) & (source["init"] == init)], x)
+            line[0].set_ylabel(f"{INITS[init]}\n\nrelative error ‖f(x) − x‖ / ‖x‖")
+        for axes, title in zip(grid[0], EXPERIMENTS.values(), strict=True):
+            axes.set_title(title)
+        add_title(figure, *_titles(ends))
         add_legend(figure, _legend_entries(), [_seeds_text(frame)])
     return figure
 
 
-def _draw_lines(axes: Axes, rows: pd.DataFrame, x: str, column: str) -> None:
-    """The median over seeds of each kind and initialisation, and the range from the best to the worst seed."""
-    for (kind, init), of_line in rows.groupby(["kind", "init"]):
-        colour, marker = KINDS[str(kind)]
-        values = of_line[column].where(np.isfinite(of_line[column]), math.inf).clip(lower=FLOOR)
-        spread = values.groupby(of_line[x]).agg(["min", "median", "max"])
-        style: dict[str, Any] = {"color": colour, "linestyle": INITS[str(init)][0]}
-        if x == "depth":
-            style |= {"marker": marker, "markersize": 4}
-        axes.plot(spread.index, spread["median"].where(np.isfinite(spread["median"])), **style)
-        axes.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.13, linewidth=0)
-    finite = rows[column][np.isfinite(rows[column])].clip(lower=FLOOR)
-    set_value_axis(axes, finite.to_numpy(), "log", headroom=0)
+def _draw_panel(axes: Axes, rows: pd.DataFrame, x: str) -> None:
+    """One experiment with one initialisation."""
+    constant = rows["constant_error"].iloc[0]
+    axes.axhline(constant, color=GREY, linestyle=":", linewidth=1.2)
+    numbers = sorted(rows[x].unique())
+    if len(numbers) == 1:
+        finite = rows[np.isfinite(rows["error"])]
+        draw_dots(axes, {kind: list(finite.loc[finite["kind"] == kind, "error"]) for kind in KINDS}, KINDS)
+        axes.set_xlabel(f"{numbers[0]} layer{'' if numbers[0] == 1 else 's'}")
+        return
+    for kind, style in KINDS.items():
+        spread = rows[rows["kind"] == kind].groupby(x)["error"].agg(["min", "median", "max"])
+        look_of: dict[str, Any] = {"marker": style.marker, "markersize": 4} if x == "depth" else {}
+        axes.plot(spread.index, spread["median"].where(np.isfinite(spread["median"])), color=style.colour, **look_of)
+        axes.fill_between(spread.index, spread["min"], spread["max"], color=style.colour, alpha=0.13, linewidth=0)
+    if x == "depth":
+        set_depth_axis(axes, numbers, width=2.6)
+        axes.set_xlabel("layers")
+    else:
+        axes.set_xlim(0, numbers[-1])
+        axes.set_xlabel("step")
 
 
-def _draw_constant(axes: Axes, rows: pd.DataFrame) -> None:
-    """A line at the error of the best answer that does not look at the input."""
-    axes.axhline(rows["constant_error"].iloc[0], color=GREY, linestyle=":", linewidth=1.2)
+def _titles(ends: pd.DataFrame) -> tuple[str, str]:
+    """The errors of the deepest stacks in words, and what the figure is."""
+    what = "Learning the identity with plain and with residual stacks"
+    seeds, deepest = ends["seed"].nunique(), ends["depth"].max()
+    stacks = ends[(ends["experiment"] != "filter") & (ends["depth"] == deepest)]
+    if seeds < MIN_SEEDS or stacks.empty:
+        return what, ""
+    medians = stacks.groupby(["kind", "experiment", "init"])["error"].median().groupby("kind")
+    low, high = medians.min(), medians.max()
+    finding = (
+        f"Residual stacks of {deepest} layers learn the identity to a relative error of "
+        f"{_range(low, high, 'residual')}, plain ones to {_range(low, high, 'plain')}"
+    )
+    return (
+        finding,
+        f"{what}: medians of {seeds} seeds after {ends['step'].iloc[0]} steps, over experiments and initialisations",
+    )
 
 
-def _draw_weights(axes: Axes, rows: pd.DataFrame) -> None:
-    """The nine weights of each seed's filter, before training in the middle, after it at the sides.
-
-    Bars show what they are in the identity.
-    """
-    places = np.arange(len(PLACES))
-
-    def dots(step: int, kind: str, shift: float, **style: Any) -> None:
-        for weights in rows[(rows["step"] == step) & (rows["kind"] == kind)].filter(like="weight_").to_numpy():
-            axes.plot(places + shift, weights, linestyle="none", markersize=4, **style)
-
-    dots(0, "plain", 0, color=GREY, marker="x", alpha=0.6)
-    for shift, (kind, (colour, marker)) in zip((-0.26, 0.26), KINDS.items(), strict=True):
-        identity = np.where((places == 4) & (kind == "plain"), 1.0, 0.0)
-        axes.hlines(identity, places + shift - 0.18, places + shift + 0.18, color=colour, linewidth=1.2)
-        dots(rows["step"].max(), kind, shift, color=colour, marker=marker, alpha=0.5, markeredgewidth=0)
-    axes.set_xticks(places, list(PLACES))
-    axes.tick_params(axis="x", length=0)
-    axes.grid(visible=False, axis="x")
-    axes.set(xlabel="place in the filter (• middle)", ylabel="weight (×: smaller start; bar: the identity)")
+def _range(low: "pd.Series[float]", high: "pd.Series[float]", kind: str) -> str:
+    ends = [f"{value:.2g}".replace("inf", "∞") for value in (low[kind], high[kind])]
+    return " to ".join(dict.fromkeys(ends)).replace(" to ", "–")
 
 
 def _legend_entries() -> list[Artist]:
-    kinds = [Patch(facecolor=colour, label=kind) for kind, (colour, _) in KINDS.items()]
-    inits = [Line2D([], [], color=GREY, linestyle=line, label=label) for line, label in INITS.values()]
-    constant = Line2D([], [], color=GREY, linestyle=":", linewidth=1.2, label="best constant answer")
-    return [*kinds, *inits, constant]
+    kinds = [
+        Line2D([], [], color=style.colour, marker=style.marker, markersize=4, label=kind)
+        for kind, style in KINDS.items()
+    ]
+    return [*kinds, Line2D([], [], color=GREY, linestyle=":", linewidth=1.2, label="best constant answer")]
 
 
 def _seeds_text(frame: pd.DataFrame) -> str:
     seeds = frame["seed"].nunique()
-    many = f"lines: median of {seeds} seeds, bands from the best to the worst" if seeds > 1 else "one seed"
-    return (
-        f"{many}; x: inputs that training does not see, f(x): what a stack makes of them; "
-        f"values below {FLOOR:g} are drawn there"
-    )
+    many = f"lines: median of {seeds} seeds, bands: minimum to maximum" if seeds > 1 else "one seed"
+    return f"{many}; x: test inputs, f(x): the stack's output; errors below {FLOOR:g} are drawn there"

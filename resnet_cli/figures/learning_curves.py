@@ -22,6 +22,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from resnet_cli.figures import frames
 from resnet_cli.figures.axes import (
+    CHANCE_LINE,
     add_headers,
     add_legend,
     add_title,
@@ -46,7 +47,7 @@ MAX_PANELS = 25
 MAX_LEGEND_DEPTHS = 8
 """More depths than this are told apart by a colour bar instead of legend entries, where all of them are wanted."""
 FEW = 5
-"""So many depths stand for more than `MAX_LEGEND_DEPTHS`."""
+"""So many depths, evenly chosen, stand for more than `MAX_LEGEND_DEPTHS`."""
 _COLOURS = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.72, 0.0, 256)), "depth")
 SPLIT_WIDTHS: dict[Split, float] = {"train": 0.8, "test": 1.6}
 START = 0.5
@@ -82,7 +83,7 @@ def draw(
 ) -> Figure:
     """Draw `metric` against `x`: the median over seeds, one colour a depth (darker is deeper), one panel a model.
 
-    Training is thin and solid, test bold and dashed. Five depths, evenly chosen, stand for more than eight. A loss in
+    Training is thin and solid, test bold and dashed. Five depths stand for more than eight of a model. A loss in
     the first half of the curves that is more than three times as high as all in the second, and as that of a constant
     answer, leaves the axes, and the legend says so; a single run is shown whole. A run that diverged counts as
     infinitely bad from then on, and its last step is marked at the top edge; a median line ends where half of the runs
@@ -111,9 +112,9 @@ def draw(
     axis_scale = resolve_scale(scale, metric)
     check_choice("x", x, ("step", "epoch"))
     rows = frames.drawable(curves, metric, splits)
-    all_depths = sorted(rows["depth"].unique().tolist())
-    if len(all_depths) > MAX_LEGEND_DEPTHS and not every_depth:
-        rows = rows[rows["depth"].isin(evenly_chosen(all_depths, FEW))]
+    all_depths = rows["depth"].nunique()
+    if not every_depth:
+        rows = choose_depths(rows)
     headings, styles = _headings_and_styles(rows, lines)
     of_panel = "model" if lines == "depth" else "depth"
     many = len(styles) > MAX_LEGEND_DEPTHS
@@ -153,10 +154,7 @@ def draw(
         room = ROOM if metric == "loss" and not single else np.inf
         values, cut = shown_values(drawn, room, chance or 0.0)
         set_value_axis(cells[0, 0], values, axis_scale, headroom=0.07 if diverged else 0.0)
-        if chance is not None:
-            for position in place.places:
-                text = f"constant answer: {chance:.3g}" if position == place.places[-1] else ""
-                mark_chance(cells.flat[position], chance, text, at="right")
+        marks_chance = chance is not None and all(mark_chance(cells.flat[place], chance) for place in place.places)
         progress = _set_progress_axis(cells[0, 0], rows[x], x)
         add_headers(cells, place.column_headers, place.row_headers)
         label_outside(cells, place.places, progress, frames.value_label(rows, metric))
@@ -169,18 +167,28 @@ def draw(
         chosen = rows["depth"].nunique()
         notes = [
             frames.seeds_text(rows),
-            f"{chosen} of {len(all_depths)} depths" if chosen < len(all_depths) else "",
+            f"{chosen} of {all_depths} depths" if chosen < all_depths else "",
             "values above the axes are cut off" if cut else "",
             "no line where diverged runs make it infinite" if diverged else "",
             frames.failed_text(curves),
         ]
-        add_legend(figure, _legend_entries(styles, splits, many=many, diverged=diverged), notes)
+        entries = _legend_entries(styles, splits, many=many, diverged=diverged)
+        if marks_chance:
+            entries.append(Line2D([], [], **CHANCE_LINE, label=f"constant answer: {chance:.3g}"))
+        add_legend(figure, entries, notes)
     return figure
 
 
-def evenly_chosen(values: Sequence[int], count: int) -> list[int]:
-    """`count` of the ascending `values`, evenly by their places, the first and the last among them."""
-    return [values[round(place)] for place in np.linspace(0, len(values) - 1, count)]
+def choose_depths(curves: pd.DataFrame) -> pd.DataFrame:
+    """The `curves` of five depths of each model that has more than eight, the first and the last among them."""
+    parts = []
+    for _, of_model in curves.groupby("model", sort=False):
+        depths = sorted(of_model["depth"].unique())
+        if len(depths) > MAX_LEGEND_DEPTHS:
+            places = np.linspace(0, len(depths) - 1, FEW).round().astype(int)
+            of_model = of_model[of_model["depth"].isin([depths[place] for place in places])]
+        parts.append(of_model)
+    return pd.concat(parts)
 
 
 def _rows_of_headings(headings: list[str], panels: Sequence[Panel]) -> Grid:

@@ -108,7 +108,7 @@ def draw(
                 axes.set_title(wrapped(", ".join(filter(None, heading)), size[0] / across - 0.5, size=9))
             if chance is not None:
                 text = f"constant answer: {chance:.3g}" if position == place.places[0] else ""
-                mark_chance(axes, chance, text, at="left")
+                mark_chance(axes, chance, text)
             drawn = {}
             for model, of_model in panel.rows.groupby("model"):
                 style = styles[str(model)]

@@ -84,9 +84,9 @@ def sweep_figures(
                 found[name] = partial(loss_by_depth.draw, rows, subtitle=held, **shared)
         if "curves" in kinds:
             lines: Literal["depth", "model"] = "model" if as_lines else "depth"
-            for held, rows in _curve_pages(curves, grid, lines, every_depth=every_depth).items():
+            for held, (subtitle, rows) in _curve_pages(curves, grid, lines, every_depth=every_depth).items():
                 name = "-".join(filter(None, [metric, "curves", what and f"by-{what}", as_file_name(held)]))
-                own = {"x": x, "lines": lines, "every_depth": every_depth, "subtitle": held}
+                own = {"x": x, "lines": lines, "every_depth": every_depth, "subtitle": subtitle}
                 found[name] = partial(learning_curves.draw, rows, **own, **shared)
     return found
 
@@ -100,15 +100,18 @@ def _depth_pages(summary: pd.DataFrame, grid: tuple[str, str] | None) -> dict[st
 
 def _curve_pages(
     curves: pd.DataFrame, grid: tuple[str, str] | None, lines: Literal["depth", "model"], *, every_depth: bool
-) -> dict[str, pd.DataFrame]:
-    """The parts of `curves` for a figure each; two settings to arrange leave no place for a second model or depth."""
+) -> dict[str, tuple[str, pd.DataFrame]]:
+    """What each figure holds, in full and without the models or depths that its panels name, and its rows.
+
+    Two settings to arrange leave no place for a second model or depth.
+    """
     of_panel = "model" if lines == "depth" else "depth"
-    headings: list[Any] = ordered_models(curves["model"]) if lines == "depth" else sorted(curves["depth"].unique())
-    if lines == "model" and len(headings) > learning_curves.MAX_LEGEND_DEPTHS and not every_depth:
-        headings = learning_curves.evenly_chosen(headings, learning_curves.FEW)
-    several = bool(_settings(curves, grid))
-    most = 1 if grid else learning_curves.MAX_COLUMNS if several else learning_curves.MAX_PANELS
-    parts = chunked(headings, most)
+    headings: list[Any] = ordered_models(curves["model"])
+    if lines == "model":
+        chosen = curves if every_depth else learning_curves.choose_depths(curves)
+        headings = sorted(chosen["depth"].unique())
+    most = learning_curves.MAX_COLUMNS if _settings(curves, grid) else learning_curves.MAX_PANELS
+    parts = chunked(headings, 1 if grid else most)
     pages = {}
     for part in parts:
         rows = curves[curves[of_panel].isin(part)] if len(parts) > 1 else curves
@@ -116,10 +119,9 @@ def _curve_pages(
         limits = [learning_curves.MAX_ROWS]
         if len(part) == 1:
             limits = [MOST_VALUES] if len(settings) == 1 else [MOST_ROWS, MOST_COLUMNS]
-        first, last = (part[0], part[-1]) if lines == "depth" else (f"depth {part[0]}", str(part[-1]))
-        own = first if len(part) == 1 else f"{first} to {last}"
+        own = f"{'depth ' if lines == 'model' else ''}{part[0]}{f' to {part[-1]}' if len(part) > 1 else ''}"
         for held, page in split_pages(rows, settings, limits).items():
-            pages[", ".join(filter(None, [own if len(parts) > 1 else "", held]))] = page
+            pages[", ".join(filter(None, [own if len(parts) > 1 else "", held]))] = (held, page)
     return pages
 
 

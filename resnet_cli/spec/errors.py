@@ -49,9 +49,9 @@ _REMEDIES = {
 }
 
 
-def printable(text: str) -> str:
+def printable(text: object) -> str:
     """`text` with a replacement character for everything that a terminal would obey instead of showing it."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+    return "".join(character if character.isprintable() else "�" for character in str(text))
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:

@@ -131,8 +131,11 @@ def compact(values: Iterable[int]) -> str:
 
 def shorten(value: object, limit: int = 60) -> str:
     """`value` as one printable line of at most `limit` characters, for an error message."""
-    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    text = printable(text)
+    try:
+        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    except ValueError:  # Python does not write out a whole number of thousands of digits
+        text = "a number of thousands of digits"
+    text = printable(text[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

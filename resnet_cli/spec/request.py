@@ -10,9 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from resnet_cli.spec.configs import bundled_configs, find_config
 from resnet_cli.spec.errors import UserError, did_you_mean, unknown_name
-from resnet_cli.spec.format import check_format
+from resnet_cli.spec.format import PACKED_RUNS_FILE, check_format
 from resnet_cli.spec.ranges import shorten
-from resnet_cli.spec.run import DEPENDENT, SETTINGS, Run
+from resnet_cli.spec.run import DEPENDENT, NAME, SETTINGS, Run
 from resnet_cli.spec.setting import words_of
 
 Request = Mapping[str, Any]
@@ -33,8 +33,9 @@ MAX_VALUES = 1000
 def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
     """Read a sweep from a TOML file: flat keys as in `KEYS` and `options`, and `[[override]]` tables.
 
-    A name such as `digits` that is not a file means the bundled configuration of that name.
-    That of a results folder goes on in its folder unless another is named.
+    A name such as `digits` that is not a file means the bundled configuration of that name. The sweep of a results
+    folder continues in that folder unless another is named; packed results are never written to, so their sweep goes
+    to the folder of the same name below results/.
 
     Raises:
         UserError: the file is missing, is not TOML (the line is named), or has an unknown key.
@@ -60,8 +61,9 @@ def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
         raise UserError(f"config (={path}) is not valid TOML: {reason}.") from None
     except ValueError:
         raise UserError(f"config (={path}) holds a number of thousands of digits; shorten it.") from None
-    if "format" in content and "out" not in content:  # the file of a results folder: its sweep goes on there
-        content["out"] = str(path.parent)
+    if "format" in content and "out" not in content:  # the file of a results folder: its sweep continues there
+        packed = path.with_name(PACKED_RUNS_FILE).exists()  # or, if it is packed, in a folder of that name
+        content["out"] = str(Path("results", path.resolve().parent.name) if packed else path.parent)
     check_format(path, content.pop("format", None))
     return check_keys(content, f"key in {path}", options)
 
@@ -177,13 +179,20 @@ def single_value(name: str, request: Request, default: Any) -> Any:
 
 
 def parse_out(request: Request) -> Path | None:
-    """The results folder that a request names, if it names one. Raises UserError if it is not a path."""
+    """The results folder that a request names, if it names one; `~` is the home folder.
+
+    Raises:
+        UserError: it is not a path, or there is no such home folder.
+    """
     out = request.get("out")
     if out is None:
         return None
     if not isinstance(out, str) or not out.strip() or "\0" in out:
         raise UserError(f"out (={shorten(out)}) must be the path of a results folder.")
-    return Path(out)
+    try:
+        return Path(out.strip()).expanduser()
+    except RuntimeError:
+        raise UserError(f"out (={shorten(out)}) names a home folder that does not exist; give its full path.") from None
 
 
 _adapter = cache(TypeAdapter)
@@ -204,6 +213,8 @@ def _validate(name: str, kind: Any, item: object) -> Any:
 def explain(error: ValidationError) -> str:
     """The first complaint of a pydantic error as the predicate of a sentence: `must be greater than 0`."""
     if error.errors()[0]["type"] == "string_pattern_mismatch":
+        if error.errors()[0]["ctx"]["pattern"] == NAME:
+            return "must be a word of letters, digits and ._+-"
         return "must be fractions joined by /, such as 0.5/0.75"
     message = error.errors()[0]["msg"]
     message = message.split(", unable to")[0].split(", got a number with")[0]

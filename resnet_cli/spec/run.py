@@ -2,20 +2,26 @@
 
 import hashlib
 import json
+import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from resnet_cli.spec.ranges import MAX_DEPTH, MAX_SEED
+from resnet_cli.spec.ranges import MAX_DEPTH, MAX_SEED, shorten
 from resnet_cli.spec.setting import IDENTITY as IDENTITY
 from resnet_cli.spec.setting import check_setting_name, words_of
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,59}$"
+"""What tasks, models and words that are values of options look like: safe in file names, figures and terminals."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
+Name = Annotated[str, Field(pattern=NAME)]
 
 Activation = Literal["relu", "tanh", "sigmoid"]
 Initialisation = Literal["default", "he", "glorot", "normal"]
@@ -43,8 +49,8 @@ class Run(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, str | int | float | bool]
 
-    task: str = Field(description="Task to learn: sine, digits or cifar10.")
-    model: str = Field(description="Model to train; `resnet-exp models` lists them.")
+    task: Name = Field(description="Task to learn: sine, digits or cifar10.")
+    model: Name = Field(description="Model to train; `resnet-exp models` lists them.")
     depth: int = Field(ge=1, le=MAX_DEPTH, description="Number of weight layers, counted as in the model's paper.")
     seed: int = Field(ge=0, le=MAX_SEED, description="Seed of initialisation, data order and augmentation.")
 
@@ -96,6 +102,7 @@ class Run(BaseModel):
     milestones: str | None = Field(
         None,
         pattern=r"^0?\.[0-9]+(/0?\.[0-9]+)*$",
+        max_length=1000,
         description="When the multi-step schedule decays the learning rate: fractions of the training, joined by / "
         "(0.5/0.75).",
     )
@@ -125,9 +132,12 @@ class Run(BaseModel):
         return ADDED_LATER.get(str(settings.get("model")), {}) | settings
 
     @model_validator(mode="after")
-    def _names_are_those_of_settings(self) -> Self:
-        for name in self.model_extra or ():
+    def _options_are_sound(self) -> Self:
+        for name, value in (self.model_extra or {}).items():
             check_setting_name(name)
+            sound = re.fullmatch(NAME, value) if isinstance(value, str) else abs(value) <= sys.float_info.max
+            if not sound:
+                raise ValueError(f"{name} (={shorten(value)}) must be a word or a finite number")
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,13 @@ from resnet_cli.spec.ranges import shorten
 
 IDENTITY = ("task", "model", "depth", "seed")
 RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *Metrics._fields)
-"""The columns of tables of runs beside their settings: no setting may have such a name."""
+"""The columns of tables of runs beside their settings."""
+
+_TAKEN = {
+    *RUN_COLUMNS,
+    *("format", "message", "settings", "environment", "started", "finished", "seconds"),  # what run.json holds
+    *("metrics_sha256", "content_sha256", "run_json", "folder"),  # and other columns of exported tables
+}
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -25,7 +31,7 @@ def check_setting_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{shorten(name)} cannot name a setting; a name is a word of a-z, 0-9 and _")
-    if name in RUN_COLUMNS or hasattr(BaseModel, name):
+    if name in _TAKEN or hasattr(BaseModel, name):
         raise ValueError(f"{name} cannot name a setting; it names something else in every table of runs")
 
 

@@ -9,18 +9,20 @@
 *.damaged                            in the place of a checkpoint or weights that could not be used: the last of them
 <folder>/summary.csv                 one row per run, derived
 <folder>/figures/
-<folder>/analysis/                    what `resnet-exp analyze` writes
+<folder>/analysis/                   what `resnet-exp analyze` writes
+
+In packed form (see `store.packed`) runs.csv and metrics.csv.gz stand for runs/.
 """
 
 import csv
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from resnet_cli.spec.events import Metrics, Status
 from resnet_cli.spec.format import FORMAT
@@ -52,17 +54,41 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: int
+    format: Annotated[int, Field(strict=True, ge=1)]
     run_id: str
     status: Status
     message: str  # why it failed
     settings: Run
-    parameters: int | None = None  # trainable values of the net; missing where it was not built
+    parameters: Annotated[int, Field(ge=0, lt=2**63)] | None = (
+        None  # trainable values of the net; missing where it was not built
+    )
     environment: dict[str, Any]  # versions, device, threads, engine
     started: str  # ISO 8601, UTC
     finished: str
-    seconds: float
+    seconds: Annotated[float, Field(allow_inf_nan=False)]
     metrics_sha256: str
+    content_sha256: str | None = None  # see `content_hash`; missing in format 1
+
+
+class RunFiles(NamedTuple):
+    """The two files of a finished run as bytes, and what messages call them."""
+
+    run_id: str
+    record: bytes
+    metrics: bytes
+    record_place: str
+    metrics_place: str
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of what run.json holds, except this hash itself: of its JSON with sorted keys and without spaces."""
+    rest = {key: value for key, value in content.items() if key != "content_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def record_text(content: Mapping[str, Any]) -> str:
+    """The text of run.json."""
+    return json.dumps(content, indent=2) + "\n"
 
 
 def write_run(
@@ -102,7 +128,8 @@ def write_run(
         metrics_sha256=hashlib.sha256(metrics.encode()).hexdigest(),
     )
     write_text(place / METRICS_FILE, metrics)
-    write_text(place / RUN_FILE, json.dumps(record.model_dump(exclude_none=True), indent=2) + "\n")
+    content = record.model_dump(exclude_none=True)
+    write_text(place / RUN_FILE, record_text(content | {"content_sha256": content_hash(content)}))
 
 
 def metrics_text(history: Sequence[Metrics]) -> str:

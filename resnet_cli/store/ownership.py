@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +23,13 @@ from resnet_cli.store.layout import (
     WEIGHTS_FILE,
     metrics_text,
 )
-from resnet_cli.store.reader import check_sweep_file
+from resnet_cli.store.reader import MOST_OF_RECORD, check_sweep_file
+from resnet_cli.store.regular import read_regular
 from resnet_cli.store.tensors import MAGIC
 
 SWEEP_KEYS = {"format", "task", "models", "depths"}
 RECORD_KEYS = {"format", "run_id", "settings"}
+RUN_ID = re.compile(r".+_d\d{3,}_s\d+_[0-9a-f]{10}")
 SUMMARY_START = b"run_id,task,model,depth,seed,status"
 
 
@@ -96,10 +99,10 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _our_runs(folder: Path) -> Iterator[Path]:
-    """The folders of runs that we wrote, finished or not."""
+    """The folders of runs that we wrote, finished or not. A copy under another name is somebody's own."""
     header = metrics_text([]).encode()
     for place in sorted((folder / RUNS_FOLDER).glob("*")):
-        if (
+        if RUN_ID.fullmatch(place.name) and (
             _record(place)
             or _starts_with(place / METRICS_FILE, header)
             or _starts_with(place / CHECKPOINT_FILE, MAGIC)
@@ -128,7 +131,7 @@ def _is_our_sweep(path: Path) -> bool:
 def _record(place: Path) -> dict[str, Any]:
     """The content of a run's record if it is ours, otherwise nothing."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        content = json.loads((place / RUN_FILE).read_text("utf-8"))
+        content = json.loads(read_regular(place / RUN_FILE, MOST_OF_RECORD))
         if isinstance(content, dict) and content.keys() >= RECORD_KEYS and content["run_id"] == place.name:
             return content
     return {}

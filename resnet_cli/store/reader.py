@@ -4,8 +4,10 @@ import csv
 import hashlib
 import io
 import json
+import math
+import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 from resnet_cli.spec.events import Metrics, Status
-from resnet_cli.spec.format import check_format
+from resnet_cli.spec.format import FORMAT, check_format
+from resnet_cli.spec.ranges import shorten
 from resnet_cli.spec.request import explain
 from resnet_cli.spec.run import IDENTITY, Run, setting_names
 from resnet_cli.store.files import atomic_file
@@ -27,7 +30,11 @@ from resnet_cli.store.layout import (
     SUMMARY_FILE,
     SWEEP_FILE,
     Record,
+    RunFiles,
+    content_hash,
 )
+from resnet_cli.store.packed import is_packed, read_packed
+from resnet_cli.store.regular import MEGABYTE, read_regular
 
 SUMMARY_COLUMNS = (
     "run_id",
@@ -46,12 +53,19 @@ SUMMARY_COLUMNS = (
 )
 
 
+CHANGED = "it is cut off or was changed after it was written"
+
+MOST_OF_SWEEP_FILE = MOST_OF_RECORD = 10 * MEGABYTE
+MOST_OF_METRICS = 500 * MEGABYTE
+"""Nothing larger is read: no sweep of this program comes near."""
+
+
 class BrokenRun(Exception):
     """A run's files cannot be used: `path` is the culprit, `reason` says what is wrong with it."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path} is left out: {reason}.")
-        self.path, self.reason = path, reason
+    def __init__(self, path: str | Path, reason: str) -> None:
+        self.path, self.reason = printable(path), printable(reason)
+        super().__init__(f"{self.path} is left out: {self.reason}.")
 
 
 @dataclass(frozen=True)
@@ -102,7 +116,8 @@ class Results:
             }
             for stored in self.runs
         ]
-        return pd.DataFrame(rows, columns=[*SUMMARY_COLUMNS, *varying])
+        frame = pd.DataFrame(rows, columns=[*SUMMARY_COLUMNS, *varying], dtype=object)
+        return _with_whole_numbers(frame, ["step", "parameters", *varying]).infer_objects()
 
     def curves(self) -> pd.DataFrame:
         """One row per evaluation: who (as in `summary`), then the fields of `Metrics`."""
@@ -122,42 +137,98 @@ def _identity(stored: StoredRun, varying: list[str]) -> dict[str, Any]:
     return {"run_id": stored.run.run_id, "status": stored.status, **settings}
 
 
-def find_results(root: Path) -> list[Path]:
-    """Every results folder at or below `root`, sorted.
+def _with_whole_numbers(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """`frame` with nullable whole numbers where all values of these columns are whole: 5 stays 5 beside a gap."""
+    kinds = {name: {type(value) for value in frame[name] if not pd.isna(value)} for name in names}
+    return frame.astype({name: "Int64" for name, kind in kinds.items() if kind == {int}})
+
+
+def find_results(*roots: str | Path) -> list[Path]:
+    """Every results folder at or below `roots`, packed ones and those behind links too, each once and sorted.
 
     Raises:
-        UserError: `root` does not exist, or holds none.
+        UserError: one of `roots` does not exist, or holds none.
     """
-    if not root.is_dir():
-        raise UserError(f"{root} is not a folder; give a results folder, such as results/.")
-    folders = sorted({path.parent for path in root.rglob(SWEEP_FILE)} | _folders_with_runs(root))
-    if not folders:
-        raise UserError(f"{root} holds no results (no {SWEEP_FILE} below it); run `resnet-exp sweep` first.")
-    return folders
+    found: dict[str, Path] = {}
+    for root in map(Path, roots):
+        if not root.is_dir():
+            raise UserError(f"{printable(root)} is not a folder; give a results folder, such as results/.")
+        below = {os.path.realpath(place): place for place in _results_below(root)}
+        if not below:
+            raise UserError(
+                f"{printable(root)} holds no results (no {SWEEP_FILE} below it); run `resnet-exp sweep` first."
+            )
+        found = below | found
+    return sorted(found.values())
 
 
-def _folders_with_runs(root: Path) -> set[Path]:
-    return {path.parents[2] for path in root.rglob(f"{RUNS_FOLDER}/*/{RUN_FILE}")}
+def _results_below(root: Path) -> Iterator[Path]:
+    seen: set[str] = set()
+    for name, folders, files in os.walk(root, followlinks=True):
+        place = Path(name)
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        has_runs = RUNS_FOLDER in folders and next(_run_folders(place), None) is not None
+        if has_runs or SWEEP_FILE in files or is_packed(place):
+            yield place
+            folders[:] = [folder for folder in folders if folder != RUNS_FOLDER]
+        folders.sort()
 
 
-def load_results(folder: Path) -> Results:
-    """Read all finished runs of a results folder.
+def load_results(folder: str | Path) -> Results:
+    """Read all finished runs of a results folder, packed or not.
 
     Raises:
-        UserError: the folder was written by a newer version of the program.
+        UserError: the folder was written by a newer version of the program, or its packed files cannot be read.
     """
+    folder = Path(folder)
     check_sweep_file(folder)
     runs, problems = [], []
-    for place in _run_folders(folder):
+    for files in read_runs(folder):
         try:
-            runs.append(load_run(place))
+            if isinstance(files, BrokenRun):
+                raise files
+            runs.append(parse_run(files))
         except BrokenRun as problem:
             problems.append(str(problem))
     return Results(folder, runs, problems)
 
 
+def read_runs(folder: Path) -> Iterator[RunFiles | BrokenRun]:
+    """The files of all finished runs of a results folder, packed or not, in the order of their run ids.
+
+    Raises:
+        UserError: the packed files cannot be read.
+    """
+    if is_packed(folder):
+        files, problems = read_packed(folder)
+        yield from (BrokenRun(place, reason) for place, reason in problems)
+        yield from files
+        return
+    for place in sorted(_run_folders(folder)):
+        try:
+            yield read_run(place)
+        except BrokenRun as problem:
+            yield problem
+
+
 def _run_folders(folder: Path) -> Iterator[Path]:
-    return iter(sorted(path.parent for path in (folder / RUNS_FOLDER).glob(f"*/{RUN_FILE}")))
+    """The folders of the finished runs, in no order."""
+    try:
+        places = list((folder / RUNS_FOLDER).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for place in places:
+        try:
+            (place / RUN_FILE).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:  # it cannot be looked into; reading it will say why
+            pass
+        yield place
 
 
 def check_sweep_file(folder: Path) -> dict[str, Any]:
@@ -168,12 +239,14 @@ def check_sweep_file(folder: Path) -> dict[str, Any]:
     """
     path = folder / SWEEP_FILE
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(read_regular(path, MOST_OF_SWEEP_FILE).decode())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"{path} cannot be read ({reason}); remove it, the runs beside it stay usable.") from None
+        reason = error.strerror if isinstance(error, OSError) else shorten(error, 200)
+        raise UserError(
+            f"{printable(path)} cannot be read ({reason}); remove it, the runs beside it stay usable."
+        ) from None
     check_format(path, content.get("format"))
     return content
 
@@ -185,42 +258,69 @@ def load_run(place: Path) -> StoredRun:
         BrokenRun: a file is missing, cut, changed by hand or not understood.
         UserError: it was written by a newer version of the program.
     """
-    path = place / RUN_FILE
+    return parse_run(read_run(place))
+
+
+def read_run(place: Path) -> RunFiles:
+    """The files of the finished run in the folder `place`. Raises BrokenRun if one cannot be read."""
+    record, metrics = place / RUN_FILE, place / METRICS_FILE
     try:
-        content = json.loads(path.read_text("utf-8"))
-        metrics = (place / METRICS_FILE).read_bytes()
+        return RunFiles(
+            place.name,
+            read_regular(record, MOST_OF_RECORD),
+            read_regular(metrics, MOST_OF_METRICS),
+            str(record),
+            str(metrics),
+        )
     except OSError as error:
         raise BrokenRun(place, f"{Path(error.filename).name} cannot be read ({error.strerror})") from None
+
+
+def parse_run(files: RunFiles) -> StoredRun:
+    """What the files of a run say.
+
+    Raises:
+        BrokenRun: one is cut, changed by hand or not understood.
+        UserError: it was written by a newer version of the program.
+    """
+    try:
+        content = json.loads(files.record)
     except (ValueError, RecursionError):
-        raise BrokenRun(path, "it is cut off or was changed after it was written") from None
-    if isinstance(content, dict):
-        check_format(path, content.get("format"))
+        raise BrokenRun(files.record_place, CHANGED) from None
+    if isinstance(content, dict) and type(content.get("format")) is int and content["format"] > FORMAT:
+        check_format(files.record_place, content["format"])
     try:
         record = Record.model_validate(content)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"])) or "its content"
-        raise BrokenRun(path, f"{where} {explain(error)}") from None
-    if record.settings.run_id != place.name:
-        raise BrokenRun(path, "its settings are those of another run")
-    if hashlib.sha256(metrics).hexdigest() != record.metrics_sha256:
-        raise BrokenRun(place / METRICS_FILE, "it is cut off or was changed after it was written")
+        raise BrokenRun(files.record_place, f"{shorten(where)} {explain(error)}") from None
+    if record.settings.run_id != files.run_id:
+        raise BrokenRun(files.record_place, "its settings are those of another run")
+    if (record.content_sha256 is not None or record.format > 1) and record.content_sha256 != content_hash(content):
+        raise BrokenRun(files.record_place, CHANGED)
+    if hashlib.sha256(files.metrics).hexdigest() != record.metrics_sha256:
+        raise BrokenRun(files.metrics_place, CHANGED)
     try:
-        history = _parse_metrics(metrics.decode())
+        history = _parse_metrics(files.metrics.decode())
     except (ValueError, TypeError, csv.Error) as error:
-        raise BrokenRun(place / METRICS_FILE, str(error)) from None
+        raise BrokenRun(files.metrics_place, shorten(error, 200)) from None
+    if record.status == "done" and not history:
+        raise BrokenRun(files.metrics_place, "it has no evaluation, although the run is done")
     return StoredRun(record.settings, record.status, record.message, record.parameters, record.seconds, history)
 
 
 def _parse_metrics(text: str) -> list[Metrics]:
     """The rows of metrics.csv, to the last bit."""
-    header, *rows = csv.reader(io.StringIO(text))
-    if tuple(header) != METRICS_HEADER:
+    rows = csv.reader(io.StringIO(text, newline=""))
+    if tuple(next(rows, ())) != METRICS_HEADER:
         raise ValueError("its columns are not those of metrics.csv")
     history = []
     for cells in rows:
         epoch, step, *losses = cells[:5]
         train_error, test_error, gradient_norm = (float(cell) if cell else None for cell in cells[5:])
         rate, train_loss, test_loss = map(float, losses)
+        if not (0 <= int(step) < 2**63 and math.isfinite(float(epoch))):
+            raise ValueError("it has an impossible step or epoch")
         history.append(
             Metrics(float(epoch), int(step), rate, train_loss, test_loss, train_error, test_error, gradient_norm)
         )

@@ -4,10 +4,11 @@ The job is the sine sweep: depths 2..40, plain and residual, 1000 steps, 21 eval
 do one seed at every fourth depth; their time for all depths and seeds follows from a line through time against depth.
 """
 
+import math
 import os
 import platform
-import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +28,9 @@ from resnet_cli.training.device import environment, resolve_device
 from resnet_cli.training.grouping import group_runs
 from resnet_cli.training.loop import DTYPES, Batches, length, train
 from resnet_cli.training.stacked import train_stack
+
+if sys.platform != "win32":
+    import resource
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 SAMPLED_DEPTHS = "2..40:4"
@@ -89,7 +93,7 @@ def compare_engines(seeds: int, repeats: int) -> None:
         took = statistics.median(values)
         speed = flops / took / 1e9
         print(f"| {name} | {took:.1f} | {one / took:.1f} | {every / took:.1f} | {speed:.1f} | {speed / rate:.0%} |")
-    print(f"\nLargest process: {max(memory):.0f} MB. At the rate of large products: {flops / rate / 1e9:.0f} s.")
+    print(f"\nLargest process: {max(memory):.0f} MiB. At the rate of large products: {flops / rate / 1e9:.0f} s.")
 
 
 def show_growth() -> None:
@@ -198,9 +202,12 @@ def stack_cpu_seconds(runs: list[Run]) -> float:
 
 
 def stack_memory(runs: list[Run]) -> float:
-    """Train a stack; the most memory in MB that the process has had."""
+    """Train a stack; the most memory in MiB that the process has had, nan on Windows, where Python cannot tell."""
     train_stack(runs, load(runs[0]))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if sys.platform == "win32":
+        return math.nan
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def textbook_seconds(run: Run) -> float:

@@ -26,6 +26,7 @@ from resnet_cli.store.layout import (
     run_folder,
 )
 from resnet_cli.store.ownership import check_folder, forget_runs, forget_stacks
+from resnet_cli.store.packed import is_packed
 from resnet_cli.store.reader import BrokenRun, Results, load_results, load_run, write_summary
 from resnet_cli.store.weights import UnusableWeights, has_weights, read_weights
 from resnet_cli.sweep.jobs import Job, make_jobs
@@ -120,6 +121,11 @@ def open_sweep(
     device = resolve_device(plan.device)
     jobs_of_plan = make_jobs(plan, lambda run: load_data(run, conditions), workers, device.type)
 
+    if is_packed(folder):
+        raise UserError(
+            f"out (={folder}) holds packed results, which sweeps do not change; unpack them with `resnet-exp unpack`, "
+            "or choose another folder with --out."
+        )
     check_folder(folder, plan.task.name)
     with _locked(folder):
         if fresh:

@@ -156,11 +156,11 @@ def test_an_override_that_concerns_no_run_is_said(command: Command) -> None:
 
 def test_a_folder_from_a_newer_version(command: Command) -> None:
     Path("results").mkdir()
-    Path("results", "sweep.toml").write_text("format = 2\n")
+    Path("results", "sweep.toml").write_text("format = 3\n")
     for arguments in (TINY_SWEEP, ("show", "results"), ("plot", "results")):
         answer = command(*arguments)
         assert (answer.code, answer.err.count("\n")) == (2, 1)
-        assert "results/sweep.toml has format version 2, newer than the 1" in answer.err
+        assert "results/sweep.toml has format version 3, newer than the 2" in answer.err
 
 
 @pytest.mark.parametrize("reader", [("show",), ("show", "--json"), ("plot", "--format", "png")])
@@ -186,7 +186,7 @@ def test_a_csv_cut_in_the_middle_is_named_and_the_rest_is_used(command: Command,
         ("plot results --splits both", "splits (=both) must be of train, test, joined by commas."),
         ("plot results --x time", "x (=time) must be one of step, epoch."),
         ("plot results --scale cubic", "scale (=cubic) must be one of auto, log, linear."),
-        ("plot results --format pdf", "format (=pdf) must be of png, svg"),
+        ("plot results --format gif", "format (=gif) must be of png, svg, pdf"),
         ("plot results --size big", "size (=big) must be width x height in inches"),
         ("plot results --size 0x3", "size (=0x3) must lie between 1 and 100 inches each way."),
         ("plot results --dpi 5", "Invalid value for '--dpi'"),

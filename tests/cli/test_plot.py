@@ -49,11 +49,77 @@ def test_a_learning_rate_is_compared_although_curves_have_one_for_each_step(comm
     assert "scheduled_learning_rate" not in shown[0]
 
 
+def test_nine_combinations_are_drawn_and_briefly_listed(command: Command) -> None:
+    settings = ("--optimizer", "sgd,momentum,adam", "--learning-rate", "0.001,0.01,0.1", "--out", "results/nine")
+    assert command("sweep", *TINY, *settings).code == 0
+    answer = command("plot", "results/nine", "--format", "png,svg")
+    names = ["loss-by-depth", *(f"loss-curves-optimizer-{name}" for name in ("sgd", "momentum", "adam"))]
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == [f"results/nine/figures/{name}.png (and svg)" for name in names]
+    assert {path.name for path in Path("results/nine/figures").iterdir()} == {
+        f"{name}.{suffix}" for name in names for suffix in ("png", "svg")
+    }
+
+
+def test_many_figures_are_counted_instead_of_listed(command: Command) -> None:
+    settings = ("--init", "he,glorot", "--width", "4,5", "--batch-size", "16,32", "--learning-rate", "0.1,0.2")
+    assert command("sweep", *TINY, *settings, "--out", "results/many").code == 0
+    answer = command("plot", "results/many", "--format", "png")
+    assert (answer.code, answer.err) == (0, "")
+    *listed, rest = answer.out.splitlines()
+    written = len(list(Path("results/many/figures").iterdir()))
+    assert len(listed) == 6
+    assert rest == f"and {written - 6} more figures in results/many/figures"
+
+
+def test_several_sweeps_are_lines_of_one_figure(command: Command) -> None:
+    for name, rate in (("slow", 0.001), ("fast", 0.01)):
+        assert command("sweep", *TINY, "--learning-rate", rate, "--out", f"results/{name}").code == 0
+    answer = command("plot", "results/slow", "results/fast", "--format", "svg")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == [
+        f"results/figures/loss-{kind}-of-slow-and-fast.svg" for kind in ("by-depth", "curves")
+    ]
+    words = Path("results/figures/loss-by-depth-of-slow-and-fast.svg").read_text().partition("</desc>")[0]
+    assert "plain-mlp, slow, plain-mlp, fast, residual-mlp, slow, residual-mlp, fast" in words
+    assert not Path("results/slow/figures").exists()
+
+
+def test_models_depths_seeds_and_settings_can_be_chosen(command: Command, sweep: Path) -> None:
+    answer = command("plot", sweep, "--models", "plain", "--where", "init=he", "--format", "svg", "--kind", "depth")
+    assert (answer.code, answer.err) == (0, "")
+    words = (sweep / "figures/loss-by-depth.svg").read_text().partition("</desc>")[0]
+    assert "Legend: plain-mlp, training, test." in words
+    refused = command("plot", sweep, "--where", "init=glorot")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "it has default, he" in refused.err or "it has he, default" in refused.err
+
+
+def test_a_single_depth_has_learning_curves_only(command: Command, sweep: Path) -> None:
+    answer = command("plot", sweep, "--depths", "2", "--format", "png")
+    assert (answer.code, answer.out, answer.err) == (0, f"{sweep}/figures/loss-curves.png\n", "")
+    refused = command("plot", sweep, "--depths", "2", "--kind", "depth")
+    assert refused.code == 2
+    assert f"kind (=depth): the runs below {sweep} are of one depth; use curves." in refused.err
+
+
+def test_two_settings_make_rows_and_columns(command: Command) -> None:
+    settings = ("--optimizer", "sgd,adam", "--learning-rate", "0.001,0.01,0.1", "--out", "results/grid")
+    assert command("sweep", *TINY, *settings).code == 0
+    answer = command("plot", "results/grid", "--by", "learning-rate,optimizer", "--kind", "depth", "--format", "svg")
+    path = Path("results/grid/figures/loss-by-depth-and-learning-rate-and-optimizer.svg")
+    assert (answer.code, answer.out) == (0, f"{path}\n")
+    words = path.read_text().partition("</desc>")[0]
+    assert "sgd, adam, learning rate 0.001, learning rate 0.01, learning rate 0.1" in words
+    refused = command("plot", "results/grid", "--by", "learning-rate,optimizer,width")
+    assert "must be one setting, or two for rows and columns" in refused.err
+
+
 def test_figures_without_results_are_drawn_in_an_empty_folder(command: Command) -> None:
     answer = command("plot", "--figure", "winners,counts", "--format", "png,svg", "--title", "Mine")
     names = ["winners.png", "winners.svg", "counts.png", "counts.svg"]
     assert answer.code == 0
-    assert answer.out.splitlines() == [f"results/figures/{name}" for name in names]
+    assert answer.out.splitlines() == [f"results/figures/{name}.png (and svg)" for name in ("winners", "counts")]
     before = [Path("results/figures", name).read_bytes() for name in names]
     assert command("plot", "--figure", "counts,winners", "--title", "Mine").code == 0
     assert [Path("results/figures", name).read_bytes() for name in names] == before

@@ -231,9 +231,9 @@ def test_a_single_run_is_shown_whole(curves: pd.DataFrame) -> None:
 def test_the_start_is_shown_up_to_three_times_a_constant_answer(curves: pd.DataFrame) -> None:
     falling = curves.assign(train_loss=2.3 * 0.01 ** (curves["step"] / 10), test_loss=1e9)
     assert "cut off" in draw(falling, splits=["train"]).legends[0].get_title().get_text()
-    (axes, _) = draw(falling, splits=["train"], chance=2.303).axes
-    assert 2.303 < axes.get_ylim()[1] < 3 * 2.303
-    assert "constant answer: 2.3" in [text.get_text() for text in axes.texts]
+    figure = draw(falling, splits=["train"], chance=2.303)
+    assert 2.303 < figure.axes[0].get_ylim()[1] < 3 * 2.303
+    assert "constant answer: 2.3" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_two_settings_of_one_model_make_rows_and_columns(curves: pd.DataFrame) -> None:
@@ -247,3 +247,12 @@ def test_two_settings_of_one_model_make_rows_and_columns(curves: pd.DataFrame) -
     headers = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert headers == [["learning rate 0.1"], ["learning rate 0.01", "sgd"], [], ["adam"]]
     assert figure.get_suptitle() == "Loss on digits during training of resnet"
+
+
+def test_depths_are_chosen_for_each_model_by_itself(curves: pd.DataFrame) -> None:
+    one = curves[(curves["depth"] == 8) & (curves["model"] == "resnet")]
+    dense = pd.concat([one.assign(depth=d, run_id=one["run_id"] + f"_{d}") for d in range(2, 41)])
+    sparse = pd.concat([one.assign(depth=d, run_id=f"p{d}" + one["run_id"], model="plain-cnn") for d in (7, 13)])
+    figure = draw(pd.concat([dense, sparse]), splits=["test"])
+    assert [len(axes.lines) for axes in figure.axes] == [2, 5]
+    assert "7 of 39 depths" in figure.legends[0].get_title().get_text()

@@ -6,12 +6,23 @@ from pydantic import ValidationError
 from resnet_cli.spec.events import Metrics
 from resnet_cli.spec.run import Run
 from resnet_cli.spec.setting import Setting, check_setting_name
+from resnet_cli.store.layout import Record
 
 SMALL = {
     **{"task": "sine", "model": "plain-mlp", "depth": 2, "seed": 0, "width": 4, "init": "he", "optimizer": "adam"},
     **{"learning_rate": 0.1, "batch_size": 2, "steps": 1, "eval_every": 1},
 }
-TAKEN = ["run_id", "status", "depth", "parameters", *Metrics._fields, "model_dump", "copy"]
+TAKEN = [
+    "run_id",
+    "status",
+    "depth",
+    "parameters",
+    "folder",
+    *Metrics._fields,
+    *Record.model_fields,
+    "model_dump",
+    "copy",
+]
 NO_WORDS = ["", "Width", "growth-rate", "1st", "a" * 41, "$x$", "\x1b[2J", "größe", "two words"]
 
 

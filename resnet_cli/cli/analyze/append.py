@@ -4,7 +4,21 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, Seeds, say_problem, split_words, write
+from resnet_cli.cli.analyze.common import (
+    Device,
+    Folder,
+    Format,
+    Models,
+    Out,
+    Seeds,
+    headers_of,
+    run_ids,
+    say_problem,
+    show_table,
+    split_words,
+    tracked,
+    write,
+)
 from resnet_cli.cli.options import DataDir
 
 NAME = "append"
@@ -37,7 +51,7 @@ def command(
     """
     import pandas as pd
 
-    from resnet_cli.analysis.append import MODELS, check_appendable, choose_depths, compare, describe
+    from resnet_cli.analysis.append import MODELS, check_appendable, choose_depths, compare, summarise
     from resnet_cli.analysis.nets import select_runs
     from resnet_cli.figures.append import draw
     from resnet_cli.store.layout import ANALYSIS_FOLDER
@@ -50,13 +64,28 @@ def command(
     shallow = [stored for stored in runs if stored.run.depth == depth]
     for stored in shallow:
         check_appendable(stored.run, to)
-    typer.echo(f"{len(shallow)} nets of depth {depth} are made {to} layers deep; each is trained on for as long again.")
+    typer.echo(f"Using {len(shallow)} of {len(runs)} runs: nets of depth {depth}, each extended to depth {to}.")
     settings = Results(folder, shallow, []).varying
-    frames = []
-    for stored in shallow:
-        frames.append(compare(folder, stored, to, runs, settings=settings, data_dir=data_dir, device=device))
-        typer.echo(f"{len(frames)}/{len(shallow)}: {stored.run.run_id}")
-    frame = pd.concat(frames, ignore_index=True)
-    for sentence in describe(frame, settings):
-        typer.echo(sentence)
+    frame = pd.concat(
+        [
+            compare(folder, stored, to, runs, settings=settings, data_dir=data_dir, device=device)
+            for stored in tracked(shallow, run_ids(shallow))
+        ],
+        ignore_index=True,
+    )
+    begin, end = frame.loc[frame["net"] == "appended", "step"].min(), frame["step"].max()
+    names = {"shallow": f"depth {depth}", "appended": f"extended to depth {to}", "scratch": f"depth {to} from scratch"}
+    show_table(
+        "Training loss, median over seeds",
+        [
+            "model",
+            *headers_of(settings),
+            "seeds",
+            "net",
+            f"at step {begin}",
+            f"at step {end}",
+            "largest change by extending",
+        ],
+        summarise(frame, settings).replace({"net": names}).to_numpy(dtype=object).tolist(),
+    )
     write("append", frame, draw, out or folder / ANALYSIS_FOLDER, file_format)

@@ -1,8 +1,10 @@
-"""What all analyses share: their options, and a CSV and a figure as files."""
+"""What all analyses share: their options, progress, a table on the terminal, and a CSV and a figure as files."""
 
-from collections.abc import Callable
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,7 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg")
+    from resnet_cli.store.reader import StoredRun
+
+_Item = TypeVar("_Item")
+FORMATS = ("png", "svg", "pdf")
 
 
 def _check_format(text: str) -> str:
@@ -28,7 +33,9 @@ Models = Annotated[str, typer.Option("--models", "--model", help="Models, joined
 Depths = Annotated[str | None, typer.Option("--depths", "--depth", help="Depths, such as 20 or 8..32. (default: all)")]
 Seeds = Annotated[str | None, typer.Option("--seeds", "--seed", help="Seeds, written like depths. (default: all)")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Format = Annotated[str, typer.Option("--format", callback=_check_format, help="png, svg or png,svg.")]
+Format = Annotated[
+    str, typer.Option("--format", callback=_check_format, help="png, svg or pdf, or several, such as png,svg.")
+]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Output folder. (default: analysis/ beside the runs)")
 ]
@@ -42,6 +49,74 @@ def say_problem(problem: str) -> None:
 def split_words(text: str) -> list[str]:
     """Words that are joined by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def tracked(items: Iterable[_Item], names: Sequence[str]) -> Iterator[_Item]:
+    """The items one after another; stderr names the one that is computed, on a terminal beside a progress bar."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    rest = iter(items)
+    if not sys.stderr.isatty():
+        for number, name in enumerate(names, 1):
+            typer.echo(f"{number}/{len(names)}: {name}", err=True)
+            yield next(rest)
+        return
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(names))
+        for name in names:
+            progress.update(task, description=name)
+            yield next(rest)
+            progress.advance(task)
+
+
+def run_ids(runs: "Iterable[StoredRun]") -> list[str]:
+    """The names of runs."""
+    return [stored.run.run_id for stored in runs]
+
+
+def show_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print what an analysis found: a title that names the statistic, headers with units, – where there is no value.
+
+    Args:
+        title: one line.
+        headers: one for each column.
+        rows: words, integers, and floats, which are shown with three significant digits.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from resnet_cli.cli.console import make_console
+
+    lines = [list(row) for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for column, header in enumerate(headers):
+        is_number = any(_is_number(line[column]) for line in lines)
+        table.add_column(header, justify="right" if is_number else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*map(cell_text, line))
+    console = make_console()
+    console.print(Text(title, "bold"))
+    console.print(table)
+
+
+def cell_text(value: object) -> str:
+    """A value of a table in words."""
+    if value is None or value != value:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3g}" if math.isfinite(value) else "∞"
+    return str(value)
+
+
+def _is_number(value: object) -> bool:
+    return not isinstance(value, str) and value is not None
+
+
+def headers_of(settings: Iterable[str]) -> list[str]:
+    """Settings as headers of a table."""
+    return [name.replace("_", " ") for name in settings]
 
 
 def write(

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Depths, Format, Models, Out, Seeds, say_problem, split_words, write
+from resnet_cli.cli.analyze.common import (
+    Depths,
+    Format,
+    Models,
+    Out,
+    Seeds,
+    say_problem,
+    show_table,
+    split_words,
+    write,
+)
 from resnet_cli.spec.errors import UserError
 
 NAME = "convergence"
@@ -49,7 +59,7 @@ def command(
     from resnet_cli.analysis.convergence import compare_twins, levels_of, measure
     from resnet_cli.analysis.nets import select_runs
     from resnet_cli.figures import convergence
-    from resnet_cli.figures.frames import SPLITS, check_choice
+    from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, check_choice
     from resnet_cli.figures.panels import compare
     from resnet_cli.figures.style import ordered_models
     from resnet_cli.store.layout import ANALYSIS_FOLDER
@@ -67,8 +77,13 @@ def command(
         setting = by.replace("-", "_")
         names = compare(results.summary(), setting).set_index("run_id")["model"]
         frame = frame.assign(model=frame["run_id"].map(names)).drop(columns=setting)
-    for comparison in compare_twins(frame, ordered_models(frame["model"])):
-        typer.echo(f"{split} {comparison.sentence()}")
+    comparisons = compare_twins(frame, ordered_models(frame["model"]))
+    first = comparisons[0].other
+    show_table(
+        f"Runs whose {SPLIT_LABELS[split]} loss reaches a level, and which of two twins (same depth and seed) is first",
+        ["level", "model", "runs", "reach it", f"twins of {first}", "it is first", f"{first} is first", "neither"],
+        [comparison.cells() for comparison in comparisons],
+    )
     draw = partial(convergence.draw, unit=unit)
     write(NAME, frame, draw, out or folder / ANALYSIS_FOLDER, file_format)
 

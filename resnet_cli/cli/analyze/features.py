@@ -12,8 +12,11 @@ from resnet_cli.cli.analyze.common import (
     Models,
     Out,
     Seeds,
+    run_ids,
     say_problem,
+    show_table,
     split_words,
+    tracked,
     write,
 )
 from resnet_cli.cli.options import DataDir
@@ -32,37 +35,47 @@ def command(
     seeds: Seeds = None,
     image: Annotated[int, typer.Option("--image", min=0, help="Number of the test image, from 0.")] = 0,
     layers: Annotated[int, typer.Option("--layers", min=1, max=50, help="Layers drawn, evenly spread.")] = 8,
-    maps: Annotated[int, typer.Option("--maps", min=1, max=64, help="Maps drawn of each layer, the first ones.")] = 8,
+    maps: Annotated[
+        int, typer.Option("--maps", min=1, max=64, help="Channels drawn of each layer, the first ones.")
+    ] = 4,
     device: Device = "auto",
     data_dir: DataDir = None,
     file_format: Format = "png,svg",
     out: Out = None,
 ) -> None:
-    """Draw the feature maps of one CNN for one test image, layer by layer, and the filters of its first convolution.
+    """Draw feature maps for one test image, layer by layer: of a plain CNN above those of a residual one.
 
-    Of the nets selected it takes the deepest residual one, or else the deepest, with the lowest seed. The CSV has the
-    mean, deviation and share of zeros of every map of all layers over many test images.
+    Of the nets selected, it uses the deepest residual one with the lowest seed, and the plain net of the same depth,
+    seed and settings if there is one. The CSV holds the mean, standard deviation and share of zeros of every feature
+    map of all layers over many test images.
     """
-    from resnet_cli.analysis.features import feature_maps, pick_cnn
+    import pandas as pd
+
+    from resnet_cli.analysis.features import feature_maps, pick_cnns
     from resnet_cli.analysis.nets import load_net, select_runs
     from resnet_cli.figures import features as figure
     from resnet_cli.store.layout import ANALYSIS_FOLDER
 
     runs = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, on_problem=say_problem)
-    net = load_net(folder, pick_cnn(runs).run, device=device, data_dir=data_dir)
-    if len(runs) > 1:
-        typer.echo(f"Taken is {net.label}, one of {len(runs)} runs; choose with --models, --depths and --seeds.")
-    frame = feature_maps(net, image=image, layers=layers, maps=maps)
-    of_maps = frame[frame["part"] == "map"]
-    typer.echo(
-        f"{net.label}: test image {image} is of class {frame['target'][0]} and taken for {frame['answer'][0]}; "
-        f"{(of_maps['zeros'] == 1).sum()} of {len(of_maps)} maps are dead, zero in all of {frame['examples'][0]} "
-        "test images."
+    chosen = pick_cnns(runs)
+    if len(runs) > len(chosen):
+        typer.echo(f"Using {len(chosen)} of {len(runs)} runs; choose others with --models, --depths and --seeds.")
+    nets = [
+        load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in tracked(chosen, run_ids(chosen))
+    ]
+    frame = pd.concat([feature_maps(net, image=image, layers=layers, maps=maps) for net in nets], ignore_index=True)
+    rows = []
+    for _, of_net in frame.groupby("run_id", sort=False):
+        net, of_maps = of_net.iloc[0], of_net[of_net["part"] == "map"]
+        dead = int((of_maps["zeros"] == 1).sum())
+        rows.append(
+            [*net[["model", "depth", "seed", "target", "answer"]], len(of_maps), dead, 100 * of_maps["zeros"].mean()]
+        )
+    show_table(
+        f"Test image {image}, and feature maps over the first {frame['examples'].iloc[0]} test images",
+        ["model", "depth", "seed", "class", "classified as", "channels", "dead channels", "zeros (%)"],
+        rows,
     )
     write(
-        NAME,
-        frame.drop(columns="pixels"),
-        lambda _: figure.draw(frame),
-        out or folder / ANALYSIS_FOLDER,
-        file_format,
+        NAME, frame.drop(columns="pixels"), lambda _: figure.draw(frame), out or folder / ANALYSIS_FOLDER, file_format
     )

@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Format, Models, Out, say_problem, split_words, write
+from resnet_cli.cli.analyze.common import (
+    Device,
+    Format,
+    Models,
+    Out,
+    headers_of,
+    run_ids,
+    say_problem,
+    show_table,
+    split_words,
+    tracked,
+    write,
+)
 from resnet_cli.cli.options import DataDir
 
 if TYPE_CHECKING:
@@ -16,6 +28,17 @@ EPILOG = (
     "Examples: [bold]resnet-exp sweep --config configs/gradients-sine.toml[/] and then "
     "[bold]resnet-exp analyze gradients results/gradients-sine[/] · "
     "[bold]resnet-exp analyze gradients results/digits --depths 8,20,56 --seeds 0[/]"
+)
+HEADERS = (
+    "depth",
+    "model",
+    "seeds",
+    "diverged",
+    "first, initial",
+    "last, initial",
+    "first, trained",
+    "last, trained",
+    "training loss",
 )
 MOST_DEPTHS = 3
 MOST_SEEDS = 3
@@ -51,6 +74,7 @@ def command(
     from resnet_cli.analysis.nets import select_runs
     from resnet_cli.analysis.selection import selection_text, some_runs
     from resnet_cli.figures import gradients
+    from resnet_cli.figures.cells import split_cells
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.reader import Results
     from resnet_cli.sweep.perform import load_data_of
@@ -64,15 +88,21 @@ def command(
     if text := selection_text(runs, found):
         typer.echo(text)
     results = Results(folder, runs, [])
-    gradients.split_cells(results.summary())  # refuses too many before anything is trained
+    split_cells(results.summary())  # refuses too many before anything is trained
     prepare_device(resolve_device(device), threads=1)  # as sweeps of several runs do, for the same bits
-    frames = []
-    for number, stored in enumerate(runs, 1):
-        typer.echo(f"{number}/{len(runs)}: training {stored.run.run_id} again")
-        frames.append(replay(stored, load_data_of(stored.run, data_dir, device), results.varying))
-    frame = pd.concat(frames, ignore_index=True)
+    frame = pd.concat(
+        [
+            replay(stored, load_data_of(stored.run, data_dir, device), results.varying)
+            for stored in tracked(runs, [f"training {run_id} again" for run_id in run_ids(runs)])
+        ],
+        ignore_index=True,
+    )
+    show_table(
+        "Gradient norms of the first and the last layer, and training loss after training, median over seeds",
+        [*headers_of(results.varying), *HEADERS],
+        summarise(frame, results.varying).to_numpy().tolist(),
+    )
     typer.echo(_comparison(frame))
-    typer.echo(_table(summarise(frame, results.varying)))
     write("gradients", frame, gradients.draw, out or folder / ANALYSIS_FOLDER, file_format)
 
 
@@ -90,9 +120,3 @@ def _comparison(frame: "pd.DataFrame") -> str:
             "from step to step. Runs of --engine loop come out the same on the machine that trained them."
         )
     return text
-
-
-def _table(summary: "pd.DataFrame") -> str:
-    """Medians over seeds as text: gradient norms of the first and the last layer, then the training loss."""
-    heading = "Gradient norms of the first and last layer, at initialisation and after training (medians over seeds):"
-    return f"{heading}\n{summary.to_string(index=False, float_format='{:.2g}'.format, na_rep='-')}"

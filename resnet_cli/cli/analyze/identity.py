@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Format, write
+from resnet_cli.cli.analyze.common import Device, Format, show_table, tracked, write
 from resnet_cli.spec.ranges import compact, numbers, parse_depths, parse_seeds
 
 NAME = "identity"
@@ -27,13 +27,17 @@ def command(
     """
     import pandas as pd
 
-    from resnet_cli.analysis.identity import describe, measure
+    from resnet_cli.analysis.identity import NEAR, experiments_of, measure, summarise
     from resnet_cli.figures.identity import draw
 
     wanted = [numbers(parse_depths(depths)), numbers(parse_seeds(seeds))]
-    typer.echo(f"Relative error after {steps} steps, median over seeds {compact(wanted[1])}:")
-    parts = []
-    for part in measure(*wanted, steps=steps, block_size=block_size, device=device):
-        typer.echo(describe(part))
-        parts.append(part)
-    write("identity", pd.concat(parts, ignore_index=True), draw, out, file_format)
+    names = [f"{experiment}, depth {depth}" for experiment, depth in experiments_of(wanted[0])]
+    parts = measure(*wanted, steps=steps, block_size=block_size, device=device)
+    frame = pd.concat(tracked(parts, names), ignore_index=True)
+    reached = f"step with weights within {NEAR:g} of the identity"
+    show_table(
+        f"Relative error after {steps} steps, median over seeds {compact(wanted[1])}",
+        ["experiment", "layers", "initialisation", "plain", "residual", f"{reached}: plain", "residual"],
+        summarise(frame).to_numpy().tolist(),
+    )
+    write("identity", frame, draw, out, file_format)

@@ -12,8 +12,11 @@ from resnet_cli.cli.analyze.common import (
     Models,
     Out,
     Seeds,
+    run_ids,
     say_problem,
+    show_table,
     split_words,
+    tracked,
     write,
 )
 from resnet_cli.cli.options import DataDir
@@ -29,13 +32,14 @@ MOST_DEPTHS = 8
 SEEDS = 5
 MOST_ROWS = 6
 HEADERS = (
-    "net",
+    "model",
+    "depth",
     "seeds",
     "residual blocks",
     "95 % of paths",
     "95 % of paths × gradient",
-    "share of all paths",
-    "gradient per block",
+    "share of all paths (%)",
+    "gradient factor per block",
 )
 
 
@@ -60,8 +64,6 @@ def command(
     from resnet_cli.analysis.nets import load_net, select_runs
     from resnet_cli.analysis.paths import measure_paths, summarise, with_paths
     from resnet_cli.analysis.selection import selection_text, some_runs
-    from resnet_cli.cli.console import make_console
-    from resnet_cli.cli.tables import listing
     from resnet_cli.figures import paths as figure
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.reader import Results
@@ -79,24 +81,23 @@ def command(
         )
     if note := selection_text(runs, residual):
         typer.echo(note)
+    nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in runs)
     frame = pd.concat(
-        [
-            measure_paths(load_net(folder, one.run, device=device, data_dir=data_dir), draws=draws, settings=settings)
-            for one in runs
-        ],
+        [measure_paths(net, draws=draws, settings=settings) for net in tracked(nets, run_ids(runs))],
         ignore_index=True,
     )
     cells = [
         [
-            f"{net['heading']}, depth {net['depth']}",
-            f"{net['seeds']}",
-            f"{net['blocks']}",
-            f"{net['first_path']} to {net['last_path']} blocks",
-            f"{net['first']} to {net['last']} blocks",
-            f"{100 * net['path_share']:.3g} %",
-            f"×{net['factor']:.2f}",
+            net["heading"],
+            net["depth"],
+            net["seeds"],
+            net["blocks"],
+            f"{net['first_path']} to {net['last_path']}",
+            f"{net['first']} to {net['last']}",
+            100 * net["path_share"],
+            net["factor"],
         ]
         for net in summarise(frame).to_dict("records")
     ]
-    make_console().print(listing(HEADERS, cells))
+    show_table("Path lengths (residual blocks passed) and the gradients they carry, mean over seeds", HEADERS, cells)
     write(NAME, frame, figure.draw, out or folder / ANALYSIS_FOLDER, file_format)

@@ -4,13 +4,37 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, say_problem, split_words, write
+from resnet_cli.cli.analyze.common import (
+    Device,
+    Folder,
+    Format,
+    Models,
+    Out,
+    headers_of,
+    run_ids,
+    say_problem,
+    show_table,
+    split_words,
+    tracked,
+    write,
+)
 from resnet_cli.cli.options import DataDir
 
 NAME = "remove"
 EPILOG = (
     "Examples: [bold]resnet-exp analyze remove results/digits[/] · "
     "[bold]resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50[/]"
+)
+HEADERS = (
+    "seeds",
+    "intact",
+    "one removed",
+    "worst one removed",
+    "its number",
+    "half removed",
+    "number removed",
+    "swapped",
+    "chance",
 )
 MOST_SEEDS = 5
 
@@ -46,7 +70,7 @@ def command(
     import pandas as pd
 
     from resnet_cli.analysis.nets import load_net, select_runs
-    from resnet_cli.analysis.removed_blocks import at_largest_shared_depth, describe, measure_changes
+    from resnet_cli.analysis.removed_blocks import LEARNED, at_largest_shared_depth, measure_changes, summarise
     from resnet_cli.analysis.selection import selection_text, some_runs
     from resnet_cli.figures import removed_blocks
     from resnet_cli.store.layout import ANALYSIS_FOLDER
@@ -61,12 +85,18 @@ def command(
         typer.echo(selection_text(runs, found))
     results = Results(folder, runs, [])
     removed_blocks.split_rows(results.summary())  # refuses too many before anything is measured
-    frames = []
-    for stored in runs:
-        net = load_net(folder, stored.run, device=device, data_dir=data_dir)
-        frames.append(measure_changes(net, draws=draws, settings=results.varying))
-        typer.echo(f"{net.label}: {len(frames[-1])} measurements")
-    frame = pd.concat(frames, ignore_index=True)
-    for sentence in describe(frame):
-        typer.echo(sentence)
+    nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in runs)
+    frame = pd.concat(
+        [measure_changes(net, draws=draws, settings=results.varying) for net in tracked(nets, run_ids(runs))],
+        ignore_index=True,
+    )
+    summary = summarise(frame)
+    what = "Test loss" if frame["test_error"].isna().all() else "Test error (%)"
+    show_table(
+        f"{what} after blocks are removed or swapped, median over seeds and random draws",
+        ["model", "depth", *headers_of(results.varying), *HEADERS],
+        summary.to_numpy(dtype=object).tolist(),
+    )
+    for net_name in summary.loc[summary["intact"] > LEARNED * summary["chance"], "model"].unique():
+        typer.echo(f"{net_name} has learned next to nothing, so a change cannot make it much worse.")
     write("remove", frame, removed_blocks.draw, out or folder / ANALYSIS_FOLDER, file_format)

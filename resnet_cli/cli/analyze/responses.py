@@ -4,7 +4,21 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Folder, Format, Models, Out, Seeds, say_problem, split_words, write
+from resnet_cli.cli.analyze.common import (
+    Device,
+    Folder,
+    Format,
+    Models,
+    Out,
+    Seeds,
+    headers_of,
+    run_ids,
+    say_problem,
+    show_table,
+    split_words,
+    tracked,
+    write,
+)
 from resnet_cli.cli.options import DataDir
 
 NAME = "responses"
@@ -50,7 +64,19 @@ def command(
         typer.echo(text)
     settings = Results(folder, runs, []).varying
     nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in runs)
-    frame = pd.concat([measure_responses(net, settings) for net in nets], ignore_index=True)
-    typer.echo("Standard deviation of a layer's responses: mean and largest of a net's layers (medians over seeds):")
-    typer.echo(summarise(frame, settings).to_string(index=False, float_format="{:.3g}".format))
+    frame = pd.concat([measure_responses(net, settings) for net in tracked(nets, run_ids(runs))], ignore_index=True)
+    summary = summarise(frame, settings)
+    show_table(
+        "Standard deviation of the layers' responses, median over seeds",
+        [
+            *headers_of(settings),
+            "depth",
+            "model",
+            "seeds",
+            "mean of all layers",
+            "largest",
+            "mean of those added to a shortcut",
+        ],
+        summary.to_numpy().tolist(),
+    )
     write("responses", frame, responses.draw, out or folder / ANALYSIS_FOLDER, file_format)

@@ -1,0 +1,81 @@
+"""What figures of analyses share: a cell for each depth and combination of settings, dots by model, robust limits."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from resnet_cli.figures import frames
+from resnet_cli.figures.panels import split_panels
+from resnet_cli.figures.style import GREY, ModelStyle
+from resnet_cli.spec.errors import UserError
+
+MAX_CELLS = 12
+MIN_SEEDS = 3
+"""With fewer seeds a title names no finding."""
+_SPREAD = 0.18  # of the dots of one model, to each side
+
+
+def split_cells(runs: pd.DataFrame) -> dict[str, list[str]]:
+    """The run ids of each combination of depth and settings, by the cell's title.
+
+    Args:
+        runs: one row per run: run_id, model, depth, and settings; no measurements.
+
+    Raises:
+        UserError: there are more combinations than one figure shows.
+    """
+    panels = split_panels(runs)
+    cells = {
+        f"depth {depth}\n{panel.title}".strip(): list(of_depth["run_id"])
+        for depth in sorted(runs["depth"].unique())
+        for panel in panels
+        if not (of_depth := panel.rows[panel.rows["depth"] == depth]).empty
+    }
+    if len(cells) > MAX_CELLS:
+        raise UserError(
+            f"Depths and settings make {len(cells)} combinations, but one figure shows at most {MAX_CELLS}; select "
+            "fewer depths with --depths."
+        )
+    return cells
+
+
+def fewest_seeds(runs: pd.DataFrame) -> int:
+    """The number of seeds of the model, depth and settings that have the fewest."""
+    return int(frames.seed_counts(runs).min())
+
+
+def draw_dots(axes: Axes, values: Mapping[str, Sequence[float]], styles: Mapping[str, ModelStyle]) -> None:
+    """A dot for each run and a bar at the median, one column for each model: where there is nothing to draw against.
+
+    Args:
+        axes: without data.
+        values: finite values of each model's runs.
+        styles: of the models.
+    """
+    for place, (model, heights) in enumerate(values.items()):
+        style = styles[model]
+        shifts = np.linspace(-_SPREAD, _SPREAD, len(heights)) if len(heights) > 1 else np.zeros(len(heights))
+        axes.plot(
+            place + shifts,
+            heights,
+            color=style.colour,
+            marker=style.marker,
+            linestyle="none",
+            markersize=4.5,
+            alpha=0.7,
+        )
+        if len(heights) > 1:
+            axes.hlines(np.median(heights), place - 0.3, place + 0.3, color=style.colour, linewidth=1.8)
+    axes.set_xticks(range(len(values)), list(values))
+    axes.set_xlim(-0.6, len(values) - 0.4)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(visible=False, axis="x")
+    axes.spines["bottom"].set_color(GREY)
+
+
+def without_spikes(values: np.ndarray) -> np.ndarray:
+    """The finite `values` that an axis must show: those above ten times the 95th percentile are spikes and go."""
+    finite = values[np.isfinite(values)]
+    return finite[finite <= 10 * np.quantile(finite, 0.95)] if finite.size else finite

@@ -1,0 +1,115 @@
+"""From a results folder to its packed form (see `store.packed`) and back."""
+
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from resnet_cli.spec.errors import UserError, printable
+from resnet_cli.spec.format import PACKED_RUNS_FILE
+from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
+from resnet_cli.store.layout import (
+    ANALYSIS_FOLDER,
+    FIGURES_FOLDER,
+    METRICS_FILE,
+    RUN_FILE,
+    RUNS_FOLDER,
+    SWEEP_FILE,
+    RunFiles,
+)
+from resnet_cli.store.packed import PACKED_METRICS_FILE, is_ours, is_packed, pack_runs
+from resnet_cli.store.reader import Results, load_results, read_runs, write_summary
+
+DERIVED = (FIGURES_FOLDER, ANALYSIS_FOLDER)
+
+
+def pack_folder(results: Results, target: Path, *, figures: Collection[str] = ()) -> list[Path]:
+    """Write the runs of `results`, the folder's sweep file, the CSVs of its analyses and some pictures into `target`.
+
+    Args:
+        results: the runs to pack, of a folder that may be packed itself.
+        target: a new or empty folder, or one that holds packed results, which are replaced.
+        figures: names of pictures, without `.png`, among those in figures/ and analysis/.
+
+    Returns:
+        The files, those written last at the end.
+
+    Raises:
+        UserError: there are no runs, there is no such picture, or `target` holds something else.
+    """
+    folder = results.folder
+    if not results.runs:
+        raise UserError(f"{printable(folder)} holds no finished run that could be packed.")
+    _check_target(folder, target)
+    pictures = {path.stem: path for name in DERIVED for path in sorted((folder / name).glob("*.png"))}
+    for name in figures:
+        if name not in pictures:
+            raise UserError(
+                f"figures (={name}): {printable(folder)} has no such PNG file; "
+                f"it has {', '.join(sorted(pictures)) or 'none'}."
+            )
+    wanted = {stored.run.run_id for stored in results.runs}
+    files = [files for files in read_runs(folder) if isinstance(files, RunFiles) and files.run_id in wanted]
+    try:
+        runs, metrics = pack_runs(files)
+    except ValueError as error:
+        raise UserError(f"{printable(error)}; it cannot be packed.") from None
+    copies = [folder / SWEEP_FILE, *sorted((folder / ANALYSIS_FOLDER).glob("*.csv")), *(pictures[n] for n in figures)]
+    written = [(path.relative_to(folder), path.read_bytes()) for path in copies if path.is_file()]
+    written += [(Path(PACKED_METRICS_FILE), metrics), (Path(PACKED_RUNS_FILE), runs)]
+    for path, content in written:
+        _write(target / path, content)
+    return [target / path for path, _ in written]
+
+
+def _check_target(folder: Path, target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise UserError(f"out (={target}) is a file; give a folder.")
+    if target.exists() and folder.samefile(target):
+        raise UserError(f"out (={target}) is the folder to pack itself; give another.")
+    if _is_in_use(target) and not (is_packed(target) and is_ours(target)):
+        raise UserError(f"out (={target}) holds files, but no packed results; choose a new or an empty folder.")
+
+
+def unpack_folder(results: Results, target: Path) -> None:
+    """Write the runs of `results`, of a packed folder, into `target` as a sweep would; all of it or nothing.
+
+    Pictures and the CSVs of analyses come along, and summary.csv is made anew.
+
+    Raises:
+        UserError: the folder is not packed, or `target` is not a new or empty folder.
+    """
+    folder = results.folder
+    if not is_packed(folder):
+        raise UserError(f"{printable(folder)} holds no packed results ({PACKED_RUNS_FILE}, {PACKED_METRICS_FILE}).")
+    if target.exists() and (not target.is_dir() or _is_in_use(target)):
+        raise UserError(f"out (={target}) is not empty; choose a new or an empty folder.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    wanted = {stored.run.run_id for stored in results.runs}
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent) as temporary:
+        place = Path(temporary) / "results"
+        for files in read_runs(folder):
+            if isinstance(files, RunFiles) and files.run_id in wanted:
+                _write(place / RUNS_FOLDER / files.run_id / METRICS_FILE, files.metrics)
+                _write(place / RUNS_FOLDER / files.run_id / RUN_FILE, files.record)
+        for path in (folder / SWEEP_FILE, *_derived_files(folder)):
+            if path.is_file():
+                _write(place / path.relative_to(folder), path.read_bytes())
+        write_summary(load_results(place))
+        if target.exists():
+            target.rmdir()
+        shutil.move(place, target)
+
+
+def _derived_files(folder: Path) -> Iterable[Path]:
+    for name in DERIVED:
+        yield from sorted((folder / name).glob("*.*"))
+
+
+def _is_in_use(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_file(path) as file:
+        file.write(content)

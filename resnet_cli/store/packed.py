@@ -1,0 +1,220 @@
+"""The packed form of a results folder: two files for all runs, made to be kept under version control.
+
+<folder>/sweep.toml      the same bytes as before
+<folder>/runs.csv        one row per run: settings, status, environment, times, hashes
+<folder>/metrics.csv.gz  the lines of every metrics.csv after the id of their run
+<folder>/analysis/*.csv  the same bytes as before
+
+Unpacking gives the same bytes again, and so does packing what was unpacked: gzip writes neither a name nor a time. Only
+another implementation of zlib may compress the same content to other bytes.
+
+A cell of runs.csv is empty where the key is missing, a word where that cannot be mistaken for anything else, and JSON
+otherwise. So values come back with their type: `1` is a number, `1.0` another, `"1"` text.
+"""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from resnet_cli.spec.errors import UserError, printable
+from resnet_cli.spec.format import PACKED_RUNS_FILE
+from resnet_cli.spec.ranges import shorten
+from resnet_cli.spec.run import Run
+from resnet_cli.spec.setting import IDENTITY
+from resnet_cli.store.layout import METRICS_HEADER, RUNS_FOLDER, Record, RunFiles, record_text
+from resnet_cli.store.regular import MEGABYTE, read_regular
+
+PACKED_METRICS_FILE = "metrics.csv.gz"
+MOST_OF_RUNS = 500 * MEGABYTE
+MOST_OF_METRICS = 2000 * MEGABYTE
+
+_FIRST = ("run_id", "status", *IDENTITY)
+_LAST = ("parameters", "seconds", "started", "finished")
+_HASHES = ("format", "metrics_sha256", "content_sha256", "message")
+_WHOLE_RECORD = "run_json"
+_ENVIRONMENT = "environment."
+_METRICS_HEADER = ",".join(METRICS_HEADER) + "\n"
+
+
+def is_packed(folder: Path) -> bool:
+    """Whether `folder` holds results in packed form."""
+    return (
+        (folder / PACKED_RUNS_FILE).exists()
+        and (folder / PACKED_METRICS_FILE).exists()
+        and not (folder / RUNS_FOLDER).exists()
+    )
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether the table of runs in `folder` begins like one that was packed here."""
+    with (folder / PACKED_RUNS_FILE).open("rb") as file:
+        start = ",".join(_FIRST).encode()
+        return file.read(len(start)) == start
+
+
+def pack_runs(runs: Sequence[RunFiles]) -> tuple[bytes, bytes]:
+    """The content of runs.csv and of metrics.csv.gz.
+
+    Raises:
+        ValueError: metrics.csv of a run has a form that would not come back; the text names the file.
+    """
+    contents = [json.loads(files.record) for files in runs]
+    columns = _columns_for(contents)
+    rows = [_row_of(files, content, columns) for files, content in zip(runs, contents, strict=True)]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return table.getvalue().encode(), _compress("run_id," + _METRICS_HEADER + "".join(map(_metrics_lines, runs)))
+
+
+def _columns_for(contents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Settings in the order of `Run`, then those of single models; both kinds of free keys in order of appearance."""
+    options = (name for content in contents for name in content["settings"] if name not in Run.model_fields)
+    environment = (_ENVIRONMENT + _cell(name) for content in contents for name in content["environment"])
+    there = {name for content in contents for name in content["settings"]}
+    settings = [name for name in Run.model_fields if name in there and name not in IDENTITY]
+    return [
+        *_FIRST,
+        *settings,
+        *dict.fromkeys(options),
+        *_LAST,
+        *dict.fromkeys(environment),
+        *_HASHES,
+        _WHOLE_RECORD,
+    ]
+
+
+def _row_of(files: RunFiles, content: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+    values = {**content, **content["settings"]}
+    values |= {_ENVIRONMENT + _cell(name): value for name, value in content["environment"].items()}
+    row = [_cell(values[name]) if name in values else "" for name in columns[:-1]]
+    if content.get("message") == "":
+        row[columns.index("message")] = ""
+    rebuilt = _record(dict(zip(columns, row, strict=False)))
+    return [*row, "" if rebuilt == files.record else _cell(files.record.decode())]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str) and value and value.isprintable() and _value(value) == value:
+        return value
+    return json.dumps(value)
+
+
+def _value(cell: str) -> Any:
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+
+
+def _record(cells: Mapping[str, str]) -> bytes:
+    """The content of run.json as our writer makes it from the cells of its row."""
+    values = {name: _value(cell) for name, cell in cells.items() if cell} | {"message": _value(cells["message"])}
+    own = {*Record.model_fields, _WHOLE_RECORD}
+    parts = {
+        "settings": {n: v for n, v in values.items() if n not in own and not n.startswith(_ENVIRONMENT)},
+        "environment": {
+            str(_value(n.removeprefix(_ENVIRONMENT))): v for n, v in values.items() if n.startswith(_ENVIRONMENT)
+        },
+    }
+    values |= parts
+    return record_text({name: values[name] for name in Record.model_fields if name in values}).encode()
+
+
+def _metrics_lines(files: RunFiles) -> str:
+    text = files.metrics.decode()
+    lines = text.removeprefix(_METRICS_HEADER).split("\n")
+    if not text.startswith(_METRICS_HEADER) or lines.pop() != "" or "" in lines:
+        raise ValueError(f"{files.metrics_place} is not as this program writes it")
+    return "".join(f"{files.run_id},{line}\n" for line in lines)
+
+
+def _compress(text: str) -> bytes:
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=buffer, mtime=0) as file:
+        file.write(text.encode())
+    return buffer.getvalue()
+
+
+def read_packed(folder: Path) -> tuple[list[RunFiles], list[tuple[str, str]]]:
+    """The files of the runs of a packed folder, and the places that cannot be used, each with the reason.
+
+    The bytes are put together, not checked: a run's own hashes tell whether they are what was packed.
+
+    Raises:
+        UserError: one of the two files cannot be read, or is not a packed one.
+    """
+    rows = _read_rows(folder / PACKED_RUNS_FILE)
+    lines, strays = _read_metrics(folder / PACKED_METRICS_FILE, {row["run_id"] for row in rows})
+    problems = (
+        [(f"{folder / PACKED_METRICS_FILE}, {shorten(strays[0])}", "no run of this name is beside it")]
+        if strays
+        else []
+    )
+    runs: dict[str, RunFiles] = {}
+    for row in rows:
+        run_id = row["run_id"]
+        place = f"{folder / PACKED_RUNS_FILE}, {shorten(run_id)}"
+        if run_id in runs or not _is_whole(row):
+            problems.append((place, "it is there twice" if run_id in runs else "its row is cut off or too long"))
+            continue
+        whole = row.get(_WHOLE_RECORD)
+        metrics = _METRICS_HEADER + "".join(lines.get(run_id, ()))
+        runs[run_id] = RunFiles(
+            run_id,
+            str(_value(whole)).encode() if whole else _record(row),
+            metrics.encode(),
+            place,
+            f"{folder / PACKED_METRICS_FILE}, {shorten(run_id)}",
+        )
+    return sorted(runs.values(), key=lambda files: files.run_id), problems
+
+
+def _is_whole(row: Mapping[Any, Any]) -> bool:
+    return None not in row and None not in row.values()
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    try:
+        text = read_regular(path, MOST_OF_RUNS).decode()
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        header = tuple(reader.fieldnames or ())
+        rows = list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise _unreadable(path, error) from None
+    if header[: len(_FIRST)] != _FIRST or not {*_LAST, *_HASHES} <= set(header) or len(set(header)) < len(header):
+        raise UserError(f"{printable(path)} is not a table that `resnet-exp pack` wrote; restore it or pack again.")
+    return rows
+
+
+def _read_metrics(path: Path, known: set[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The lines of each known run, and the ids of others."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(read_regular(path, MOST_OF_METRICS))) as file:
+            content = file.read(MOST_OF_METRICS + 1)
+        text = content.decode()
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from None
+    header, *lines = text.split("\n")
+    if header + "\n" != "run_id," + _METRICS_HEADER or len(content) > MOST_OF_METRICS:
+        raise UserError(f"{printable(path)} is not a table that `resnet-exp pack` wrote; restore it or pack again.")
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        run_id, _, rest = line.partition(",")
+        found.setdefault(run_id, []).append(rest + "\n")
+    if found.get("") == ["\n"]:  # the end of the last line
+        del found[""]
+    return {run_id: found[run_id] for run_id in found.keys() & known}, sorted(found.keys() - known)
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else shorten(error, 200)
+    return UserError(f"{printable(path)} cannot be read ({reason}); restore it or pack again.")

@@ -1,0 +1,89 @@
+"""The figures of a sweep: all of its runs are drawn, on as many figures as it takes."""
+
+import pandas as pd
+import pytest
+
+from resnet_cli.figures.sweep import sweep_figures
+from resnet_cli.spec.errors import UserError
+
+
+def with_settings(frame: pd.DataFrame, **values: list[object]) -> pd.DataFrame:
+    """`frame` once for each combination of the settings' values."""
+    for setting, of_setting in values.items():
+        parts = []
+        for value in of_setting:
+            parts.append(frame.assign(run_id=frame["run_id"] + f"_{value}"))
+            parts[-1][setting] = value
+        frame = pd.concat(parts, ignore_index=True)
+    return frame
+
+
+def names(summary: pd.DataFrame, curves: pd.DataFrame, **options: object) -> list[str]:
+    return list(sweep_figures(summary, curves, **options))  # type: ignore[arg-type]
+
+
+def test_a_plain_sweep_has_one_figure_of_each_kind(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
+    assert names(summary, curves) == ["loss-by-depth", "loss-curves", "error-by-depth", "error-curves"]
+    regression = {"train_error": None, "test_error": None}
+    assert names(summary.assign(**regression), curves.assign(**regression)) == ["loss-by-depth", "loss-curves"]
+
+
+def test_a_third_setting_makes_a_figure_for_each_value(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
+    values: dict[str, list[object]] = {"init": ["he", "glorot"], "width": [4, 8, 16], "batch_norm": [True, False]}
+    summary, curves = with_settings(summary, **values), with_settings(curves, **values)
+    found = sweep_figures(summary, curves, metrics=["loss"], kinds=["depth"], given={"init": ["he", "glorot"]})
+    assert list(found) == ["loss-by-depth-init-he", "loss-by-depth-init-glorot"]
+    figure = found["loss-by-depth-init-he"]()
+    assert len(figure.axes) == 6
+    assert "init he" in [text.get_text() for text in figure.texts]
+    curve_names = names(summary, curves, metrics=["loss"], kinds=["curves"])
+    assert curve_names == [
+        f"loss-curves-init-{init}-batch-norm-{norm}" for init in ("glorot", "he") for norm in ("off", "on")
+    ]
+
+
+def test_many_models_go_on_several_figures(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
+    def many(frame: pd.DataFrame) -> pd.DataFrame:
+        one = frame[frame["model"] == "resnet"]
+        return pd.concat([one.assign(model=f"m{i:02d}", run_id=one["run_id"] + f"m{i}") for i in range(26)])
+
+    found = sweep_figures(many(summary), many(curves), metrics=["loss"])
+    assert list(found) == ["loss-by-depth", "loss-curves-m00-to-m12", "loss-curves-m13-to-m25"]
+    assert [axes.get_title() for axes in found["loss-curves-m13-to-m25"]().axes if axes.get_visible()] == [
+        f"m{index}" for index in range(13, 26)
+    ]
+
+
+def test_every_run_is_on_exactly_one_figure(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
+    values: dict[str, list[object]] = {"width": list(range(7)), "batch_size": list(range(6)), "init": ["he", "glorot"]}
+    runs = with_settings(summary[summary["seed"] == 0], **values)
+    found = sweep_figures(runs, curves, metrics=["loss"], kinds=["depth"])
+    drawn = pd.concat([draw.args[0] for draw in found.values()])  # type: ignore[attr-defined]
+    assert sorted(drawn["run_id"]) == sorted(runs["run_id"])
+    assert len(found) == 2 * 2 * 2
+
+
+def test_a_setting_that_follows_from_another_is_not_repeated(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
+    runs = with_settings(summary, init=["he", "normal"]).assign(
+        init_std=lambda frame: frame["init"].map({"normal": 0.1})
+    )
+    figure = sweep_figures(runs, curves, metrics=["loss"], kinds=["depth"])["loss-by-depth"]()
+    assert [axes.get_title() for axes in figure.axes] == ["init he", "init normal"]
+
+
+def test_values_keep_the_order_in_which_they_are_given(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
+    runs = with_settings(summary, init=["he", "default", "glorot"])
+    given = {"init": ["glorot", "default"], "seeds": [0]}
+    panels = sweep_figures(runs, curves, metrics=["loss"], kinds=["depth"], given=given)["loss-by-depth"]()
+    assert [axes.get_title() for axes in panels.axes] == ["init glorot", "init default", "init he"]
+    found = sweep_figures(
+        runs, with_settings(curves, init=["he", "default"]), metrics=["loss"], kinds=["depth"], given=given, by=["init"]
+    )
+    (figure,) = [draw() for draw in found.values()]
+    plain = [text.get_text() for text in figure.legends[0].get_texts()][:3]
+    assert plain == ["plain-cnn, glorot", "plain-cnn, default", "plain-cnn, he"]
+
+
+def test_by_takes_two_settings_at_most(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
+    with pytest.raises(UserError, match=r"^by \(=a,b,c\) must be one setting, or two for rows and columns\.$"):
+        sweep_figures(summary, curves, by=["a", "b", "c"])
