@@ -26,7 +26,7 @@ format: install
 	$(BIN)/ruff format .
 
 docs: install
-	$(BIN)/python -m tests.test_readme
+	$(BIN)/python -m tests.pages
 
 install: .venv/.installed
 

@@ -2,19 +2,27 @@
 
 The command line is `resnet-exp`. From Python the same is
 
-    from pathlib import Path
     import resnet_cli
 
     plan = resnet_cli.plan_sweep({"task": "sine", "depths": "2..40", "seeds": "0..4"})
-    with resnet_cli.open_sweep(plan, Path("results/sine"), jobs=1) as sweep:
+    with resnet_cli.open_sweep(plan, "results/sine", jobs=1) as sweep:
         sweep.execute(print)
-    summary = resnet_cli.load_results(Path("results/sine")).summary()
+    results = resnet_cli.load_results("results/sine")
+    figure = resnet_cli.plot_loss_by_depth(results)
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resnet_cli.api import (
+        compare,
+        load_net,
+        plot_counts,
+        plot_learning_curves,
+        plot_loss_by_depth,
+        plot_winners,
+    )
     from resnet_cli.models import all_models, build_net, get_model
     from resnet_cli.spec.errors import UserError
     from resnet_cli.spec.run import Run
@@ -32,14 +40,28 @@ __all__ = [
     "all_models",
     "all_tasks",
     "build_net",
+    "compare",
     "get_model",
     "get_task",
+    "load_net",
     "load_results",
     "open_sweep",
     "plan_sweep",
+    "plot_counts",
+    "plot_learning_curves",
+    "plot_loss_by_depth",
+    "plot_winners",
 ]
 
 _HOMES = {
+    "resnet_cli.api": (
+        "compare",
+        "load_net",
+        "plot_counts",
+        "plot_learning_curves",
+        "plot_loss_by_depth",
+        "plot_winners",
+    ),
     "resnet_cli.models": ("all_models", "build_net", "get_model"),
     "resnet_cli.spec.errors": ("UserError",),
     "resnet_cli.spec.run": ("Run",),
@@ -56,3 +78,8 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion, before they are imported."""
+    return sorted({*__all__, *globals()})

@@ -21,18 +21,16 @@ import numpy as np
 import pandas as pd
 
 from resnet_cli.analysis.convergence import Comparison, compare_twins, measure
-from resnet_cli.cli.plot import _count_imagenet_nets as count_imagenet_nets
+from resnet_cli.api import count_imagenet_nets
 from resnet_cli.figures.style import ordered_models
-from resnet_cli.models import all_models, get_model, option_names
-from resnet_cli.spec.request import load_config
+from resnet_cli.models import all_models, get_model
+from resnet_cli.spec.configs import bundled_configs
 from resnet_cli.spec.run import SETTINGS, Run
 from resnet_cli.spec.setting import Setting
-from resnet_cli.store.reader import load_results
-from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.store.reader import Results, load_results
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/results"
-CONFIGS = ROOT / "configs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("**/*.md")])
 
 _NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?"
@@ -42,11 +40,16 @@ MADE = re.compile(r"<!-- made: (?P<expression>.+?) -->\n.*?<!-- end -->", re.S)
 
 
 @cache
-def _summary(sweep: str) -> pd.DataFrame:
+def _results(sweep: str) -> Results:
     results = load_results(REFERENCE / sweep)
     assert results.runs, f"{results.folder} holds no runs"
     assert results.problems == []
-    summary = results.summary()
+    return results
+
+
+@cache
+def _summary(sweep: str) -> pd.DataFrame:
+    summary = _results(sweep).summary()
     metrics = ["train_loss", "test_loss", "train_error", "test_error"]
     summary[metrics] = summary[metrics].astype(float).mask(summary["status"] == "diverged", math.inf)
     return summary
@@ -175,7 +178,7 @@ def spreads(frame: pd.DataFrame, column: str) -> list[str]:
     ]
 
 
-def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: object) -> str:
+def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: Any) -> str:
     """A table of a sweep: a line for each model and combination of settings, a column for each depth."""
     frame = runs(sweep, **where)
     depths = sorted(frame["depth"].unique())
@@ -208,9 +211,11 @@ def gradients_table() -> str:
         "| model | activation | batch norm | " + " | ".join(f"layer {layer}" for layer in layers) + " |",
         "|" + "---|" * (3 + len(layers)),
     ]
-    for (model, activation, batch_norm), group in start.groupby(["model", "activation", "batch_norm"]):
+    for key, group in start.groupby(["model", "activation", "batch_norm"]):
         norms = group.groupby("layer")["gradient_norm"].median()
-        cells = [f"`{model}`", activation, "yes" if batch_norm else "no", *(show(norms[layer]) for layer in layers)]
+        model, activation, batch_norm = map(str, key)
+        names = [f"`{model}`", activation, "yes" if batch_norm == "True" else "no"]
+        cells = [*names, *(show(norms[layer]) for layer in layers)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -218,20 +223,21 @@ def gradients_table() -> str:
 def counts_table() -> str:
     """Parameters and multiply-adds of the ImageNet nets, counted."""
     lines = [
-        f"| {row.net} | {row.parameters:,} | {row.multiply_adds / 1e9:.1f} billion |"
-        for row in count_imagenet_nets().itertuples()
+        f"| {net} | {parameters:,} | {multiply_adds / 1e9:.1f} billion |"
+        for net, parameters, multiply_adds in count_imagenet_nets().to_numpy()
     ]
     return "\n".join(["| net | parameters | multiply-adds at 224×224 |", "|---|---|---|", *lines])
 
 
-def planned(config: str) -> int:
-    """The number of runs of a ready configuration."""
-    return len(plan_sweep(load_config(CONFIGS / f"{config}.toml", option_names)).runs)
+def configurations_table() -> str:
+    """The ready configurations, as the comments on top of their files describe them."""
+    lines = [f"| `{name}` | {one.shows}. | {one.runs} | {one.cost} |" for name, one in bundled_configs().items()]
+    return "\n".join(["| name | shows | runs | time |", "|---|---|---|---|", *lines])
 
 
 def race(sweep: str, level: float, depths: range | None = None) -> Comparison:
     """How often a residual net reaches a training loss before its plain twin of the same depth and seed."""
-    stored = [one for one in load_results(REFERENCE / sweep).runs if depths is None or one.run.depth in depths]
+    stored = [one for one in _results(sweep).runs if depths is None or one.run.depth in depths]
     plain, residual = (one.run.model for one in (stored[0], stored[-1]))
     return compare_twins(measure(stored, [level], split="train"), [plain, residual])[1]
 

@@ -25,6 +25,7 @@ from resnet_cli.store.weights import read_weights
 from resnet_cli.sweep.perform import load_data_of
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.device import prepare_device
+from resnet_cli.training.loop import DTYPES
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,22 @@ def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: st
             "the folder that it writes."
         )
     data = load_data_of(run, data_dir, device)
+    net = read_net(folder, run, data.input_shape, data.outputs)
+    prepare_device(data.device, torch.get_num_threads())
+    net = net.to(data.device, data.dtype).eval()
+    if len(data.input_shape) == 3:
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return StoredNet(run, net, data)
+
+
+def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """The saved net of a run on the CPU, in the precision that its parameters were trained in.
+
+    Raises:
+        UserError: the net was not saved, or its file is unusable.
+    """
     state = read_weights(folder, run)
-    net = build_net(run, data.input_shape, data.outputs)
+    net = build_net(run, input_shape, outputs).to(DTYPES[run.precision])
     try:
         net.load_state_dict(state)
     except RuntimeError:
@@ -128,11 +143,7 @@ def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: st
             f"The saved net of {run.run_id} does not fit this version's {run.model}; "
             "repeat the sweep with --save-models --fresh."
         ) from None
-    prepare_device(data.device, torch.get_num_threads())
-    net = net.to(data.device, data.dtype).eval()
-    if len(data.input_shape) == 3:
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return StoredNet(run, net, data)
+    return net
 
 
 def blocks_of(stored: StoredNet) -> list[BlockInfo]:

@@ -4,10 +4,14 @@ from typing import Annotated
 
 import typer
 
+from resnet_cli.cli.help_pages import examples
+
 NAME = "bench"
-EPILOG = (
-    "Examples: [bold]resnet-exp bench[/] (about five minutes on two cores) · "
-    "[bold]resnet-exp bench --repeats 1[/] · [bold]resnet-exp bench --device cuda[/]"
+EPILOG = examples(
+    "resnet-exp bench",
+    "resnet-exp bench --repeats 1",
+    "resnet-exp bench --device cuda",
+    note="It takes about five minutes on two cores.",
 )
 
 

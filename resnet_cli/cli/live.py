@@ -32,6 +32,7 @@ REDRAWS_PER_SECOND = 8
 DRAWING_SHARE = 0.05
 """Of the time, spent on drawing at most: training may share this process."""
 
+LEGEND = "        filled: finished · hollow: in training · ×: diverged"
 LISTED_RUNS = 5
 SHORTEST_BAR = 12
 SMALLEST_CHART, TALLEST_CHART = (40, 9), 25
@@ -88,12 +89,18 @@ def _outcome(event: Finished) -> str:
     if event.status == "failed" or last is None:
         return f"{event.status}: {message}"
     if event.status == "diverged":
-        return f"diverged at step {last.step} ({event.seconds:.1f} s)" + (f": {message}" if message else "")
+        return f"diverged at step {last.step} ({_took(event)})" + (f": {message}" if message else "")
     train, test = loss_text(last.train_loss), loss_text(last.test_loss)
     if last.train_error is not None and last.test_error is not None:
         train += f" ({error_text(last.train_error)} %)"
         test += f" ({error_text(last.test_error)} %)"
-    return f"train {train}, test {test} ({last.step} steps, {event.seconds:.1f} s)"
+    return f"train {train}, test {test} ({last.step} steps, {_took(event)})"
+
+
+def _took(event: Finished) -> str:
+    """How long a run took; runs of a stack have no time of their own."""
+    together = f"in a stack of {event.together}, " if event.together > 1 else ""
+    return f"{together}{event.seconds:.1f} s" + (" together" if together else "")
 
 
 class _LinesView(SweepView):
@@ -237,7 +244,7 @@ class _LiveView(SweepView):
         chart_height = min(height - below - 1, TALLEST_CHART)
         if width >= SMALLEST_CHART[0] and chart_height >= SMALLEST_CHART[1]:
             yield draw_chart(self._curves(training), self._depths, width, chart_height)
-            yield Text()
+            yield Text(LEGEND, "dim", no_wrap=True, overflow="ellipsis")
         if listed:
             yield self._list(training, listed)
             yield Text()

@@ -10,25 +10,31 @@ import typer
 from typer.exceptions import TyperException
 
 from resnet_cli.cli import analyze, bench, configs, data, models, pack, plot, run_once, show, sweep, tasks
+from resnet_cli.cli.help_pages import examples, name_values
 from resnet_cli.cli.options import CONTEXT_SETTINGS
 from resnet_cli.spec.errors import UserError, printable
 
 app = typer.Typer(
     name="resnet-exp",
     help="Reproduce the degradation problem of plain deep networks, and its cure by residual connections.",
-    epilog="Start with: resnet-exp sweep --task sine --depths 2..40, then resnet-exp plot results/",
+    epilog=examples("resnet-exp sweep --task sine --depths 2..40", "resnet-exp plot results/", title="Start with:"),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+TRAIN, LOOK, PREPARE = "Train nets", "Look at results", "What there is"
 for module in (sweep, run_once):
-    app.command(module.NAME, epilog=module.EPILOG, context_settings=CONTEXT_SETTINGS)(module.command)
-for module in (plot, show, models, tasks, configs, bench):
-    app.command(module.NAME, epilog=module.EPILOG)(module.command)
-app.command("pack", epilog=pack.PACK_EPILOG)(pack.pack)
-app.command("unpack", epilog=pack.UNPACK_EPILOG)(pack.unpack)
-app.add_typer(data.app, name="data")
-app.add_typer(analyze.app, name="analyze")
+    app.command(module.NAME, epilog=module.EPILOG, context_settings=CONTEXT_SETTINGS, rich_help_panel=TRAIN)(
+        module.command
+    )
+for module in (plot, show):
+    app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=LOOK)(module.command)
+app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
+app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
+app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
+for module in (models, tasks, configs, bench):
+    app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=PREPARE)(module.command)
+app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
 
 EXIT_USAGE = 2
 
@@ -54,7 +60,9 @@ def run() -> None:
     """Run the command line and exit: 0 all done, 1 some runs failed or a file cannot be written, 2 wrong usage."""
     _prepare_streams()
     try:
-        code = typer.main.get_command(app).main(prog_name="resnet-exp", standalone_mode=False)
+        command = typer.main.get_command(app)
+        name_values(command)
+        code = command.main(prog_name="resnet-exp", standalone_mode=False)
     except UserError as error:
         _fail(str(error), error.exit_code)
     except TyperException as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from resnet_cli.spec.errors import UserError, did_you_mean
-from resnet_cli.spec.request import KEYS, SINGLE_KEYS, load_config, merge, parse_assignments
+from resnet_cli.spec.request import KEYS, load_config, merge, parse_assignments
 from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
 
 WHAT = {
@@ -21,12 +21,17 @@ WHAT = {
     "seeds": (["--seeds", "--seed"], "Seeds, written like depths; each is a repetition. (default: the task's)"),
     "engine": (
         ["--engine"],
-        "auto (stack MLPs that can train together), loop (one net after another) or stacked. (default: auto)",
+        "auto (stack MLPs, which trains them together), loop (one net after another) or stacked. (default: auto)",
     ),
     "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. (default: auto)"),
     "out": (["--out"], "Results folder. (default: results/<task>, of `run` results/single/<run-id>)"),
-    "threads": (["--threads"], "Threads of each process. (default: the cores, shared among the jobs)"),
+    "threads": (
+        ["--threads"],
+        "Most threads of each process; small nets use one. (default: the cores, shared among the jobs)",
+    ),
 }
+SINGLE = {"engine": "NAME", "device": "NAME", "out": "DIR", "threads": "N"}
+"""What the help page calls the values of those that take no list."""
 
 Config = Annotated[
     Path | None,
@@ -55,7 +60,7 @@ Recompute = Annotated[
     bool,
     typer.Option(
         "--recompute",
-        help="Activation checkpointing: keep the signals of few blocks; compute the rest again in the backward pass.",
+        help="Activation checkpointing: keep the activations of few blocks; the backward pass computes the rest again.",
     ),
 ]
 
@@ -82,9 +87,7 @@ def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
 def _flags() -> dict[str, Any]:
     """Annotation of the parameter of each key, in the order of the help page."""
     flags = {
-        key: typer.Option(
-            *names, metavar="TEXT" if key in SINGLE_KEYS else "LIST", help=text, rich_help_panel="What to run"
-        )
+        key: typer.Option(*names, metavar=SINGLE.get(key, "LIST"), help=text, rich_help_panel="What to run")
         for key, (names, text) in WHAT.items()
     }
     for name in SETTINGS:

@@ -11,7 +11,6 @@ from resnet_cli.cli import filters
 from resnet_cli.spec.errors import UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
     from resnet_cli.store.reader import Results
@@ -35,15 +34,13 @@ X_AXES = ("step", "epoch")
 OUT_WITHOUT_RUNS = Path("results/figures")
 MOST_LISTED = 6
 """More figures of a sweep than this are counted instead of listed."""
-IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
-"""What --figure counts counts: model and depths by the name that papers use."""
 
 
 def command(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FOLDER]...",
+            metavar="FOLDER",
             help="A results folder, or one that holds several; more than one are compared in one figure, a line for "
             "each sweep. (default: results)",
         ),
@@ -211,38 +208,19 @@ def _draw_all(
 
 
 def _draw_winners(**options: Any) -> "Figure":
-    from resnet_cli.figures import winners
+    from resnet_cli.api import plot_winners
 
-    return winners.draw(**options)
+    return plot_winners(**options)
 
 
 def _draw_counts(**options: Any) -> "Figure":
-    from resnet_cli.figures import counts
+    from resnet_cli.api import plot_counts
 
-    return counts.draw(_count_imagenet_nets(), **options)
+    return plot_counts(**options)
 
 
 FIGURES_WITHOUT_RUNS: dict[str, Callable[..., "Figure"]] = {"winners": _draw_winners, "counts": _draw_counts}
 """How to draw what --figure names, with `title` and `size`."""
-
-
-def _count_imagenet_nets() -> "pd.DataFrame":
-    """What the nets of VGG and ResNet have and cost: net, parameters, multiply_adds."""
-    import pandas as pd
-
-    from resnet_cli.models import count_parameters, describe_net, get_model
-    from resnet_cli.models.count import count_multiply_adds
-    from resnet_cli.models.imagenet import CLASSES, SIDE
-    from resnet_cli.sweep.plan import plan_sweep
-
-    rows = []
-    for family, (model, depths) in IMAGENET_NETS.items():
-        for depth in depths:
-            request = {**get_model(model).defaults, "task": "cifar10", "models": model, "depths": depth, "seeds": 0}
-            (run,) = plan_sweep(request).runs
-            net = describe_net(run, (3, SIDE, SIDE), CLASSES)
-            rows.append((f"{family}-{depth}", count_parameters(net), count_multiply_adds(net, (3, SIDE, SIDE))))
-    return pd.DataFrame(rows, columns=["net", "parameters", "multiply_adds"])
 
 
 def _write(figure: "Figure", folder: Path, name: str, formats: list[str], dpi: int) -> Path:

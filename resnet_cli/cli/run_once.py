@@ -5,14 +5,15 @@ from typing import Any
 
 import typer
 
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute, takes_settings
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.request import parse_out
 
 NAME = "run"
-EPILOG = (
-    "Examples: [bold]resnet-exp run --task sine --model residual-mlp --depth 20[/] · "
-    "[bold]resnet-exp run --task digits --model resnet --depth 20 --epochs 5[/]"
+EPILOG = examples(
+    "resnet-exp run --task sine --model residual-mlp --depth 20",
+    "resnet-exp run --task digits --model resnet --depth 20 --epochs 5",
 )
 
 

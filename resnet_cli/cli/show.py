@@ -9,22 +9,34 @@ from typing import Annotated, Any
 
 import typer
 
+from resnet_cli.cli import filters
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.errors import UserError
 
 NAME = "show"
-EPILOG = (
-    "Examples: [bold]resnet-exp show results/[/] · [bold]resnet-exp show results/sine --csv > sine.csv[/] · "
-    "[bold]resnet-exp show results/ --json[/]"
+EPILOG = examples(
+    "resnet-exp show results/",
+    "resnet-exp show results/sine --models plain --depths 20..40 --by-depth",
+    "resnet-exp show results/mine results/yours --where init=he",
+    "resnet-exp show results/sine --csv > sine.csv",
+    "resnet-exp show results/ --json",
 )
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="A results folder, or one that holds several.")] = Path("results"),
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FOLDER", help="Results folders, or folders that hold several. (default: results)"),
+    ] = None,
+    models: filters.Models = None,
+    depths: filters.Depths = None,
+    seeds: filters.Seeds = None,
+    where: filters.Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, one object a run.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row a run.")] = False,
     by_depth: Annotated[bool, typer.Option("--by-depth", help="Depth against model, with turning points.")] = False,
 ) -> None:
-    """Show the last evaluation of every run below a folder.
+    """Show the last evaluation of every run below some folders, and say why runs failed.
 
     A broken run is named on stderr and left out; the exit code is then 2.
     """
@@ -33,14 +45,16 @@ def command(
     import pandas as pd
 
     from resnet_cli.cli.console import make_console
-    from resnet_cli.cli.tables import depth_table, results_table
+    from resnet_cli.cli.tables import counted, depth_table, failures, results_table
     from resnet_cli.store.reader import find_results, load_results
 
-    all_results = [load_results(place) for place in find_results(folder)]
+    places = dict.fromkeys(place for root in folders or [Path("results")] for place in find_results(root))
+    all_results = [load_results(place) for place in places]
     problems = [problem for results in all_results for problem in results.problems]
+    selected = filters.parse_selection(models, depths, seeds, where).apply_to_all(all_results)
     console = make_console()
     if as_json or as_csv:
-        frames = [results.summary().assign(folder=str(results.folder)) for results in all_results]
+        frames = [results.summary().assign(folder=str(results.folder)) for results in selected]
         whole = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
         if as_json:
             records = whole.astype(object).where(whole.notna(), None).to_dict("records")
@@ -48,10 +62,14 @@ def command(
         else:
             whole.to_csv(sys.stdout, index=False, lineterminator="\n")
     else:
-        for results in all_results:
+        for number, results in enumerate(selected):
             summary = results.summary()
-            console.print(f"{results.folder}: {len(results.runs)} runs", soft_wrap=True)
+            console.print(
+                "\n" * (number > 0) + f"{results.folder}: {counted(len(results.runs), 'run')}", soft_wrap=True
+            )
             console.print(depth_table(summary) if by_depth else results_table(summary))
+            for line in failures(results.runs):
+                console.print(line, style="red", soft_wrap=True)
     for problem in problems:
         typer.echo(f"resnet-exp: {problem}", err=True)
     if problems:

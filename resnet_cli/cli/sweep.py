@@ -1,10 +1,12 @@
 """`resnet-exp sweep`: train every combination of models, depths, seeds and settings."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute, takes_settings
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.request import parse_out
@@ -13,11 +15,12 @@ if TYPE_CHECKING:
     from resnet_cli.sweep.plan import Plan
 
 NAME = "sweep"
-EPILOG = (
-    "Examples: [bold]resnet-exp sweep --task sine --depths 2..40[/] · "
-    "[bold]resnet-exp sweep --task digits --depths 8,20,32 --seeds 0..2[/] · "
-    "[bold]resnet-exp sweep --config configs/digits.toml --set epochs=5 --set init=default,he[/]. "
-    "A list anywhere multiplies the sweep. Exit codes: 0 all runs done, 1 some failed, 2 wrong usage, 130 interrupted."
+EPILOG = examples(
+    "resnet-exp sweep --task sine --depths 2..40",
+    "resnet-exp sweep --task digits --depths 8,20,32 --seeds 0..2",
+    "resnet-exp sweep --config configs/digits.toml --set epochs=5 --set init=default,he",
+    note="A list anywhere multiplies the sweep.\n"
+    "Exit codes: 0 all runs done, 1 some failed, 2 wrong usage, 130 interrupted.",
 )
 
 
@@ -54,7 +57,7 @@ def command(
     for plan in [plan_sweep({**request, "task": name}, smoke=smoke) for name in names]:
         folder = _results_folder(out, plan.task.name, several=len(names) > 1, smoke=smoke)
         if dry_run:
-            _print_plan(plan, folder, jobs, data_dir, recompute)
+            _print_plan(plan, folder, jobs, data_dir, fresh, recompute, save_models)
         else:
             failed |= _execute(plan, folder, jobs, data_dir, fresh, checkpoint_every, recompute, save_models, quiet)
     if failed:
@@ -79,30 +82,49 @@ def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) 
     return folder.with_name(f"{folder.name}-smoke")
 
 
-def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | None, recompute: bool) -> None:
+def _print_plan(
+    plan: "Plan",
+    folder: Path,
+    jobs: int | None,
+    data_dir: Path | None,
+    fresh: bool,
+    recompute: bool,
+    save_models: bool,
+) -> None:
     from resnet_cli.cli.console import make_console
-    from resnet_cli.cli.tables import product_line
+    from resnet_cli.cli.tables import plan_listing, product_line
+    from resnet_cli.spec.run import Run
     from resnet_cli.sweep.estimate import estimate
     from resnet_cli.sweep.perform import load_data
     from resnet_cli.sweep.runner import choose_conditions
 
-    def say(line: str) -> None:
-        console.print(line, soft_wrap=True)
-
     console = make_console()
-    say(f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
+    console.print(f"{plan.task.name}: {product_line(plan.runs)}, into {folder}", soft_wrap=True)
     for note in plan.notes:
-        say(note)
+        console.print(note, soft_wrap=True)
     conditions, _ = choose_conditions(plan, folder, jobs=jobs, data_dir=data_dir)
     try:
         load_data(plan.runs[0], conditions)
     except UserError as error:  # the plan can be looked at before its data set is there
-        for run in plan.runs:
-            say(run.run_id)
-        say(f"Estimated cost: unknown, because {error}")
+        console.print(plan_listing(plan.runs))
+        console.print(f"Estimated cost: unknown, because {error}", soft_wrap=True)
         return
     try:
-        cost = estimate(plan, jobs=jobs, data_dir=data_dir, recompute=recompute)
+        with console.status("Measuring …") as status:
+
+            def show_progress(run: Run) -> None:
+                status.update(f"Measuring {run.model} at depth {run.depth} …")
+
+            cost = estimate(
+                plan,
+                folder,
+                jobs=jobs,
+                data_dir=data_dir,
+                fresh=fresh,
+                recompute=recompute,
+                save_models=save_models,
+                on_timing=show_progress,
+            )
     except UserError:
         raise
     except Exception as error:  # anything that torch raises where a net cannot be built or trained
@@ -113,12 +135,12 @@ def _print_plan(plan: "Plan", folder: Path, jobs: int | None, data_dir: Path | N
             err=True,
         )
         raise typer.Exit(1) from None
-    stacks = [job for job in cost.jobs if job.stacked]
-    for job in cost.jobs:
-        engine = f"stack {stacks.index(job) + 1} of {len(stacks)}" if job.stacked else "loop"
-        for run in job.runs:
-            say(f"{run.run_id}  {engine}")
-    say(f"Estimated cost: {cost}.")
+    console.print(plan_listing([run for job in cost.jobs for run in job.unfinished], cost.jobs))
+    for problem in cost.problems:
+        console.print(problem, soft_wrap=True)
+    if cost.finished:
+        console.print(f"Finished already: {len(cost.finished):,} of {len(plan.runs):,} runs.", soft_wrap=True)
+    console.print(f"Estimated cost: {cost}." if cost.jobs else "Nothing is left to train.", soft_wrap=True)
 
 
 def _execute(
@@ -162,10 +184,14 @@ def _execute(
     summary = summary[summary["run_id"].isin(planned)]
     if not quiet:
         console.print(depth_table(summary))
-        console.print(f"Results: {folder}. Draw them: resnet-exp plot {folder}", soft_wrap=True)
+        shown = shlex.quote(str(folder))
+        console.print(f"Results: {folder}", soft_wrap=True)
+        console.print(f"Figures: resnet-exp plot {shown}", soft_wrap=True)
+        console.print(f"Each run: resnet-exp show {shown}", soft_wrap=True)
     failures = int((summary["status"] == "failed").sum())
     if failures:
         typer.echo(
-            f"resnet-exp: {failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which.", err=True
+            f"resnet-exp: {failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which and why.",
+            err=True,
         )
     return failures > 0

@@ -2,9 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich import box
@@ -13,10 +13,19 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from resnet_cli.claims.turning_point import TurningPoint, turning_points
+from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
+from resnet_cli.spec.errors import printable
+from resnet_cli.spec.ranges import compact
 from resnet_cli.spec.run import Run, setting_names
-from resnet_cli.store.reader import SUMMARY_COLUMNS
+from resnet_cli.store.reader import SUMMARY_COLUMNS, StoredRun
+
+if TYPE_CHECKING:
+    from resnet_cli.sweep.jobs import Job
+
+LISTED_FAILURES = 5
+LISTED_RUNS = 20
+"""More runs than this are counted before a sweep, not named."""
 
 MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
 HEADERS = {"train_loss": "train", "test_loss": "test", "train_error": "train %", "test_error": "test %"}
@@ -57,7 +66,7 @@ def product_line(runs: Sequence[Run], already_done: int = 0) -> str:
     Where the lists do not multiply, since models differ in their depths or settings, each model is counted by itself.
     """
     settings = varying_settings(runs)
-    total = _count(len(runs), "run")
+    total = counted(len(runs), "run")
     factors = _factors(runs, settings)
     if math.prod(number for number, _ in factors) == len(runs):
         line = " × ".join(text for _, text in factors) + f" = {total}"
@@ -73,7 +82,7 @@ def _model_lines(runs: Sequence[Run], settings: Sequence[str]) -> Iterator[str]:
         of_model = [run for run in runs if run.model == model]
         factors = [(number, text) for number, text in _factors(of_model, settings) if text != "1 model"]
         multiply = math.prod(number for number, _ in factors) == len(of_model)
-        product = " × ".join(text for _, text in factors) if multiply else _count(len(of_model), "run")
+        product = " × ".join(text for _, text in factors) if multiply else counted(len(of_model), "run")
         alike.setdefault(product, []).append(model)
     for product, models in alike.items():
         yield f"{models[0] if len(models) == 1 else f'{len(models)} models each'} {product}"
@@ -81,7 +90,7 @@ def _model_lines(runs: Sequence[Run], settings: Sequence[str]) -> Iterator[str]:
 
 def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:
     counts = [len({run[name] for run in runs}) for name in ("depth", "model", "seed")]
-    factors = [(n, _count(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
+    factors = [(n, counted(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
     combinations = len(set(map(itemgetter(*settings), runs))) if settings else 1
     if combinations > 1:
         what = "values" if len(settings) == 1 else "settings"
@@ -89,13 +98,46 @@ def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, st
     return factors
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+def counted(number: int, noun: str) -> str:
+    """Such as `1 run` and `390 runs`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableType:
+    """Runs that a sweep would train: one by one where they are few, else counted by model and engine.
+
+    Args:
+        runs: the runs.
+        jobs: what they would be done in; without it no engine is named.
+    """
+    stacks = [job for job in jobs if job.stacked]
+    number = {run: place for place, job in enumerate(stacks, 1) for run in job.runs}
+    if len(runs) <= LISTED_RUNS:
+        engines = {run: f"stack {number[run]} of {len(stacks)}" if run in number else "loop" for run in runs}
+        return Text("\n").join(Text(f"{run.run_id}  {engines[run] if jobs else ''}".rstrip()) for run in runs)
+    settings = varying_settings(runs)
+    groups: dict[tuple[str, bool], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.model, run in number].append(run)
+    table = _plain_table()
+    for header in ("model", "depths", "seeds", *(["settings"] if settings else []), *(["engine"] if jobs else [])):
+        table.add_column(header, overflow="fold")
+    table.add_column("runs", justify="right")
+    for (model, stacked), of_group in groups.items():
+        cells = [model, compact({run.depth for run in of_group}), compact({run.seed for run in of_group})]
+        if settings:
+            combinations = {tuple(run[name] for name in settings) for run in of_group}
+            cells.append(f"{len(combinations)} of {' and '.join(settings)}")
+        if jobs:
+            cells.append(counted(len({number[run] for run in of_group}), "stack") if stacked else "loop")
+        table.add_row(*cells, f"{len(of_group):,}")
+    return table
 
 
 def depth_table(summary: pd.DataFrame) -> RenderableType:
     """Depth against model at the end of a sweep, then a sentence per model naming its turning point.
 
+    Models with too few depths for a turning point are compared with each other at each of their depths instead.
     Losses and errors are medians over seeds; a diverged run counts as infinitely bad. Where other settings vary, each
     combination has a block, and a model that does not have these settings stands in every block. The best depth is
     green, those after the turning point are red.
@@ -109,18 +151,45 @@ def depth_table(summary: pd.DataFrame) -> RenderableType:
     for block in split_panels(summary):
         points = turning_points(block.rows)
         title = ", ".join([*summary["task"].unique(), *filter(None, [block.title])])
+        few = {point.model for point in points if point.depths < FEWEST_DEPTHS}
         said: dict[str, list[str]] = defaultdict(list)
         for point in points:
             model, _, rest = point.sentence().partition(": ")
-            said[rest].append(model)
+            if model not in few:
+                said[rest].append(model)
         subjects = [
             (name, rest)
             for rest, names in said.items()
             for name in (names if len(names) < 3 else [f"{len(names)} models"])
         ]
-        sentences = "\n".join(f"{name}: {rest}" for name, rest in subjects)
+        sentences = "\n".join([*(f"{name}: {rest}" for name, rest in subjects), *_comparisons(block.rows, few)])
         blocks += [_DepthTable(title, block.rows, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
     return Group(*blocks)
+
+
+def _comparisons(summary: pd.DataFrame, models: Collection[str]) -> Iterator[str]:
+    """For each depth of models that have too few for a turning point, how their training losses compare."""
+    runs = summary[summary["model"].isin(models) & (summary["status"] != "failed")]
+    runs = runs.assign(loss=runs["train_loss"].astype(float).mask(runs["status"] == "diverged", math.inf))
+    for depth, of_depth in runs.dropna(subset=["loss"]).groupby("depth"):
+        by_model = of_depth.groupby("model")["loss"]
+        losses = sorted((loss, str(model)) for model, loss in by_model.median().items())
+        sizes = sorted(set(by_model.size()))
+        seeds = counted(sizes[0], "seed") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} seeds"
+        what = "training loss" if sizes[-1] == 1 else "median training loss"
+        (best, best_model), (worst, worst_model) = losses[0], losses[-1]
+        if len(losses) == 1:
+            told = f"{best_model}'s {what} is {loss_text(best)}"
+        elif best == worst:
+            told = f"the {what} of {' and '.join(model for _, model in losses)} is the same, {loss_text(best)}"
+        elif len(losses) == 2:
+            told = f"{best_model}'s {what} is {loss_text(best)}, {worst_model}'s {loss_text(worst)}"
+        else:
+            told = (
+                f"the {what} of {len(losses)} models is lowest for {best_model}, {loss_text(best)}, "
+                f"and highest for {worst_model}, {loss_text(worst)}"
+            )
+        yield f"At depth {depth} {told} ({seeds})."
 
 
 class _DepthTable:
@@ -212,7 +281,18 @@ def results_table(summary: pd.DataFrame) -> RenderableType:
     for run in summary.sort_values(["model", "depth", "seed"]).to_dict("records"):
         style = {"done": "", "diverged": "red", "failed": "bold red"}[run["status"]]
         table.add_row(run["run_id"], *(_cell(name, run[name]) for name in columns), style=style)
-    return Group(Text(", ".join([_count(len(summary), "run"), *told]), "bold"), table)
+    return Group(Text(", ".join([counted(len(summary), "run"), *told]), "bold"), table)
+
+
+def failures(runs: Iterable[StoredRun]) -> Iterator[str]:
+    """For each reason why runs failed a line, with the ids of the first of them."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for stored in runs:
+        if stored.status == "failed":
+            by_reason[printable(stored.message) or "no reason is known"].append(stored.run.run_id)
+    for reason, ids in by_reason.items():
+        more = f" and {len(ids) - LISTED_FAILURES:,} more" if len(ids) > LISTED_FAILURES else ""
+        yield f"{counted(len(ids), 'run')} failed: {reason} ({', '.join(ids[:LISTED_FAILURES])}{more})"
 
 
 def evaluations_table(metrics: pd.DataFrame) -> RenderableType:
@@ -220,7 +300,7 @@ def evaluations_table(metrics: pd.DataFrame) -> RenderableType:
     table = _plain_table()
     columns = [name for name in metrics.columns if metrics[name].notna().any()]
     for name in columns:
-        table.add_column(HEADERS.get(name, name), justify="right")
+        table.add_column(HEADERS.get(name, name.replace("_", " ")), justify="right")
     for row in metrics.to_dict("records"):
         table.add_row(*(_cell(str(name), row[name]) for name in columns))
     return table
@@ -243,6 +323,10 @@ def _cell(name: str, value: Any) -> str:
         return loss_text(value) if "loss" in name else error_text(value)
     if name in ("step", "parameters"):
         return f"{value:,.0f}"
+    if name == "epoch":
+        return f"{value:.2f}"
+    if name == "gradient_norm":
+        return loss_text(value)
     return value_text(value)
 
 

@@ -43,13 +43,17 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run's files are on disk. `metrics` is its last evaluation, `message` says why a run failed."""
+    """A run's files are on disk. `metrics` is its last evaluation, `message` says why a run failed.
+
+    `seconds` are those of the `together` runs that trained in one stack with it, itself included.
+    """
 
     run_id: str
     status: Status
     metrics: Metrics | None
     seconds: float
     message: str = ""
+    together: int = 1
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.run import Run
 from resnet_cli.store.layout import CHECKPOINT_FILE, STACKS_FOLDER, run_folder
 from resnet_cli.sweep.plan import Plan
+from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
+from resnet_cli.training.device import has_small_layers
 from resnet_cli.training.grouping import can_stack, group_runs, stack_name
 
 
@@ -23,16 +25,22 @@ class Job:
     stacked: bool
     finished: frozenset[str] = frozenset()
 
+    def threads(self, most: int) -> int:
+        """How many threads it uses on a CPU where it may have `most`: one where its layers are too small to share."""
+        return 1 if self.stacked or _has_small_layers(self.runs[0]) else most
+
     @property
     def unfinished(self) -> list[Run]:
         """The runs whose files are to be written."""
-        return [run for run in self.runs if run.run_id not in self.finished]
+        return [run for run in self.runs if run.run_id not in self.finished] if self.finished else list(self.runs)
 
     def after(self, finished: Collection[str], folder: Path) -> "Job":
         """What is left of it when the runs with these ids are done.
 
         A stack that was killed while it wrote its results goes on from its checkpoint, which is that of all its runs.
         """
+        if not finished:  # an id is a hash: those of 100,000 runs take seconds
+            return self
         if self.checkpoint_file(folder).exists():
             return replace(self, finished=frozenset(run.run_id for run in self.runs if run.run_id in finished))
         return replace(self, runs=tuple(run for run in self.runs if run.run_id not in finished))
@@ -51,7 +59,8 @@ def make_jobs(plan: Plan, data: Callable[[Run], Data], workers: int, device_type
     and trains each run by the engine that it had.
 
     Args:
-        plan: with engine `auto` (stack what can be stacked, if there are at least two), `loop` or `stacked`.
+        plan: with engine `auto` (stack what can be stacked, but leave a net that has no company to the loop where its
+            layers are large enough for several threads), `loop` or `stacked`.
         data: gives a run's data on their device.
         workers: processes that will do jobs at the same time.
         device_type: cpu, cuda or mps.
@@ -68,7 +77,11 @@ def make_jobs(plan: Plan, data: Callable[[Run], Data], workers: int, device_type
         )
     stacks = [tuple(stack) for stack in group_runs(stackable, data, workers)]
     if plan.engine == "auto":
-        stacks = [stack for stack in stacks if len(stack) > 1]
+        stacks = [stack for stack in stacks if len(stack) > 1 or _has_small_layers(stack[0])]
     in_stacks = {run for stack in stacks for run in stack}
     alone = [Job((run,), stacked=False) for run in plan.runs if run not in in_stacks]
     return alone + [Job(stack, stacked=True) for stack in stacks]
+
+
+def _has_small_layers(run: Run) -> bool:
+    return has_small_layers(run, get_task(run.task).input_shape(run))

@@ -54,11 +54,10 @@ class Result:
 def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> None:
     """Train the runs of a job, or go on from its checkpoint, write their files, and emit what happens.
 
-    An error of the training makes its runs `failed`; their files say why. Stacks use one thread on a CPU: their
-    products are too small to be shared.
+    An error of the training makes its runs `failed`; their files say why.
     """
     clock = Clock()
-    threads = 1 if job.stacked else conditions.threads
+    threads = job.threads(conditions.threads)
     device = resolve_device(conditions.device)
     prepare_device(device, threads)
 
@@ -103,7 +102,7 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
         checkpoint.remove()
     for result in written:
         last = result.history[-1] if result.history else None
-        emit(Finished(result.run.run_id, result.status, last, times["seconds"], result.message))
+        emit(Finished(result.run.run_id, result.status, last, times["seconds"], result.message, len(job.runs)))
 
 
 def _train(job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Callable[[Event], None]) -> Iterator[Result]:

@@ -81,10 +81,10 @@ class OpenSweep:
 @contextmanager
 def open_sweep(
     plan: Plan,
-    folder: Path,
+    folder: str | Path,
     *,
     jobs: int | None = None,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     fresh: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     recompute: bool = False,
@@ -107,6 +107,8 @@ def open_sweep(
             cannot be written, is in use by another sweep, comes from a newer version of the program, or holds
             something else.
     """
+    folder = Path(folder)
+    data_dir = None if data_dir is None else Path(data_dir)
     conditions, workers = choose_conditions(
         plan,
         folder,
@@ -132,9 +134,12 @@ def open_sweep(
             forget_runs(folder)
         for place in (folder, folder / STACKS_FOLDER, *folder.glob(f"{RUNS_FOLDER}/*")):
             remove_temporary_files(place)
-        finished, problems = _finished_runs(plan.runs, folder, with_weights=save_models)
+        damaged = _set_damaged_weights_aside(plan.runs, folder) if save_models else []
+        finished, problems = finished_runs(plan.runs, folder, with_weights=save_models)
+        for run_id in finished:  # left by a kill just after the run was finished
+            (folder / RUNS_FOLDER / run_id / CHECKPOINT_FILE).unlink(missing_ok=True)
         write_text(folder / SWEEP_FILE, tomli_w.dumps({"format": FORMAT, **plan.resolved}))
-        yield OpenSweep(plan, conditions, workers, jobs_of_plan, finished, problems)
+        yield OpenSweep(plan, conditions, workers, jobs_of_plan, finished, problems + damaged)
 
 
 def choose_conditions(
@@ -181,9 +186,13 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _finished_runs(
+def finished_runs(
     runs: list[Run], folder: Path, *, with_weights: bool
 ) -> tuple[dict[str, tuple[Status, Metrics | None]], list[str]]:
+    """Status and last evaluation of the runs that `folder` has already, by run id, and a sentence for each broken one.
+
+    Failed runs are not finished, nor, `with_weights`, are those whose final weights are not there.
+    """
     finished: dict[str, tuple[Status, Metrics | None]] = {}
     problems = []
     for run in runs:
@@ -196,21 +205,20 @@ def _finished_runs(
             if (place / RUN_FILE).exists():
                 problems.append(f"{problem.path} is trained again: {problem.reason}.")
             continue
-        if with_weights and (problem_of_weights := _set_damaged_weights_aside(folder, run)):
-            problems.append(problem_of_weights)
         if stored.status != "failed" and (not with_weights or has_weights(folder, run)):
             finished[run.run_id] = (stored.status, stored.last)
-            (place / CHECKPOINT_FILE).unlink(missing_ok=True)  # left by a kill just after the run was finished
     return finished, problems
 
 
-def _set_damaged_weights_aside(folder: Path, run: Run) -> str | None:
-    """A sentence if the saved net of a run could not be used."""
-    if not has_weights(folder, run):
-        return None
-    try:
-        read_weights(folder, run)
-    except UnusableWeights:
-        path = run_folder(folder, run) / WEIGHTS_FILE
-        return f"{path} is damaged; it is kept as {set_aside(path).name}, and the run is trained again."
-    return None
+def _set_damaged_weights_aside(runs: list[Run], folder: Path) -> list[str]:
+    """A sentence for each saved net that could not be used."""
+    problems = []
+    for run in runs:
+        if has_weights(folder, run):
+            try:
+                read_weights(folder, run)
+            except UnusableWeights:
+                path = run_folder(folder, run) / WEIGHTS_FILE
+                kept = set_aside(path).name
+                problems.append(f"{path} is damaged; it is kept as {kept}, and the run is trained again.")
+    return problems

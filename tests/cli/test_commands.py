@@ -60,6 +60,7 @@ def test_sweep_prints_its_product_each_run_and_the_turning_points(command: Comma
     assert answer.out.startswith("sine: 3 depths × 2 models × 1 seed = 6 runs\n")
     assert len(re.findall(r"^\[\d/6\] (plain|residual)-mlp depth \d seed 0: train ", answer.out, re.M)) == 6
     assert "no turning point up to depth 4" in answer.out
+    assert "\nFigures: resnet-exp plot results/sine\nEach run: resnet-exp show results/sine\n" in answer.out
     assert answer.err == ""
 
 
@@ -192,6 +193,49 @@ def test_show_gives_the_same_numbers_as_table_json_and_csv(command: Command, sin
     table = command("show", sine).out
     assert all(row["run_id"] in table for row in rows)
     assert "depth" in command("show", sine, "--by-depth").out
+
+
+def test_show_takes_several_folders_and_some_of_their_runs(command: Command, sine: Path) -> None:
+    other = ("--init", "he", "--out", "other", "--quiet")
+    assert command("sweep", *SMALL, *other).code == 0
+    rows = json.loads(command("show", sine, "other", sine, "--json", "--models", "plain", "--depths", "3,4").out)
+    assert [(row["folder"], row["model"], row["depth"]) for row in rows] == [
+        (folder, "plain-mlp", depth) for folder in (str(sine), "other") for depth in (3, 4)
+    ]
+    table = command("show", sine, "other", "--where", "init=he", "--seeds", 0)
+    assert table.out.startswith("other: 6 runs\n")
+    assert command("show", sine, "--depths", 99).code == 2
+
+
+def test_show_says_which_runs_failed_and_why(command: Command) -> None:
+    failing = ("--task", "digits", "--model", "highway-cnn", "--depth", 8, "--steps", 2, "--gate-bias", "1e39")
+    assert command("sweep", *failing, "--seeds", "0,1", "--jobs", 1, "--quiet").code == 1
+    told = command("show", "results").out.splitlines()[-1]
+    assert told.startswith("2 runs failed: ")
+    assert told.count("highway-cnn_d008_s") == 2
+
+
+def test_help_groups_commands_and_names_no_types(command: Command) -> None:
+    text = command("--help").out
+    assert [text.index(panel) for panel in ("Train nets", "Look at results", "What there is")]
+    for name in ("", "sweep", "show", "bench"):
+        page = command(*filter(None, [name]), "--help").out
+        assert "<bool>" not in page
+        assert "<int" not in page
+        assert "TEXT" not in page
+
+
+def test_examples_of_a_help_page_stand_one_a_line(command: Command) -> None:
+    lines = [line.strip() for line in command("show", "--help").out.splitlines()]
+    assert "resnet-exp show results/" in lines
+    assert "resnet-exp show results/sine --csv > sine.csv" in lines
+
+
+def test_a_dry_run_says_what_is_finished_and_counts_many_runs(command: Command, sine: Path) -> None:
+    answer = command("sweep", *SMALL, "--depths", "2..20", "--dry-run")
+    assert "Finished already: 6 of 38 runs." in answer.out
+    assert re.search(r"^plain-mlp +5\.\.20 +0 +\d+ stacks? +16$", answer.out, re.M)
+    assert "Nothing is left to train." in command("sweep", *SMALL, "--dry-run").out
 
 
 def test_models_and_tasks_list_everything(command: Command) -> None:

@@ -82,6 +82,13 @@ def test_a_line_per_finished_run(runs: list[Run]) -> None:
     ]
 
 
+def test_runs_of_a_stack_say_that_their_time_is_that_of_all(runs: list[Run]) -> None:
+    console = pipe()
+    with open_view(runs, {}, console, quiet=False) as view:
+        view.handle(Finished(runs[0].run_id, "done", metrics(), 21.3, together=78))
+    assert written(console).rstrip().endswith("(1000 steps, in a stack of 78, 21.3 s together)")
+
+
 def test_lines_name_the_settings_that_vary(make_run: MakeRun) -> None:
     runs = [make_run(models="plain-mlp")]
     runs += [make_run(models="residual-mlp", block_size=size) for size in (2, 3)]
@@ -131,6 +138,7 @@ def test_live_view_shows_chart_runs_and_progress(runs: list[Run]) -> None:
     assert "plain-mlp     depth 7   seed 0    420/1,000  loss 0.0123" in text
     assert "residual-mlp  depth 7   seed 0      0/…" in text
     assert "3/12 runs · 1 diverged · 0:00 · 0:0" in text
+    assert "filled: finished · hollow: in training · ×: diverged" in text
 
 
 def test_time_left_follows_work_not_runs(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet_cli.cli.plot import _count_imagenet_nets
+from resnet_cli.api import count_imagenet_nets
 from tests.cli.conftest import Command
 
 TINY = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--jobs", 1, "--quiet")
@@ -132,7 +132,7 @@ def test_a_figure_without_results_takes_size_format_and_folder(command: Command)
 
 
 def test_imagenet_nets_have_the_parameters_and_costs_that_are_published() -> None:
-    counts = _count_imagenet_nets().set_index("net")
+    counts = count_imagenet_nets().set_index("net")
     assert counts["parameters"].to_dict() == {
         "VGG-16": 138_357_544,
         "VGG-19": 143_667_240,

@@ -9,8 +9,19 @@ import pandas as pd
 import pytest
 from rich.console import Console, RenderableType
 
-from resnet_cli.cli.tables import depth_table, evaluations_table, loss_text, product_line, results_table
+from resnet_cli.cli.tables import (
+    depth_table,
+    evaluations_table,
+    failures,
+    loss_text,
+    plan_listing,
+    product_line,
+    results_table,
+)
 from resnet_cli.spec.run import Run
+from resnet_cli.store.reader import StoredRun
+from resnet_cli.sweep.jobs import Job
+from resnet_cli.sweep.plan import plan_sweep
 from tests.conftest import MakeRun
 
 MODELS = ("plain-mlp", "residual-mlp")
@@ -98,7 +109,7 @@ def test_product_of_many_runs_takes_little_memory(make_run: MakeRun) -> None:
     line = product_line(runs)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert line == "40 depths × 1 model × 100 seeds = 4000 runs"
+    assert line == "40 depths × 1 model × 100 seeds = 4,000 runs"
     assert peak < 200_000
 
 
@@ -175,7 +186,7 @@ def test_each_combination_of_settings_has_a_block() -> None:
     residual = summary([2, 4]).query("model == 'residual-mlp'")
     frame = pd.concat([plain, residual.assign(block_size=2), residual.assign(block_size=3)])
     text = text_of(depth_table(frame))
-    assert [line for line in text.splitlines() if "median" in line] == [
+    assert [line for line in text.splitlines() if ": loss by depth" in line] == [
         "sine, block size 2: loss by depth, median of 5 seeds",
         "sine, block size 3: loss by depth, median of 5 seeds",
     ]
@@ -183,11 +194,86 @@ def test_each_combination_of_settings_has_a_block() -> None:
     assert all(len(row) == 7 for row in rows_of(text))
 
 
-def test_many_models_of_one_verdict_share_a_line() -> None:
-    frame = pd.concat(
-        [summary([2, 4]), summary([2, 4]).assign(model="highway-mlp"), summary([2, 4]).assign(model="vgg")]
+def test_models_of_one_verdict_share_a_line_from_three_on() -> None:
+    frame = summary([2, 4, 6]).query("model == 'residual-mlp'")
+    frame = pd.concat([frame, frame.assign(model="highway-mlp"), frame.assign(model="vgg")])
+    assert "\n3 models: no turning point up to depth 6; training loss is lowest" in text_of(
+        depth_table(frame), width=120
     )
-    assert "\n4 models: no turning point can be named from 2 depths; it takes 3.\n" in text_of(depth_table(frame))
+
+
+def test_models_are_compared_where_depths_are_too_few_for_a_turning_point() -> None:
+    frame = summary([2, 4], seeds=3)
+    text = text_of(depth_table(frame), width=120)
+    assert "turning point" not in text
+    assert text.splitlines()[-3:-1] == [
+        "At depth 2 residual-mlp's median training loss is 0.550, plain-mlp's 2.20 (3 seeds).",
+        "At depth 4 residual-mlp's median training loss is 0.275, plain-mlp's 4.40 (3 seeds).",
+    ]
+    frame.loc[(frame["model"] == "plain-mlp") & (frame["depth"] == 4), "status"] = "diverged"
+    assert "At depth 4 residual-mlp's median training loss is 0.275, plain-mlp's ∞ (3 seeds)." in text_of(
+        depth_table(frame), width=120
+    )
+
+
+def test_one_run_at_one_depth_is_told_as_such() -> None:
+    text = text_of(depth_table(summary([4], seeds=1).query("model == 'plain-mlp'")), width=120)
+    assert "At depth 4 plain-mlp's training loss is 4.00 (1 seed)." in text
+
+
+def test_equal_losses_are_called_the_same() -> None:
+    frame = summary([4]).assign(train_loss=0.5)
+    expected = "At depth 4 the median training loss of plain-mlp and residual-mlp is the same, 0.500 (5 seeds)."
+    assert expected in text_of(depth_table(frame), width=120)
+
+
+def test_of_many_models_the_best_and_the_worst_are_named() -> None:
+    frame = summary([4], seeds=1)
+    frame = pd.concat([frame, frame.query("model == 'plain-mlp'").assign(model="vgg", train_loss=9.0)])
+    expected = "the training loss of 3 models is lowest for residual-mlp, 0.250, and highest for vgg, 9.00 (1 seed)."
+    assert expected in text_of(depth_table(frame), width=120)
+
+
+def test_evaluations_have_sensible_numbers() -> None:
+    frame = pd.DataFrame({"epoch": [0.0, 50 / 31], "step": [0, 1050], "gradient_norm": [None, 0.123456]})
+    assert text_of(evaluations_table(frame)).split("\n", 2)[2].split() == ["0.00", "0", "–", "1.61", "1,050", "0.123"]
+
+
+def test_few_runs_are_listed_before_a_sweep(make_run: MakeRun) -> None:
+    runs = runs_of(make_run, depths=[2, 3], seeds=[0, 1])
+    stack, lone = Job(tuple(runs[:7]), stacked=True), Job((runs[7],), stacked=False)
+    lines = text_of(plan_listing(runs, [lone, stack])).splitlines()
+    assert [line.rstrip() for line in lines] == [
+        *(f"{run.run_id}  stack 1 of 1" for run in runs[:7]),
+        f"{runs[7].run_id}  loop",
+    ]
+    assert text_of(plan_listing(runs)).split() == [run.run_id for run in runs]
+
+
+def test_many_runs_are_counted_before_a_sweep(make_run: MakeRun) -> None:
+    runs = runs_of(make_run, depths=[2, 4, 6], seeds=[0, 1, 2], init=["default", "he"])
+    plain, residual = runs[:18], runs[18:]
+    jobs = [Job((run,), stacked=False) for run in plain] + [
+        Job(tuple(residual[:9]), True),
+        Job(tuple(residual[9:]), True),
+    ]
+    text = text_of(plan_listing(runs, jobs))
+    assert [line.split() for line in text.splitlines()[2:]] == [
+        ["plain-mlp", "2..6:2", "0..2", "2", "of", "init", "loop", "18"],
+        ["residual-mlp", "2..6:2", "0..2", "2", "of", "init", "2", "stacks", "18"],
+    ]
+
+
+def test_failures_are_told_by_reason() -> None:
+    def failed(number: int, message: str) -> StoredRun:
+        run = plan_sweep({"models": "plain", "depths": 3, "seeds": number}).runs[0]
+        return StoredRun(run, "failed", message, None, 1.0, [])
+
+    runs = [failed(number, "MemoryError: no\x1b[31m memory") for number in range(7)] + [failed(7, "ValueError: odd")]
+    first, second = failures(runs)
+    assert first.startswith("7 runs failed: MemoryError: no�[31m memory (plain-mlp_d003_s0_")
+    assert first.endswith(" and 2 more)")
+    assert second == f"1 run failed: ValueError: odd ({runs[7].run.run_id})"
 
 
 def test_models_stand_only_in_blocks_of_their_own_settings() -> None:

@@ -1,0 +1,198 @@
+"""What a notebook does with results: figures of a sweep, two models compared pair by pair, trained nets.
+
+`resnet_cli` itself hands out these functions; see `docs/python.md`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import nn
+
+from resnet_cli.analysis.nets import read_net
+from resnet_cli.figures import counts, learning_curves, loss_by_depth, panels, winners
+from resnet_cli.figures.frames import SPLITS, Metric, Scale, Split
+from resnet_cli.models import count_parameters, describe_net, get_model
+from resnet_cli.models.count import count_multiply_adds
+from resnet_cli.models.imagenet import CLASSES, SIDE
+from resnet_cli.spec.errors import UserError, did_you_mean, unknown_name
+from resnet_cli.spec.run import Run
+from resnet_cli.store.reader import Results, load_results
+from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.tasks import constant_answers, get_task
+
+Measured = Literal["train_loss", "test_loss", "train_error", "test_error"]
+IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
+"""What is counted: model and depths by the name that papers use."""
+MEASURED: tuple[Measured, ...] = ("train_loss", "test_loss", "train_error", "test_error")
+
+
+def plot_loss_by_depth(
+    results: Results,
+    *,
+    metric: Metric = "loss",
+    by: str | None = None,
+    scale: Scale = "auto",
+    splits: Sequence[Split] = SPLITS,
+    title: str | None = None,
+    size: tuple[float, float] | None = None,
+) -> Figure:
+    """Loss or error after training against depth: a median line over seeds with a band, and a dot for each run.
+
+    Args:
+        results: of one task.
+        metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
+        by: a setting whose values are compared as lines in one panel, instead of a panel for each.
+        scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
+        splits: which of `train` and `test`.
+        title: instead of the automatic one.
+        size: width and height in inches.
+
+    Raises:
+        UserError: there is nothing to draw, the task has no such metric, runs do not differ in `by`, one figure cannot
+            show all combinations of settings, or an option has no such value.
+    """
+    summary = results.summary()
+    rows = summary if by is None else panels.compare(summary, by)
+    chance = constant_answers(stored.run for stored in results.runs).get(metric)
+    return loss_by_depth.draw(rows, metric=metric, scale=scale, splits=splits, title=title, size=size, chance=chance)
+
+
+def plot_learning_curves(
+    results: Results,
+    *,
+    metric: Metric = "loss",
+    by: str | None = None,
+    x: Literal["step", "epoch"] = "step",
+    scale: Scale = "auto",
+    splits: Sequence[Split] = SPLITS,
+    title: str | None = None,
+    size: tuple[float, float] | None = None,
+) -> Figure:
+    """Loss or error during training: medians over seeds, one line a depth and one panel a model.
+
+    Args:
+        results: of one task.
+        metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
+        by: a setting whose values are compared as lines, with one panel a depth.
+        x: `step` (optimiser steps) or `epoch` (passes over the training set).
+        scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
+        splits: which of `train` and `test`.
+        title: instead of the automatic one.
+        size: width and height in inches.
+
+    Raises:
+        UserError: as `plot_loss_by_depth`.
+    """
+    curves = results.curves()
+    return learning_curves.draw(
+        curves if by is None else panels.compare(curves, by),
+        metric=metric,
+        lines="depth" if by is None else "model",
+        x=x,
+        scale=scale,
+        splits=splits,
+        title=title,
+        size=size,
+        chance=constant_answers(stored.run for stored in results.runs).get(metric),
+    )
+
+
+def plot_winners(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
+    """Top-5 error and depth of the ImageNet winners, 2010 to 2015, as published."""
+    return winners.draw(title=title, size=size)
+
+
+def plot_counts(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
+    """Parameters and multiply-adds of VGG and ResNet, counted from the nets, beside the numbers that texts give."""
+    return counts.draw(count_imagenet_nets(), title=title, size=size)
+
+
+def count_imagenet_nets() -> pd.DataFrame:
+    """Parameters and multiply-adds of the nets of VGG and ResNet: columns net, parameters, multiply_adds."""
+    rows = []
+    for family, (model, depths) in IMAGENET_NETS.items():
+        for depth in depths:
+            request = {**get_model(model).defaults, "task": "cifar10", "models": model, "depths": depth, "seeds": 0}
+            (run,) = plan_sweep(request).runs
+            net = describe_net(run, (3, SIDE, SIDE), CLASSES)
+            rows.append((f"{family}-{depth}", count_parameters(net), count_multiply_adds(net, (3, SIDE, SIDE))))
+    return pd.DataFrame(rows, columns=["net", "parameters", "multiply_adds"])
+
+
+def compare(results: Results, first: str, second: str, *, metric: Measured = "train_loss") -> pd.DataFrame:
+    """How much lower or higher the second model ends than the first, pair by pair.
+
+    A pair has depth, seed and all settings that both models have in common. A diverged run counts as infinitely bad,
+    and a pair of which both runs diverged has no difference. Failed runs are left out.
+
+    Args:
+        results: with runs of both models.
+        first: a model, such as `plain-mlp`.
+        second: another, such as `residual-mlp`.
+        metric: what is compared after training; errors are in percent.
+
+    Returns:
+        One row per depth, and per combination of the settings that vary, which have columns of their own. `pairs`
+        counts the pairs; `first` and `second` are medians; `difference` is the median of second minus first, below
+        zero where the second is lower, and `least` and `greatest` are its extremes; `lower` counts the pairs in which
+        the second is lower. The extremes are no confidence interval: the next pair may well lie outside.
+
+    Raises:
+        UserError: a model or the metric is not there, or the models share no depth and seed.
+    """
+    if metric not in MEASURED:
+        raise unknown_name("metric", metric, MEASURED)
+    summary = results.summary()
+    summary = summary[summary["status"] != "failed"]
+    diverged = summary["status"] == "diverged"
+    if (measured := summary.loc[~diverged, metric]).size and measured.isna().all():
+        raise UserError(f"metric (={metric}): these runs have none; a regression task has losses only.")
+    values = summary[metric].astype(float).mask(diverged, np.inf)
+    keys = ["depth", "seed", *results.varying]
+    sides = []
+    for model in (first, second):
+        if model not in set(summary["model"]):
+            raise unknown_name("model", model, sorted(set(summary["model"])))
+        of_model = summary["model"] == model
+        side = summary.loc[of_model, keys].assign(value=values[of_model])
+        sides.append(side.dropna(axis="columns", how="all"))
+    shared = [key for key in keys if all(key in side for side in sides)]
+    pairs = sides[0].merge(sides[1], on=shared, suffixes=("_first", "_second"))
+    if pairs.empty:
+        raise UserError(f"{first} and {second} have no depth and seed in common, so no pairs can be compared.")
+    with np.errstate(invalid="ignore"):  # both diverged
+        pairs["difference"] = pairs["value_second"] - pairs["value_first"]
+    groups = pairs.groupby(["depth", *(key for key in keys[2:] if key in pairs)], dropna=False)
+    return groups.agg(
+        pairs=("seed", "size"),
+        first=("value_first", "median"),
+        second=("value_second", "median"),
+        difference=("difference", "median"),
+        least=("difference", "min"),
+        greatest=("difference", "max"),
+        lower=("difference", lambda differences: int((differences < 0).sum())),
+    ).reset_index()
+
+
+def load_net(folder: str | Path, run: Run | str) -> nn.Module:
+    """The trained net of a run that was saved with `save_models`, on the CPU in evaluation mode.
+
+    Args:
+        folder: its results folder.
+        run: the run or its id.
+
+    Raises:
+        UserError: the folder has no such run, its net was not saved, or its file cannot be used.
+    """
+    folder = Path(folder)
+    if isinstance(run, str):
+        runs = {stored.run.run_id: stored.run for stored in load_results(folder).runs}
+        if run not in runs:
+            raise UserError(f"run (={run}) is not among the {len(runs)} runs of {folder}{did_you_mean(run, runs)}.")
+        run = runs[run]
+    task = get_task(run.task)
+    return read_net(folder, run, task.input_shape(run), task.outputs).eval()

@@ -1,0 +1,181 @@
+"""README.md and docs/ against the program and the committed results."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.figure import Figure
+
+from tests import pages
+from tests.cli.conftest import Command, command
+from tests.pages import PAGES, REFERENCE, ROOT
+
+__all__ = ["command"]
+
+SMALL = ["--smoke", "--jobs", "1", "--threads", "1"]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+TEXTS = {name: page.read_text("utf-8") for name, page in zip(NAMES, PAGES, strict=True)}
+LINK = re.compile(r"\]\(([^()\s]+)\)")
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```", re.M | re.S)
+WITH_EXAMPLES = [name for name in NAMES if BLOCK.search(TEXTS[name]) and name != "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_and_tables_are_those_of_the_committed_results(name: str) -> None:
+    assert TEXTS[name] == pages.renewed(TEXTS[name]), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_sentences_say_is_true_of_the_committed_results(name: str) -> None:
+    wrong = [m["expression"] for m in pages.CONDITION.finditer(TEXTS[name]) if not pages.evaluate(m["expression"])]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_number_stands_where_markdown_would_not_show_it(name: str) -> None:
+    """A line or list item that begins with a comment is HTML to its end; `--` ends a comment in some readers."""
+    assert re.findall(r"^ *(?:[-*] +)?<!--[=?].*", TEXTS[name], re.M) == []
+    assert [text for text in re.findall(r"<!--[=?](.*?)-->", TEXTS[name]) if "--" in text] == []
+
+
+def test_a_stale_number_and_a_stale_table_are_found_and_renewed() -> None:
+    page = "about <!--= 1 / 3 -->0.25 of it\n<!-- made: show(2.0) -->\n1\n<!-- end -->\n"
+    assert pages.renewed(page) == "about <!--= 1 / 3 -->0.33 of it\n<!-- made: show(2.0) -->\n2.0\n<!-- end -->\n"
+
+
+def test_a_number_that_cannot_be_found_is_an_error() -> None:
+    with pytest.raises(AssertionError, match=r"should stand 0\.33"):
+        pages.renewed("about <!--= 1 / 3 -->a third")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.00016, "1.6e-4"), (0.00099999, "0.0010"), (0.05, "0.050"), (2.345, "2.3"), (96.2, "96"), (1792.1, "1,800")],
+)
+def test_numbers_have_two_significant_digits(value: float, text: str) -> None:
+    assert pages.show(value) == text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_to_files_and_headings(name: str) -> None:
+    broken = []
+    for link in LINK.findall(re.sub(r"```.*?```|`[^`\n]*`", "", TEXTS[name], flags=re.S)):
+        path, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", path):
+            continue
+        target = (ROOT / name).parent / path if path else ROOT / name
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        ((ROOT / name).parent / link.partition("#")[0]).resolve()
+        for name in NAMES
+        for link in LINK.findall(TEXTS[name])
+    }
+    pages_and_notebook = [*PAGES, ROOT / "docs/example.ipynb"]
+    assert [page for page in pages_and_notebook if page not in linked and page != ROOT / "README.md"] == []
+
+
+def test_every_committed_sweep_has_a_finding() -> None:
+    findings = "".join(text for name, text in TEXTS.items() if name.startswith("docs/findings"))
+    sweeps = [path.name for path in REFERENCE.iterdir() if (path / "sweep.toml").exists()]
+    assert [name for name in sweeps if f'"{name}"' not in findings] == []
+
+
+def test_every_picture_has_words_for_those_who_do_not_see_it() -> None:
+    empty = {name: found for name in NAMES if (found := re.findall(r"!\[.{0,9}\]\(\S+\)", TEXTS[name]))}
+    assert empty == {}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_commands_and_examples_run_in_order(command: Command, name: str) -> None:
+    """Sweeps are shrunk to seconds; what follows finds their results where the page says."""
+    for language, text in BLOCK.findall(TEXTS[name]):
+        if language == "python":
+            exec(compile(shorter(text), name, "exec"), {})
+        else:
+            for line in text.splitlines():
+                if "resnet-exp" in line and not line.startswith("#"):
+                    run_line(command, line)
+    plt.close("all")
+
+
+def run_line(command: Command, line: str) -> None:
+    """Run a line of a page, made small, and check that it succeeds without a word on stderr."""
+    name, *arguments = shlex.split(line, comments=True)[1:]
+    if name == "sweep":
+        arguments += [] if "--dry-run" in arguments else SMALL
+    elif name == "run":
+        arguments += ["--set", "steps=4", "--set", "eval_every=2"]
+    elif name == "analyze" and arguments[0] == "identity":
+        arguments += ["--steps", "2", "--depths", "1,2,12", "--seeds", "0"]
+    elif name == "analyze" and arguments[0] in ("remove", "paths"):
+        arguments += ["--draws", "2"]
+    elif name == "plot" and "--format" not in arguments:
+        arguments += ["--format", "svg"]
+    elif name == "data" and arguments[0] == "fetch":
+        arguments += ["--help"]
+    elif "results/cifar10" in line:  # its sweep was refused without the data
+        return
+    answer = command(name, *arguments)
+    if (name == "sweep" and "cifar10" in line and "--dry-run" not in line) or (name, arguments) == ("data", ["check"]):
+        assert answer.code == 2
+        assert "CIFAR-10 is not in" in answer.err
+    else:
+        assert (answer.code, answer.err) == (0, ""), line
+    for place in [] if "--smoke" in line else list(Path().glob("**/*-smoke")):
+        whole = place.with_name(place.name.removesuffix("-smoke"))
+        shutil.rmtree(whole, ignore_errors=True)
+        place.rename(whole)
+
+
+def shorter(code: str) -> str:
+    """An example with fewer depths, seeds and steps."""
+    code = re.sub(r'"steps": \d+', '"steps": 5, "eval_every": 5', code)
+    return re.sub(r'"depths": "[\d.:]+"', '"depths": "2..4"', code).replace('"seeds": "0..4"', '"seeds": "0..1"')
+
+
+def notebook_cells(kind: str) -> list[dict[str, Any]]:
+    """The cells of one kind, in order."""
+    content = json.loads((ROOT / "docs/example.ipynb").read_text("utf-8"))
+    assert content["nbformat"] == 4
+    return [cell for cell in content["cells"] if cell["cell_type"] == kind]
+
+
+def test_the_notebook_runs_from_top_to_bottom() -> None:
+    namespace: dict[str, Any] = {}
+    values = []
+    for cell in notebook_cells("code"):
+        *statements, last = shorter("".join(cell["source"])).rstrip().rsplit("\n", 1)
+        exec("\n".join(statements), namespace)
+        values.append(eval(last, namespace))
+    summary, by_depth, table, curves, fit = values
+    assert len(summary) == 5
+    assert list(table["depth"]) == [2, 3, 4]
+    assert list(table["pairs"]) == [2, 2, 2]
+    assert all(isinstance(figure, Figure) for figure in (by_depth, curves, fit))
+    assert len(fit.axes[0].lines) == 3
+    plt.close("all")
+
+
+def test_the_notebook_is_committed_without_outputs() -> None:
+    assert {(cell["execution_count"], len(cell["outputs"])) for cell in notebook_cells("code")} == {(None, 0)}
+
+
+def test_the_notebook_explains_itself() -> None:
+    assert len(notebook_cells("markdown")) >= len(notebook_cells("code"))
