@@ -17,3 +17,8 @@ def make_console() -> "Console":
 
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
     return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def say(console: "Console", sentence: str) -> None:
+    """Print a sentence: broken between words on a terminal, on one line where nobody sees the width."""
+    console.print(sentence, soft_wrap=not console.is_terminal)

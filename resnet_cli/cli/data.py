@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 from resnet_cli.spec.errors import unknown_name
 
@@ -16,7 +17,7 @@ app = typer.Typer(
 FETCHABLE = ("cifar10",)
 
 
-@app.command(epilog="Example: resnet-exp data fetch cifar10 --data-dir ~/data")
+@app.command(epilog=examples("resnet-exp data fetch cifar10 --data-dir ~/data", title="Example:"))
 def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The data set to fetch: cifar10.")],
     data_dir: DataDir = None,
@@ -29,7 +30,7 @@ def fetch(
     typer.echo(download.fetch(data_dir, progress=sys.stderr.isatty()))
 
 
-@app.command(epilog="Example: resnet-exp data check --data-dir ~/data")
+@app.command(epilog=examples("resnet-exp data check --data-dir ~/data", title="Example:"))
 def check(data_dir: DataDir = None) -> None:
     """Read every CIFAR-10 file and say whether it holds the official images."""
     from resnet_cli.tasks import download

@@ -237,12 +237,12 @@ class _LiveView(SweepView):
             yield Segment.line()
 
     def _parts(self, width: int, height: int) -> Iterator[RenderableType]:
-        """From top to bottom: the chart, the runs being trained, and the progress; what does not fit is left out."""
+        """Downwards: the chart of several runs, those being trained, the progress; what does not fit is left out."""
         training = list(self._training.values())
         listed = 0 if self._closing.is_set() else min(self._most_training, LISTED_RUNS, height // 6)
         below = 1 + (listed + 1 if listed else 0)
         chart_height = min(height - below - 1, TALLEST_CHART)
-        if width >= SMALLEST_CHART[0] and chart_height >= SMALLEST_CHART[1]:
+        if len(self._runs) > 1 and width >= SMALLEST_CHART[0] and chart_height >= SMALLEST_CHART[1]:
             yield draw_chart(self._curves(training), self._depths, width, chart_height)
             yield Text(LEGEND, "dim", no_wrap=True, overflow="ellipsis")
         if listed:

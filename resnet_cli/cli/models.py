@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.errors import UserError, unknown_name
 from resnet_cli.spec.request import parse_assignments
 from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, Run
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from resnet_cli.models.count import LayerRow
 
 NAME = "models"
-EPILOG = (
-    "Examples: [bold]resnet-exp models[/] · [bold]resnet-exp models resnet[/] · "
-    "[bold]resnet-exp models resnet --depth 110 --set shortcut=B[/] · [bold]resnet-exp models vgg --depth 16[/] · "
-    "[bold]resnet-exp models resnet --set shortcut=B --draw blocks.png[/]"
+EPILOG = examples(
+    "resnet-exp models",
+    "resnet-exp models resnet",
+    "resnet-exp models resnet --depth 110 --set shortcut=B",
+    "resnet-exp models vgg --depth 16",
+    "resnet-exp models resnet --set shortcut=B --draw blocks.png",
 )
 
 FAMILIES = {"mlp": "MLPs", "cnn": "CNNs"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resnet_cli.cli import filters
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from resnet_cli.store.reader import Results
 
 NAME = "plot"
-EPILOG = (
-    "Examples: [bold]resnet-exp plot results/[/] · "
-    "[bold]resnet-exp plot results/digits --metric error --format pdf --models resnet --depths 8,20[/] · "
-    "[bold]resnet-exp plot results/sine --scale linear --title 'Learning the sine' --out figures[/] · "
-    "[bold]resnet-exp plot results/digits --by init --splits test[/] · "
-    "[bold]resnet-exp plot results/optimiser-sine --by optimizer,learning_rate --kind depth[/] · "
-    "[bold]resnet-exp plot results/mine results/yours[/] · [bold]resnet-exp plot --figure winners,counts[/]"
+EPILOG = examples(
+    "resnet-exp plot results/",
+    "resnet-exp plot results/digits --metric error --format pdf --models resnet --depths 8,20",
+    "resnet-exp plot results/sine --scale linear --title 'Learning the sine' --out figures",
+    "resnet-exp plot results/digits --by init --splits test",
+    "resnet-exp plot results/optimiser-sine --by optimizer,learning_rate --kind depth",
+    "resnet-exp plot results/mine results/yours",
+    "resnet-exp plot --figure winners,counts",
 )
 METRICS = ("loss", "error")
 SCALES = ("auto", "log", "linear")

@@ -98,7 +98,7 @@ def _print_plan(
     recompute: bool,
     save_models: bool,
 ) -> None:
-    from resnet_cli.cli.console import make_console
+    from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.tables import plan_listing, product_line
     from resnet_cli.spec.run import Run
     from resnet_cli.sweep.estimate import estimate
@@ -106,15 +106,15 @@ def _print_plan(
     from resnet_cli.sweep.runner import choose_conditions
 
     console = make_console()
-    console.print(f"{plan.task.name}: {product_line(plan.runs)}, into {folder}", soft_wrap=True)
+    say(console, f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
     for note in plan.notes:
-        console.print(note, soft_wrap=True)
+        say(console, note)
     conditions, _ = choose_conditions(plan, folder, jobs=jobs, data_dir=data_dir)
     try:
         load_data(plan.runs[0], conditions)
     except UserError as error:  # the plan can be looked at before its data set is there
         console.print(plan_listing(plan.runs))
-        console.print(f"Estimated cost: unknown, because {error}", soft_wrap=True)
+        say(console, f"Estimated cost: unknown, because {error}")
         return
     try:
         with console.status("Measuring …") as status:
@@ -144,10 +144,10 @@ def _print_plan(
         raise typer.Exit(1) from None
     console.print(plan_listing([run for job in cost.jobs for run in job.unfinished], cost.jobs))
     for problem in cost.problems:
-        console.print(problem, soft_wrap=True)
+        say(console, problem)
     if cost.finished:
-        console.print(f"Finished already: {len(cost.finished):,} of {len(plan.runs):,} runs.", soft_wrap=True)
-    console.print(f"Estimated cost: {cost}." if cost.jobs else "Nothing is left to train.", soft_wrap=True)
+        say(console, f"Finished already: {len(cost.finished):,} of {len(plan.runs):,} runs.")
+    say(console, f"Estimated cost: {cost}." if cost.jobs else "Nothing is left to train.")
 
 
 def _execute(
@@ -162,7 +162,7 @@ def _execute(
     quiet: bool,
 ) -> bool:
     """Execute a sweep and show its progress. Returns whether a run failed."""
-    from resnet_cli.cli.console import make_console
+    from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line
     from resnet_cli.sweep.runner import open_sweep
@@ -181,15 +181,16 @@ def _execute(
         for problem in sweep.problems:
             typer.echo(f"resnet-exp: {problem}", err=True)
         if not quiet:
-            console.print(f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}", soft_wrap=True)
+            say(console, f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}")
             for note in plan.notes:
-                console.print(note, soft_wrap=True)
+                say(console, note)
         with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
             results = sweep.execute(view.handle)
     planned = {run.run_id for run in plan.runs}
     summary = results.summary()
     summary = summary[summary["run_id"].isin(planned)]
     if not quiet:
+        console.print()
         console.print(depth_table(summary))
         shown = shlex.quote(str(folder))
         console.print(f"Results: {folder}", soft_wrap=True)

@@ -28,7 +28,13 @@ LISTED_RUNS = 20
 """If a sweep has more runs than this, they are counted instead of listed."""
 
 MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
-HEADERS = {"train_loss": "train", "test_loss": "test", "train_error": "train %", "test_error": "test %"}
+HEADERS = {
+    "train_loss": "train",
+    "test_loss": "test",
+    "train_error": "train %",
+    "test_error": "test %",
+    "scheduled_learning_rate": "learning rate",
+}
 
 
 def loss_text(loss: float) -> str:

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from resnet_cli.cli.help_pages import examples
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -11,7 +13,10 @@ if TYPE_CHECKING:
     from resnet_cli.tasks import Task
 
 NAME = "tasks"
-EPILOG = "Examples: [bold]resnet-exp tasks[/] · [bold]resnet-exp tasks digits[/]"
+EPILOG = examples(
+    "resnet-exp tasks",
+    "resnet-exp tasks digits",
+)
 
 
 def command(

@@ -47,7 +47,8 @@ def draw(frame: pd.DataFrame) -> Figure:
     }
     if len(panels) > MAX_PANELS:
         raise UserError(
-            f"These nets make {len(panels)} panels, but one figure shows at most {MAX_PANELS}; select fewer models."
+            f"These nets make {len(panels)} panels, but one figure shows at most {MAX_PANELS}; choose some with "
+            "--models."
         )
     across = min(len(panels), MAX_COLUMNS)
     down = math.ceil(len(panels) / across)

@@ -123,7 +123,9 @@ def draw(
     limit = MAX_PANELS if len(panels) == 1 else MAX_COLUMNS
     if len(headings) > limit:
         names = ", ".join(map(str, headings))
-        raise UserError(f"{of_panel} (={names}): one figure shows at most {limit} {of_panel}s; select fewer.")
+        raise UserError(
+            f"{of_panel} (={names}): one figure shows at most {limit} {of_panel}s; choose some with --{of_panel}s."
+        )
     place = arrange(panels) if alone else _rows_of_headings(list(headings.values()), panels)
     across, down = place.across, place.down
     diverged = bool((rows["status"] == "diverged").any())

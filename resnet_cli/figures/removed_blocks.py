@@ -109,7 +109,7 @@ def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
     if len(found) > MAX_ROWS:
         raise UserError(
             f"The depths and settings of these nets make {len(found)} rows of panels, but one figure shows at most "
-            f"{MAX_ROWS}; select fewer of them."
+            f"{MAX_ROWS}; choose some depths with --depths."
         )
     return found
 

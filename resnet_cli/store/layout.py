@@ -65,6 +65,7 @@ class Record(BaseModel):
     environment: dict[str, Any]  # versions, device, threads, engine
     started: str  # ISO 8601, UTC
     finished: str
+    # from the start of the run, or of the stack in which it trained, to its last step; not the run's share of a stack
     seconds: Annotated[float, Field(allow_inf_nan=False)]
     metrics_sha256: str
     content_sha256: str | None = None  # see `content_hash`; missing in format 1
@@ -111,7 +112,7 @@ def write_run(
         history: its evaluations in order; may be empty if it failed.
         parameters: number of trainable parameters, None if the net was not built.
         environment: versions, device, threads, engine.
-        times: `started` and `finished` (ISO 8601, UTC) and `seconds`.
+        times: `started` and `finished` (ISO 8601, UTC) and `seconds`, which are those of the whole stack in a stack.
         message: why it failed.
     """
     place = run_folder(folder, run)

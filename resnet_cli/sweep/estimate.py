@@ -263,7 +263,7 @@ def _seconds_of(job: Job, data: Data, timed: Sequence[Cost]) -> float:
 
 def _seconds_of_files(run: Run, conditions: Conditions) -> float:
     """Seconds for writing the files of a finished run and for reading them at the end of the sweep."""
-    evaluations = [Metrics(0.0, 0, *[1 / 3] * 3, None, None, 1 / 3)] * 20
+    evaluations = [Metrics(0.0, 0, 1 / 3, 1 / 3, 1 / 3, None, None, 1 / 3)] * 20
     took = []
     with TemporaryDirectory() as folder:
         for _ in range(3):

@@ -19,13 +19,14 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "append"
-EPILOG = (
-    "Examples: [bold]resnet-exp sweep --config configs/append-sine.toml --save-models[/], then "
-    "[bold]resnet-exp analyze append results/append-sine[/] · "
-    "[bold]resnet-exp analyze append results/analysis-digits --depth 8 --to 20[/]"
+EPILOG = examples(
+    "resnet-exp sweep --config configs/append-sine.toml --save-models",
+    "resnet-exp analyze append results/append-sine",
+    "resnet-exp analyze append results/analysis-digits --depth 8 --to 20",
 )
 
 

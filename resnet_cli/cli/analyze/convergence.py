@@ -18,13 +18,14 @@ from resnet_cli.cli.analyze.common import (
     split_words,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.errors import UserError
 
 NAME = "convergence"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze convergence results/digits[/] · "
-    "[bold]resnet-exp analyze convergence results/sine --levels 0.1,0.001[/] · "
-    "[bold]resnet-exp analyze convergence results/stochastic-depth-digits --by survival --split test --unit epoch[/]"
+EPILOG = examples(
+    "resnet-exp analyze convergence results/digits",
+    "resnet-exp analyze convergence results/sine --levels 0.1,0.001",
+    "resnet-exp analyze convergence results/stochastic-depth-digits --by survival --split test --unit epoch",
 )
 
 

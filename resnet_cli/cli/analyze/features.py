@@ -19,12 +19,13 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "features"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze features results/digits[/] · "
-    "[bold]resnet-exp analyze features results/digits --model plain-cnn --depth 20 --image 7[/]"
+EPILOG = examples(
+    "resnet-exp analyze features results/digits",
+    "resnet-exp analyze features results/digits --model plain-cnn --depth 20 --image 7",
 )
 
 

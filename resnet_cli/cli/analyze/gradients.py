@@ -18,16 +18,17 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NAME = "gradients"
-EPILOG = (
-    "Examples: [bold]resnet-exp sweep --config configs/gradients-sine.toml[/] and then "
-    "[bold]resnet-exp analyze gradients results/gradients-sine[/] · "
-    "[bold]resnet-exp analyze gradients results/digits --depths 8,20,56 --seeds 0[/]"
+EPILOG = examples(
+    "resnet-exp sweep --config configs/gradients-sine.toml",
+    "resnet-exp analyze gradients results/gradients-sine",
+    "resnet-exp analyze gradients results/digits --depths 8,20,56 --seeds 0",
 )
 HEADERS = (
     "depth",

@@ -6,10 +6,14 @@ from typing import Annotated
 import typer
 
 from resnet_cli.cli.analyze.common import Device, Format, show_table, tracked, write
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.ranges import compact, numbers, parse_depths, parse_seeds
 
 NAME = "identity"
-EPILOG = "Example: [bold]resnet-exp analyze identity --depths 1..12 --steps 500[/]"
+EPILOG = examples(
+    "resnet-exp analyze identity --depths 1..12 --steps 500",
+    title="Example:",
+)
 
 
 def command(

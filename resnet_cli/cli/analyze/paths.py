@@ -19,13 +19,14 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 from resnet_cli.spec.errors import UserError
 
 NAME = "paths"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze paths results/digits[/] · "
-    "[bold]resnet-exp analyze paths results/cifar10 --depths 110 --draws 20 --device cuda[/]"
+EPILOG = examples(
+    "resnet-exp analyze paths results/digits",
+    "resnet-exp analyze paths results/cifar10 --depths 110 --draws 20 --device cuda",
 )
 DEPTHS = 3
 MOST_DEPTHS = 8

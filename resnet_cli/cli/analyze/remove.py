@@ -18,12 +18,13 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "remove"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze remove results/digits[/] · "
-    "[bold]resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50[/]"
+EPILOG = examples(
+    "resnet-exp analyze remove results/digits",
+    "resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50",
 )
 HEADERS = (
     "seeds",

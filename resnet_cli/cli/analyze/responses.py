@@ -19,12 +19,13 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "responses"
-EPILOG = (
-    "Example: [bold]resnet-exp analyze responses results/digits[/] · "
-    "[bold]resnet-exp analyze responses results/digits --depths 20,56[/]"
+EPILOG = examples(
+    "resnet-exp analyze responses results/digits",
+    "resnet-exp analyze responses results/digits --depths 20,56",
 )
 MOST_DEPTHS = 3
 
