@@ -113,10 +113,12 @@ def command(
     }
     axis = _word("x", x, X_AXES)
     if figure is not None:
-        if folders or by is not None:
-            what = f"the folder {folders[0]}" if folders else f"by (={by})"
+        choosing = {"by": by, "models": models, "depths": depths, "seeds": seeds, "where": where}
+        given = [f"{option} (={value})" for option, value in choosing.items() if value]
+        if folders or given:
+            what = f"the folder {folders[0]}" if folders else given[0]
             raise UserError(f"figure (={figure}) needs no results, so {what} has no effect; leave one of them out.")
-        drawings = {
+        drawings: dict[str, Callable[[], Figure]] = {
             name: partial(FIGURES_WITHOUT_RUNS[name], title=options["title"], size=inches)
             for name in _words("figure", figure, tuple(FIGURES_WITHOUT_RUNS))
         }
@@ -141,8 +143,13 @@ def command(
         "x": axis,
     }
     whole = not problems
-    drawn = 0
+    drawn = ready = 0
     for group in [selected] if len(roots) > 1 else [[results] for results in selected]:
+        names = ", ".join(str(results.folder) for results in group)
+        if all(stored.status == "failed" for results in group for stored in results.runs):
+            typer.echo(f"resnet-exp: {names}: no run has finished or diverged, so there is nothing to draw.", err=True)
+            continue
+        ready += 1
         target = out or OUT_WITHOUT_RUNS
         if len(group) == 1:
             place = group[0].folder
@@ -150,18 +157,18 @@ def command(
         try:
             drawings = _figures(group, choices)
             drawn += len(drawings)
-            whole &= _draw_all(drawings, target, formats, dpi, of=", ".join(str(results.folder) for results in group))
+            whole &= _draw_all(drawings, target, formats, dpi, of=names)
         except UserError as error:
-            typer.echo(f"resnet-exp: {', '.join(str(results.folder) for results in group)}: {error}", err=True)
+            typer.echo(f"resnet-exp: {names}: {error}", err=True)
             whole = False
-    if not drawn and whole:
+    if not drawn and whole and ready:
         places_read = ", ".join(map(str, roots))
         if kinds == ["depth"] and metrics != ["error"]:
             raise UserError(f"kind (=depth): the runs below {places_read} are of one depth; use curves.")
         raise UserError(
             f"metric (={metric}) does not exist below {places_read}, a regression task has no error; use loss."
         )
-    if not whole:
+    if not whole or not ready:
         raise typer.Exit(2)
 
 
