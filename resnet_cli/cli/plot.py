@@ -188,7 +188,10 @@ def _figures(group: Sequence["Results"], choices: dict[str, Any]) -> dict[str, C
     }
     chances = constant_answers(stored.run for results in group for stored in results.runs)
     if len(group) == 1:
-        return sweep_figures(group[0].summary(), group[0].curves(), given=given, chances=chances, **choices)
+        drawings = sweep_figures(group[0].summary(), group[0].curves(), given=given, chances=chances, **choices)
+        if "survival" in group[0].varying and not choices["by"] and set(choices["kinds"]) == set(KINDS):
+            drawings["survival"] = partial(_draw_survival, group[0], title=choices["title"], size=choices["size"])
+        return drawings
     names = sweep_names(group)
     summary, curves = combine(group)
     drawings = sweep_figures(summary, curves, given={**given, "sweep": names}, chances=chances, **choices)
@@ -214,6 +217,22 @@ def _draw_all(
     if len(written) > MOST_LISTED:
         typer.echo(f"and {len(written) - MOST_LISTED} more figures in {folder}")
     return len(written) == len(drawings)
+
+
+def _draw_survival(results: "Results", **options: Any) -> "Figure":
+    from resnet_cli.figures import survival
+    from resnet_cli.models import describe_net
+    from resnet_cli.models.base import StochasticDepth
+    from resnet_cli.tasks import get_task
+
+    blocks = {}
+    for stored in results.runs:
+        if stored.run["survival"] is not None:
+            task = get_task(stored.run.task)
+            net = describe_net(stored.run, task.input_shape(stored.run), task.outputs)
+            blocks[stored.run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())
+    curves = results.curves()
+    return survival.draw(curves.assign(blocks=curves["run_id"].map(blocks)).dropna(subset="blocks"), **options)
 
 
 def _draw_winners(**options: Any) -> "Figure":

@@ -284,4 +284,6 @@ def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) 
 
 def wrapped(text: str, inches: float, *, size: float) -> str:
     """`text`, set in `size` points, broken into lines that are about `inches` wide."""
-    return textwrap.fill(text, max(int(inches * POINTS_PER_INCH / (_CHARACTER_WIDTH * size)), 10))
+    return textwrap.fill(
+        text, max(int(inches * POINTS_PER_INCH / (_CHARACTER_WIDTH * size)), 10), break_on_hyphens=False
+    )

@@ -59,23 +59,22 @@ def draw(counts: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
 
     Args:
         counts: one row per net, from top to bottom: `net` (such as VGG-16 or ResNet-34), `parameters`, `multiply_adds`.
-        title: instead of "Parameters and operations of ImageNet nets".
+        title: instead of the finding.
         size: width and height in inches.
     """
     with look():
         figure = new_figure(size or (9.5, 1.6 + 0.55 * len(counts)))
         for axes, column in zip(figure.subplots(1, 2, sharey=True), UNITS, strict=True):
             _draw_column(axes, counts, column)
-        add_title(figure, title if title is not None else "Parameters and operations of ImageNet nets")
+        what, share = "Parameters and operations of ImageNet nets", _ratio_text(counts)
+        add_title(figure, title or share or what, what if title or share else "")
         entries = [
             Patch(facecolor=VERMILLION, label="counted, plain net"),
             Patch(facecolor=BLUE, label="counted, residual net"),
             Line2D([], [], linestyle="none", marker="|", **_mark(is_wrong=False), label="given by a text"),
             Line2D([], [], linestyle="none", marker="X", **_mark(is_wrong=True), label="wrong"),
         ]
-        add_legend(
-            figure, entries, [_ratio_text(counts), "paper: of the nets' authors; note: a German text on ResNets"]
-        )
+        add_legend(figure, entries, ["paper: of the nets' authors; note: a German text on ResNets"])
     return figure
 
 

@@ -1,8 +1,8 @@
 """The blocks of a net as graphs to be drawn, traced from the modules themselves."""
 
 import operator
+import re
 from collections import defaultdict
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -19,19 +19,39 @@ MAX_BRANCHES = 3
 _WHOLE = (Addition, Drawing, ZeroPaddingShortcut, BranchedConv2d)
 """Layers of this project that are traced as single operations, as torch's own layers are."""
 
-_FUNCTIONS: dict[Any, tuple[Kind, str]] = {
-    torch.relu: ("activation", "ReLU"),
-    torch.tanh: ("activation", "tanh"),
-    torch.sigmoid: ("activation", "sigmoid"),
-    operator.add: ("addition", "addition"),
-    operator.mul: ("multiplication", "multiplication"),
-    torch.cat: ("concatenation", "concatenation"),
+_OPERATIONS: dict[str, tuple[Kind, str]] = {
+    "relu": ("activation", "ReLU"),
+    "leaky_relu": ("activation", "leaky ReLU"),
+    "elu": ("activation", "ELU"),
+    "gelu": ("activation", "GELU"),
+    "silu": ("activation", "SiLU"),
+    "tanh": ("activation", "tanh"),
+    "sigmoid": ("activation", "sigmoid"),
+    "softmax": ("activation", "softmax"),
+    "add": ("addition", "addition"),
+    "mul": ("multiplication", "multiplication"),
+    "sub": ("other", "subtraction"),
+    "truediv": ("other", "division"),
+    "matmul": ("other", "matrix product"),
+    "cat": ("concatenation", "concatenation"),
+    "concat": ("concatenation", "concatenation"),
+    "concatenate": ("concatenation", "concatenation"),
+    "getitem": ("other", "selection"),
+    "chunk": ("other", "split"),
+    "split": ("other", "split"),
+    "flatten": ("other", "flattening"),
+    "view": ("other", "reshaping"),
+    "reshape": ("other", "reshaping"),
+    "mean": ("other", "mean"),
+    "pad": ("other", "padding"),
+    "avg_pool2d": ("other", "average pooling"),
+    "max_pool2d": ("other", "max pooling"),
+    "adaptive_avg_pool2d": ("other", "average pooling"),
+    "batch_norm": ("norm", "batch norm"),
+    "layer_norm": ("norm", "layer norm"),
+    "group_norm": ("norm", "group norm"),
 }
-"""Kind and name of functions; `_METHODS` has those that are called as methods. Others keep their own names."""
-_METHODS: dict[str, tuple[Kind, str]] = {
-    name: _FUNCTIONS[function]
-    for name, function in (("relu", torch.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid))
-}
+"""Kind and name of operations, by the names of functions, methods and operators; others keep their names, with spaces."""
 
 
 def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm]:
@@ -99,12 +119,9 @@ def trace_block(block: nn.Module, entering: str, leaving: str) -> Graph:
         elif node.op == "call_module":
             values[node] = steps.add_module(block.get_submodule(str(node.target)), *operands)
         elif node.target is operator.sub and not isinstance(node.args[0], fx.Node):
-            values[node] = steps.add("other", f"subtract from {node.args[0]}", *operands)
+            values[node] = steps.add("other", f"{node.args[0]} − input", *operands)
         elif operands:
-            named = getattr(node.target, "__name__", str(node.target)).replace("_", " ").strip()
-            known = _METHODS if isinstance(node.target, str) else _FUNCTIONS
-            kind, name = known.get(node.target, ("other", named))
-            values[node] = steps.add(kind, name, *operands)
+            values[node] = steps.add(*_operation(getattr(node.target, "__name__", str(node.target))), *operands)
     return Graph(tuple(steps.nodes), steps.branches)
 
 
@@ -158,7 +175,8 @@ class _Steps:
             case nn.MaxPool2d() | nn.AvgPool2d():
                 name = "max pooling" if isinstance(module, nn.MaxPool2d) else "average pooling"
                 return self.add("other", f"{module.kernel_size}×{module.kernel_size} {name}", *operands)
-        return self.add("other", type(module).__name__, *operands)
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", type(module).__name__)  # AvgPool2d as avg_pool2d
+        return self.add(*_operation(words.lower()), *operands)
 
     def _add_branches(self, module: BranchedConv2d, operand: tuple[int, ...]) -> tuple[int, ...]:
         """Add one branch's convolution for each, and the sum of branches that are aggregated."""
@@ -178,6 +196,13 @@ class _Steps:
     def _append(self, node: Node) -> int:
         self.nodes.append(node)
         return len(self.nodes) - 1
+
+
+def _operation(name: str) -> tuple[Kind, str]:
+    """What an operation is, from a name such as `relu`, `__iadd__` or `global_response`."""
+    plain = name.strip("_")
+    in_place = plain.removeprefix("i") if plain in ("iadd", "imul", "isub") else plain
+    return _OPERATIONS.get(in_place, ("other", in_place.replace("_", " ")))
 
 
 def _name(convolution: nn.Conv2d) -> str:

@@ -175,3 +175,12 @@ def test_wrong_use(command: Command, sweep: Path, arguments: str, message: str) 
     assert message in answer.err
     assert (answer.out, answer.err.count("\n")) == ("", 1)
     assert not (sweep / "figures").exists()
+
+
+def test_a_sweep_over_survival_has_a_figure_of_stochastic_depth(command: Command) -> None:
+    sweep = ("--models", "plain,residual", "--depths", "5,7", "--set", "survival=1,0.5", "--out", "results/s")
+    small = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--jobs", 1, "--quiet")
+    assert command("sweep", *small, *sweep).code == 0
+    answer = command("plot", "results/s", "--format", "svg")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[-1] == "results/s/figures/survival.svg"

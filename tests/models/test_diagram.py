@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 from resnet_cli.models import all_models, describe_net
 from resnet_cli.models.base import Model
-from resnet_cli.models.diagram import trace_blocks
+from resnet_cli.models.diagram import trace_block, trace_blocks
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.graph import BlockForm, Graph
 from tests.conftest import MakeRun
@@ -96,8 +98,8 @@ def test_the_most_frequent_stride_represents_bottlenecks_with_projection(make_ru
 def test_a_highway_layer_mixes_by_its_gate(make_run: MakeRun) -> None:
     graph = forms_of(make_run, "highway-mlp", 3)[0].graph
     assert labels(graph).count("linear, 30→30") == 2
-    assert read_by(graph, "multiplication") == [["ReLU", "sigmoid"], ["30 units", "subtract from 1"]]
-    assert read_by(graph, "subtract from 1") == [["sigmoid"]]
+    assert read_by(graph, "multiplication") == [["ReLU", "sigmoid"], ["30 units", "1 − input"]]
+    assert read_by(graph, "1 − input") == [["sigmoid"]]
     assert read_by(graph, "addition") == [["multiplication", "multiplication"]]
 
 
@@ -202,3 +204,25 @@ def test_a_net_without_blocks_is_rejected(make_run: MakeRun) -> None:
         match=r"^The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks\.$",
     ):
         forms_of(make_run, "plain-mlp", 1)
+
+
+class Custom(nn.Module):
+    """Operations as functions, methods, operators and modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.silu = nn.SiLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 2C)."""
+        left, right = x[:, :4], self.silu(x)
+        joined = torch.concat([left, right], dim=1)
+        return torch.flatten(self.pool(functional.relu(joined)), 1).mean(0)
+
+
+def test_operations_are_named_in_words() -> None:
+    labels = [node.label for node in trace_block(Custom(), "in", "out").nodes]
+    assert labels == [
+        *("in", "selection", "SiLU", "concatenation", "ReLU", "average pooling", "flattening", "mean", "out"),
+    ]

@@ -52,15 +52,16 @@ def split_words(text: str) -> list[str]:
 
 
 def tracked(items: Iterable[_Item], names: Sequence[str]) -> Iterator[_Item]:
-    """The items one after another; stderr names the one that is computed, on a terminal beside a progress bar."""
+    """The items one after another; stderr names each when it is done, on a terminal the current one beside a bar."""
     from rich.console import Console
     from rich.progress import Progress
 
     rest = iter(items)
     if not sys.stderr.isatty():
         for number, name in enumerate(names, 1):
+            item = next(rest)
             typer.echo(f"{number}/{len(names)}: {name}", err=True)
-            yield next(rest)
+            yield item
         return
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=len(names))

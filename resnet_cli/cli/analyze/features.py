@@ -61,10 +61,9 @@ def command(
     chosen = pick_cnns(runs)
     if len(runs) > len(chosen):
         typer.echo(f"Using {len(chosen)} of {len(runs)} runs; choose others with --models, --depths and --seeds.")
-    nets = [
-        load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in tracked(chosen, run_ids(chosen))
-    ]
-    frame = pd.concat([feature_maps(net, image=image, layers=layers, maps=maps) for net in nets], ignore_index=True)
+    nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in chosen)
+    parts = (feature_maps(net, image=image, layers=layers, maps=maps) for net in nets)
+    frame = pd.concat(tracked(parts, run_ids(chosen)), ignore_index=True)
     rows = []
     for _, of_net in frame.groupby("run_id", sort=False):
         net, of_maps = of_net.iloc[0], of_net[of_net["part"] == "map"]

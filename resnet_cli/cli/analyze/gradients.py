@@ -92,10 +92,10 @@ def command(
     split_cells(results.summary())  # rejects too many before anything is trained
     prepare_device(resolve_device(device), threads=1)  # as sweeps of several runs do, for the same bits
     frame = pd.concat(
-        [
-            replay(stored, load_data_of(stored.run, data_dir, device), results.varying)
-            for stored in tracked(runs, [f"training {run_id} again" for run_id in run_ids(runs)])
-        ],
+        tracked(
+            (replay(stored, load_data_of(stored.run, data_dir, device), results.varying) for stored in runs),
+            run_ids(runs),
+        ),
         ignore_index=True,
     )
     show_table(

@@ -85,10 +85,8 @@ def command(
     if note := selection_text(runs, residual):
         typer.echo(note)
     nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in runs)
-    frame = pd.concat(
-        [measure_paths(net, draws=draws, settings=settings) for net in tracked(nets, run_ids(runs))],
-        ignore_index=True,
-    )
+    parts = (measure_paths(net, draws=draws, settings=settings) for net in nets)
+    frame = pd.concat(tracked(parts, run_ids(runs)), ignore_index=True)
     cells = [
         [
             net["heading"],

@@ -89,10 +89,8 @@ def command(
     results = Results(folder, runs, [])
     removed_blocks.split_rows(results.summary())  # rejects too many before anything is measured
     nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in runs)
-    frame = pd.concat(
-        [measure_changes(net, draws=draws, settings=results.varying) for net in tracked(nets, run_ids(runs))],
-        ignore_index=True,
-    )
+    parts = (measure_changes(net, draws=draws, settings=results.varying) for net in nets)
+    frame = pd.concat(tracked(parts, run_ids(runs)), ignore_index=True)
     summary = summarise(frame)
     what = "Test loss" if frame["test_error"].isna().all() else "Test error (%)"
     show_table(

@@ -65,7 +65,8 @@ def command(
         typer.echo(text)
     settings = Results(folder, runs, []).varying
     nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in runs)
-    frame = pd.concat([measure_responses(net, settings) for net in tracked(nets, run_ids(runs))], ignore_index=True)
+    parts = (measure_responses(net, settings) for net in nets)
+    frame = pd.concat(tracked(parts, run_ids(runs)), ignore_index=True)
     summary = summarise(frame, settings)
     show_table(
         "Standard deviation of the layers' responses, median over seeds",
