@@ -51,7 +51,7 @@ _OPERATIONS: dict[str, tuple[Kind, str]] = {
     "layer_norm": ("norm", "layer norm"),
     "group_norm": ("norm", "group norm"),
 }
-"""Kind and name of operations, by the names of functions, methods and operators; others keep their names, with spaces."""
+"""Kind and name of operations, by the names of functions, methods and operators; others keep their own names."""
 
 
 def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm]:
