@@ -1,6 +1,6 @@
-"""What a notebook does with results: figures of a sweep, two models compared pair by pair, trained nets.
+"""Working with results in a notebook: figures of a sweep, two models compared pair by pair, trained nets.
 
-`resnet_cli` itself hands out these functions; see `docs/python.md`.
+These functions are available from `resnet_cli` itself; see `docs/python.md`.
 """
 
 from collections.abc import Callable, Sequence
@@ -97,12 +97,12 @@ def plot_learning_curves(
     title: str | None = None,
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Loss or error during training: medians over seeds, one line a depth and one panel a model.
+    """Loss or error during training: medians over seeds, with one line per depth and one panel per model.
 
     Args:
         results: of one task.
         metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
-        by: a setting whose values are compared as lines, with one panel a depth.
+        by: a setting whose values are compared as lines, with one panel per depth.
         x: `step` (optimiser steps) or `epoch` (passes over the training set).
         scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
         splits: which of `train` and `test`.
@@ -175,20 +175,21 @@ def count_imagenet_nets() -> pd.DataFrame:
 def compare(results: Results, first: str, second: str, *, metric: Measured = "train_loss") -> pd.DataFrame:
     """How much lower or higher the second model ends than the first, pair by pair.
 
-    A pair has depth, seed and all settings that both models have in common. A diverged run counts as infinitely bad,
-    and a pair of which both runs diverged has no difference. Failed runs are left out.
+    The runs of a pair have the same depth and seed, and the same values of all settings that both models have. A
+    diverged run counts as infinitely bad, and a pair in which both runs diverged has no difference. Failed runs are
+    left out.
 
     Args:
         results: with runs of both models.
         first: a model, such as `plain-mlp`.
         second: another, such as `residual-mlp`.
-        metric: what is compared after training; errors are in percent.
+        metric: what to compare after training; errors are in percent.
 
     Returns:
         One row per depth, and per combination of the settings that vary, which have columns of their own. `pairs`
-        counts the pairs; `first` and `second` are medians; `difference` is the median of second minus first, below
-        zero where the second is lower, and `least` and `greatest` are its extremes; `lower` counts the pairs in which
-        the second is lower. The extremes are no confidence interval: the next pair may well lie outside.
+        counts the pairs; `first` and `second` are medians; `difference` is the median of second minus first, negative
+        if the second is lower, and `least` and `greatest` are its extremes; `lower` counts the pairs in which the
+        second is lower. The extremes are not a confidence interval: another pair may well lie outside.
 
     Raises:
         UserError: a model or the metric is not there, or the models share no depth and seed.

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 200
-"""Columns where nobody sees the width: wide enough that no row of a table folds."""
+"""Width of output that is not shown on a terminal: wide enough that no row of a table is folded."""
 
 
 def make_console() -> "Console":

@@ -10,7 +10,7 @@ from resnet_cli.cli.options import DataDir
 from resnet_cli.spec.errors import unknown_name
 
 app = typer.Typer(
-    help="Fetch data sets and check them. Sine and digits need neither: they come with the program.",
+    help="Fetch and check data sets. Sine and digits need neither, as they come with the program.",
     no_args_is_help=True,
 )
 
@@ -22,7 +22,7 @@ def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The data set to fetch: cifar10.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Download a data set (cifar10: 170 MB), verify it and unpack it. Does nothing if it is there already."""
+    """Download a data set (cifar10: 170 MB), verify it and unpack it. Does nothing if it exists already."""
     if name not in FETCHABLE:
         raise unknown_name("data set to fetch", name, FETCHABLE)
     from resnet_cli.tasks import download

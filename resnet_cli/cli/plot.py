@@ -35,7 +35,7 @@ SPLITS = ("train", "test")
 X_AXES = ("step", "epoch")
 OUT_WITHOUT_RUNS = Path("results/figures")
 MOST_LISTED = 6
-"""More figures of a sweep than this are counted instead of listed."""
+"""If a sweep has more figures than this, the others are counted instead of listed."""
 
 
 def command(
@@ -117,7 +117,7 @@ def command(
         given = [f"{option} (={value})" for option, value in choosing.items() if value]
         if folders or given:
             what = f"the folder {folders[0]}" if folders else given[0]
-            raise UserError(f"figure (={figure}) needs no results, so {what} has no use; leave one of them away.")
+            raise UserError(f"figure (={figure}) needs no results, so {what} has no effect; leave one of them out.")
         drawings: dict[str, Callable[[], Figure]] = {
             name: partial(FIGURES_WITHOUT_RUNS[name], title=options["title"], size=inches)
             for name in _words("figure", figure, tuple(FIGURES_WITHOUT_RUNS))
@@ -202,7 +202,7 @@ def _figures(group: Sequence["Results"], choices: dict[str, Any]) -> dict[str, C
 def _draw_all(
     drawings: dict[str, Callable[[], "Figure"]], folder: Path, formats: list[str], dpi: int, of: str = ""
 ) -> bool:
-    """Draw and write figures, and print the first file of each; whether all could be drawn."""
+    """Draw and write figures, and print the first file of each; returns whether all could be drawn."""
     written = []
     for name, draw in drawings.items():
         try:

@@ -27,11 +27,18 @@ EPILOG = examples(
 @takes_settings
 def command(
     request: dict[str, Any],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their estimated cost; stop.")] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="Shrink the sweep to seconds, into <folder>-smoke.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the runs in the results folder; train all.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the runs and their estimated cost without training them.")
+    ] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Shrink the sweep to a few seconds, in <folder>-smoke.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Discard the runs in the results folder and train all.")
+    ] = False,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, max=1024, help="Processes. (default: one a core; 1 on a GPU)")
+        int | None,
+        typer.Option("--jobs", min=1, max=1024, help="Number of processes. (default: one per core; 1 on a GPU)"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,
@@ -65,7 +72,7 @@ def command(
 
 
 def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) -> Path:
-    """`out`, or results/<task>; one folder a task where there are several; smoke runs stay apart.
+    """`out`, or results/<task>; one folder per task if there are several; smoke runs are kept apart.
 
     Raises:
         UserError: smoke runs cannot be beside the root of the file system.
@@ -143,7 +150,7 @@ def _execute(
     save_models: bool,
     quiet: bool,
 ) -> bool:
-    """Do one sweep in front of the person. Returns whether a run failed."""
+    """Execute a sweep and show its progress. Returns whether a run failed."""
     from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line

@@ -1,4 +1,4 @@
-"""`resnet-exp tasks`: what can be learned, and with which defaults."""
+"""`resnet-exp tasks`: the tasks and their default settings."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +48,7 @@ def _listing(tasks: "list[Task]") -> "RenderableType":
 
 
 def _page(task: "Task") -> "RenderableType":
-    """Every setting of a sweep on a task: its default, its meaning, and the models whose default is another."""
+    """Every setting of a sweep on a task: its default, its meaning, and the models with a different default."""
     from rich.console import Group
     from rich.text import Text
 
@@ -97,7 +97,7 @@ def _page(task: "Task") -> "RenderableType":
 
 
 def _settings_of(task: "Task", model: "Model") -> list[str]:
-    """The settings of a run of a model on a task, those that only single models have last."""
+    """The settings of a run of a model on a task; those that only some models have come last."""
     from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS
 
     foreign = (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - task.settings)

@@ -1,6 +1,6 @@
-"""Training loss of a shallow net, of the deeper net made of it by appending identities, and of one from scratch.
+"""Training loss of a shallow net, of the deeper net made by appending identities, and of one trained from scratch.
 
-The experiment behind He et al. 2015 (arXiv 1512.03385, §1): a solution by construction that solvers do not find.
+The experiment behind He et al. 2015 (arXiv 1512.03385, §1): a solution by construction that optimisers do not find.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Test error after blocks of trained nets are removed or change places.
+"""Test error after blocks of trained nets are removed or swapped.
 
 In the manner of Veit, Wilber and Belongie 2016 (arXiv 1605.06431), figures 3, 5a and 5b.
 """

@@ -99,4 +99,4 @@ def test_nets_that_were_not_saved_or_have_no_blocks(command: Command) -> None:
     assert command(*SWEEP, "--depths", 1, "--seeds", 0, "--save-models").code == 0
     answer = command("analyze", "remove", "results")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
-    assert "plain-mlp, depth 1, seed 0 has no blocks; take a deeper net" in answer.err
+    assert "plain-mlp, depth 1, seed 0 has no blocks; choose a deeper net" in answer.err

@@ -163,9 +163,9 @@ def test_imagenet_nets_have_the_parameters_and_costs_that_are_published() -> Non
     ("arguments", "message"),
     [
         ("--figure winner", "figure (=winner) must be of winners, counts, joined by commas."),
-        ("results --figure winners", "figure (=winners) needs no results, so the folder results has no use;"),
-        ("--figure counts --depths 2", "figure (=counts) needs no results, so depths (=2) has no use;"),
-        ("--figure counts --by init", "figure (=counts) needs no results, so by (=init) has no use;"),
+        ("results --figure winners", "figure (=winners) needs no results, so the folder results has no effect;"),
+        ("--figure counts --depths 2", "figure (=counts) needs no results, so depths (=2) has no effect;"),
+        ("--figure counts --by init", "figure (=counts) needs no results, so by (=init) has no effect;"),
         ("results/init --by inti", "by (=inti) is not a setting in which runs of one model and depth differ;"),
         ("results/init --by width", "those that do are init."),
     ],

@@ -1,4 +1,4 @@
-"""`resnet-exp analyze KIND`: why it happens. A module of this folder that defines `NAME` is a kind by being there."""
+"""`resnet-exp analyze KIND`: why it happens. Any module in this folder that defines `NAME` is a kind of analysis."""
 
 import importlib
 import pkgutil

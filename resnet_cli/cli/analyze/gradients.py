@@ -1,4 +1,4 @@
-"""`resnet-exp analyze gradients`: gradient norms by layer, at initialisation and through training."""
+"""`resnet-exp analyze gradients`: gradient norms by layer, at initialisation and during training."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,7 +67,7 @@ def command(
 ) -> None:
     """Train stored runs again, and measure the gradient of every weight layer on one batch at each evaluation.
 
-    The batch is the first of the training. This takes about as long as training the runs one after another.
+    The batch is the first training batch. This takes about as long as training the runs one after another.
     """
     import pandas as pd
 
@@ -89,7 +89,7 @@ def command(
     if text := selection_text(runs, found):
         typer.echo(text)
     results = Results(folder, runs, [])
-    split_cells(results.summary())  # refuses too many before anything is trained
+    split_cells(results.summary())  # rejects too many before anything is trained
     prepare_device(resolve_device(device), threads=1)  # as sweeps of several runs do, for the same bits
     frame = pd.concat(
         tracked(
@@ -108,7 +108,7 @@ def command(
 
 
 def _comparison(frame: "pd.DataFrame") -> str:
-    """Whether the training was the stored one, in words."""
+    """Whether the training reproduced the stored one, in words."""
     from resnet_cli.analysis.gradients import differences
 
     apart = differences(frame)

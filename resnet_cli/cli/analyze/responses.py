@@ -47,8 +47,8 @@ def command(
 ) -> None:
     """Measure how strongly each layer of trained nets responds to the test inputs, after its batch norm if it has one.
 
-    Responses are what He et al. 2015 show in Fig. 7: before the activation, and before the addition of a shortcut.
-    Where batch norm stands before the layers they are what the layers themselves give.
+    Responses are those of He et al. 2015, Fig. 7: outputs before the activation and before the addition of a shortcut.
+    Where batch norm precedes the layers, they are the outputs of the layers themselves.
     """
     import pandas as pd
 
