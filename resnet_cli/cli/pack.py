@@ -7,13 +7,17 @@ from typing import Annotated
 import typer
 
 from resnet_cli.cli.filters import Depths, Models, Seeds, Where, parse_selection
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.errors import printable
 
-PACK_EPILOG = (
-    "Examples: [bold]resnet-exp pack results/sine --out docs/results/sine[/] · "
-    "[bold]resnet-exp pack results/digits --out packed --seeds 0..2 --figures loss-by-depth,remove[/]"
+PACK_EPILOG = examples(
+    "resnet-exp pack results/sine --out docs/results/sine",
+    "resnet-exp pack results/digits --out packed --seeds 0..2 --figures loss-by-depth,remove",
 )
-UNPACK_EPILOG = "Example: [bold]resnet-exp unpack docs/results/sine --out results/sine[/]"
+UNPACK_EPILOG = examples(
+    "resnet-exp unpack docs/results/sine --out results/sine",
+    title="Example:",
+)
 
 
 def pack(

@@ -32,9 +32,11 @@ def command(
     depths: filters.Depths = None,
     seeds: filters.Seeds = None,
     where: filters.Where = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, one object a run.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row a run.")] = False,
-    by_depth: Annotated[bool, typer.Option("--by-depth", help="Depth against model, with turning points.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array with one object per run.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per run.")] = False,
+    by_depth: Annotated[
+        bool, typer.Option("--by-depth", help="A table of depth by model, with turning points.")
+    ] = False,
 ) -> None:
     """Show the last evaluation of every run below some folders, and say why runs failed.
 

@@ -1,9 +1,10 @@
-"""Training loss of a shallow net, of the deeper net made of it by appending identities, and of one from scratch.
+"""Training loss of a shallow net, of the deeper net made by appending identities, and of one trained from scratch.
 
-The experiment behind He et al. 2015 (arXiv 1512.03385, §1): a solution by construction that solvers do not find.
+The experiment behind He et al. 2015 (arXiv 1512.03385, §1): a solution by construction that optimisers do not find.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.lines import Line2D
 
 from resnet_cli.figures import frames
 from resnet_cli.figures.axes import add_legend, add_title, label_outside, new_figure, set_value_axis, wrapped
+from resnet_cli.figures.cells import MIN_SEEDS, without_spikes
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import GREY, PALETTE, look, ordered_models
 from resnet_cli.spec.errors import UserError
@@ -47,7 +49,8 @@ def draw(frame: pd.DataFrame) -> Figure:
     }
     if len(panels) > MAX_PANELS:
         raise UserError(
-            f"These nets make {len(panels)} panels, but one figure shows at most {MAX_PANELS}; select fewer models."
+            f"These nets make {len(panels)} panels, but one figure shows at most {MAX_PANELS}; choose some with "
+            "--models."
         )
     across = min(len(panels), MAX_COLUMNS)
     down = math.ceil(len(panels) / across)
@@ -61,11 +64,13 @@ def draw(frame: pd.DataFrame) -> Figure:
                 _draw_losses(axes, rows[rows["net"] == net], style)
             axes.axvline(rows.loc[rows["net"] == "appended", "step"].min(), color=GREY, linewidth=0.8)
         axes = grid[0, 0]
-        set_value_axis(axes, frame["train_loss"].to_numpy(), "log", headroom=0.0)
+        medians = pd.concat([rows.groupby(["net", "step"])["train_loss"].median() for rows in panels.values()])
+        first = frame.loc[frame["step"] == 0, "train_loss"].median()
+        set_value_axis(axes, without_spikes(medians.to_numpy(), start=float(first)), "log", headroom=0.0)
         axes.set_xlim(0, frame["step"].max())
         label_outside(grid, len(panels), "step", f"training loss: {frames.value_label(frame, 'loss')}")
         depth, deeper = frame["depth"].iloc[0], frame["deeper"].iloc[0]
-        add_title(figure, f"{frame['task'].iloc[0]}: {deeper} layers by construction and from scratch")
+        add_title(figure, *_titles(frame, panels))
         labels = {
             "shallow": f"depth {depth}",
             "appended": f"the same net and {deeper - depth} identity layers",
@@ -74,6 +79,22 @@ def draw(frame: pd.DataFrame) -> Figure:
         entries = [Line2D([], [], **LOOKS[net], label=label) for net, label in labels.items()]
         add_legend(figure, entries, _notes(frame))
     return figure
+
+
+def _titles(frame: pd.DataFrame, panels: Mapping[str, pd.DataFrame]) -> tuple[str, str]:
+    """How the first net ends by construction and from scratch, if there are enough seeds, and what the figure is."""
+    deeper, seeds = frame["deeper"].iloc[0], frame["seed"].nunique()
+    what = f"{frame['task'].iloc[0]}: {deeper} layers by construction and from scratch"
+    if seeds < MIN_SEEDS:
+        return what, ""
+    name, rows = next(iter(panels.items()))
+    losses = rows.pivot_table("train_loss", ["net", "seed"], "step", dropna=False)
+    ends = losses[rows["step"].max()].fillna(math.inf).groupby("net").median()  # infinite where it diverged
+    told = [f"{ends[net]:.2g} {words}" for net, words in (("appended", "by construction"), ("scratch", "from scratch"))]
+    return (
+        f"{name}: {deeper} layers end with a training loss of {' and '.join(told)}",
+        f"{what} (medians of {seeds} seeds)",
+    )
 
 
 def _draw_losses(axes: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:

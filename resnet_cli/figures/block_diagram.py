@@ -31,10 +31,10 @@ _CORNER = 0.09  # radius
 
 
 def draw(forms: Sequence[BlockForm], *, title: str) -> Figure:
-    """Draw the forms of a net's blocks side by side, four at most; the title says how many more there are.
+    """Draw the forms of a net's blocks side by side, at most four; the title says how many more there are.
 
     Args:
-        forms: as `models.diagram.trace_blocks` gives them.
+        forms: as returned by `models.diagram.trace_blocks`.
         title: such as `resnet, depth 20`.
     """
     shown = forms[:MAX_FORMS]
@@ -101,7 +101,16 @@ def _draw_graph(axes: Axes, graph: Graph, layout: Layout, box_width: float, orig
     for middle, end in layout.shortcuts:
         if graph.nodes[end].kind == "addition":
             x, y = moved(middle)
-            axes.text(x + 0.1, y, "identity", fontsize=FONT_SIZE, color=GREY, rotation=270, ha="center", va="center")
+            axes.text(
+                x + (0.1 if middle[0] > 0 else -0.1),
+                y,
+                "identity",
+                fontsize=FONT_SIZE,
+                color=GREY,
+                rotation=270,
+                ha="center",
+                va="center",
+            )
     if layout.branches_end and graph.branches > 3:
         x, y = moved(layout.branches_end)
         axes.text(x, y + 0.18, f"… {graph.branches} branches in all", fontsize=FONT_SIZE, color=GREY, ha="center")

@@ -1,7 +1,8 @@
-"""Where the parts of a block's drawing stand: nodes in columns, and the ways that join them. Lengths are inches.
+"""The layout of a block's drawing: nodes in columns, and the lines that connect them. Lengths are in inches.
 
-The way with most weights goes straight down (column 0). Branches like it stand left and right of it, other ways further
-right, and beyond them the ways without steps: shortcuts.
+The path with most weights goes straight down (column 0). Branches like it are placed to its left and right, other paths
+further right, and beyond them the paths without operations: shortcuts. A shortcut that would cross another path there
+goes past it on the left.
 """
 
 from collections.abc import Sequence
@@ -85,19 +86,35 @@ def lay_out(graph: Graph, box_width: float) -> Layout:
                 layout.ways.append([(x, y + _half_height(nodes[start])), (x, to_y - _half_height(node))])
             else:
                 direct.append((start, end))
+    on_right: list[tuple[int, int]] = []  # first and last row of the shortcuts there
+    on_left: list[tuple[int, int]] = []
     for start, end in sorted(direct, key=lambda way: rows[way[1]] - rows[way[0]]):
         (x, y), (to_x, to_y) = layout.places[start], layout.places[end]
         fork = (x, y + FORK)
         layout.forks.add(fork)
+        side = _half_width(nodes[end], box_width)
         if columns[start] > columns[end]:
             lane = to_x + spacing / 2
         else:
-            layout.right += LANE_GAP
-            lane = layout.right
+            span = (rows[start], rows[end])
+            if _interleaves(span, on_right) and not detours and not _interleaves(span, on_left):
+                on_left.append(span)
+                layout.left -= LANE_GAP
+                lane, side = layout.left, -side
+            else:
+                on_right.append(span)
+                layout.right += LANE_GAP
+                lane = layout.right
             layout.shortcuts.append(((lane, (fork[1] + to_y) / 2), end))
-        side = _half_width(nodes[end], box_width)
         layout.ways.append([fork, (lane, fork[1]), (lane, to_y), (to_x + side, to_y)])
     return layout
+
+
+def _interleaves(span: tuple[int, int], others: Sequence[tuple[int, int]]) -> bool:
+    """Whether a shortcut between two rows would cross one of the `others` on the same side: none contains the other."""
+    return any(
+        a < c < b < d for one, two in ((span, other) for other in others) for (a, b), (c, d) in ((one, two), (two, one))
+    )
 
 
 def _main_way_and_detours(nodes: Sequence[Node]) -> tuple[list[int], list[_Detour]]:

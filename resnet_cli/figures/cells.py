@@ -46,6 +46,17 @@ def fewest_seeds(runs: pd.DataFrame) -> int:
     return int(frames.seed_counts(runs).min())
 
 
+def is_compared(runs: pd.DataFrame) -> bool:
+    """Whether a title can name medians of the models: no other setting varies, and there are enough seeds."""
+    return not frames.varying_settings(runs) and fewest_seeds(runs) >= MIN_SEEDS and 1 < len(set(runs["model"])) <= 3
+
+
+def named_values(values: Mapping[str, float], unit: str = "") -> str:
+    """Values in words, such as `90 % in plain-cnn and 5.1 % in resnet`."""
+    told = [f"{value:.3g}{unit} in {name}".replace("inf", "∞") for name, value in values.items()]
+    return ", ".join(told[:-1]) + f" and {told[-1]}"
+
+
 def draw_dots(axes: Axes, values: Mapping[str, Sequence[float]], styles: Mapping[str, ModelStyle]) -> None:
     """A dot for each run and a bar at the median, one column for each model: where there is nothing to draw against.
 
@@ -75,7 +86,7 @@ def draw_dots(axes: Axes, values: Mapping[str, Sequence[float]], styles: Mapping
     axes.spines["bottom"].set_color(GREY)
 
 
-def without_spikes(values: np.ndarray) -> np.ndarray:
-    """The finite `values` that an axis must show: those above ten times the 95th percentile are spikes and go."""
+def without_spikes(values: np.ndarray, start: float = 0.0) -> np.ndarray:
+    """The finite `values` that an axis must show: those above ten times the 95th percentile, and above `start`, go."""
     finite = values[np.isfinite(values)]
-    return finite[finite <= 10 * np.quantile(finite, 0.95)] if finite.size else finite
+    return finite[finite <= max(10 * np.quantile(finite, 0.95), start)] if finite.size else finite

@@ -20,12 +20,14 @@ from resnet_cli.figures.axes import (
     wrapped,
     write_count,
 )
+from resnet_cli.figures.cells import draw_dots, is_compared
 from resnet_cli.figures.frames import SPLIT_LABELS, check_choice
-from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, FEW_SEEDS, MANY_MODELS, MAX_PANELS
+from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, FEW_SEEDS, MANY_MODELS
 from resnet_cli.figures.panels import grid_columns, split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 from resnet_cli.spec.errors import UserError
 
+MAX_PANELS = 12
 _MARK_ROW = 0.085
 """Share of the axes' height that the marks of one model take at the top."""
 
@@ -55,9 +57,10 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
     down = math.ceil(len(panels) / across)
     styles = model_styles(rows["model"])
     depths = sorted(rows["depth"].unique())
+    models = ordered_models(rows["model"])
     late = ordered_models(rows.loc[np.isinf(rows["when"]), "model"])
     most_seeds = int(frames.seed_counts(frame).max())
-    has_band = most_seeds > 1 and len(styles) <= MANY_MODELS
+    has_band = most_seeds > 1 and len(depths) > 1 and len(styles) <= MANY_MODELS
     interquartile = most_seeds >= FEW_SEEDS
     width, height = (6.4, 4.8) if len(panels) == 1 else (1.6 + 2.7 * across, 1.8 + 2.5 * down)
     size = (width, height + 0.15 * max(len(styles) - 3, 0))
@@ -66,21 +69,30 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
         figure = new_figure(size)
         grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
         set_value_axis(grid[0, 0], rows["when"].to_numpy(), "log", headroom=_MARK_ROW * len(late))
-        set_depth_axis(grid[0, 0], depths, width=size[0] / across - 0.5)
+        if len(depths) > 1:
+            set_depth_axis(grid[0, 0], depths, width=size[0] / across - 0.5)
         for axes, panel in zip(grid.flat, panels, strict=False):
             axes.set_title(wrapped(panel.title, size[0] / across - 0.5, size=9))
-            for model, of_model in rows.loc[panel.rows.index].groupby("model"):
+            here = rows.loc[panel.rows.index]
+            if len(depths) == 1:
+                of_models = {model: here.loc[here["model"] == model, "when"] for model in models}
+                draw_dots(axes, {model: list(when[np.isfinite(when)]) for model, when in of_models.items()}, styles)
+            for model, of_model in here.groupby("model"):
                 style = styles[str(model)]
                 values = of_model.set_index("depth")["when"]
-                _draw_runs(axes, values, style, interquartile, has_band=has_band)
+                if len(depths) == 1:
+                    values.index = pd.Index([models.index(str(model))] * len(values), name="depth")
+                else:
+                    _draw_runs(axes, values, style, interquartile, has_band=has_band)
                 if model in late:
                     place = 1 - _MARK_ROW * (late.index(str(model)) + 0.3)
                     _mark_late(axes, values, style, place, counted=len(depths) <= FEW_DEPTHS)
-        label_outside(grid, len(panels), "depth", f"{unit} that reaches the level")
+        x_label = "depth" if len(depths) > 1 else f"depth {depths[0]}"
+        label_outside(grid, len(panels), x_label, f"{unit} that reaches the level")
         split = SPLIT_LABELS[frame["split"].iloc[0]]
         levels = frame["level"].unique()
         what = f"{levels[0]:g}" if len(levels) == 1 else "a level"
-        add_title(figure, f"{tasks[0]}: {unit}s until the {split} loss reaches {what}")
+        add_title(figure, *_titles(f"{tasks[0]}: {unit}s until the {split} loss reaches {what}", frame, split))
         band = "interquartile range" if interquartile else "minimum to maximum"
         notes = [
             f"level: {frames.value_label(frame, 'loss')}",
@@ -91,6 +103,18 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
         marks = "not reached (number of runs)" if len(depths) <= FEW_DEPTHS else "not reached (darker: by more runs)"
         add_legend(figure, _legend_entries(styles, marks if late else ""), notes)
     return figure
+
+
+def _titles(what: str, frame: pd.DataFrame, split: str) -> tuple[str, str]:
+    """How many runs of each model reach the lowest level, where models can be compared, and what the figure is."""
+    lowest = frame[frame["level"] == frame["level"].min()]
+    if not is_compared(lowest.drop(columns=["split", "level"])):
+        return what, ""
+    reached = {
+        model: f"{of['step'].notna().sum()} of {len(of)} runs of {model}"
+        for model, of in ((name, lowest[lowest["model"] == name]) for name in ordered_models(lowest["model"]))
+    }
+    return f"A {split} loss of {lowest['level'].iloc[0]:g} is reached by {' and '.join(reached.values())}", what
 
 
 def _draw_runs(

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of ImageNet nets, counted from the nets, beside the numbers that texts give.
+"""Parameters and multiply-adds of ImageNet nets, counted from the nets, beside the numbers given in texts.
 
 Papers: Simonyan & Zisserman 2014 (VGG, arXiv 1409.1556, Table 2: 138 and 144 million parameters) and He et al. 2015
 (ResNet, arXiv 1512.03385, Table 1 and §4.1, in billions of multiply-adds, which it calls FLOPs). Its bottlenecks have
@@ -25,7 +25,7 @@ UNITS = {"parameters": (1e6, "parameters (millions)"), "multiply_adds": (1e9, "m
 
 
 class Statement(NamedTuple):
-    """What a text says of a net, in the unit of the column; `mistake` says what a wrong number really is."""
+    """What a text says about a net, in the unit of the column; `mistake` says what a wrong number really is."""
 
     net: str
     column: str
@@ -59,23 +59,22 @@ def draw(counts: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
 
     Args:
         counts: one row per net, from top to bottom: `net` (such as VGG-16 or ResNet-34), `parameters`, `multiply_adds`.
-        title: instead of "Parameters and operations of ImageNet nets".
+        title: instead of the finding.
         size: width and height in inches.
     """
     with look():
         figure = new_figure(size or (9.5, 1.6 + 0.55 * len(counts)))
         for axes, column in zip(figure.subplots(1, 2, sharey=True), UNITS, strict=True):
             _draw_column(axes, counts, column)
-        add_title(figure, title if title is not None else "Parameters and operations of ImageNet nets")
+        what, share = "Parameters and operations of ImageNet nets", _ratio_text(counts)
+        add_title(figure, title or share or what, what if title or share else "")
         entries = [
             Patch(facecolor=VERMILLION, label="counted, plain net"),
             Patch(facecolor=BLUE, label="counted, residual net"),
             Line2D([], [], linestyle="none", marker="|", **_mark(is_wrong=False), label="given by a text"),
             Line2D([], [], linestyle="none", marker="X", **_mark(is_wrong=True), label="wrong"),
         ]
-        add_legend(
-            figure, entries, [_ratio_text(counts), "paper: of the nets' authors; note: a German text on ResNets"]
-        )
+        add_legend(figure, entries, ["paper: of the nets' authors; note: a German text on ResNets"])
     return figure
 
 

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures import frames
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis, wrapped
-from resnet_cli.figures.cells import split_cells
-from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
+from resnet_cli.figures.cells import draw_dots, fewest_seeds, is_compared, named_values, split_cells
+from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 
 MAX_COLUMNS = 4
 _MEASURED = ["step", "train_loss", "stored_loss", "layer", "name", "gradient_norm"]
@@ -73,16 +73,35 @@ def draw(frame: pd.DataFrame) -> Figure:
                 part = _part(shown, kind)
                 if part.empty:  # all its runs diverged
                     continue
-                for model, of_model in part.groupby("model"):
-                    _draw_line(axes, of_model, row.x, styles[str(model)])
-                _set_place_axis(axes, row, part[row.x])
+                if len(part[row.x].unique()) == 1:  # of one layer or one evaluation
+                    norms = {model: list(of["gradient_norm"]) for model, of in part.groupby("model")}
+                    draw_dots(axes, {model: norms[model] for model in ordered_models(norms)}, styles)
+                else:
+                    for model, of_model in part.groupby("model"):
+                        _draw_line(axes, of_model, row.x, styles[str(model)])
+                    _set_place_axis(axes, row, part[row.x])
                 if column == 0:
                     axes.set_ylabel(row.y_label)
         for axes in grid.flat:
             axes.set_visible(axes.has_data())
-        add_title(figure, f"{runs['task'].iloc[0]}: gradients by layer")
+        add_title(figure, *_titles(runs.drop(columns=_MEASURED), finite))
         add_legend(figure, _legend_entries(styles, has_zeros=has_zeros), _notes(runs, len(frame) - len(finite)))
     return figure
+
+
+def _titles(runs: pd.DataFrame, finite: pd.DataFrame) -> tuple[str, str]:
+    """The first layer's gradients at the largest depth, where nets can be compared, and what the figure is."""
+    what = f"{runs['task'].iloc[0]}: gradient norms by layer"
+    deepest = runs[runs["depth"] == runs["depth"].max()]
+    if not is_compared(deepest):
+        return what, ""
+    initial = finite[finite["run_id"].isin(deepest["run_id"]) & (finite["step"] == 0) & (finite["layer"] == 1)]
+    medians = initial.groupby("model")["gradient_norm"].median()
+    if len(medians) < deepest["model"].nunique():  # of a model no finite gradient is left
+        return what, ""
+    told = named_values({model: medians[model] for model in ordered_models(medians.index)})
+    finding = f"At initialisation, the first layer's gradient norm at depth {deepest['depth'].iloc[0]} is {told}"
+    return finding, f"{what} (medians of {fewest_seeds(deepest)} seeds)"
 
 
 def _part(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -13,10 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis
+from resnet_cli.figures.cells import MIN_SEEDS
 from resnet_cli.figures.frames import varying_settings
 from resnet_cli.figures.learning_curves import depth_colours
 from resnet_cli.figures.panels import value_text
-from resnet_cli.figures.style import MARKERS, look, ordered_models
+from resnet_cli.figures.style import MARKERS, by_numbers, look, ordered_models
 
 EFFECTIVE = 0.95
 """The share of the total gradient magnitude that the effective lengths carry."""
@@ -43,11 +44,11 @@ def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, fl
     Args:
         frame: one row per net and length: run_id, task, model, depth, seed, the settings in which runs of one model and
             depth differ, and the measured columns of `analysis.paths.measure_paths`.
-        title: instead of a title like "digits: gradients along the paths of resnet".
+        title: instead of the finding.
         size: width and height in inches.
     """
     rows = over_seeds(frame)
-    headings = ordered_models(rows["heading"])
+    headings = ordered_models(sorted(rows["heading"], key=by_numbers))
     depths = sorted({int(depth) for depth in rows["depth"]})
     styles: dict[int, dict[str, Any]] = {
         depth: {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.3}
@@ -62,13 +63,27 @@ def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, fl
                 row[0].set_title(heading, loc="left", fontweight="bold")
         for axes in grid[-1]:
             axes.set_xlabel("path length (residual blocks passed)")
-        what = headings[0] if len(headings) == 1 else "residual nets"
-        add_title(
-            figure, title if title is not None else f"{frame['task'].iloc[0]}: gradients along the paths of {what}"
-        )
+        finding, what = _titles(str(frame["task"].iloc[0]), rows, headings)
+        add_title(figure, finding if title is None else title, what)
         entries = [Line2D([], [], **style, label=f"depth {depth}") for depth, style in styles.items()]
         add_legend(figure, entries, _notes(rows))
     return figure
+
+
+def _titles(task: str, rows: pd.DataFrame, headings: list[str]) -> tuple[str, str]:
+    """The lengths that carry most of the gradient in the deepest net, and what the figure is."""
+    what = f"{task}: gradients along the paths of {headings[0] if len(headings) == 1 else 'residual nets'}"
+    deepest = rows[rows["depth"] == rows["depth"].max()].set_index("length")
+    seeds = int(deepest["seeds"].min())
+    if len(headings) > 1 or seeds < MIN_SEEDS:
+        return what, ""
+    first, last = effective_range(deepest["gradient_share"])
+    share = 100 * deepest.loc[first:last, "path_share"].sum()
+    finding = (
+        f"At depth {deepest['depth'].iloc[0]}, {100 * EFFECTIVE:g} % of the gradient comes along the {share:.3g} % of "
+        f"paths that pass {first} to {last} of {deepest.index[-1]} blocks"
+    )
+    return finding, f"{what} (means over {seeds} seeds)"
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:

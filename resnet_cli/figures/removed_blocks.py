@@ -1,4 +1,4 @@
-"""Test error after blocks of trained nets are removed or change places.
+"""Test error after blocks of trained nets are removed or swapped.
 
 In the manner of Veit, Wilber and Belongie 2016 (arXiv 1605.06431), figures 3, 5a and 5b.
 """
@@ -15,9 +15,10 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures import frames
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, resolve_scale, set_value_axis, wrapped
+from resnet_cli.figures.cells import fewest_seeds, is_compared, named_values
 from resnet_cli.figures.frames import Metric
 from resnet_cli.figures.panels import split_panels
-from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
+from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 from resnet_cli.spec.errors import UserError
 
 MAX_ROWS = 6
@@ -81,7 +82,8 @@ def draw(frame: pd.DataFrame) -> Figure:
             else:
                 order.set_xticks([])
                 order.text(0.5, 0.5, "no two blocks can be swapped", transform=order.transAxes, ha="center")
-        add_title(figure, f"{tasks[0]}: test {metric} of trained nets after blocks are removed or change places")
+        what = f"{tasks[0]}: test {metric} of trained nets after blocks are removed or change places"
+        add_title(figure, *_titles(what, nets, rows, metric))
         lost = len(frame) - len(rows)
         notes = [
             f"lines: median, bands: 10th to 90th percentile, of {_nets_text(nets, frame)}",
@@ -90,6 +92,21 @@ def draw(frame: pd.DataFrame) -> Figure:
         ]
         add_legend(figure, _legend_entries(styles, has_marks=bool(frame["changes_shape"].any())), notes)
     return figure
+
+
+def _titles(what: str, nets: pd.DataFrame, rows: pd.DataFrame, metric: Metric) -> tuple[str, str]:
+    """What the removal of one block does to the deepest nets, where they can be compared, and what the figure is."""
+    deepest = nets[nets["depth"] == nets["depth"].max()]
+    if not is_compared(deepest):
+        return what, ""
+    single = rows[rows["run_id"].isin(deepest["run_id"]) & (rows["change"] == "single")]
+    medians = single.groupby("model")["value"].median()
+    if len(medians) < deepest["model"].nunique():  # of a model no finite loss is left
+        return what, ""
+    values = {model: medians[model] for model in ordered_models(medians.index)}
+    told = named_values(values, " %" if metric == "error" else "")
+    finding = f"After one block is removed at depth {deepest['depth'].iloc[0]}, the test {metric} is {told}"
+    return finding, f"{what} (medians of {fewest_seeds(deepest)} seeds)"
 
 
 def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
@@ -109,7 +126,7 @@ def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
     if len(found) > MAX_ROWS:
         raise UserError(
             f"The depths and settings of these nets make {len(found)} rows of panels, but one figure shows at most "
-            f"{MAX_ROWS}; select fewer of them."
+            f"{MAX_ROWS}; choose some depths with --depths."
         )
     return found
 

@@ -19,7 +19,7 @@ from resnet_cli.figures.style import BLUE, GREY, VERMILLION, look
 
 
 class Entry(NamedTuple):
-    """One entry of the competition; `layers` is None for methods that are no deep nets."""
+    """One entry of the competition; `layers` is None for methods that are not deep nets."""
 
     year: int
     name: str
@@ -45,7 +45,7 @@ def draw(*, title: str | None = None, size: tuple[float, float] | None = None) -
     """Draw the top-5 error of each entry above its number of layers.
 
     Args:
-        title: instead of "ImageNet winners: error and depth by year".
+        title: instead of the finding.
         size: width and height in inches.
     """
     with look():
@@ -61,7 +61,12 @@ def draw(*, title: str | None = None, size: tuple[float, float] | None = None) -
         lower.set_xticks(range(len(ENTRIES)), [f"{entry.year}\n{entry.name}" for entry in ENTRIES])
         lower.tick_params(axis="x", length=0)
         upper.tick_params(axis="x", length=0)
-        add_title(figure, title if title is not None else "ImageNet winners: error and depth by year")
+        first, last = ENTRIES[0], ENTRIES[-1]
+        finding = (
+            f"From {first.year} to {last.year} the top-5 error on ImageNet fell from {first.error:g} to "
+            f"{last.error:g} %, with nets of up to {last.layers} layers"
+        )
+        add_title(figure, title or finding, "" if title else "ImageNet winners: error and depth by year")
         entries = [
             Patch(facecolor=_SHALLOW, label="shallow methods"),
             Patch(facecolor=VERMILLION, label="nets without skips"),

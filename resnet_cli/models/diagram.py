@@ -1,8 +1,8 @@
 """The blocks of a net as graphs to be drawn, traced from the modules themselves."""
 
 import operator
+import re
 from collections import defaultdict
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,34 +14,54 @@ from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.graph import BlockForm, Graph, Kind, Node
 
 MAX_BRANCHES = 3
-"""Of more like branches, this many are traced."""
+"""If a block has more identical branches, this many are traced."""
 
 _WHOLE = (Addition, Drawing, ZeroPaddingShortcut, BranchedConv2d)
-"""Layers of this project that are one step each; torch's own are so anyway."""
+"""Layers of this project that are traced as single operations, as torch's own layers are."""
 
-_FUNCTIONS: dict[Any, tuple[Kind, str]] = {
-    torch.relu: ("activation", "ReLU"),
-    torch.tanh: ("activation", "tanh"),
-    torch.sigmoid: ("activation", "sigmoid"),
-    operator.add: ("addition", "addition"),
-    operator.mul: ("multiplication", "multiplication"),
-    torch.cat: ("concatenation", "concatenation"),
+_OPERATIONS: dict[str, tuple[Kind, str]] = {
+    "relu": ("activation", "ReLU"),
+    "leaky_relu": ("activation", "leaky ReLU"),
+    "elu": ("activation", "ELU"),
+    "gelu": ("activation", "GELU"),
+    "silu": ("activation", "SiLU"),
+    "tanh": ("activation", "tanh"),
+    "sigmoid": ("activation", "sigmoid"),
+    "softmax": ("activation", "softmax"),
+    "add": ("addition", "addition"),
+    "mul": ("multiplication", "multiplication"),
+    "sub": ("other", "subtraction"),
+    "truediv": ("other", "division"),
+    "matmul": ("other", "matrix product"),
+    "cat": ("concatenation", "concatenation"),
+    "concat": ("concatenation", "concatenation"),
+    "concatenate": ("concatenation", "concatenation"),
+    "getitem": ("other", "selection"),
+    "chunk": ("other", "split"),
+    "split": ("other", "split"),
+    "flatten": ("other", "flattening"),
+    "view": ("other", "reshaping"),
+    "reshape": ("other", "reshaping"),
+    "mean": ("other", "mean"),
+    "pad": ("other", "padding"),
+    "avg_pool2d": ("other", "average pooling"),
+    "max_pool2d": ("other", "max pooling"),
+    "adaptive_avg_pool2d": ("other", "average pooling"),
+    "batch_norm": ("norm", "batch norm"),
+    "layer_norm": ("norm", "layer norm"),
+    "group_norm": ("norm", "group norm"),
 }
-"""What functions do; `_METHODS` has those that are called as methods. Others are named as they are."""
-_METHODS: dict[str, tuple[Kind, str]] = {
-    name: _FUNCTIONS[function]
-    for name, function in (("relu", torch.relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid))
-}
+"""Kind and name of operations, by the names of functions, methods and operators; others keep their own names."""
 
 
 def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm]:
-    """The forms of the blocks of a net; blocks of one form differ in their widths and strides alone.
+    """The forms of the blocks of a net; blocks of one form differ only in their widths and strides.
 
-    Layers that do nothing (identities, idle dropout and stochastic depth) are left out, and what a branch's norm or
-    activation does to the maps of all branches at once is said of each branch.
+    Layers that do nothing (identities, inactive dropout and stochastic depth) are left out. A norm or activation that
+    acts on all branches at once is shown in each branch.
 
     Args:
-        net: on torch's meta device, as `describe_net` gives it; it is put into evaluation mode.
+        net: on torch's meta device, as `describe_net` returns it; it is put into evaluation mode.
         input_shape: shape of one input, (features,) or (C, H, W).
 
     Raises:
@@ -67,7 +87,7 @@ def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm
 
 
 def _choose(graphs: dict[int, Graph]) -> BlockForm:
-    """The first of some blocks of one form, by number, that has the strides of most of them."""
+    """The first block, by number, that has the most frequent strides among blocks of one form."""
     strides = [graph.strides for graph in graphs.values()]
     number = list(graphs)[strides.index(max(strides, key=strides.count))]
     return BlockForm(graphs[number], number, tuple(graphs))
@@ -99,12 +119,9 @@ def trace_block(block: nn.Module, entering: str, leaving: str) -> Graph:
         elif node.op == "call_module":
             values[node] = steps.add_module(block.get_submodule(str(node.target)), *operands)
         elif node.target is operator.sub and not isinstance(node.args[0], fx.Node):
-            values[node] = steps.add("other", f"{node.args[0]} − signal", *operands)
+            values[node] = steps.add("other", f"{node.args[0]} − input", *operands)
         elif operands:
-            named = getattr(node.target, "__name__", str(node.target)).replace("_", " ").strip()
-            known = _METHODS if isinstance(node.target, str) else _FUNCTIONS
-            kind, name = known.get(node.target, ("other", named))
-            values[node] = steps.add(kind, name, *operands)
+            values[node] = steps.add(*_operation(getattr(node.target, "__name__", str(node.target))), *operands)
     return Graph(tuple(steps.nodes), steps.branches)
 
 
@@ -114,7 +131,7 @@ class _Tracer(fx.Tracer):
 
 
 class _Steps:
-    """Collects the nodes of a graph. A value is the position of the node that gives it, or one for each branch."""
+    """Collects the nodes of a graph. A value is the position of the node that computes it, or one for each branch."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -123,7 +140,7 @@ class _Steps:
     def add(
         self, kind: Kind, name: str, *operands: tuple[int, ...], size: str = "", stride: int = 1, detail: str = ""
     ) -> tuple[int, ...]:
-        """Add a step that reads values: of each branch if it treats every map by itself, else of all joined."""
+        """Add an operation: to each branch if it treats every channel separately, otherwise to all of them joined."""
         if kind in ("norm", "activation", "random"):
             return tuple(self._append(Node(kind, name, (branch,), size, stride, detail)) for branch in operands[0])
         joined = [
@@ -158,7 +175,8 @@ class _Steps:
             case nn.MaxPool2d() | nn.AvgPool2d():
                 name = "max pooling" if isinstance(module, nn.MaxPool2d) else "average pooling"
                 return self.add("other", f"{module.kernel_size}×{module.kernel_size} {name}", *operands)
-        return self.add("other", type(module).__name__, *operands)
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", type(module).__name__)  # AvgPool2d as avg_pool2d
+        return self.add(*_operation(words.lower()), *operands)
 
     def _add_branches(self, module: BranchedConv2d, operand: tuple[int, ...]) -> tuple[int, ...]:
         """Add one branch's convolution for each, and the sum of branches that are aggregated."""
@@ -180,11 +198,18 @@ class _Steps:
         return len(self.nodes) - 1
 
 
+def _operation(name: str) -> tuple[Kind, str]:
+    """What an operation is, from a name such as `relu`, `__iadd__` or `global_response`."""
+    plain = name.strip("_")
+    in_place = plain.removeprefix("i") if plain in ("iadd", "imul", "isub") else plain
+    return _OPERATIONS.get(in_place, ("other", in_place.replace("_", " ")))
+
+
 def _name(convolution: nn.Conv2d) -> str:
     return f"{'×'.join(map(str, convolution.kernel_size))} conv"
 
 
-def _words(signal: Tensor) -> str:
-    """The shape of one example in words: `64 units`, or `16 maps of 32×32`."""
-    filters, *sides = signal.shape[1:]
-    return f"{filters} maps of {'×'.join(map(str, sides))}" if sides else f"{filters} units"
+def _words(activations: Tensor) -> str:
+    """The shape of one example in words: `64 units`, or `16 channels of 32×32`."""
+    channels, *sides = activations.shape[1:]
+    return f"{channels} channels of {'×'.join(map(str, sides))}" if sides else f"{channels} units"

@@ -133,7 +133,7 @@ def open_sweep(
         if fresh:
             forget_runs(folder)
         for place in (folder, folder / STACKS_FOLDER, *folder.glob(f"{RUNS_FOLDER}/*")):
-            remove_temporary_files(place)
+            remove_temporary_files(place, idle_seconds=0)
         damaged = _set_damaged_weights_aside(plan.runs, folder) if save_models else []
         finished, problems = finished_runs(plan.runs, folder, with_weights=save_models)
         for run_id in finished:  # left by a kill just after the run was finished

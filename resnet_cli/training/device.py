@@ -1,4 +1,4 @@
-"""Devices, and what of a machine goes into the record of a run."""
+"""Devices, and what the record of a run says about the machine."""
 
 import contextlib
 import platform
@@ -84,7 +84,7 @@ def environment(device: torch.device, threads: int) -> dict[str, Any]:
 
 @cache
 def _processor() -> str:
-    """The processor's model where the system tells it, else its architecture."""
+    """The processor's model if the system reveals it, otherwise its architecture."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.append import append_layers, choose_depths, compare, describe, find_twin
+from resnet_cli.analysis.append import append_layers, choose_depths, compare, find_twin, summarise
 from resnet_cli.analysis.nets import StoredNet, select_runs
 from resnet_cli.models import build_net
 from resnet_cli.spec.errors import UserError
@@ -231,10 +231,11 @@ def test_a_diverged_net_is_not_trained_further(tmp_path: Path) -> None:
     losses = frame[frame["net"] == "scratch"].set_index("step")["train_loss"]
     assert losses.index.tolist() == [0, 2]
     assert math.isnan(losses[2])
-    assert "depth 40 from scratch: inf. After 6 more steps" in describe(frame, [])[0]
+    summary = summarise(frame, []).set_index("net")
+    assert summary.loc["scratch", ["then", "end"]].tolist() == [math.inf, math.inf]
 
 
-def test_the_sentence_gives_medians_before_and_after_further_training(folder: Path) -> None:
+def test_the_summary_holds_medians_before_and_after() -> None:
     values = {"shallow": (0.3, 0.2), "appended": (0.3, 0.1), "scratch": (0.9, 0.8)}
     rows = [
         {
@@ -253,7 +254,10 @@ def test_the_sentence_gives_medians_before_and_after_further_training(folder: Pa
     frame = pd.DataFrame(rows)
     is_last = (frame["net"] == "appended") & (frame["step"] == 100) & (frame["seed"] == 3)
     frame.loc[is_last, "train_loss"] += 0.25
-    assert describe(frame, []) == [
-        "plain-mlp, training loss (median over seeds 0,1,3): depth 2: 1.3; extended to depth 4 with identity layers: "
-        "1.3 (differs by at most 0.2 in any seed); depth 4 from scratch: 1.9. After 100 more steps: 1.2, 1.1 and 1.8."
-    ]
+    summary = summarise(frame, []).set_index("net")
+    assert summary["then"].to_dict() == pytest.approx({"shallow": 1.3, "appended": 1.3, "scratch": 1.9})
+    assert summary["end"].to_dict() == pytest.approx({"shallow": 1.2, "appended": 1.1, "scratch": 1.8})
+    assert summary["changed"].to_dict() == pytest.approx(
+        {"shallow": math.nan, "appended": 0.25, "scratch": math.nan}, nan_ok=True
+    )
+    assert set(summary["seeds"]) == {3}

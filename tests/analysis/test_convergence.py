@@ -116,10 +116,8 @@ def test_an_unreached_level_counts_as_later_than_any_step() -> None:
     assert (plain.runs, plain.reached) == (7, 4)
     assert (residual.runs, residual.reached, residual.twins) == (8, 6, 7)
     assert (residual.earlier, residual.later) == (3, 2)
-    assert plain.sentence() == "loss 0.1: plain reaches it in 4 of 7 runs."
-    assert residual.sentence() == (
-        "loss 0.1: residual reaches it in 6 of 8 runs; of 7 pairs of twins it is first in 3, plain in 2, neither in 2."
-    )
+    assert plain.cells() == [0.1, "plain", 7, 4, None, None, None, None]
+    assert residual.cells() == [0.1, "residual", 8, 6, 7, 3, 2, 2]
 
 
 def test_twins_share_only_settings_of_the_first_model() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.features import feature_maps, pick_cnn
+from resnet_cli.analysis.features import feature_maps, pick_cnns
 from resnet_cli.analysis.nets import StoredNet
 from resnet_cli.models import build_net
 from resnet_cli.spec.errors import UserError
@@ -132,7 +132,9 @@ def test_the_deepest_residual_cnn_with_the_lowest_seed_is_picked(make_run: MakeR
 
     runs = [one("plain-cnn", 20, 0), one("resnet", 14, 2), one("resnet", 14, 1), one("resnet", 8, 0)]
     runs.append(one("plain-mlp", 30, 0))
-    assert pick_cnn(runs) is runs[2]
-    assert pick_cnn([runs[0], runs[4]]) is runs[0]
+    assert pick_cnns(runs) == [runs[2]]
+    assert pick_cnns([runs[0], runs[4]]) == [runs[0]]
     with pytest.raises(UserError, match=r"The nets selected \(plain-mlp\) are MLPs, which have no feature maps"):
-        pick_cnn(runs[4:])
+        pick_cnns(runs[4:])
+    twins = [one("plain-cnn", 14, 1), one("plain-cnn", 14, 2), one("plain-cnn", 8, 1)]
+    assert pick_cnns([*runs, *twins]) == [twins[0], runs[2]]

@@ -16,9 +16,9 @@ from resnet_cli.analysis.identity import (
     Experiment,
     Inputs,
     build_stack,
-    describe,
     generator,
     measure,
+    summarise,
 )
 from resnet_cli.models.initialisation import initialise
 
@@ -180,7 +180,7 @@ def test_long_trainings_are_measured_about_25_times() -> None:
     assert steps == list(range(0, 121, 4))
 
 
-def test_the_sentence_gives_medians_and_the_filters_steps() -> None:
+def test_the_summary_holds_medians_and_when_the_filter_came_near() -> None:
     rows = [
         {"experiment": "filter", "depth": 1, "init": init, "kind": kind, "seed": seed, "step": step}
         | {"relative_error": 0.5 / (1 + step) * (1 + seed), "distance": 0.1 if step < near else 0.001}
@@ -190,9 +190,8 @@ def test_the_sentence_gives_medians_and_the_filters_steps() -> None:
         for step in (0, 2, 4)
     ]
     part = pd.DataFrame(rows)
-    assert describe(part) == (
-        "filter, depth 1, init default: plain 0.2, residual 0.2; he: plain 0.2, residual 0.2; step at which its "
-        "weights came within 0.01 (rms) of the identity: default plain 4, default residual 2, he plain 4, he residual 2"
-    )
-    assert describe(part.assign(distance=1.0)).endswith("of the identity: never")
-    assert describe(part.drop(columns="distance")).endswith("residual 0.2")
+    summary = summarise(part)
+    assert summary[["experiment", "depth", "init"]].to_numpy().tolist() == [["filter", 1, init] for init in INITS]
+    assert summary["plain"].tolist() == summary["residual"].tolist() == pytest.approx([0.2, 0.2])
+    assert summary[["near_plain", "near_residual"]].to_numpy().tolist() == [[4, 2]] * 2
+    assert summarise(part.assign(distance=1.0))[["near_plain", "near_residual"]].isna().all(axis=None)

@@ -14,12 +14,12 @@ from resnet_cli.analysis.removed_blocks import (
     SWAPS,
     at_largest_shared_depth,
     chance_level,
-    describe,
     draw_orders,
     draw_sets,
     kendall_tau,
     measure_changes,
     plan_changes,
+    summarise,
 )
 from resnet_cli.models import build_net
 from resnet_cli.spec.errors import UserError
@@ -239,7 +239,7 @@ def test_the_largest_depth_of_all_models_is_chosen(make_run: MakeRun) -> None:
         at_largest_shared_depth([stored("plain-cnn", 20), stored("densenet", 10), stored("densenet", 22)])
 
 
-def test_the_sentence_gives_medians() -> None:
+def test_the_summary_holds_medians() -> None:
     def rows(change: str, values: dict[str, float], **columns: Any) -> pd.DataFrame:
         named = pd.DataFrame({"change": change, "blocks": list(values), "test_error": list(values.values())})
         return named.assign(**columns)
@@ -259,13 +259,16 @@ def test_the_sentence_gives_medians() -> None:
     frame = pd.concat([who, frame], axis=1).assign(
         net_blocks=3, test_loss=1.0, removed=frame["removed"].astype("Int64")
     )
-    (sentence,) = describe(frame)
-    assert sentence == (
-        "resnet, depth 8, ordering original, 1 seed: test error 4 % intact, 6 % without one block, 50 % without block "
-        "1, the worst of 3, 70 % without 2 at random, 8 % with blocks swapped (tau down to -1.00); chance is 90 %."
-    )
-    (sentence,) = describe(frame.assign(test_error=math.nan))
-    assert "test loss 1 intact" in sentence
-    assert sentence.endswith("The intact net has learned next to nothing, so no change can make it much worse.")
-    (sentence,) = describe(frame.assign(test_error=math.nan, test_loss=frame["test_error"].replace(5, math.nan)))
-    assert "inf without block 2, the worst of 3" in sentence
+    (row,) = summarise(frame).to_dict("records")
+    assert row == {
+        **{"model": "resnet", "depth": 8, "ordering": "original", "seeds": 1, "intact": 4.0, "one": 6.0},
+        **{"worst": 50.0, "worst_block": "1", "half": 70.0, "half_blocks": 2, "swapped": 8.0, "chance": 90.0},
+    }
+    (row,) = summarise(frame.assign(test_error=math.nan)).to_dict("records")
+    assert (row["intact"], row["chance"]) == (1.0, 1.0)
+    losses = frame["test_error"].replace(5, math.nan)
+    (row,) = summarise(frame.assign(test_error=math.nan, test_loss=losses)).to_dict("records")
+    assert (row["worst"], row["worst_block"]) == (math.inf, "2")
+    (row,) = summarise(frame[~frame["change"].isin(["several", "order"])]).to_dict("records")
+    assert math.isnan(row["half"])
+    assert math.isnan(row["swapped"])

@@ -21,9 +21,9 @@ def many(make_run: MakeRun) -> list[StoredRun]:
 
 @pytest.mark.parametrize(
     ("count", "plain", "residual"),
-    [(1, [10], [6]), (2, [2, 10], [4, 6]), (3, [2, 6, 10], [4, 6]), (None, [*range(2, 11)], [4, 6])],
+    [(1, [6], [6]), (2, [4, 6], [4, 6]), (3, [2, 6, 10], [4, 6]), (None, [*range(2, 11)], [4, 6])],
 )
-def test_depths_are_spread_evenly_and_include_the_largest(
+def test_depths_are_shared_by_all_models_if_enough_are(
     many: list[StoredRun], count: int | None, plain: list[int], residual: list[int]
 ) -> None:
     kept = some_runs(many, depths=count, seeds=None)
@@ -41,4 +41,4 @@ def test_the_lowest_seeds_are_kept(many: list[StoredRun]) -> None:
 def test_the_text_says_which_runs_are_used(many: list[StoredRun]) -> None:
     assert selection_text(many, many) == ""
     text = selection_text(some_runs(many, depths=2, seeds=2), many)
-    assert text.startswith("Using 8 of 44 runs, depths 2..6:2,10 and seeds 1,2;")
+    assert text.startswith("Using 8 of 44 runs, depths 4,6 and seeds 1,2;")

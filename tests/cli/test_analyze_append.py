@@ -20,7 +20,7 @@ def folder(command: Command, tmp_path: Path) -> Path:
 def test_the_lowest_and_the_largest_depth_are_compared_for_all_models_and_seeds(folder: Path, command: Command) -> None:
     answer = command("analyze", "append", folder)
     assert answer.code == 0, answer.err
-    assert "4 nets of depth 4 are made 7 layers deep" in answer.out
+    assert "Using 4 of 12 runs: nets of depth 4, each extended to depth 7." in answer.out
     assert {path.name for path in (folder / "analysis").iterdir()} == {"append.csv", "append.png", "append.svg"}
     frame = pd.read_csv(folder / "analysis" / "append.csv")
     assert set(zip(frame["model"], frame["seed"], strict=True)) == {
@@ -28,7 +28,7 @@ def test_the_lowest_and_the_largest_depth_are_compared_for_all_models_and_seeds(
     }
     middle = frame[frame["step"] == 4].pivot_table("train_loss", ["model", "seed"], "net")
     assert middle["appended"].to_list() == pytest.approx(middle["shallow"].to_list(), rel=1e-6)
-    assert "plain-mlp, training loss (median over seeds 0,1): depth 4 " in answer.out
+    assert "plain-mlp         2  extended to depth 7 " in answer.out
 
 
 def test_models_depths_and_seeds_can_be_chosen(folder: Path, command: Command, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_models_depths_and_seeds_can_be_chosen(folder: Path, command: Command, t
     [
         (("--depth", 5), "depth (=5): there is no stored net of this depth"),
         (("--depth", 4, "--to", 4), "to (=4) must exceed the depth of the shallow net"),
-        (("--depth", 4, "--to", 6), "depth (=6) cuts the last block of residual-mlp short"),
+        (("--depth", 4, "--to", 6), "depth (=6) leaves the last block of residual-mlp with fewer than 3 layers"),
         (("--models", "densenet"), "has no run of densenet; it has "),
     ],
 )

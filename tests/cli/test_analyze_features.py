@@ -21,13 +21,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_one_net_is_taken_and_named(results: Path, command: Command) -> None:
+def test_a_residual_net_and_its_plain_twin_are_used(results: Path, command: Command) -> None:
     answer = command("analyze", "features", results, "--layers", 2, "--maps", 2, "--image", 3, "--format", "png")
     assert answer.code == 0, answer.err
-    assert "Taken is resnet, depth 8, seed 1, one of 6 runs" in answer.out
+    assert "Using 2 of 6 runs;" in answer.out
     frame = pd.read_csv(results / "analysis" / "features.csv")
-    assert (set(frame["model"]), set(frame["seed"]), set(frame["image"])) == ({"resnet"}, {1}, {3})
-    assert frame["part"].value_counts().to_dict() == {"map": 2 + 2 + 4 + 8, "filter": 2, "image": 1}
+    assert (set(frame["model"]), set(frame["seed"]), set(frame["image"])) == ({"plain-cnn", "resnet"}, {1}, {3})
+    for _, of_net in frame.groupby("model"):
+        assert of_net["part"].value_counts().to_dict() == {"map": 2 + 2 + 4 + 8, "filter": 2, "image": 1}
     assert "pixels" not in frame
     assert (results / "analysis" / "features.png").stat().st_size > 0
 
@@ -36,7 +37,7 @@ def test_a_plain_net_can_be_chosen(results: Path, command: Command, tmp_path: Pa
     selection = ("--model", "plain-cnn", "--seed", 2)
     answer = command("analyze", "features", results, *selection, "--format", "svg", "--out", tmp_path)
     assert answer.code == 0, answer.err
-    assert "Taken is" not in answer.out
+    assert "Using" not in answer.out
     assert set(pd.read_csv(tmp_path / "features.csv")["model"]) == {"plain-cnn"}
     assert (tmp_path / "features.svg").stat().st_size > 0
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from resnet_cli.analysis.identity import experiments_of
 from tests.cli.conftest import Command
 
 
@@ -15,9 +16,12 @@ def test_it_needs_no_runs_and_writes_its_table_and_figure(command: Command, tmp_
     assert set(frame["experiment"]) == {"filter", "vectors", "images"}
     assert set(frame.loc[frame["experiment"] == "images", "depth"]) == {1, 3}
     lines = answer.out.splitlines()
-    assert lines[0] == "Relative error after 2 steps, median over seeds 0,1:"
-    assert lines[1].startswith("filter, depth 1, init default: plain ")
-    assert lines[5].startswith("images, depth 3, init default: plain ")
+    assert lines[0] == "Relative error after 2 steps, median over seeds 0,1"
+    assert [line.split()[:3] for line in lines[3:13:2]] == [
+        [experiment, str(depth), "default"] for experiment, depth in experiments_of([1, 3])
+    ]
+    assert lines[-3:] == [str(tmp_path / "here" / f"identity.{end}") for end in ("csv", "png", "svg")]
+    assert answer.err.splitlines()[0] == "1/5: filter, depth 1"
 
 
 @pytest.mark.parametrize(

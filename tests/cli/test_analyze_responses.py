@@ -29,6 +29,8 @@ def test_every_layer_but_the_output_has_a_row(command: Command) -> None:
     table = answer.out[answer.out.index("Standard deviation") :]
     means = frame.groupby(["depth", "model", "run_id"])["deviation"].mean().groupby(["depth", "model"]).median()
     rows = [line.split()[:4] for line in table.splitlines()]
+    assert "NaN" not in table
+    assert table.splitlines()[3].split()[-1] == "–"  # a plain net adds no response to a shortcut
     for row in means.reset_index().to_dict("records"):
         assert [str(row["depth"]), row["model"], "2", f"{row['deviation']:.3g}"] in rows
 

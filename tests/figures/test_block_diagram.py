@@ -1,7 +1,7 @@
 """Drawings of blocks: everything is there and nothing stands in the way of anything."""
 
 from collections.abc import Iterator
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 from typing import Any
 
 import pytest
@@ -66,6 +66,27 @@ def test_no_two_nodes_overlap_and_no_way_crosses_a_node(forms: list[BlockForm]) 
             for left, top, right, bottom in areas[1:-1]:  # input and output are words without a box
                 misses = max(x, to_x) <= left + 1e-9 or min(x, to_x) >= right - 1e-9
                 assert misses or max(y, to_y) <= top + 1e-9 or min(y, to_y) >= bottom - 1e-9
+
+
+def crossings(graph: Graph) -> int:
+    """How often a horizontal part of one way and a vertical part of another cross."""
+    parts = [(way, *segment) for way, corners in enumerate(lay_out(graph, 1.5).ways) for segment in pairwise(corners)]
+    count = 0
+    for (way, (x, y), (to_x, to_y)), (other, (u, v), (to_u, to_v)) in permutations(parts, 2):
+        if way != other and y == to_y and u == to_u:
+            crosses_x = min(x, to_x) + 1e-9 < u < max(x, to_x) - 1e-9
+            count += crosses_x and min(v, to_v) + 1e-9 < y < max(v, to_v) - 1e-9
+    return count
+
+
+def test_no_two_ways_cross(forms: list[BlockForm]) -> None:
+    assert [crossings(form.graph) for form in forms] == [0] * len(forms)
+
+
+def test_shortcuts_that_interleave_go_past_on_both_sides() -> None:
+    inputs = [(), (0,), (0, 1), (2,), (0, 1, 3)]
+    nodes = [Node("concatenation" if len(read) > 1 else "weights", "step", read) for read in inputs]
+    assert crossings(Graph((Node("input", "in"), *nodes[1:], Node("output", "out", (4,))))) == 0
 
 
 def test_there_is_a_way_for_each_pair_of_nodes_that_are_joined(forms: list[BlockForm]) -> None:

@@ -71,7 +71,19 @@ def test_lines_are_medians_in_which_a_level_not_reached_is_infinitely_late() -> 
 def test_epochs_are_drawn_where_they_are_asked_for() -> None:
     figure = draw(frame_of(STEPS), unit="epoch")
     assert median_line(figure.axes[0], BLUE) == pytest.approx({2: 1.2, 4: 2.2, 8: 3.2})
-    assert figure.get_suptitle() == "sine: epochs until the training loss reaches 0.1"
+    assert figure.texts[-1].get_text() == "sine: epochs until the training loss reaches 0.1"
+    title = " ".join(figure.get_suptitle().split())
+    assert title == "A training loss of 0.1 is reached by 6 of 9 runs of plain-mlp and 9 of 9 runs of residual-mlp"
+
+
+def test_runs_of_a_single_depth_are_dots_by_model() -> None:
+    axes = draw(frame_of({model: {4: of_depth[4]} for model, of_depth in STEPS.items()})).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["plain-mlp", "residual-mlp"]
+    assert axes.get_xlabel() == "depth 4"
+    dots = [list(np.asarray(line.get_ydata())) for line in axes.lines if line.get_marker() in "os"]
+    assert dots == [[40, 50], [21, 22, 23]]
+    (late,) = marks(axes)
+    assert list(np.asarray(late.get_xdata())) == [0]
 
 
 def test_every_run_that_reaches_the_level_is_a_dot() -> None:

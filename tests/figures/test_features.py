@@ -1,4 +1,4 @@
-"""Feature maps: a picture for each row of the frame that has one, in rows of one scale."""
+"""Feature maps: a picture for each row of the frame that has one, a column of one scale for each layer."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def rows(part: str, layer: int, name: str, shape: tuple[int, ...], pictures: lis
     return [layer_of | {"map": number, "pixels": picture} for number, picture in enumerate(pictures, 1)]
 
 
-def net(*, colours: bool = False, highest: float = 9) -> pd.DataFrame:
+def net(*, colours: bool = False, highest: float = 9, model: str = "resnet") -> pd.DataFrame:
     """An image, two filters, and maps of three layers: two, five without pictures, four of which three have one."""
     generator = np.random.default_rng(0)
     channels = (3,) if colours else ()
@@ -28,7 +28,7 @@ def net(*, colours: bool = False, highest: float = 9) -> pd.DataFrame:
         *rows("map", 3, "block 2", (2, 2), [*generator.normal(size=(3, 2, 2)), None]),
     ]
     frame = pd.DataFrame(found).assign(image=5, target=3, answer=4, examples=60)
-    return frame.assign(model="resnet", depth=8, seed=1, task="digits")
+    return frame.assign(run_id=model, model=model, depth=8, seed=1, task="digits")
 
 
 def panels(figure: Figure) -> list[Axes]:
@@ -48,13 +48,13 @@ def test_there_is_a_panel_for_each_picture_in_its_place() -> None:
         np.testing.assert_array_equal(drawn(axes), pixels)
     figure.draw_without_rendering()
     corners = [(axes.get_position().x0, axes.get_position().y0) for axes in shown]
-    assert [corners[index][0] for index in (0, 1, 3, 5)] == pytest.approx([corners[0][0]] * 4)  # the first column
-    assert corners[1][0] < corners[2][0]
-    assert corners[2][0] == pytest.approx(corners[4][0])  # a filter above its map
-    assert corners[0][1] > corners[1][1] > corners[3][1] > corners[5][1]
+    assert corners[0][0] < corners[1][0] < corners[3][0] < corners[5][0]  # input, filters and layers from left to right
+    assert corners[1][0] == pytest.approx(corners[2][0])
+    assert corners[2][1] == pytest.approx(corners[4][1])  # a filter beside its map
+    assert corners[1][1] > corners[2][1]
 
 
-def test_a_row_has_one_scale_with_0_in_the_same_place() -> None:
+def test_a_layer_has_one_scale_with_0_in_the_same_place() -> None:
     frame = net()
     shown = [axes.images[0] for axes in panels(draw(frame))]
     highest = frame["pixels"][3].max()
@@ -67,7 +67,7 @@ def test_a_row_has_one_scale_with_0_in_the_same_place() -> None:
         assert image.get_cmap().name == "RdBu_r"
 
 
-def test_a_row_of_dead_maps_is_black() -> None:
+def test_dead_maps_are_black() -> None:
     axes = panels(draw(net(highest=0)))[3]
     assert axes.images[0].get_clim() == (0, 1)
     assert not axes.images[0].to_rgba(drawn(axes))[:, :, :3].any()
@@ -93,15 +93,12 @@ def test_labels_name_the_layers_and_count_all_their_maps() -> None:
     frame = net()
     frame.loc[frame["name"].eq("block 2") & frame["map"].eq(4), "zeros"] = 1.0
     figure = draw(frame)
-    labels = [" ".join(text.get_text().split()) for axes in figure.axes for text in axes.texts]
-    assert labels == [
-        "test image 4 × 4 pixels",
-        "first convolution: 2 filters, 3 × 3",
-        "first convolution: 2 maps, 4 × 4, 25 % zeros, 0 dead",
-        "block 2: 4 maps, 2 × 2, 44 % zeros, 1 dead",
-    ]
+    titles = [" ".join(axes.get_title().split()) for axes in figure.axes if axes.get_title()]
+    assert titles == ["resnet depth 8, seed 1", "filters 3×3", "first conv. 2 × 4×4", "block 2 4 × 2×2"]
+    below = [" ".join(axes.get_xlabel().split()) for axes in figure.axes if axes.get_xlabel()]
+    assert below == ["input, 4×4 classified as 4 (wrong, it is 3)", "25 % zeros 0 dead", "44 % zeros 1 dead"]
     title = " ".join(figure.get_suptitle().split())
-    assert title == "resnet, depth 8, seed 1: digits test image 5, class 3, taken for 4"
+    assert title == "digits, test image 5 (class 3): resnet classifies it as 4"
     assert "first 60 test images" in legend_text(figure)
 
 
@@ -109,3 +106,11 @@ def test_colours_of_signs_are_explained_where_there_are_any() -> None:
     frame = net(colours=True)
     assert "negative" in legend_text(draw(frame))
     assert "negative" not in legend_text(draw(frame[frame["layer"] < 3]))
+
+
+def test_a_plain_net_stands_above_a_residual_one() -> None:
+    figure = draw(pd.concat([net(), net(model="plain-cnn")], ignore_index=True))
+    figure.draw_without_rendering()
+    places = {axes.get_title().split()[0]: axes.get_position() for axes in figure.axes if "depth" in axes.get_title()}
+    assert places["plain-cnn"].y0 > places["resnet"].y1
+    assert len(panels(figure)) == 16

@@ -8,7 +8,8 @@ from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_cli.figures.gradients import MAX_CELLS, draw, split_cells
+from resnet_cli.figures.cells import MAX_CELLS
+from resnet_cli.figures.gradients import draw
 from resnet_cli.figures.style import BLUE, VERMILLION
 from resnet_cli.spec.errors import UserError
 
@@ -148,7 +149,7 @@ def test_each_depth_and_setting_has_a_column() -> None:
     ]
     assert len(shown) == 15
     assert len({axes.get_ylim() for axes in shown}) == 1
-    assert figure.get_suptitle() == "sine: gradients by layer"
+    assert figure.get_suptitle() == "sine: gradient norms by layer"
 
 
 def test_thousands_of_steps_are_short() -> None:
@@ -162,7 +163,7 @@ def test_thousands_of_steps_are_short() -> None:
 def test_too_many_combinations_are_refused() -> None:
     frame = runs(*(run("plain-mlp", depth=depth) for depth in range(2, 3 + MAX_CELLS)))
     with pytest.raises(UserError, match=r"make 13 combinations, but one figure shows at most 12; select fewer depths"):
-        split_cells(frame)
+        draw(frame)
 
 
 @pytest.mark.parametrize("depths", [1, 5])
@@ -176,3 +177,20 @@ def test_nothing_overlaps(depths: int, frame: pd.DataFrame) -> None:
     assert len(boxes) == 3 * depths
     assert all(box is not None and legend.y1 <= box.y0 and box.y1 <= title.y0 for box in boxes)
     assert not any(one.overlaps(two) for i, one in enumerate(boxes) for two in boxes[:i] if one and two)
+
+
+def test_nets_measured_at_one_step_are_dots_by_model() -> None:
+    frame = runs(*(run(model, seed=seed) for model in DECAY for seed in range(3)))
+    figure = draw(frame[frame["step"] == 0])
+    during = figure.axes[2]
+    assert [label.get_text() for label in during.get_xticklabels()] == ["plain-mlp", "residual-mlp"]
+    assert all(line.get_linestyle() == "None" for line in during.lines)
+
+
+def test_the_title_names_the_first_layers_gradients_at_the_largest_depth() -> None:
+    frame = runs(*(run(model, seed=seed, depth=depth) for model in DECAY for seed in range(3) for depth in (3, 4)))
+    first = frame[(frame["depth"] == 4) & (frame["step"] == 0) & (frame["layer"] == 1)]
+    medians = first.groupby("model")["gradient_norm"].median()
+    told = f"{medians['plain-mlp']:.3g} in plain-mlp and {medians['residual-mlp']:.3g} in residual-mlp"
+    title = " ".join(draw(frame).get_suptitle().split())
+    assert title == f"At initialisation, the first layer's gradient norm at depth 4 is {told}"

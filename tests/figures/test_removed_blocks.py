@@ -175,7 +175,7 @@ def test_each_depth_and_setting_has_a_row(make_frame: MakeFrame) -> None:
     (line,) = lines_of(figure.axes[3], BLUE, "-")
     of_row = frame[(frame["depth"] == 14) & (frame["width"] == 4) & (frame["model"] == "resnet")]
     assert points(line)[2] == pytest.approx(of_row.loc[of_row["blocks"] == "2", "test_error"].median())
-    with pytest.raises(UserError, match="make 8 rows of panels, but one figure shows at most 6; select fewer"):
+    with pytest.raises(UserError, match="make 8 rows of panels, but one figure shows at most 6; choose some"):
         draw(pd.concat([make_frame(depths=(8, 14), width=width) for width in (1, 2, 4, 8)]))
 
 
@@ -187,3 +187,13 @@ def test_one_figure_shows_one_task(make_frame: MakeFrame) -> None:
 def test_the_same_frame_gives_the_same_bytes(make_frame: MakeFrame) -> None:
     frame = make_frame(depths=(8, 14))
     assert render(draw(frame), ".svg") == render(draw(frame.copy()), ".svg")
+
+
+def test_the_title_names_medians_of_the_deepest_nets_without_one_block(make_frame: MakeFrame) -> None:
+    frame = make_frame(depths=(8, 14))
+    single = frame[(frame["depth"] == 14) & (frame["change"] == "single")].groupby("model")["test_error"].median()
+    told = f"{single['plain-cnn']:.3g} % in plain-cnn and {single['resnet']:.3g} % in resnet"
+    title = " ".join(draw(frame).get_suptitle().split())
+    assert title == f"After one block is removed at depth 14, the test error is {told}"
+    few = draw(make_frame(seeds=2)).get_suptitle()
+    assert few == "digits: test error of trained nets after blocks are removed or change places"

@@ -1,14 +1,14 @@
-"""Layer responses: the order of the layers on top, sorted below, lines by model and depth."""
+"""Layer responses: the order of the layers above, sorted below, a column for each depth, a line for each model."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_cli.figures.responses import MAX_LINES, draw
+from resnet_cli.figures.cells import MAX_CELLS
+from resnet_cli.figures.responses import draw
 from resnet_cli.figures.style import BLUE, VERMILLION
 from resnet_cli.spec.errors import UserError
 
@@ -51,12 +51,12 @@ def entries(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_layers_are_in_their_order_on_top_and_sorted_by_size_below() -> None:
+def test_layers_are_in_their_order_on_top_and_sorted_by_magnitude_below() -> None:
     upper, lower = draw(net("plain-mlp", 4)).axes
     assert heights(lines(upper)[0]) == [1, 3, 2, 1]
     assert heights(lines(lower)[0]) == [3, 2, 1, 1]
     assert [list(np.asarray(lines(axes)[0].get_xdata())) for axes in (upper, lower)] == [[1, 2, 3, 4]] * 2
-    assert (upper.get_xlabel(), lower.get_xlabel()) == ("layer, from the input", "layers, sorted by size")
+    assert (upper.get_xlabel(), lower.get_xlabel()) == ("layer, from the input", "layers, sorted by magnitude")
     assert upper.get_ylim() == lower.get_ylim()
 
 
@@ -69,27 +69,23 @@ def test_a_line_is_the_median_of_seeds_and_below_of_ranks() -> None:
     assert figure.legends[0].get_title().get_text() == "Line: median of 3 seeds; band: minimum to maximum."
 
 
-def test_models_have_their_colours_and_deeper_nets_are_darker() -> None:
+def test_each_depth_has_a_column_with_a_line_for_each_model() -> None:
     figure = draw(nets(*(net(model, depth) for model in ("residual-mlp", "plain-mlp") for depth in (12, 3, 6))))
-    colours = {tuple(to_rgb(line.get_color())): len(heights(line)) for line in lines(figure.axes[0])}
-    assert [colours[to_rgb(colour)] for colour in (VERMILLION, BLUE)] == [12, 12]
-    assert list(colours.values()) == [3, 6, 12, 3, 6, 12]
-    brightness = [sum(colour) for colour in colours]
-    assert brightness[:3] == sorted(brightness[:3], reverse=True)
-    assert entries(figure) == [
-        *(f"{model}, depth {depth}" for model in ("plain-mlp", "residual-mlp") for depth in (3, 6, 12)),
-        "added to a shortcut",
-    ]
+    assert [axes.get_title() for axes in figure.axes] == ["depth 3", "depth 6", "depth 12", "", "", ""]
+    for axes, depth in zip(figure.axes, (3, 6, 12) * 2, strict=True):
+        assert [line.get_color() for line in lines(axes)] == [VERMILLION, BLUE]
+        assert [len(heights(line)) for line in lines(axes)] == [depth, depth]
+    assert entries(figure) == ["plain-mlp", "residual-mlp", "added to a shortcut"]
 
 
-def test_responses_that_are_added_to_a_shortcut_have_large_markers() -> None:
+def test_responses_that_are_added_to_a_shortcut_have_markers() -> None:
     upper, lower = draw(net("residual-mlp", 6)).axes
-    (large,) = [line for line in upper.lines if line.get_linestyle() == "None"]
-    assert list(np.asarray(large.get_xdata())) == [3, 6]
-    assert heights(large) == [2, 2]
+    (marks,) = [line for line in upper.lines if line.get_linestyle() == "None"]
+    assert list(np.asarray(marks.get_xdata())) == [3, 6]
+    assert heights(marks) == [2, 2]
     assert len(lower.lines) == 1
     plain = draw(net("plain-mlp", 6))
-    assert entries(plain) == ["plain-mlp, depth 6"]
+    assert entries(plain) == ["plain-mlp"]
 
 
 @pytest.mark.parametrize(
@@ -100,26 +96,48 @@ def test_the_axis_is_logarithmic_where_values_span_decades(values: list[float], 
     assert draw(net("plain-mlp", len(values), values=values)).axes[0].get_yscale() == scale
 
 
+def test_an_outlying_seed_does_not_stretch_the_axis() -> None:
+    figure = draw(nets(*(net("plain-mlp", 3, seed, values=[1.0, 2.0, 1.0]) for seed in (0, 0.1, 50))))
+    assert figure.axes[0].get_ylim()[1] < 3
+
+
+def test_nets_of_one_layer_are_dots_by_model() -> None:
+    figure = draw(nets(*(net(m, 1, seed) for m in ("plain-mlp", "residual-mlp") for seed in range(3))))
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["plain-mlp", "residual-mlp"]
+    assert [heights(line) for line in figure.axes[0].lines] == [[1, 2, 3], [1, 2, 3]]
+    assert not lines(figure.axes[0])
+
+
+@pytest.mark.parametrize(("seeds", "is_found"), [(3, True), (2, False)])
+def test_the_title_names_the_medians_of_the_deepest_nets(seeds: int, is_found: bool) -> None:
+    parts = [
+        net(model, depth, seed, values=[value] * depth)
+        for model, value in (("plain-mlp", 4.0), ("residual-mlp", 0.5))
+        for depth in (3, 6)
+        for seed in range(seeds)
+    ]
+    title = draw(nets(*parts)).get_suptitle()
+    finding = "At depth 6 the layers' responses average 1.50 in residual-mlp and 5.00 in plain-mlp"
+    assert (" ".join(title.split()) == finding) == is_found
+
+
 def test_each_setting_has_a_column() -> None:
     figure = draw(nets(*(net("plain-mlp", 4, activation=name) for name in ("tanh", "relu"))))
-    assert [axes.get_title() for axes in figure.axes] == ["activation relu", "activation tanh", "", ""]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["depth 4\nactivation relu", "depth 4\nactivation tanh", "", ""]
     assert [len(lines(axes)) for axes in figure.axes] == [1, 1, 1, 1]
 
 
-def test_too_many_lines_or_columns_are_refused() -> None:
-    with pytest.raises(
-        UserError, match=f"have {MAX_LINES + 1} combinations of model and depth, .* at most {MAX_LINES}"
-    ):
-        draw(nets(*(net("plain-mlp", depth) for depth in range(2, MAX_LINES + 3))))
-    with pytest.raises(UserError, match="settings width make 5 combinations"):
-        draw(nets(*(net("plain-mlp", 4, width=width) for width in range(5))))
+def test_too_many_columns_are_refused() -> None:
+    with pytest.raises(UserError, match=f"make {MAX_CELLS + 1} combinations, but one figure shows at most {MAX_CELLS}"):
+        draw(nets(*(net("plain-mlp", depth) for depth in range(2, MAX_CELLS + 3))))
 
 
 def test_nothing_overlaps() -> None:
     parts = [net(m, d, width=w) for m in ("plain-mlp", "residual-mlp") for d in (3, 6, 12) for w in (1, 2)]
     figure = draw(nets(*parts))
     figure.draw_without_rendering()
-    boxes = [axes.get_tightbbox() for axes in figure.axes]
+    boxes = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
     legend = figure.legends[0].get_window_extent()
     title = figure._suptitle.get_window_extent()  # type: ignore[attr-defined]
     assert all(box is not None and legend.y1 <= box.y0 and box.y1 <= title.y0 for box in boxes)

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 from resnet_cli.models import all_models, describe_net
 from resnet_cli.models.base import Model
-from resnet_cli.models.diagram import trace_blocks
+from resnet_cli.models.diagram import trace_block, trace_blocks
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.graph import BlockForm, Graph
 from tests.conftest import MakeRun
@@ -36,7 +38,7 @@ def test_a_plain_block_is_a_chain(make_run: MakeRun) -> None:
     half = ["3×3 conv, 16→16", "batch norm", "ReLU"]
     assert labels(form.graph) == half + half
     assert [node.inputs for node in form.graph.nodes] == [(), *((index,) for index in range(7))]
-    assert (form.graph.nodes[0].label, form.graph.nodes[-1].label) == ("16 maps of 32×32", "16 maps of 32×32")
+    assert (form.graph.nodes[0].label, form.graph.nodes[-1].label) == ("16 channels of 32×32", "16 channels of 32×32")
     assert (form.number, form.numbers) == (1, (1, 2, 3, 4, 5, 6))
 
 
@@ -51,11 +53,11 @@ def test_a_residual_block_adds_its_input(make_run: MakeRun) -> None:
         "addition",
         "ReLU",
     ]
-    assert read_by(identity.graph, "addition") == [["batch norm", "16 maps of 32×32"]]
+    assert read_by(identity.graph, "addition") == [["batch norm", "16 channels of 32×32"]]
     assert identity.numbers == (1, 2, 4, 6)
     assert read_by(padded.graph, "addition") == [["batch norm", "zero padding, every 2nd pixel"]]
     assert "3×3 conv, 16→32, stride 2" in labels(padded.graph)
-    assert padded.graph.nodes[-1].label == "32 maps of 16×16"
+    assert padded.graph.nodes[-1].label == "32 channels of 16×16"
     assert padded.numbers == (3, 5)
 
 
@@ -63,7 +65,7 @@ def test_a_projection_is_a_strided_convolution_beside_the_branch(make_run: MakeR
     _, projection = forms_of(make_run, "resnet", 14, shortcut="B")
     graph = projection.graph
     assert labels(graph)[:2] == ["1×1 conv, 16→32, stride 2", "batch norm"]
-    assert read_by(graph, "1×1 conv, 16→32, stride 2") == [["16 maps of 32×32"]]
+    assert read_by(graph, "1×1 conv, 16→32, stride 2") == [["16 channels of 32×32"]]
 
 
 @pytest.mark.parametrize(
@@ -96,8 +98,8 @@ def test_the_most_frequent_stride_represents_bottlenecks_with_projection(make_ru
 def test_a_highway_layer_mixes_by_its_gate(make_run: MakeRun) -> None:
     graph = forms_of(make_run, "highway-mlp", 3)[0].graph
     assert labels(graph).count("linear, 30→30") == 2
-    assert read_by(graph, "multiplication") == [["ReLU", "sigmoid"], ["30 units", "1 − signal"]]
-    assert read_by(graph, "1 − signal") == [["sigmoid"]]
+    assert read_by(graph, "multiplication") == [["ReLU", "sigmoid"], ["30 units", "1 − input"]]
+    assert read_by(graph, "1 − input") == [["sigmoid"]]
     assert read_by(graph, "addition") == [["multiplication", "multiplication"]]
 
 
@@ -112,7 +114,7 @@ def test_a_dense_layer_appends_to_its_input(make_run: MakeRun) -> None:
         "3×3 conv, 48→12",
         "concatenation",
     ]
-    assert read_by(layer.graph, "concatenation") == [["16 maps of 32×32", "3×3 conv, 48→12"]]
+    assert read_by(layer.graph, "concatenation") == [["16 channels of 32×32", "3×3 conv, 48→12"]]
     assert labels(transition.graph) == ["batch norm", "ReLU", "1×1 conv, 40→20", "2×2 average pooling"]
 
 
@@ -121,7 +123,7 @@ def test_the_three_forms_of_resnext_have_different_graphs(make_run: MakeRun) -> 
     assert {form: graph.branches for form, graph in graphs.items()} == {"a": 8, "b": 8, "c": 1}
     for form in "ab":
         assert labels(graphs[form]).count("1×1 conv, 64→4") == labels(graphs[form]).count("3×3 conv, 4→4") == 3
-    assert read_by(graphs["a"], "addition") == [["1×1 conv, 4→64"] * 3, ["batch norm", "64 maps of 32×32"]]
+    assert read_by(graphs["a"], "addition") == [["1×1 conv, 4→64"] * 3, ["batch norm", "64 channels of 32×32"]]
     assert read_by(graphs["b"], "concatenation") == [["ReLU"] * 3]
     assert read_by(graphs["b"], "1×1 conv, 32→64") == [["concatenation"]]
     assert [label for label in labels(graphs["c"]) if "conv" in label] == [
@@ -202,3 +204,25 @@ def test_a_net_without_blocks_is_rejected(make_run: MakeRun) -> None:
         match=r"^The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks\.$",
     ):
         forms_of(make_run, "plain-mlp", 1)
+
+
+class Custom(nn.Module):
+    """Operations as functions, methods, operators and modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.silu = nn.SiLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 2C)."""
+        left, right = x[:, :4], self.silu(x)
+        joined = torch.concat([left, right], dim=1)
+        return torch.flatten(self.pool(functional.relu(joined)), 1).mean(0)
+
+
+def test_operations_are_named_in_words() -> None:
+    labels = [node.label for node in trace_block(Custom(), "in", "out").nodes]
+    assert labels == [
+        *("in", "selection", "SiLU", "concatenation", "ReLU", "average pooling", "flattening", "mean", "out"),
+    ]

@@ -122,7 +122,7 @@ def test_packing_never_touches_files_of_others(folder: Path, tmp_path: Path) -> 
     (target / "metrics.csv.gz").write_text("mine")
     with pytest.raises(UserError, match=r"holds files, but no packed results; choose a new or an empty folder\.$"):
         pack(folder, target)
-    with pytest.raises(UserError, match="is the folder to pack itself"):
+    with pytest.raises(UserError, match="is the folder to be packed"):
         pack(folder, folder)
     with pytest.raises(UserError, match="is a file"):
         pack(folder, target / "runs.csv")

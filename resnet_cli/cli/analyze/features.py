@@ -1,4 +1,4 @@
-"""`resnet-exp analyze features`: what the layers of a CNN make of an image."""
+"""`resnet-exp analyze features`: what the layers of a CNN see in an image."""
 
 from typing import Annotated
 
@@ -19,12 +19,13 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "features"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze features results/digits[/] · "
-    "[bold]resnet-exp analyze features results/digits --model plain-cnn --depth 20 --image 7[/]"
+EPILOG = examples(
+    "resnet-exp analyze features results/digits",
+    "resnet-exp analyze features results/digits --model plain-cnn --depth 20 --image 7",
 )
 
 
@@ -34,7 +35,7 @@ def command(
     depths: Depths = None,
     seeds: Seeds = None,
     image: Annotated[int, typer.Option("--image", min=0, help="Number of the test image, from 0.")] = 0,
-    layers: Annotated[int, typer.Option("--layers", min=1, max=50, help="Layers drawn, evenly spread.")] = 8,
+    layers: Annotated[int, typer.Option("--layers", min=1, max=50, help="Number of layers drawn, spread evenly.")] = 8,
     maps: Annotated[
         int, typer.Option("--maps", min=1, max=64, help="Channels drawn of each layer, the first ones.")
     ] = 4,
@@ -60,10 +61,9 @@ def command(
     chosen = pick_cnns(runs)
     if len(runs) > len(chosen):
         typer.echo(f"Using {len(chosen)} of {len(runs)} runs; choose others with --models, --depths and --seeds.")
-    nets = [
-        load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in tracked(chosen, run_ids(chosen))
-    ]
-    frame = pd.concat([feature_maps(net, image=image, layers=layers, maps=maps) for net in nets], ignore_index=True)
+    nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in chosen)
+    parts = (feature_maps(net, image=image, layers=layers, maps=maps) for net in nets)
+    frame = pd.concat(tracked(parts, run_ids(chosen)), ignore_index=True)
     rows = []
     for _, of_net in frame.groupby("run_id", sort=False):
         net, of_maps = of_net.iloc[0], of_net[of_net["part"] == "map"]
