@@ -114,7 +114,7 @@ def command(
         if folders or by is not None:
             what = f"the folder {folders[0]}" if folders else f"by (={by})"
             raise UserError(f"figure (={figure}) needs no results, so {what} has no use; leave one of them away.")
-        drawings = {
+        drawings: dict[str, Callable[[], Figure]] = {
             name: partial(FIGURES_WITHOUT_RUNS[name], title=options["title"], size=inches)
             for name in _words("figure", figure, tuple(FIGURES_WITHOUT_RUNS))
         }

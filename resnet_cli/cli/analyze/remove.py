@@ -64,7 +64,7 @@ def command(
     """Remove each block of trained nets, several at random, and swap blocks; measure the test error, train nothing.
 
     Of a residual block the shortcut stays. Any other block is replaced by the identity, or by every second pixel and
-    zeros for new maps where it changes the shape. A block is one layer of a plain MLP, two of a plain CNN, and what a
+    zeros for new channels where it changes the shape. A block is one layer of a plain MLP, two of a plain CNN, and what a
     skip spans in a residual net.
     """
     import pandas as pd
