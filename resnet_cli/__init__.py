@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from resnet_cli.api import (
         compare,
         load_net,
+        plot_analysis,
         plot_counts,
         plot_learning_curves,
         plot_loss_by_depth,
@@ -47,6 +48,7 @@ __all__ = [
     "load_results",
     "open_sweep",
     "plan_sweep",
+    "plot_analysis",
     "plot_counts",
     "plot_learning_curves",
     "plot_loss_by_depth",
@@ -57,6 +59,7 @@ _HOMES = {
     "resnet_cli.api": (
         "compare",
         "load_net",
+        "plot_analysis",
         "plot_counts",
         "plot_learning_curves",
         "plot_loss_by_depth",

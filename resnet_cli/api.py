@@ -3,7 +3,7 @@
 These functions are available from `resnet_cli` itself; see `docs/python.md`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,21 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from resnet_cli.analysis.nets import read_net
-from resnet_cli.figures import counts, learning_curves, loss_by_depth, panels, winners
+from resnet_cli.figures import (
+    append,
+    convergence,
+    counts,
+    features,
+    gradients,
+    identity,
+    learning_curves,
+    loss_by_depth,
+    panels,
+    paths,
+    removed_blocks,
+    responses,
+    winners,
+)
 from resnet_cli.figures.frames import SPLITS, Metric, Scale, Split
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.count import count_multiply_adds
@@ -27,6 +41,17 @@ from resnet_cli.tasks import constant_answers, get_task
 Measured = Literal["train_loss", "test_loss", "train_error", "test_error"]
 IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
 """What is counted: model and depths by the name that papers use."""
+ANALYSES: dict[str, Callable[[pd.DataFrame], Figure]] = {
+    "append": append.draw,
+    "convergence": convergence.draw,
+    "features": features.draw,
+    "gradients": gradients.draw,
+    "identity": identity.draw,
+    "paths": paths.draw,
+    "remove": removed_blocks.draw,
+    "responses": responses.draw,
+}
+"""How the table of each analysis is drawn."""
 MEASURED: tuple[Measured, ...] = ("train_loss", "test_loss", "train_error", "test_error")
 
 
@@ -99,6 +124,30 @@ def plot_learning_curves(
         size=size,
         chance=constant_answers(stored.run for stored in results.runs).get(metric),
     )
+
+
+def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
+    """The figure of an analysis from its table, such as `plot_analysis("paths", "results/mine/analysis/paths.csv")`.
+
+    Args:
+        kind: append, convergence, features, gradients, identity, paths, remove or responses.
+        table: what `resnet-exp analyze KIND` wrote, or some rows of it.
+
+    Raises:
+        UserError: there is no such kind, the table is not one of that kind or cannot be read, or one figure cannot
+            show all of it.
+    """
+    if kind not in ANALYSES:
+        raise unknown_name("kind", kind, ANALYSES)
+    if not isinstance(table, pd.DataFrame):
+        try:
+            table = pd.read_csv(table)
+        except (OSError, ValueError) as error:
+            raise UserError(f"table (={table}) cannot be read: {error}.") from None
+    try:
+        return ANALYSES[kind](table)
+    except KeyError as error:
+        raise UserError(f"table: it has no column {error}, so `resnet-exp analyze {kind}` did not write it.") from None
 
 
 def plot_winners(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:

@@ -49,7 +49,7 @@ def pack(
     names = [name.strip() for name in figures.split(",") if name.strip()]
     written = pack_folder(selected, out, figures=names)
     size = sum(path.stat().st_size for path in written)
-    typer.echo(f"{printable(out)}: {len(selected.runs)} runs in {len(written)} files, {size / 1000:,.0f} kB")
+    typer.echo(f"{printable(out)}: {_count(len(selected.runs))} in {len(written)} files, {size / 1000:,.0f} kB")
     if any((folder / RUNS_FOLDER).glob(f"*/{WEIGHTS_FILE}")):
         typer.echo(f"Weights are not packed; they stay in {printable(folder)}.")
     _name_problems(results.problems)
@@ -68,8 +68,12 @@ def unpack(
 
     results = load_results(folder)
     unpack_folder(results, out)
-    typer.echo(f"{printable(out)}: {len(results.runs)} runs")
+    typer.echo(f"{printable(out)}: {_count(len(results.runs))}")
     _name_problems(results.problems)
+
+
+def _count(runs: int) -> str:
+    return f"{runs} run{'' if runs == 1 else 's'}"
 
 
 def _name_problems(problems: Iterable[str]) -> None:

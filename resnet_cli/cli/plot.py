@@ -9,7 +9,7 @@ import typer
 
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,7 +145,7 @@ def command(
     whole = not problems
     drawn = ready = 0
     for group in [selected] if len(roots) > 1 else [[results] for results in selected]:
-        names = ", ".join(str(results.folder) for results in group)
+        names = ", ".join(printable(results.folder) for results in group)
         if all(stored.status == "failed" for results in group for stored in results.runs):
             typer.echo(f"resnet-exp: {names}: no run has finished or diverged, so there is nothing to draw.", err=True)
             continue
@@ -208,14 +208,14 @@ def _draw_all(
         try:
             drawing = draw()
         except UserError as error:  # such as runs that cannot be told apart: the other figures are drawn
-            typer.echo(f"resnet-exp: {of}: {error}", err=True)
+            typer.echo(f"resnet-exp: {printable(of)}: {error}", err=True)
         else:
             written.append(_write(drawing, folder, name, formats, dpi))
     others = f" (and {', '.join(formats[1:])})" if len(formats) > 1 else ""
     for path in written[:MOST_LISTED]:
-        typer.echo(f"{path}{others}")
+        typer.echo(f"{printable(path)}{others}")
     if len(written) > MOST_LISTED:
-        typer.echo(f"and {len(written) - MOST_LISTED} more figures in {folder}")
+        typer.echo(f"and {len(written) - MOST_LISTED} more figures in {printable(folder)}")
     return len(written) == len(drawings)
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
-from resnet_cli.spec.errors import printable
+from resnet_cli.spec.errors import shorten
 from resnet_cli.spec.ranges import compact
 from resnet_cli.spec.run import Run, setting_names
 from resnet_cli.store.reader import SUMMARY_COLUMNS, StoredRun
@@ -295,7 +295,7 @@ def failures(runs: Iterable[StoredRun]) -> Iterator[str]:
     by_reason: dict[str, list[str]] = defaultdict(list)
     for stored in runs:
         if stored.status == "failed":
-            by_reason[printable(stored.message) or "no reason is known"].append(stored.run.run_id)
+            by_reason[shorten(stored.message, 300) or "no reason is known"].append(stored.run.run_id)
     for reason, ids in by_reason.items():
         more = f" and {len(ids) - LISTED_FAILURES:,} more" if len(ids) > LISTED_FAILURES else ""
         yield f"{counted(len(ids), 'run')} failed: {reason} ({', '.join(ids[:LISTED_FAILURES])}{more})"

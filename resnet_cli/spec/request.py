@@ -28,6 +28,7 @@ KEYS = (*SWEEP_KEYS, *SETTINGS)
 OVERRIDE_KEYS = ("models", "depths", *SETTINGS)
 LENGTHS = {"epochs", "steps"}
 MAX_VALUES = 1000
+MAX_PATH = 4096
 
 
 def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
@@ -187,7 +188,7 @@ def parse_out(request: Request) -> Path | None:
     out = request.get("out")
     if out is None:
         return None
-    if not isinstance(out, str) or not out.strip() or "\0" in out:
+    if not isinstance(out, str) or not out.strip() or not out.isprintable() or len(out) > MAX_PATH:
         raise UserError(f"out (={shorten(out)}) must be the path of a results folder.")
     try:
         return Path(out.strip()).expanduser()

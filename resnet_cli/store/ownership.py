@@ -62,7 +62,8 @@ def check_folder(folder: Path, task: str) -> None:
     known = content.get("task") or _task_of_runs(folder)
     if known not in (None, task):
         raise UserError(
-            f"out (={folder}) holds results of {known}, and this sweep is of {task}; choose another folder with --out."
+            f"out (={folder}) holds results of {shorten(known)}, and this sweep is of {task}; "
+            "choose another folder with --out."
         )
 
 

@@ -230,3 +230,12 @@ def test_any_run_is_packed_and_unpacked_to_the_same_bytes(
     back = tree(restored)
     del back["summary.csv"]
     assert back == tree(folder / "runs-of-one")
+
+
+def test_committed_results_are_whole_and_pack_to_the_same_content(tmp_path: Path) -> None:
+    committed = Path(__file__).parents[2] / "docs/results/digits"
+    assert load_results(committed).problems == []
+    again = pack(unpack(committed, tmp_path / "plain"), tmp_path / "again")
+    assert (again / "runs.csv").read_bytes() == (committed / "runs.csv").read_bytes()
+    first, second = (gzip.decompress((folder / "metrics.csv.gz").read_bytes()) for folder in (committed, again))
+    assert first == second
