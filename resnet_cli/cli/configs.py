@@ -3,10 +3,7 @@
 from resnet_cli.cli.help_pages import examples
 
 NAME = "configs"
-EPILOG = examples(
-    "resnet-exp configs",
-    "resnet-exp sweep --config digits --set seeds=0",
-)
+EPILOG = examples("resnet-exp configs", "resnet-exp sweep --config digits --set seeds=0")
 
 
 def command() -> None:

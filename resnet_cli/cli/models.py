@@ -214,7 +214,7 @@ def _draw(net: "nn.Module", shape: tuple[int, ...], title: str, path: Path) -> N
     from resnet_cli.store.files import atomic_file
 
     if path.suffix not in style.SUFFIXES:
-        raise UserError(f"draw (={path}) must end in {' or '.join(style.SUFFIXES)}.")
+        raise UserError(f"draw (={path}) must end in .png, .svg or .pdf.")
     content = style.render(block_diagram.draw(trace_blocks(net, shape), title=title), path.suffix)
     with atomic_file(path) as file:
         file.write(content)

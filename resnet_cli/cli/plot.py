@@ -208,7 +208,7 @@ def _draw_all(
         try:
             drawing = draw()
         except UserError as error:  # such as runs that cannot be told apart: the other figures are drawn
-            typer.echo(f"resnet-exp: {printable(of)}: {error}", err=True)
+            typer.echo(f"resnet-exp: {of}: {error}", err=True)
         else:
             written.append(_write(drawing, folder, name, formats, dpi))
     others = f" (and {', '.join(formats[1:])})" if len(formats) > 1 else ""
@@ -254,8 +254,9 @@ FIGURES_WITHOUT_RUNS: dict[str, Callable[..., "Figure"]] = {"winners": _draw_win
 def _write(figure: "Figure", folder: Path, name: str, formats: list[str], dpi: int) -> Path:
     """Write a figure in each of the formats; the path of the first."""
     from resnet_cli.figures.style import render
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.files import atomic_file, remove_temporary_files
 
+    remove_temporary_files(folder)
     paths = [folder / f"{name}.{extension}" for extension in formats]
     for path in paths:
         with atomic_file(path) as file:

@@ -116,32 +116,21 @@ def _print_plan(
         console.print(plan_listing(plan.runs))
         say(console, f"Estimated cost: unknown, because {error}")
         return
-    try:
-        with console.status("Measuring …") as status:
+    with console.status("Measuring …") as status:
 
-            def show_progress(run: Run) -> None:
-                status.update(f"Measuring {run.model} at depth {run.depth} …")
+        def show_progress(run: Run) -> None:
+            status.update(f"Measuring {run.model} at depth {run.depth} …")
 
-            cost = estimate(
-                plan,
-                folder,
-                jobs=jobs,
-                data_dir=data_dir,
-                fresh=fresh,
-                recompute=recompute,
-                save_models=save_models,
-                on_timing=show_progress,
-            )
-    except UserError:
-        raise
-    except Exception as error:  # anything that torch raises where a net cannot be built or trained
-        reason = " ".join(str(error).split()).rstrip(".")
-        typer.echo(
-            "resnet-exp: the cost is unknown, because a net of this sweep cannot be trained, and the sweep would count "
-            f"it as failed: {type(error).__name__}: {reason}.",
-            err=True,
+        cost = estimate(
+            plan,
+            folder,
+            jobs=jobs,
+            data_dir=data_dir,
+            fresh=fresh,
+            recompute=recompute,
+            save_models=save_models,
+            on_timing=show_progress,
         )
-        raise typer.Exit(1) from None
     console.print(plan_listing([run for job in cost.jobs for run in job.unfinished], cost.jobs))
     for problem in cost.problems:
         say(console, problem)

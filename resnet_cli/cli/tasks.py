@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from resnet_cli.tasks import Task
 
 NAME = "tasks"
-EPILOG = examples(
-    "resnet-exp tasks",
-    "resnet-exp tasks digits",
-)
+EPILOG = examples("resnet-exp tasks", "resnet-exp tasks digits")
 
 
 def command(

@@ -22,7 +22,7 @@ from resnet_cli.spec.errors import UserError
 POINTS_PER_INCH = 72
 LABEL_SIZE = 8
 SUBTITLE_SIZE = 9
-CHANCE_LINE: dict[str, Any] = {"color": PALE_GREY, "linewidth": 0.8, "linestyle": (0, (1, 1.5))}
+CHANCE_LINE: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (1.5, 1.5))}
 _CHARACTER_WIDTH = 0.55  # of DejaVu Sans, as a share of its size
 _TICK_LABEL_INCHES = 0.26  # room for three digits
 

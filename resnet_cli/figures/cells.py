@@ -89,4 +89,6 @@ def draw_dots(axes: Axes, values: Mapping[str, Sequence[float]], styles: Mapping
 def without_spikes(values: np.ndarray, start: float = 0.0) -> np.ndarray:
     """The finite `values` that an axis must show: those above ten times the 95th percentile, and above `start`, go."""
     finite = values[np.isfinite(values)]
-    return finite[finite <= max(10 * np.quantile(finite, 0.95), start)] if finite.size else finite
+    highest = max(10 * float(np.quantile(finite, 0.95)), start) if finite.size else start
+    shown: np.ndarray = finite[finite <= highest]
+    return shown

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+from matplotlib.gridspec import GridSpecBase
 from matplotlib.patches import Patch
 
 from resnet_cli.figures.axes import add_legend, add_title, new_figure
@@ -38,9 +38,9 @@ def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, fl
         figure = new_figure(size or (width, _PITCH * sum(heights) + 0.95 * len(nets) + 1.0))
         bands = figure.add_gridspec(len(nets), 1, height_ratios=heights)
         is_signed = False
-        for band, net, height in zip(bands, nets, heights, strict=True):
+        for place, (net, height) in enumerate(zip(nets, heights, strict=True)):
             ratios = [_INPUT_WIDTH] + [1.0] * columns
-            is_signed |= _draw_net(figure, band.subgridspec(height, 1 + columns, width_ratios=ratios), net)
+            is_signed |= _draw_net(figure, bands[place].subgridspec(height, 1 + columns, width_ratios=ratios), net)
         words = _titles(nets)
         add_title(figure, title or words[0], words[1])
         entries = [
@@ -71,7 +71,7 @@ def _layers(net: pd.DataFrame) -> list[pd.DataFrame]:
     return [rows for _, rows in pictured.groupby(["layer", "part"], sort=False)]
 
 
-def _draw_net(figure: Figure, grid: GridSpec, net: pd.DataFrame) -> bool:
+def _draw_net(figure: Figure, grid: GridSpecBase, net: pd.DataFrame) -> bool:
     """One band; returns whether colours stand for signs in it."""
     first = net.iloc[0]
     image = figure.add_subplot(grid[:, 0])

@@ -74,7 +74,7 @@ def draw(frame: pd.DataFrame) -> Figure:
                 if part.empty:  # all its runs diverged
                     continue
                 if len(part[row.x].unique()) == 1:  # of one layer or one evaluation
-                    norms = {model: list(of["gradient_norm"]) for model, of in part.groupby("model")}
+                    norms = {str(model): list(of["gradient_norm"]) for model, of in part.groupby("model")}
                     draw_dots(axes, {model: norms[model] for model in ordered_models(norms)}, styles)
                 else:
                     for model, of_model in part.groupby("model"):

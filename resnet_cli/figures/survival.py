@@ -48,10 +48,8 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
         figure = new_figure(size)
         grid = figure.subplots(2, len(cells), sharey="row", squeeze=False, height_ratios=[1, 1.7])
         medians = shown.groupby(["model", "depth", "survival", "epoch"])[column].median().to_numpy()
-        first = shown.loc[shown["epoch"] == shown["epoch"].min(), column].median()
-        set_value_axis(
-            grid[1, 0], without_spikes(medians, start=float(first)), resolve_scale("auto", metric), headroom=0.0
-        )
+        first = float(np.median(shown.loc[shown["epoch"] == shown["epoch"].min(), column]))
+        set_value_axis(grid[1, 0], without_spikes(medians, start=first), resolve_scale("auto", metric), headroom=0.0)
         grid[0, 0].set_ylim(0, 1.05)
         for (upper, lower), (heading, cell) in zip(grid.T, cells.items(), strict=True):
             upper.set_title(wrapped(heading, size[0] / len(cells) - 0.4, size=9))
@@ -117,7 +115,6 @@ def _draw_probabilities(axes: Axes, blocks: int, survival: float, style: ModelSt
 def _draw_training(axes: Axes, rows: pd.DataFrame, column: str, style: ModelStyle) -> None:
     values = rows.groupby("epoch")[column]
     median = values.median()
-    ends = {"markevery": [len(median) - 1]} if len(median) > 12 else {}
     axes.plot(
         median.index,
         median.where(np.isfinite(median)),
@@ -125,7 +122,7 @@ def _draw_training(axes: Axes, rows: pd.DataFrame, column: str, style: ModelStyl
         marker=style.marker,
         markersize=3.5,
         linewidth=1.5,
-        **ends,
+        markevery=[len(median) - 1] if len(median) > 12 else None,
     )
     if values.size().max() > 1:
         high = values.max()

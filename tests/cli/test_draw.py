@@ -31,7 +31,7 @@ def test_depth_and_settings_determine_the_drawing(command: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("resnet --draw blocks.gif", "draw (=blocks.gif) must end in .png or .svg or .pdf."),
+        ("resnet --draw blocks.gif", "draw (=blocks.gif) must end in .png, .svg or .pdf."),
         ("--draw blocks.png", "--draw needs a model"),
         (
             "plain-mlp --depth 1 --draw blocks.png",

@@ -1,6 +1,7 @@
 """`resnet-exp plot`: a setting as lines, and figures that need no results."""
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,16 @@ def test_wrong_use(command: Command, sweep: Path, arguments: str, message: str) 
     assert message in answer.err
     assert (answer.out, answer.err.count("\n")) == ("", 1)
     assert not (sweep / "figures").exists()
+
+
+def test_the_next_plot_removes_what_a_killed_one_left(command: Command, sweep: Path) -> None:
+    figures = sweep / "figures"
+    figures.mkdir(exist_ok=True)
+    for name in (".resnet-exp-abcdefgh.tmp", ".tmp-mine"):
+        (figures / name).write_text("half")
+        os.utime(figures / name, (0, 0))
+    assert command("plot", sweep, "--format", "png").code == 0
+    assert [path.name for path in figures.glob(".*")] == [".tmp-mine"]
 
 
 def test_a_sweep_over_survival_has_a_figure_of_stochastic_depth(command: Command) -> None:

@@ -97,7 +97,11 @@ def test_the_axis_is_logarithmic_where_values_span_decades(values: list[float], 
 
 
 def test_an_outlying_seed_does_not_stretch_the_axis() -> None:
-    figure = draw(nets(*(net("plain-mlp", 3, seed, values=[1.0, 2.0, 1.0]) for seed in (0, 0.1, 50))))
+    figure = draw(
+        nets(
+            *(net("plain-mlp", 3, seed, values=[value, 2 * value, value]) for seed, value in enumerate((1.0, 0.1, 50)))
+        )
+    )
     assert figure.axes[0].get_ylim()[1] < 3
 
 

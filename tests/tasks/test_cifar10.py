@@ -119,7 +119,8 @@ def test_the_data_folder_is_flag_variable_or_cache(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("RESNET_EXP_DATA", "")
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache" / name))
     assert cifar10.data_folder(None) == tmp_path / "cache" / "resnet-exp"
-    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
     assert cifar10.data_folder(Path("~/data")) == tmp_path / "data"
 
 

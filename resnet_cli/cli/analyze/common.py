@@ -125,8 +125,9 @@ def write(
 ) -> None:
     """Write `name`.csv and the figure of a frame into `target`, and print their paths; the CSV comes first."""
     from resnet_cli.figures import style
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.files import atomic_file, remove_temporary_files
 
+    remove_temporary_files(target)
     with atomic_file(target / f"{name}.csv") as file:
         frame.to_csv(file, index=False, lineterminator="\n", float_format="%.7g")  # float32 has no more
     typer.echo(target / f"{name}.csv")

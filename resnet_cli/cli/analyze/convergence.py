@@ -60,7 +60,7 @@ def command(
     from resnet_cli.analysis.convergence import compare_twins, levels_of, measure
     from resnet_cli.analysis.nets import select_runs
     from resnet_cli.figures import convergence
-    from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, check_choice
+    from resnet_cli.figures.frames import SPLITS, check_choice
     from resnet_cli.figures.panels import compare
     from resnet_cli.figures.style import ordered_models
     from resnet_cli.store.layout import ANALYSIS_FOLDER
@@ -81,7 +81,7 @@ def command(
     comparisons = compare_twins(frame, ordered_models(frame["model"]))
     first = comparisons[0].other
     show_table(
-        f"Runs whose {SPLIT_LABELS[split]} loss reaches a level, and which of two twins (same depth and seed) is first",
+        f"Runs whose {'training' if split == 'train' else 'test'} loss reaches a level, and which of two twins (same depth and seed) is first",
         ["level", "model", "runs", "reach it", f"twins of {first}", "it is first", f"{first} is first", "neither"],
         [comparison.cells() for comparison in comparisons],
     )
