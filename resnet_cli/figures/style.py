@@ -68,7 +68,7 @@ _LOOK = {
 
 
 def look() -> AbstractContextManager[None]:
-    """The shared rcParams for a `with` block, whatever the person's own matplotlibrc says."""
+    """The shared rcParams for a `with` block, whatever the user's own matplotlibrc says."""
     return matplotlib.style.context(["default", _LOOK])
 
 
@@ -83,8 +83,8 @@ class ModelStyle:
 def ordered_models(models: Iterable[str]) -> list[str]:
     """Plain models first, then residual ones, then all others by name.
 
-    A name may go on after a comma, as in `resnet, block size 2`; such names stand where the model stands, in the order
-    in which they come.
+    A name may continue after a comma, as in `resnet, block size 2`; such names take the place of the model, in the
+    given order.
     """
     known = [*PLAIN, *RESIDUAL]
 

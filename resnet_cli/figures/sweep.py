@@ -1,4 +1,4 @@
-"""The figures of a sweep: which there are, what each is called, and what it shows."""
+"""The figures of a sweep: which exist, what they are called, and what they show."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -42,7 +42,7 @@ def sweep_figures(
     x: Literal["step", "epoch"] = "step",
     **options: Any,
 ) -> dict[str, Callable[[], Figure]]:
-    """How to draw each figure of a sweep, by file name; what does not fit into one figure goes on in others.
+    """How to draw each figure of a sweep, by file name; what does not fit into one figure continues in others.
 
     A task without errors has no figures of them, and a sweep of a single depth none against depth.
 
@@ -52,8 +52,8 @@ def sweep_figures(
         metrics: `loss` and `error`.
         kinds: `depth` for figures against depth, `curves` for learning curves.
         by: one setting whose values are compared as lines, or two that make rows and columns of panels.
-        given: the values of settings in the order in which they shall stand, such as the lists in sweep.toml.
-        chances: for each metric, that of a net that always gives the same answer.
+        given: the values of settings in the order to show, such as the lists in sweep.toml.
+        chances: for each metric, its value for a net with constant output.
         every_depth: draw the learning curves of all depths, however many they are.
         x: of learning curves, `step` or `epoch`.
         options: for both kinds of figures: scale, splits, title and size.
