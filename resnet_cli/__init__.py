@@ -1,6 +1,6 @@
-"""Reproduce the degradation problem of plain deep networks, and its cure by residual connections.
+"""Reproduce the degradation problem of deep plain networks, and its cure by residual connections.
 
-The command line is `resnet-exp`. From Python the same is
+The command line is `resnet-exp`. The same from Python:
 
     import resnet_cli
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from resnet_cli.api import (
         compare,
         load_net,
+        plot_analysis,
         plot_counts,
         plot_learning_curves,
         plot_loss_by_depth,
@@ -47,6 +48,7 @@ __all__ = [
     "load_results",
     "open_sweep",
     "plan_sweep",
+    "plot_analysis",
     "plot_counts",
     "plot_learning_curves",
     "plot_loss_by_depth",
@@ -57,6 +59,7 @@ _HOMES = {
     "resnet_cli.api": (
         "compare",
         "load_net",
+        "plot_analysis",
         "plot_counts",
         "plot_learning_curves",
         "plot_loss_by_depth",
@@ -73,7 +76,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name where it is first used: torch and pandas load only then."""
+    """Import a public name when it is first used, so that torch and pandas are loaded only then."""
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(module), name)
@@ -81,5 +84,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, for completion, before they are imported."""
+    """The public names, for completion, even before they are imported."""
     return sorted({*__all__, *globals()})

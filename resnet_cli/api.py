@@ -1,9 +1,9 @@
-"""What a notebook does with results: figures of a sweep, two models compared pair by pair, trained nets.
+"""Working with results in a notebook: figures of a sweep, two models compared pair by pair, trained nets.
 
-`resnet_cli` itself hands out these functions; see `docs/python.md`.
+These functions are available from `resnet_cli` itself; see `docs/python.md`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,21 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from resnet_cli.analysis.nets import read_net
-from resnet_cli.figures import counts, learning_curves, loss_by_depth, panels, winners
+from resnet_cli.figures import (
+    append,
+    convergence,
+    counts,
+    features,
+    gradients,
+    identity,
+    learning_curves,
+    loss_by_depth,
+    panels,
+    paths,
+    removed_blocks,
+    responses,
+    winners,
+)
 from resnet_cli.figures.frames import SPLITS, Metric, Scale, Split
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.count import count_multiply_adds
@@ -27,6 +41,17 @@ from resnet_cli.tasks import constant_answers, get_task
 Measured = Literal["train_loss", "test_loss", "train_error", "test_error"]
 IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
 """What is counted: model and depths by the name that papers use."""
+ANALYSES: dict[str, Callable[[pd.DataFrame], Figure]] = {
+    "append": append.draw,
+    "convergence": convergence.draw,
+    "features": features.draw,
+    "gradients": gradients.draw,
+    "identity": identity.draw,
+    "paths": paths.draw,
+    "remove": removed_blocks.draw,
+    "responses": responses.draw,
+}
+"""How the table of each analysis is drawn."""
 MEASURED: tuple[Measured, ...] = ("train_loss", "test_loss", "train_error", "test_error")
 
 
@@ -72,12 +97,12 @@ def plot_learning_curves(
     title: str | None = None,
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Loss or error during training: medians over seeds, one line a depth and one panel a model.
+    """Loss or error during training: medians over seeds, with one line per depth and one panel per model.
 
     Args:
         results: of one task.
         metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
-        by: a setting whose values are compared as lines, with one panel a depth.
+        by: a setting whose values are compared as lines, with one panel per depth.
         x: `step` (optimiser steps) or `epoch` (passes over the training set).
         scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
         splits: which of `train` and `test`.
@@ -99,6 +124,30 @@ def plot_learning_curves(
         size=size,
         chance=constant_answers(stored.run for stored in results.runs).get(metric),
     )
+
+
+def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
+    """The figure of an analysis from its table, such as `plot_analysis("paths", "results/mine/analysis/paths.csv")`.
+
+    Args:
+        kind: append, convergence, features, gradients, identity, paths, remove or responses.
+        table: what `resnet-exp analyze KIND` wrote, or some rows of it.
+
+    Raises:
+        UserError: there is no such kind, the table is not one of that kind or cannot be read, or one figure cannot
+            show all of it.
+    """
+    if kind not in ANALYSES:
+        raise unknown_name("kind", kind, ANALYSES)
+    if not isinstance(table, pd.DataFrame):
+        try:
+            table = pd.read_csv(table)
+        except (OSError, ValueError) as error:
+            raise UserError(f"table (={table}) cannot be read: {error}.") from None
+    try:
+        return ANALYSES[kind](table)
+    except KeyError as error:
+        raise UserError(f"table: it has no column {error}, so `resnet-exp analyze {kind}` did not write it.") from None
 
 
 def plot_winners(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
@@ -126,20 +175,21 @@ def count_imagenet_nets() -> pd.DataFrame:
 def compare(results: Results, first: str, second: str, *, metric: Measured = "train_loss") -> pd.DataFrame:
     """How much lower or higher the second model ends than the first, pair by pair.
 
-    A pair has depth, seed and all settings that both models have in common. A diverged run counts as infinitely bad,
-    and a pair of which both runs diverged has no difference. Failed runs are left out.
+    The runs of a pair have the same depth and seed, and the same values of all settings that both models have. A
+    diverged run counts as infinitely bad, and a pair in which both runs diverged has no difference. Failed runs are
+    left out.
 
     Args:
         results: with runs of both models.
         first: a model, such as `plain-mlp`.
         second: another, such as `residual-mlp`.
-        metric: what is compared after training; errors are in percent.
+        metric: what to compare after training; errors are in percent.
 
     Returns:
         One row per depth, and per combination of the settings that vary, which have columns of their own. `pairs`
-        counts the pairs; `first` and `second` are medians; `difference` is the median of second minus first, below
-        zero where the second is lower, and `least` and `greatest` are its extremes; `lower` counts the pairs in which
-        the second is lower. The extremes are no confidence interval: the next pair may well lie outside.
+        counts the pairs; `first` and `second` are medians; `difference` is the median of second minus first, negative
+        if the second is lower, and `least` and `greatest` are its extremes; `lower` counts the pairs in which the
+        second is lower. The extremes are not a confidence interval: another pair may well lie outside.
 
     Raises:
         UserError: a model or the metric is not there, or the models share no depth and seed.

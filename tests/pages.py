@@ -186,8 +186,9 @@ def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: Any) -> 
     lines = [f"| {' | '.join(heading)} |", "|" + "---|" * len(heading)]
     for model in ordered_models(frame["model"]):
         for values, group in frame[frame["model"] == model].groupby(["model", *by], dropna=False):
-            names = [f"{value:g}" if isinstance(value, float) else str(value) for value in values[1:]]
-            cells = [f"`{model}`", *("any" if name == "nan" else name for name in names), *spreads(group, column)]
+            named = (f"{value:g}" if isinstance(value, float) else str(value) for value in values[1:])
+            cells = [f"`{model}`", *("any" if name in ("nan", "<NA>") else name for name in named)]
+            cells += spreads(group, column)
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

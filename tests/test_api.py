@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
+import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ from resnet_cli.spec.events import Metrics, Status
 from resnet_cli.spec.run import Run
 from resnet_cli.store.reader import StoredRun
 from tests.conftest import MakeRun
+from tests.pages import REFERENCE
 
 
 def stored(run: Run, loss: float, status: Status = "done") -> StoredRun:
@@ -138,3 +140,21 @@ def test_a_saved_net_comes_back_from_folder_and_id(precision: str) -> None:
     assert all(torch.equal(one, other) for one, other in zip(net.parameters(), again.parameters(), strict=True))
     with pytest.raises(UserError, match=r"run \(=plain\) is not among the 1 runs of results.small"):
         resnet_cli.load_net("results/small", "plain")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [path for path in sorted(REFERENCE.glob("*/analysis/*.csv")) if path.stem != "features"],
+    ids=lambda path: f"{path.parents[1].name}-{path.stem}",
+)
+def test_every_committed_analysis_can_be_drawn_from_its_table(table: Path) -> None:
+    assert isinstance(resnet_cli.plot_analysis(table.stem, str(table)), Figure)
+
+
+def test_what_cannot_be_drawn_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"kind \(=removed\) is not known \(did you mean remove\?\)"):
+        resnet_cli.plot_analysis("removed", tmp_path)
+    with pytest.raises(UserError, match="it has no column 'task', so `resnet-exp analyze remove` did not write it"):
+        resnet_cli.plot_analysis("remove", pd.DataFrame({"change": ["intact"]}))
+    with pytest.raises(UserError, match=r"table \(=none.csv\) cannot be read"):
+        resnet_cli.plot_analysis("remove", "none.csv")

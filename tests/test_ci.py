@@ -135,6 +135,7 @@ def test_the_workflow_may_only_read_and_pins_its_actions(workflow: dict[str, Any
 @pytest.mark.slow
 def test_the_workflow_calls_commands_that_exist(command: Command, workflow: dict[str, Any]) -> None:
     steps = {step["name"]: step["run"] for step in workflow["jobs"]["tests"]["steps"] if "name" in step}
+    assert [name for name in re.findall(r"tests/[a-z]+", steps["Tests"]) if not (ROOT / name).is_dir()] == []
     assert "make" not in " ".join(steps.values()).split()
     for line in steps["Smoke sweep"].splitlines():
         name, *arguments = line.removeprefix("resnet-exp ").split()

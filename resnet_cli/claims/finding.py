@@ -29,7 +29,8 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     """From which depth on the models' median training loss has risen for good, by `turning_points`.
 
     None where a sentence would claim too much: fewer than five seeds at some depth, fewer than three depths, several
-    tasks, more than three models, models that end at different depths, or a model that diverged everywhere.
+    tasks, more than three models, values of a setting as models, models that end at different depths, or a model that
+    diverged everywhere.
 
     Args:
         summary: one row per run, as for `turning_points`; runs that differ in another setting are told apart before.
@@ -39,13 +40,9 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     models = runs["model"].nunique()
     if not 1 <= models <= MOST_MODELS or len(runs["task"].unique()) > 1 or seeds.min() < FEWEST_SEEDS:
         return None
-    points = sorted(
-        turning_points(summary),
-        key=lambda point: (
-            point.worse_from is None,
-            list(NETS).index(point.model) if point.model in NETS else len(NETS),
-        ),
-    )
+    if runs["model"].str.contains(", ").any():
+        return None
+    points = sorted(turning_points(summary), key=lambda point: [*NETS, point.model].index(point.model))
     named = len({_name(point) for point in points})
     if named < models or min(point.depths for point in points) < FEWEST_DEPTHS:
         return None
@@ -63,7 +60,7 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     fewest, most = int(seeds.min()), int(seeds.max())
     margins = " or ".join(f"{margin:.2g}" for margin in sorted({point.margin for point in points}))
     return Finding(
-        sentence=sentence[:1].upper() + sentence[1:],
+        sentence=f"By the median, {sentence}",
         statistic=f"medians of {fewest if fewest == most else f'{fewest} to {most}'} seeds, "
         f"up to {points[0].deepest_depth} layers",
         rule=f"worse: training loss stays above {margins} times its best level",

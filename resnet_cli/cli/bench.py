@@ -1,4 +1,4 @@
-"""`resnet-exp bench`: how fast the engines are on this machine."""
+"""`resnet-exp bench`: the speed of the engines on this machine."""
 
 from typing import Annotated
 
@@ -16,9 +16,13 @@ EPILOG = examples(
 
 
 def command(
-    device: Annotated[str, typer.Option("--device", help="cpu, or cuda for a check and the speed there.")] = "cpu",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Seeds of the sine sweep.")] = 5,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, max=100, help="Measurements of each engine.")] = 2,
+    device: Annotated[
+        str, typer.Option("--device", help="cpu; or cuda, to check results and measure speed on a GPU.")
+    ] = "cpu",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Number of seeds in the sine sweep.")] = 5,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, max=100, help="Number of measurements of each engine.")
+    ] = 2,
 ) -> None:
     """Measure the loop engine and the stacked engine on the sine sweep, and print their ratio and useful GFLOP/s."""
     from resnet_cli.sweep.bench import bench

@@ -13,7 +13,7 @@ BRAILLE_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 @dataclass
 class Curve:
-    """Loss by depth: medians over the seeds that have ended, and over those that are being trained."""
+    """Loss by depth: medians over the seeds that have finished, and over those that are being trained."""
 
     name: str
     filled: str
@@ -26,7 +26,7 @@ class Curve:
 def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, height: int) -> Text:
     """Loss by depth on a logarithmic axis, in `height` lines; infinite losses stand in a row on top.
 
-    Filled markers are runs that have ended, joined by lines; hollow ones are still being trained.
+    Filled markers are finished runs, joined by lines; hollow ones are still being trained.
     """
     rows, columns = height - 3, width - 9
     losses = [loss for curve in curves for loss in (*curve.ended.values(), *curve.current.values())]
@@ -36,7 +36,7 @@ def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, heigh
     top = 1 if math.inf in losses else 0
 
     def place(depth: int, loss: float) -> tuple[int, int]:
-        """Column and row in braille dots, of which a character has two beside and four below each other."""
+        """Column and row in braille dots, of which a character has two columns and four rows."""
         share = (depth - depths[0]) / (depths[-1] - depths[0]) if len(depths) > 1 else 0.5
         x = 2 * round(1 + share * (columns - 3))
         if loss == math.inf:
@@ -94,7 +94,7 @@ def _loss_ticks(low: float, high: float) -> list[float]:
 
 
 def _depth_ticks(depths: Sequence[int], columns: int) -> Sequence[int]:
-    """All depths where their labels fit beside each other, else every 5th, 10th, 20th, ..."""
+    """All depths if their labels fit beside each other, otherwise every 5th, 10th, 20th, ..."""
     ticks = depths
     for i in count():
         room = min((b - a for a, b in pairwise(ticks)), default=math.inf) * columns / (depths[-1] - depths[0] or 1)

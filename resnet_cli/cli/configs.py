@@ -1,7 +1,9 @@
 """`resnet-exp configs`: the sweeps that come with the program."""
 
+from resnet_cli.cli.help_pages import examples
+
 NAME = "configs"
-EPILOG = "Examples: [bold]resnet-exp configs[/], then [bold]resnet-exp sweep --config digits --set seeds=0[/]"
+EPILOG = examples("resnet-exp configs", "resnet-exp sweep --config digits --set seeds=0")
 
 
 def command() -> None:

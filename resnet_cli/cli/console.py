@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 200
-"""Columns where nobody sees the width: wide enough that no row of a table folds."""
+"""Width of output that is not shown on a terminal: wide enough that no row of a table is folded."""
 
 
 def make_console() -> "Console":
@@ -17,3 +17,8 @@ def make_console() -> "Console":
 
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
     return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def say(console: "Console", sentence: str) -> None:
+    """Print a sentence: broken between words on a terminal, on one line where nobody sees the width."""
+    console.print(sentence, soft_wrap=not console.is_terminal)

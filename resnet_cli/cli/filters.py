@@ -19,7 +19,7 @@ Models = Annotated[
         "--models",
         "--model",
         metavar="LIST",
-        help="Models, joined by commas; plain and residual stand for all models of that kind. (default: all)",
+        help="Models, separated by commas; plain and residual stand for all models of that kind. (default: all)",
         rich_help_panel=PANEL,
     ),
 ]
@@ -49,7 +49,7 @@ Where = Annotated[
 def parse_selection(
     models: str | None, depths: str | None, seeds: str | None, where: Sequence[str] | None
 ) -> "Selection":
-    """What the options above ask for.
+    """The selection that the options above specify.
 
     Raises:
         UserError: a list is malformed or has an empty part, or `--where` is not of the form key=value.
@@ -74,5 +74,5 @@ def parse_selection(
 def _words(option: str, text: str) -> tuple[str, ...]:
     words = tuple(word.strip() for word in text.split(","))
     if not all(words):
-        raise UserError(f"{option} (={shorten(text)}) is empty or has an empty part; give values joined by commas.")
+        raise UserError(f"{option} (={shorten(text)}) is empty or has an empty part; give values separated by commas.")
     return words

@@ -1,4 +1,6 @@
-"""What all help pages share: how their examples stand, and what they call the values of options."""
+"""What all help pages share: the layout of examples, and the names for the values of options."""
+
+from typing import Any
 
 import typer
 
@@ -11,16 +13,20 @@ VALUES = {
     "<str>": "WORD",
     "<path>": "PATH",
 }
-"""What options call their values, instead of what Typer calls the type."""
+"""The names for the values of options, instead of Typer's names of their types."""
 
 
 def examples(*commands: str, title: str = "Examples:", note: str = "") -> str:
-    """The end of a help page: commands, one a line, then what else there is to say."""
+    """The end of a help page: example commands, one per line, then notes."""
     return "\n".join([title, *(f"[bold]{command}[/]" for command in commands), *([f"\n{note}"] if note else [])])
 
 
-def name_values(command: typer.core.TyperCommand) -> None:
-    """Let the help pages of a command and those below it show a short name for each value, and none for flags."""
+def name_values(command: Any) -> None:
+    """Let the help pages of a command and those below it show a short name for each value, and none for flags.
+
+    Args:
+        command: as `typer.main.get_command` gives it, whose type Typer does not name.
+    """
     context = typer.Context(command)
     for parameter in command.get_params(context):
         if isinstance(parameter, typer.core.TyperOption) and parameter.metavar is None:

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: a live view on a terminal, elsewhere a line per finished run."""
+"""What the user sees while a sweep runs: a live view on a terminal, elsewhere a line per finished run."""
 
 import math
 import sys
@@ -30,7 +30,7 @@ __all__ = ["SweepView", "open_view", "product_line"]
 
 REDRAWS_PER_SECOND = 8
 DRAWING_SHARE = 0.05
-"""Of the time, spent on drawing at most: training may share this process."""
+"""Maximum share of the time to spend on drawing, since training may share this process."""
 
 LEGEND = "        filled: finished · hollow: in training · ×: diverged"
 LISTED_RUNS = 5
@@ -41,14 +41,14 @@ OTHER_LOOKS = (("◆", "◇", "deep_sky_blue1"), ("▲", "△", "green3"), ("★
 
 
 class SweepView(ABC):
-    """Shows the events of a sweep; a context that leaves the terminal as it was."""
+    """Shows the events of a sweep; as a context, it leaves the terminal as it was."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = {run.run_id: run for run in runs}
         self._settings = varying_settings(runs)
 
     def _series(self, run: Run) -> str:
-        """What runs that differ in depth and seed alone have in common, in words."""
+        """What runs that differ only in depth and seed have in common, in words."""
         named = [(name, run[name]) for name in self._settings]
         return " ".join([run.model, *(f"{name} {value_text(value)}" for name, value in named if value is not None)])
 
@@ -60,7 +60,7 @@ class SweepView(ABC):
 
     @abstractmethod
     def handle(self, event: Event) -> None:
-        """Take note of an event. Cheap: thousands a second don't slow the training down."""
+        """Record an event. This is cheap: thousands per second do not slow down the training."""
 
     def _line(self, event: Finished) -> str:
         run = self._runs[event.run_id]
@@ -74,9 +74,9 @@ def open_view(
 
     Args:
         runs: all runs of the sweep.
-        finished: outcomes of those that were done earlier, by run id.
-        console: where to show it: live on a terminal, elsewhere a line per finished run.
-        quiet: show nothing but failed runs.
+        finished: outcomes of runs that were finished earlier, by run id.
+        console: where to show it: live on a terminal, otherwise a line per finished run.
+        quiet: show only failed runs.
     """
     if console.is_terminal and not console.is_dumb_terminal and not quiet:
         return _LiveView(runs, finished, console)
@@ -125,7 +125,7 @@ class _LinesView(SweepView):
 
 @dataclass
 class _Training:
-    """A run that is being trained; `counted` is the part of its work that the time left already reckons with."""
+    """A run that is being trained; `counted` is the part of its work that the remaining time already accounts for."""
 
     run: Run
     series: str
@@ -136,9 +136,9 @@ class _Training:
 
 
 class _LiveView(SweepView):
-    """Events change plain dictionaries; a thread of its own draws them a few times a second.
+    """Events change plain dictionaries; a separate thread draws them a few times a second.
 
-    The two share no lock: the thread copies what it draws by calls that Python does not interrupt (`list`, `sorted`).
+    The two share no lock: the thread copies what it draws with calls that Python does not interrupt (`list`, `sorted`).
     """
 
     def __init__(
@@ -237,12 +237,12 @@ class _LiveView(SweepView):
             yield Segment.line()
 
     def _parts(self, width: int, height: int) -> Iterator[RenderableType]:
-        """From top to bottom: the chart, the runs being trained, the progress; what does not fit is left out."""
+        """Downwards: the chart of several runs, those being trained, the progress; what does not fit is left out."""
         training = list(self._training.values())
         listed = 0 if self._closing.is_set() else min(self._most_training, LISTED_RUNS, height // 6)
         below = 1 + (listed + 1 if listed else 0)
         chart_height = min(height - below - 1, TALLEST_CHART)
-        if width >= SMALLEST_CHART[0] and chart_height >= SMALLEST_CHART[1]:
+        if len(self._runs) > 1 and width >= SMALLEST_CHART[0] and chart_height >= SMALLEST_CHART[1]:
             yield draw_chart(self._curves(training), self._depths, width, chart_height)
             yield Text(LEGEND, "dim", no_wrap=True, overflow="ellipsis")
         if listed:
@@ -297,7 +297,7 @@ class _LiveView(SweepView):
 
 
 def _work(run: Run) -> float:
-    """What a run costs compared with others of its sweep."""
+    """The cost of a run relative to others in its sweep."""
     return run.depth * (run.steps or run.epochs or 1)
 
 

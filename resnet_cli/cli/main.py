@@ -16,7 +16,7 @@ from resnet_cli.spec.errors import UserError, printable
 
 app = typer.Typer(
     name="resnet-exp",
-    help="Reproduce the degradation problem of plain deep networks, and its cure by residual connections.",
+    help="Reproduce the degradation problem of deep plain networks, and its cure by residual connections.",
     epilog=examples("resnet-exp sweep --task sine --depths 2..40", "resnet-exp plot results/", title="Start with:"),
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -29,6 +29,8 @@ for module in (sweep, run_once):
     )
 for module in (plot, show):
     app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=LOOK)(module.command)
+app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
+app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
 app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
 app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
@@ -76,7 +78,7 @@ def run() -> None:
 
 
 def _prepare_streams() -> None:
-    """Let nothing that is printed fail: closed streams swallow it, and poor encodings get question marks."""
+    """Make sure that printing never fails: closed streams discard output, and limited encodings get question marks."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - it stays open

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.errors import UserError, unknown_name
 from resnet_cli.spec.request import parse_assignments
 from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, Run
@@ -18,16 +19,18 @@ if TYPE_CHECKING:
     from resnet_cli.models.count import LayerRow
 
 NAME = "models"
-EPILOG = (
-    "Examples: [bold]resnet-exp models[/] · [bold]resnet-exp models resnet[/] · "
-    "[bold]resnet-exp models resnet --depth 110 --set shortcut=B[/] · [bold]resnet-exp models vgg --depth 16[/] · "
-    "[bold]resnet-exp models resnet --set shortcut=B --draw blocks.png[/]"
+EPILOG = examples(
+    "resnet-exp models",
+    "resnet-exp models resnet",
+    "resnet-exp models resnet --depth 110 --set shortcut=B",
+    "resnet-exp models vgg --depth 16",
+    "resnet-exp models resnet --set shortcut=B --draw blocks.png",
 )
 
 FAMILIES = {"mlp": "MLPs", "cnn": "CNNs"}
 ROLES = ("plain", "residual", "other")
 DRAWN_DEPTHS = {"mlp": 7, "cnn": 20}
-"""By family: the depth whose blocks are drawn where nobody names one; at most this, if the model lacks it."""
+"""By family: the depth whose blocks are drawn by default, or the next lower depth if the model lacks it."""
 COLUMNS = ("layer", "kind", "output", "parameters", "multiply-adds")
 
 
@@ -43,7 +46,7 @@ def command(
         typer.Option(
             "--input",
             metavar="PIXELS",
-            help="Instead of a task: colour images of this height and width in 1000 classes. (default for vgg and "
+            help="Instead of a task: colour images of this height and width, and 1000 classes. (default for vgg and "
             "imagenet-resnet: 224; their width is then 64)",
         ),
     ] = None,
@@ -99,7 +102,7 @@ def command(
 
 
 def _listing(models: Collection["Model"]) -> "RenderableType":
-    """Two lines for each model, families and their plain and residual models first; what all have is said once."""
+    """Two lines for each model, with plain and residual models first in each family; common settings come once."""
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -122,7 +125,7 @@ def _listing(models: Collection["Model"]) -> "RenderableType":
                 )
         table.add_section()
     settings = ", ".join(name for name in MODEL_SETTINGS if name in common)
-    more = "`resnet-exp models NAME` says more, and with --depth what the net consists of."
+    more = "`resnet-exp models NAME` describes one model; with --depth it lists the layers of the net."
     return Group(table, Text(f"\nAll take {settings}. {more}"))
 
 
@@ -183,7 +186,7 @@ def _plan_net(
     from resnet_cli.tasks import get_task
 
     if task is not None and side is not None:
-        raise UserError(f"--task (={task}) and --input (={side}) both say what the net reads; choose one.")
+        raise UserError(f"--task (={task}) and --input (={side}) both set the input of the net; choose one.")
     if task is None and side is None and model in imagenet.MODELS:
         side = imagenet.SIDE
     if side is not None and (side < 8 or side % 4):
@@ -230,7 +233,7 @@ def _heading(model: "Model", run: Run, shape: tuple[int, ...], outputs: int) -> 
 
 
 def _layers(rows: Sequence["LayerRow"]) -> list[str]:
-    """The lines of the table: one for each layer, then the sums. Rich would take seconds for a thousand layers."""
+    """The lines of the table: one for each layer, then totals. Rich would take seconds for a thousand layers."""
     cells: list[Sequence[str]] = [COLUMNS]
     for row in rows:
         products = f"{row.multiply_adds:,}" if row.multiply_adds else "–"

@@ -12,26 +12,26 @@ from resnet_cli.spec.request import KEYS, load_config, merge, parse_assignments
 from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
 
 WHAT = {
-    "task": (["--task"], "What is learned: sine, digits or cifar10. (default: sine)"),
+    "task": (["--task"], "Task to learn: sine, digits or cifar10. (default: sine)"),
     "models": (
         ["--models", "--model"],
-        "Models; plain and residual stand for the task's own family. (default: plain,residual)",
+        "Models to train; plain and residual stand for those that suit the task. (default: plain,residual)",
     ),
     "depths": (["--depths", "--depth"], "Numbers of weight layers: 2..40, 2..40:2, 8,20,56. (default: the task's)"),
     "seeds": (["--seeds", "--seed"], "Seeds, written like depths; each is a repetition. (default: the task's)"),
     "engine": (
         ["--engine"],
-        "auto (stack MLPs, which trains them together), loop (one net after another) or stacked. (default: auto)",
+        "auto (train MLPs together in stacks), loop (one net after another) or stacked. (default: auto)",
     ),
     "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. (default: auto)"),
-    "out": (["--out"], "Results folder. (default: results/<task>, of `run` results/single/<run-id>)"),
+    "out": (["--out"], "Results folder. (default: results/<task>; for `run`, results/single/<run-id>)"),
     "threads": (
         ["--threads"],
-        "Most threads of each process; small nets use one. (default: the cores, shared among the jobs)",
+        "Maximum number of threads per process; small nets use one. (default: the cores, divided among the jobs)",
     ),
 }
 SINGLE = {"engine": "NAME", "device": "NAME", "out": "DIR", "threads": "N"}
-"""What the help page calls the values of those that take no list."""
+"""What the help page calls the values of options that take no list."""
 
 Config = Annotated[
     Path | None,
@@ -46,27 +46,28 @@ Assignments = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Any setting; wins over flags and --config. Those of single models, such as growth_rate, which is a flag "
-        "too (--growth-rate), are listed by `resnet-exp models NAME`.",
+        help="Any setting; takes precedence over flags and --config. Settings that only some models have, such as "
+        "growth_rate (also a flag, --growth-rate), are listed by `resnet-exp models NAME`.",
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", envvar="RESNET_EXP_DATA", metavar="DIR", help="Where data sets are.")
+    Path | None, typer.Option("--data-dir", envvar="RESNET_EXP_DATA", metavar="DIR", help="Folder of the data sets.")
 ]
 CheckpointEvery = Annotated[
-    float, typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Least time between checkpoints of a run.")
+    float,
+    typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Minimum time between checkpoints of a run."),
 ]
 Recompute = Annotated[
     bool,
     typer.Option(
         "--recompute",
-        help="Activation checkpointing: keep the activations of few blocks; the backward pass computes the rest again.",
+        help="Activation checkpointing: store the activations of few blocks; recompute the rest in the backward pass.",
     ),
 ]
 
 
 CONTEXT_SETTINGS = {"ignore_unknown_options": True, "allow_extra_args": True}
-"""For commands that take settings: flags of the models' own settings, such as --growth-rate, are read here."""
+"""For commands that take settings: flags for the models' own settings, such as --growth-rate, are parsed here."""
 
 
 def _panel(setting: str) -> str:
@@ -85,7 +86,7 @@ def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
 
 
 def _flags() -> dict[str, Any]:
-    """Annotation of the parameter of each key, in the order of the help page."""
+    """The annotation of each key's parameter, in the order of the help page."""
     flags = {
         key: typer.Option(*names, metavar=SINGLE.get(key, "LIST"), help=text, rich_help_panel="What to run")
         for key, (names, text) in WHAT.items()
@@ -110,10 +111,10 @@ def _options() -> tuple[str, ...]:
 
 
 def _own_flags(arguments: list[str], others: set[str]) -> dict[str, str]:
-    """The flags that the command line does not declare, by key: those of settings of single models.
+    """The flags that the command line does not declare, by key: settings that only some models have.
 
     Raises:
-        UserError: one is no such setting, or has no value.
+        UserError: a flag is not such a setting, or has no value.
     """
     flags: dict[str, str] = {}
     rest = iter(arguments)

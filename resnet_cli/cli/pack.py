@@ -7,13 +7,17 @@ from typing import Annotated
 import typer
 
 from resnet_cli.cli.filters import Depths, Models, Seeds, Where, parse_selection
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.errors import printable
 
-PACK_EPILOG = (
-    "Examples: [bold]resnet-exp pack results/sine --out docs/results/sine[/] · "
-    "[bold]resnet-exp pack results/digits --out packed --seeds 0..2 --figures loss-by-depth,remove[/]"
+PACK_EPILOG = examples(
+    "resnet-exp pack results/sine --out docs/results/sine",
+    "resnet-exp pack results/digits --out packed --seeds 0..2 --figures loss-by-depth,remove",
 )
-UNPACK_EPILOG = "Example: [bold]resnet-exp unpack docs/results/sine --out results/sine[/]"
+UNPACK_EPILOG = examples(
+    "resnet-exp unpack docs/results/sine --out results/sine",
+    title="Example:",
+)
 
 
 def pack(
@@ -45,7 +49,7 @@ def pack(
     names = [name.strip() for name in figures.split(",") if name.strip()]
     written = pack_folder(selected, out, figures=names)
     size = sum(path.stat().st_size for path in written)
-    typer.echo(f"{printable(out)}: {len(selected.runs)} runs in {len(written)} files, {size / 1000:,.0f} kB")
+    typer.echo(f"{printable(out)}: {_count(len(selected.runs))} in {len(written)} files, {size / 1000:,.0f} kB")
     if any((folder / RUNS_FOLDER).glob(f"*/{WEIGHTS_FILE}")):
         typer.echo(f"Weights are not packed; they stay in {printable(folder)}.")
     _name_problems(results.problems)
@@ -64,8 +68,12 @@ def unpack(
 
     results = load_results(folder)
     unpack_folder(results, out)
-    typer.echo(f"{printable(out)}: {len(results.runs)} runs")
+    typer.echo(f"{printable(out)}: {_count(len(results.runs))}")
     _name_problems(results.problems)
+
+
+def _count(runs: int) -> str:
+    return f"{runs} run{'' if runs == 1 else 's'}"
 
 
 def _name_problems(problems: Iterable[str]) -> None:

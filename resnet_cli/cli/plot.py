@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resnet_cli.cli import filters
-from resnet_cli.spec.errors import UserError
+from resnet_cli.cli.help_pages import examples
+from resnet_cli.spec.errors import UserError, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from resnet_cli.store.reader import Results
 
 NAME = "plot"
-EPILOG = (
-    "Examples: [bold]resnet-exp plot results/[/] · "
-    "[bold]resnet-exp plot results/digits --metric error --format pdf --models resnet --depths 8,20[/] · "
-    "[bold]resnet-exp plot results/sine --scale linear --title 'Learning the sine' --out figures[/] · "
-    "[bold]resnet-exp plot results/digits --by init --splits test[/] · "
-    "[bold]resnet-exp plot results/optimiser-sine --by optimizer,learning_rate --kind depth[/] · "
-    "[bold]resnet-exp plot results/mine results/yours[/] · [bold]resnet-exp plot --figure winners,counts[/]"
+EPILOG = examples(
+    "resnet-exp plot results/",
+    "resnet-exp plot results/digits --metric error --format pdf --models resnet --depths 8,20",
+    "resnet-exp plot results/sine --scale linear --title 'Learning the sine' --out figures",
+    "resnet-exp plot results/digits --by init --splits test",
+    "resnet-exp plot results/optimiser-sine --by optimizer,learning_rate --kind depth",
+    "resnet-exp plot results/mine results/yours",
+    "resnet-exp plot --figure winners,counts",
 )
 METRICS = ("loss", "error")
 SCALES = ("auto", "log", "linear")
@@ -33,7 +35,7 @@ SPLITS = ("train", "test")
 X_AXES = ("step", "epoch")
 OUT_WITHOUT_RUNS = Path("results/figures")
 MOST_LISTED = 6
-"""More figures of a sweep than this are counted instead of listed."""
+"""If a sweep has more figures than this, the others are counted instead of listed."""
 
 
 def command(
@@ -111,9 +113,11 @@ def command(
     }
     axis = _word("x", x, X_AXES)
     if figure is not None:
-        if folders or by is not None:
-            what = f"the folder {folders[0]}" if folders else f"by (={by})"
-            raise UserError(f"figure (={figure}) needs no results, so {what} has no use; leave one of them away.")
+        choosing = {"by": by, "models": models, "depths": depths, "seeds": seeds, "where": where}
+        given = [f"{option} (={value})" for option, value in choosing.items() if value]
+        if folders or given:
+            what = f"the folder {folders[0]}" if folders else given[0]
+            raise UserError(f"figure (={figure}) needs no results, so {what} has no effect; leave one of them out.")
         drawings: dict[str, Callable[[], Figure]] = {
             name: partial(FIGURES_WITHOUT_RUNS[name], title=options["title"], size=inches)
             for name in _words("figure", figure, tuple(FIGURES_WITHOUT_RUNS))
@@ -139,8 +143,13 @@ def command(
         "x": axis,
     }
     whole = not problems
-    drawn = 0
+    drawn = ready = 0
     for group in [selected] if len(roots) > 1 else [[results] for results in selected]:
+        names = ", ".join(printable(results.folder) for results in group)
+        if all(stored.status == "failed" for results in group for stored in results.runs):
+            typer.echo(f"resnet-exp: {names}: no run has finished or diverged, so there is nothing to draw.", err=True)
+            continue
+        ready += 1
         target = out or OUT_WITHOUT_RUNS
         if len(group) == 1:
             place = group[0].folder
@@ -148,18 +157,18 @@ def command(
         try:
             drawings = _figures(group, choices)
             drawn += len(drawings)
-            whole &= _draw_all(drawings, target, formats, dpi, of=", ".join(str(results.folder) for results in group))
+            whole &= _draw_all(drawings, target, formats, dpi, of=names)
         except UserError as error:
-            typer.echo(f"resnet-exp: {', '.join(str(results.folder) for results in group)}: {error}", err=True)
+            typer.echo(f"resnet-exp: {names}: {error}", err=True)
             whole = False
-    if not drawn and whole:
+    if not drawn and whole and ready:
         places_read = ", ".join(map(str, roots))
         if kinds == ["depth"] and metrics != ["error"]:
             raise UserError(f"kind (=depth): the runs below {places_read} are of one depth; use curves.")
         raise UserError(
             f"metric (={metric}) does not exist below {places_read}, a regression task has no error; use loss."
         )
-    if not whole:
+    if not whole or not ready:
         raise typer.Exit(2)
 
 
@@ -193,7 +202,7 @@ def _figures(group: Sequence["Results"], choices: dict[str, Any]) -> dict[str, C
 def _draw_all(
     drawings: dict[str, Callable[[], "Figure"]], folder: Path, formats: list[str], dpi: int, of: str = ""
 ) -> bool:
-    """Draw and write figures, and print the first file of each; whether all could be drawn."""
+    """Draw and write figures, and print the first file of each; returns whether all could be drawn."""
     written = []
     for name, draw in drawings.items():
         try:
@@ -204,9 +213,9 @@ def _draw_all(
             written.append(_write(drawing, folder, name, formats, dpi))
     others = f" (and {', '.join(formats[1:])})" if len(formats) > 1 else ""
     for path in written[:MOST_LISTED]:
-        typer.echo(f"{path}{others}")
+        typer.echo(f"{printable(path)}{others}")
     if len(written) > MOST_LISTED:
-        typer.echo(f"and {len(written) - MOST_LISTED} more figures in {folder}")
+        typer.echo(f"and {len(written) - MOST_LISTED} more figures in {printable(folder)}")
     return len(written) == len(drawings)
 
 
@@ -245,8 +254,9 @@ FIGURES_WITHOUT_RUNS: dict[str, Callable[..., "Figure"]] = {"winners": _draw_win
 def _write(figure: "Figure", folder: Path, name: str, formats: list[str], dpi: int) -> Path:
     """Write a figure in each of the formats; the path of the first."""
     from resnet_cli.figures.style import render
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.files import atomic_file, remove_temporary_files
 
+    remove_temporary_files(folder)
     paths = [folder / f"{name}.{extension}" for extension in formats]
     for path in paths:
         with atomic_file(path) as file:

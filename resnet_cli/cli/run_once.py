@@ -1,4 +1,4 @@
-"""`resnet-exp run`: one model at one depth with one seed, with its curve."""
+"""`resnet-exp run`: train one model at one depth with one seed, and draw its learning curve."""
 
 from pathlib import Path
 from typing import Any

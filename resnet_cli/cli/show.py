@@ -11,7 +11,7 @@ import typer
 
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 
 NAME = "show"
 EPILOG = examples(
@@ -32,9 +32,11 @@ def command(
     depths: filters.Depths = None,
     seeds: filters.Seeds = None,
     where: filters.Where = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, one object a run.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row a run.")] = False,
-    by_depth: Annotated[bool, typer.Option("--by-depth", help="Depth against model, with turning points.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array with one object per run.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per run.")] = False,
+    by_depth: Annotated[
+        bool, typer.Option("--by-depth", help="A table of depth by model, with turning points.")
+    ] = False,
 ) -> None:
     """Show the last evaluation of every run below some folders, and say why runs failed.
 
@@ -54,7 +56,7 @@ def command(
     selected = filters.parse_selection(models, depths, seeds, where).apply_to_all(all_results)
     console = make_console()
     if as_json or as_csv:
-        frames = [results.summary().assign(folder=str(results.folder)) for results in selected]
+        frames = [results.summary().assign(folder=printable(results.folder)) for results in selected]
         whole = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
         if as_json:
             records = whole.astype(object).where(whole.notna(), None).to_dict("records")
@@ -64,9 +66,8 @@ def command(
     else:
         for number, results in enumerate(selected):
             summary = results.summary()
-            console.print(
-                "\n" * (number > 0) + f"{results.folder}: {counted(len(results.runs), 'run')}", soft_wrap=True
-            )
+            heading = f"{printable(results.folder)}: {counted(len(results.runs), 'run')}"
+            console.print("\n" * (number > 0) + heading, soft_wrap=True)
             console.print(depth_table(summary) if by_depth else results_table(summary))
             for line in failures(results.runs):
                 console.print(line, style="red", soft_wrap=True)

@@ -27,11 +27,18 @@ EPILOG = examples(
 @takes_settings
 def command(
     request: dict[str, Any],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their estimated cost; stop.")] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="Shrink the sweep to seconds, into <folder>-smoke.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the runs in the results folder; train all.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the runs and their estimated cost without training them.")
+    ] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Shrink the sweep to a few seconds, in <folder>-smoke.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Discard the runs in the results folder and train all.")
+    ] = False,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, max=1024, help="Processes. (default: one a core; 1 on a GPU)")
+        int | None,
+        typer.Option("--jobs", min=1, max=1024, help="Number of processes. (default: one per core; 1 on a GPU)"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,
@@ -65,7 +72,7 @@ def command(
 
 
 def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) -> Path:
-    """`out`, or results/<task>; one folder a task where there are several; smoke runs stay apart.
+    """`out`, or results/<task>; one folder per task if there are several; smoke runs are kept apart.
 
     Raises:
         UserError: smoke runs cannot be beside the root of the file system.
@@ -91,7 +98,7 @@ def _print_plan(
     recompute: bool,
     save_models: bool,
 ) -> None:
-    from resnet_cli.cli.console import make_console
+    from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.tables import plan_listing, product_line
     from resnet_cli.spec.run import Run
     from resnet_cli.sweep.estimate import estimate
@@ -99,48 +106,37 @@ def _print_plan(
     from resnet_cli.sweep.runner import choose_conditions
 
     console = make_console()
-    console.print(f"{plan.task.name}: {product_line(plan.runs)}, into {folder}", soft_wrap=True)
+    say(console, f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
     for note in plan.notes:
-        console.print(note, soft_wrap=True)
+        say(console, note)
     conditions, _ = choose_conditions(plan, folder, jobs=jobs, data_dir=data_dir)
     try:
         load_data(plan.runs[0], conditions)
     except UserError as error:  # the plan can be looked at before its data set is there
         console.print(plan_listing(plan.runs))
-        console.print(f"Estimated cost: unknown, because {error}", soft_wrap=True)
+        say(console, f"Estimated cost: unknown, because {error}")
         return
-    try:
-        with console.status("Measuring …") as status:
+    with console.status("Measuring …") as status:
 
-            def show_progress(run: Run) -> None:
-                status.update(f"Measuring {run.model} at depth {run.depth} …")
+        def show_progress(run: Run) -> None:
+            status.update(f"Measuring {run.model} at depth {run.depth} …")
 
-            cost = estimate(
-                plan,
-                folder,
-                jobs=jobs,
-                data_dir=data_dir,
-                fresh=fresh,
-                recompute=recompute,
-                save_models=save_models,
-                on_timing=show_progress,
-            )
-    except UserError:
-        raise
-    except Exception as error:  # anything that torch raises where a net cannot be built or trained
-        reason = " ".join(str(error).split()).rstrip(".")
-        typer.echo(
-            "resnet-exp: the cost is unknown, because a net of this sweep cannot be trained, and the sweep would count "
-            f"it as failed: {type(error).__name__}: {reason}.",
-            err=True,
+        cost = estimate(
+            plan,
+            folder,
+            jobs=jobs,
+            data_dir=data_dir,
+            fresh=fresh,
+            recompute=recompute,
+            save_models=save_models,
+            on_timing=show_progress,
         )
-        raise typer.Exit(1) from None
     console.print(plan_listing([run for job in cost.jobs for run in job.unfinished], cost.jobs))
     for problem in cost.problems:
-        console.print(problem, soft_wrap=True)
+        say(console, problem)
     if cost.finished:
-        console.print(f"Finished already: {len(cost.finished):,} of {len(plan.runs):,} runs.", soft_wrap=True)
-    console.print(f"Estimated cost: {cost}." if cost.jobs else "Nothing is left to train.", soft_wrap=True)
+        say(console, f"Finished already: {len(cost.finished):,} of {len(plan.runs):,} runs.")
+    say(console, f"Estimated cost: {cost}." if cost.jobs else "Nothing is left to train.")
 
 
 def _execute(
@@ -154,8 +150,8 @@ def _execute(
     save_models: bool,
     quiet: bool,
 ) -> bool:
-    """Do one sweep in front of the person. Returns whether a run failed."""
-    from resnet_cli.cli.console import make_console
+    """Execute a sweep and show its progress. Returns whether a run failed."""
+    from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line
     from resnet_cli.sweep.runner import open_sweep
@@ -174,15 +170,16 @@ def _execute(
         for problem in sweep.problems:
             typer.echo(f"resnet-exp: {problem}", err=True)
         if not quiet:
-            console.print(f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}", soft_wrap=True)
+            say(console, f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}")
             for note in plan.notes:
-                console.print(note, soft_wrap=True)
+                say(console, note)
         with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
             results = sweep.execute(view.handle)
     planned = {run.run_id for run in plan.runs}
     summary = results.summary()
     summary = summary[summary["run_id"].isin(planned)]
     if not quiet:
+        console.print()
         console.print(depth_table(summary))
         shown = shlex.quote(str(folder))
         console.print(f"Results: {folder}", soft_wrap=True)

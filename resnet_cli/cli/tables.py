@@ -15,7 +15,7 @@ from rich.text import Text
 
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
-from resnet_cli.spec.errors import printable
+from resnet_cli.spec.errors import shorten
 from resnet_cli.spec.ranges import compact
 from resnet_cli.spec.run import Run, setting_names
 from resnet_cli.store.reader import SUMMARY_COLUMNS, StoredRun
@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 
 LISTED_FAILURES = 5
 LISTED_RUNS = 20
-"""More runs than this are counted before a sweep, not named."""
+"""If a sweep has more runs than this, they are counted instead of listed."""
 
 MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
-HEADERS = {"train_loss": "train", "test_loss": "test", "train_error": "train %", "test_error": "test %"}
+HEADERS = {
+    "train_loss": "train",
+    "test_loss": "test",
+    "train_error": "train %",
+    "test_error": "test %",
+    "scheduled_learning_rate": "learning rate",
+}
 
 
 def loss_text(loss: float) -> str:
@@ -76,7 +82,7 @@ def product_line(runs: Sequence[Run], already_done: int = 0) -> str:
 
 
 def _model_lines(runs: Sequence[Run], settings: Sequence[str]) -> Iterator[str]:
-    """What the runs of each model multiply to; models in which that reads the same are counted together."""
+    """The product of each model's lists; models with the same product are counted together."""
     alike: dict[str, list[str]] = {}
     for model in dict.fromkeys(run.model for run in runs):
         of_model = [run for run in runs if run.model == model]
@@ -104,11 +110,11 @@ def counted(number: int, noun: str) -> str:
 
 
 def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableType:
-    """Runs that a sweep would train: one by one where they are few, else counted by model and engine.
+    """The runs that a sweep would train: one by one if they are few, otherwise counted by model and engine.
 
     Args:
         runs: the runs.
-        jobs: what they would be done in; without it no engine is named.
+        jobs: the jobs that would train them; without these, no engine is named.
     """
     stacks = [job for job in jobs if job.stacked]
     number = {run: place for place, job in enumerate(stacks, 1) for run in job.runs}
@@ -135,7 +141,7 @@ def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableT
 
 
 def depth_table(summary: pd.DataFrame) -> RenderableType:
-    """Depth against model at the end of a sweep, then a sentence per model naming its turning point.
+    """A table of depth by model at the end of a sweep, then a sentence per model naming its turning point.
 
     Models with too few depths for a turning point are compared with each other at each of their depths instead.
     Losses and errors are medians over seeds; a diverged run counts as infinitely bad. Where other settings vary, each
@@ -168,7 +174,7 @@ def depth_table(summary: pd.DataFrame) -> RenderableType:
 
 
 def _comparisons(summary: pd.DataFrame, models: Collection[str]) -> Iterator[str]:
-    """For each depth of models that have too few for a turning point, how their training losses compare."""
+    """How the training losses of models compare at each depth, if there are too few depths for a turning point."""
     runs = summary[summary["model"].isin(models) & (summary["status"] != "failed")]
     runs = runs.assign(loss=runs["train_loss"].astype(float).mask(runs["status"] == "diverged", math.inf))
     for depth, of_depth in runs.dropna(subset=["loss"]).groupby("depth"):
@@ -193,7 +199,7 @@ def _comparisons(summary: pd.DataFrame, models: Collection[str]) -> Iterator[str
 
 
 class _DepthTable:
-    """Models side by side where the console is wide enough, else one below the other, so that no number is lost."""
+    """Models side by side if the console is wide enough, otherwise one below the other, so that no number is lost."""
 
     def __init__(self, title: str, runs: pd.DataFrame, points: Mapping[str, TurningPoint]) -> None:
         counts = runs.groupby(["model", "depth"]).size()
@@ -285,11 +291,11 @@ def results_table(summary: pd.DataFrame) -> RenderableType:
 
 
 def failures(runs: Iterable[StoredRun]) -> Iterator[str]:
-    """For each reason why runs failed a line, with the ids of the first of them."""
+    """A line for each reason why runs failed, with the ids of the first ones."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for stored in runs:
         if stored.status == "failed":
-            by_reason[printable(stored.message) or "no reason is known"].append(stored.run.run_id)
+            by_reason[shorten(stored.message, 300) or "no reason is known"].append(stored.run.run_id)
     for reason, ids in by_reason.items():
         more = f" and {len(ids) - LISTED_FAILURES:,} more" if len(ids) > LISTED_FAILURES else ""
         yield f"{counted(len(ids), 'run')} failed: {reason} ({', '.join(ids[:LISTED_FAILURES])}{more})"

@@ -1,8 +1,10 @@
-"""`resnet-exp tasks`: what can be learned, and with which defaults."""
+"""`resnet-exp tasks`: the tasks and their default settings."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from resnet_cli.cli.help_pages import examples
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from resnet_cli.tasks import Task
 
 NAME = "tasks"
-EPILOG = "Examples: [bold]resnet-exp tasks[/] · [bold]resnet-exp tasks digits[/]"
+EPILOG = examples("resnet-exp tasks", "resnet-exp tasks digits")
 
 
 def command(
@@ -46,7 +48,7 @@ def _listing(tasks: "list[Task]") -> "RenderableType":
 
 
 def _page(task: "Task") -> "RenderableType":
-    """Every setting of a sweep on a task: its default, its meaning, and the models whose default is another."""
+    """Every setting of a sweep on a task: its default, its meaning, and the models with a different default."""
     from rich.console import Group
     from rich.text import Text
 
@@ -95,7 +97,7 @@ def _page(task: "Task") -> "RenderableType":
 
 
 def _settings_of(task: "Task", model: "Model") -> list[str]:
-    """The settings of a run of a model on a task, those that only single models have last."""
+    """The settings of a run of a model on a task; those that only some models have come last."""
     from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS
 
     foreign = (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - task.settings)

@@ -1,1 +1,1 @@
-"""What people look at: one module per figure, one shared style. Figures take DataFrames and know no folder."""
+"""The figures: one module each, with a shared style. They take DataFrames and know nothing of folders."""

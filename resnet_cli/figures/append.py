@@ -1,6 +1,6 @@
-"""Training loss of a shallow net, of the deeper net made of it by appending identities, and of one from scratch.
+"""Training loss of a shallow net, of the deeper net made by appending identities, and of one trained from scratch.
 
-The experiment behind He et al. 2015 (arXiv 1512.03385, §1): a solution by construction that solvers do not find.
+The experiment behind He et al. 2015 (arXiv 1512.03385, §1): a solution by construction that optimisers do not find.
 """
 
 import math
@@ -49,7 +49,8 @@ def draw(frame: pd.DataFrame) -> Figure:
     }
     if len(panels) > MAX_PANELS:
         raise UserError(
-            f"These nets make {len(panels)} panels, but one figure shows at most {MAX_PANELS}; select fewer models."
+            f"These nets make {len(panels)} panels, but one figure shows at most {MAX_PANELS}; choose some with "
+            "--models."
         )
     across = min(len(panels), MAX_COLUMNS)
     down = math.ceil(len(panels) / across)

@@ -1,4 +1,4 @@
-"""The parts that figures share: a grid of axes, the value axis, the depth axis, title and legend."""
+"""The parts that figures share: the grid of axes, value and depth axes, title and legend."""
 
 import math
 import textwrap
@@ -22,7 +22,7 @@ from resnet_cli.spec.errors import UserError
 POINTS_PER_INCH = 72
 LABEL_SIZE = 8
 SUBTITLE_SIZE = 9
-CHANCE_LINE: dict[str, Any] = {"color": PALE_GREY, "linewidth": 0.8, "linestyle": (0, (1, 1.5))}
+CHANCE_LINE: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (1.5, 1.5))}
 _CHARACTER_WIDTH = 0.55  # of DejaVu Sans, as a share of its size
 _TICK_LABEL_INCHES = 0.26  # room for three digits
 
@@ -39,7 +39,7 @@ def new_figure(size: tuple[float, float]) -> Figure:
 
 
 def resolve_scale(scale: Scale, metric: Metric) -> Scale:
-    """`auto` means log for a loss and linear for an error.
+    """The scale of the value axis; `auto` means log for a loss and linear for an error.
 
     Raises:
         UserError: `scale` is none of auto, log and linear.
@@ -51,7 +51,7 @@ def resolve_scale(scale: Scale, metric: Metric) -> Scale:
 
 
 def set_value_axis(axes: Axes, values: np.ndarray, scale: Scale, *, headroom: float) -> None:
-    """Scale, limits and ticks of the y axis, for `values` that may hold infinities.
+    """Set scale, limits and ticks of the y axis, for `values` that may include infinities.
 
     A log axis that must show zeros is linear below the smallest positive value.
 
@@ -93,9 +93,9 @@ def _set_limits(axes: Axes, finite: np.ndarray, headroom: float) -> None:
 
 
 def set_depth_axis(axes: Axes, depths: Sequence[int], *, width: float) -> None:
-    """Scale, limits and whole-number ticks of the x axis, for ascending `depths` on an axis `width` inches wide.
+    """Set scale, limits and integer ticks of the x axis, for ascending `depths` on an axis `width` inches wide.
 
-    A few depths are ticked one by one, on a log axis where they would crowd on a linear one; many share round ticks.
+    A few depths each get a tick, on a log axis if they would crowd on a linear one; many depths get round ticks.
     """
     numbers = np.array(depths, dtype=float)
     span = np.ptp(numbers) or 1.0
@@ -158,7 +158,7 @@ def mark_diverged(axes: Axes, positions: ArrayLike, height: float, colour: str) 
 def label_ends(axes: Axes, lines: Mapping[str, Line2D]) -> None:
     """Name each of the `lines` of laid-out `axes` to the right of them, by its marker and its name.
 
-    Names stand in the order of the lines' last finite values, as near to them as they can without touching each other.
+    Names are in the order of the lines' last finite values, as close to them as possible without overlapping.
     A grey elbow beyond the axes joins a name to a line that ends at their right edge.
     """
     gap = 1.3 * LABEL_SIZE / POINTS_PER_INCH * axes.figure.dpi / axes.bbox.height
@@ -191,10 +191,10 @@ def label_ends(axes: Axes, lines: Mapping[str, Line2D]) -> None:
 
 
 def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
-    """The places nearest to the ascending `wanted` ones, by their squares, that keep a distance of `gap`.
+    """The positions closest to the ascending `wanted` ones (least squares) that are at least `gap` apart.
 
-    Neighbours that would come too near form a group around the mean of their wishes (isotonic regression). All lie
-    between 0 and 1 if there is room for them.
+    Neighbours that would be too close form a group around the mean of their wanted positions (isotonic regression).
+    All lie between 0 and 1 if there is room for them.
     """
     steps = gap * np.arange(len(wanted))
     groups: list[list[float]] = []
@@ -239,7 +239,7 @@ def add_headers(grid: np.ndarray, column_headers: Sequence[str], row_headers: Se
 
 
 def add_title(figure: Figure, title: str, subtitle: str = "") -> None:
-    """Put `title` on top and `subtitle` below it in smaller letters, both broken into lines that fit."""
+    """Put `title` at the top and `subtitle` below it in smaller type, both wrapped to fit."""
     above = wrapped(title, figure.get_figwidth(), size=11 * 1.1)
     below = wrapped(subtitle, figure.get_figwidth(), size=SUBTITLE_SIZE)
     figure.suptitle(above + "\n" * len(below.splitlines()))

@@ -31,10 +31,10 @@ _CORNER = 0.09  # radius
 
 
 def draw(forms: Sequence[BlockForm], *, title: str) -> Figure:
-    """Draw the forms of a net's blocks side by side, four at most; the title says how many more there are.
+    """Draw the forms of a net's blocks side by side, at most four; the title says how many more there are.
 
     Args:
-        forms: as `models.diagram.trace_blocks` gives them.
+        forms: as returned by `models.diagram.trace_blocks`.
         title: such as `resnet, depth 20`.
     """
     shown = forms[:MAX_FORMS]

@@ -1,7 +1,8 @@
-"""Where the parts of a block's drawing stand: nodes in columns, and the ways that join them. Lengths are inches.
+"""The layout of a block's drawing: nodes in columns, and the lines that connect them. Lengths are in inches.
 
-The way with most weights goes straight down (column 0). Branches like it stand left and right of it, other ways further
-right, and beyond them the ways without steps: shortcuts. One that would cross another there goes past on the left.
+The path with most weights goes straight down (column 0). Branches like it are placed to its left and right, other paths
+further right, and beyond them the paths without operations: shortcuts. A shortcut that would cross another path there
+goes past it on the left.
 """
 
 from collections.abc import Sequence

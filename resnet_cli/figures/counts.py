@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of ImageNet nets, counted from the nets, beside the numbers that texts give.
+"""Parameters and multiply-adds of ImageNet nets, counted from the nets, beside the numbers given in texts.
 
 Papers: Simonyan & Zisserman 2014 (VGG, arXiv 1409.1556, Table 2: 138 and 144 million parameters) and He et al. 2015
 (ResNet, arXiv 1512.03385, Table 1 and §4.1, in billions of multiply-adds, which it calls FLOPs). Its bottlenecks have
@@ -25,7 +25,7 @@ UNITS = {"parameters": (1e6, "parameters (millions)"), "multiply_adds": (1e9, "m
 
 
 class Statement(NamedTuple):
-    """What a text says of a net, in the unit of the column; `mistake` says what a wrong number really is."""
+    """What a text says about a net, in the unit of the column; `mistake` says what a wrong number really is."""
 
     net: str
     column: str

@@ -1,4 +1,4 @@
-"""What every figure asks of its DataFrame: which runs can be drawn, and in which unit."""
+"""What every figure checks in its DataFrame: which runs can be drawn, and in which unit."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
@@ -17,7 +17,7 @@ SPLIT_LABELS: dict[Split, str] = {"train": "training", "test": "test"}
 
 
 def check_choice(option: str, value: str, known: Collection[str]) -> None:
-    """Raise UserError where `value` is not one of the `known` words for `option`."""
+    """Raise UserError if `value` is not one of the `known` words for `option`."""
     if value not in known:
         raise unknown_name(option, value, known)
 

@@ -1,6 +1,6 @@
-"""Loss or error during training, one panel a model, in the manner of He et al. (arXiv 1512.03385), figures 1 and 6.
+"""Loss or error during training, one panel per model, in the manner of He et al. (arXiv 1512.03385), figures 1 and 6.
 
-Or one panel a depth with the models' lines together, as in He et al. 2016 (arXiv 1603.05027), figure 6.
+Or one panel per depth with the lines of all models, as in He et al. 2016 (arXiv 1603.05027), figure 6.
 """
 
 import itertools
@@ -102,7 +102,7 @@ def draw(
         subtitle: a smaller line below the title.
         size: width and height in inches.
         grid: of two settings that vary, the one that makes the rows and the one that makes the columns of panels.
-        chance: `metric` of a net that always gives the same answer; marked if it lies within the axes.
+        chance: `metric` of a net with constant output; marked if it lies within the axes.
         every_depth: draw all depths, however many they are.
 
     Raises:
@@ -123,7 +123,9 @@ def draw(
     limit = MAX_PANELS if len(panels) == 1 else MAX_COLUMNS
     if len(headings) > limit:
         names = ", ".join(map(str, headings))
-        raise UserError(f"{of_panel} (={names}): one figure shows at most {limit} {of_panel}s; select fewer.")
+        raise UserError(
+            f"{of_panel} (={names}): one figure shows at most {limit} {of_panel}s; choose some with --{of_panel}s."
+        )
     place = arrange(panels) if alone else _rows_of_headings(list(headings.values()), panels)
     across, down = place.across, place.down
     diverged = bool((rows["status"] == "diverged").any())

@@ -69,7 +69,7 @@ def draw(
         subtitle: added to the smaller line below the title.
         size: width and height in inches.
         grid: of two settings that vary, the one that makes the rows and the one that makes the columns of panels.
-        chance: `metric` of a net that always gives the same answer; marked if it lies within the axes.
+        chance: `metric` of a net with constant output; marked if it lies within the axes.
 
     Raises:
         UserError: there is nothing to draw, the runs have no such metric, they are of several tasks, two of them cannot

@@ -57,7 +57,7 @@ def split_panels(rows: pd.DataFrame, *, limit: int | None = None, settings: Sequ
     if limit is not None and len(combinations) > limit:
         raise UserError(
             f"The settings {', '.join(settings)} make {len(combinations)} combinations, but one figure shows at most "
-            f"{limit}; select fewer of their values."
+            f"{limit}; choose some of their values, as with --where."
         )
     several = len(combinations) > 1
     return [

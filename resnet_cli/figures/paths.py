@@ -17,7 +17,7 @@ from resnet_cli.figures.cells import MIN_SEEDS
 from resnet_cli.figures.frames import varying_settings
 from resnet_cli.figures.learning_curves import depth_colours
 from resnet_cli.figures.panels import value_text
-from resnet_cli.figures.style import MARKERS, look, ordered_models
+from resnet_cli.figures.style import MARKERS, by_numbers, look, ordered_models
 
 EFFECTIVE = 0.95
 """The share of the total gradient magnitude that the effective lengths carry."""
@@ -48,7 +48,7 @@ def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, fl
         size: width and height in inches.
     """
     rows = over_seeds(frame)
-    headings = ordered_models(rows["heading"])
+    headings = ordered_models(sorted(rows["heading"], key=by_numbers))
     depths = sorted({int(depth) for depth in rows["depth"]})
     styles: dict[int, dict[str, Any]] = {
         depth: {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.3}

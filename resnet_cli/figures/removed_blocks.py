@@ -1,4 +1,4 @@
-"""Test error after blocks of trained nets are removed or change places.
+"""Test error after blocks of trained nets are removed or swapped.
 
 In the manner of Veit, Wilber and Belongie 2016 (arXiv 1605.06431), figures 3, 5a and 5b.
 """
@@ -126,7 +126,7 @@ def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
     if len(found) > MAX_ROWS:
         raise UserError(
             f"The depths and settings of these nets make {len(found)} rows of panels, but one figure shows at most "
-            f"{MAX_ROWS}; select fewer of them."
+            f"{MAX_ROWS}; choose some depths with --depths."
         )
     return found
 

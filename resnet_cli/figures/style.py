@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ PALETTE = (VERMILLION, BLUE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00000
 SHADES = ("#7A3300", "#003B66", "#00503A", "#80436A", "#8F6200", "#2F6F94", "#9A9A9A")
 """The same hues darker, and a grey, for figures with more lines than `PALETTE` has colours."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "*", "p")
+
+MAX_SHADES = 4
+"""More values of a setting than this are told apart by hue where there is but one model."""
 
 SUFFIXES = (".png", ".svg", ".pdf")
 """Of the files that figures can be."""
@@ -91,12 +95,18 @@ def ordered_models(models: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(models), key=place)
 
 
+def by_numbers(text: str) -> list[float | str]:
+    """Sorts texts by the numbers in them: 2 before 10, and 1e-05 before 0.1."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", text)
+    return [float(part) if index % 2 else part for index, part in enumerate(parts)]
+
+
 def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
     """A style for each model of one figure.
 
     The first plain model is vermillion with circles, the first residual one blue with squares; every further model
     takes the next free colour and marker, in the order of `ordered_models`. Names that go on after a comma are shades
-    of their model's colour, from dark to light, with a marker for each ending; if all are of one model, they are
+    of their model's colour, from dark to light, with a marker for each ending; more than four of a single model are
     styled like models.
     """
     names = ordered_models(models)
@@ -104,7 +114,7 @@ def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
     for name in names:
         model, _, ending = name.partition(", ")
         endings.setdefault(model, []).append(ending)
-    if len(endings) == 1 or len(endings) == len(names):
+    if len(endings) == len(names) or (len(endings) == 1 and len(names) > MAX_SHADES):
         return _styles_by_family(names)
     markers = dict(zip(dict.fromkeys(itertools.chain(*endings.values())), itertools.cycle(MARKERS)))
     styles = {}

@@ -86,7 +86,7 @@ def sweep_figures(
             lines: Literal["depth", "model"] = "model" if as_lines else "depth"
             for held, (subtitle, rows) in _curve_pages(curves, grid, lines, every_depth=every_depth).items():
                 name = "-".join(filter(None, [metric, "curves", what and f"by-{what}", as_file_name(held)]))
-                own = {"x": x, "lines": lines, "every_depth": every_depth, "subtitle": subtitle}
+                own: dict[str, Any] = {"x": x, "lines": lines, "every_depth": every_depth, "subtitle": subtitle}
                 found[name] = partial(learning_curves.draw, rows, **own, **shared)
     return found
 

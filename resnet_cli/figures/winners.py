@@ -19,7 +19,7 @@ from resnet_cli.figures.style import BLUE, GREY, VERMILLION, look
 
 
 class Entry(NamedTuple):
-    """One entry of the competition; `layers` is None for methods that are no deep nets."""
+    """One entry of the competition; `layers` is None for methods that are not deep nets."""
 
     year: int
     name: str

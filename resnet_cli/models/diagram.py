@@ -14,10 +14,10 @@ from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.graph import BlockForm, Graph, Kind, Node
 
 MAX_BRANCHES = 3
-"""Of more like branches, this many are traced."""
+"""If a block has more identical branches, this many are traced."""
 
 _WHOLE = (Addition, Drawing, ZeroPaddingShortcut, BranchedConv2d)
-"""Layers of this project that are one step each; torch's own are so anyway."""
+"""Layers of this project that are traced as single operations, as torch's own layers are."""
 
 _OPERATIONS: dict[str, tuple[Kind, str]] = {
     "relu": ("activation", "ReLU"),
@@ -51,17 +51,17 @@ _OPERATIONS: dict[str, tuple[Kind, str]] = {
     "layer_norm": ("norm", "layer norm"),
     "group_norm": ("norm", "group norm"),
 }
-"""Operations in words by the names of functions, methods and operators; others are named as they are, with spaces."""
+"""Kind and name of operations, by the names of functions, methods and operators; others keep their own names."""
 
 
 def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm]:
-    """The forms of the blocks of a net; blocks of one form differ in their widths and strides alone.
+    """The forms of the blocks of a net; blocks of one form differ only in their widths and strides.
 
-    Layers that do nothing (identities, idle dropout and stochastic depth) are left out, and what a branch's norm or
-    activation does to the channels of all branches at once is said of each branch.
+    Layers that do nothing (identities, inactive dropout and stochastic depth) are left out. A norm or activation that
+    acts on all branches at once is shown in each branch.
 
     Args:
-        net: on torch's meta device, as `describe_net` gives it; it is put into evaluation mode.
+        net: on torch's meta device, as `describe_net` returns it; it is put into evaluation mode.
         input_shape: shape of one input, (features,) or (C, H, W).
 
     Raises:
@@ -87,7 +87,7 @@ def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm
 
 
 def _choose(graphs: dict[int, Graph]) -> BlockForm:
-    """The first of some blocks of one form, by number, that has the strides of most of them."""
+    """The first block, by number, that has the most frequent strides among blocks of one form."""
     strides = [graph.strides for graph in graphs.values()]
     number = list(graphs)[strides.index(max(strides, key=strides.count))]
     return BlockForm(graphs[number], number, tuple(graphs))
@@ -131,7 +131,7 @@ class _Tracer(fx.Tracer):
 
 
 class _Steps:
-    """Collects the nodes of a graph. A value is the position of the node that gives it, or one for each branch."""
+    """Collects the nodes of a graph. A value is the position of the node that computes it, or one for each branch."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -140,7 +140,7 @@ class _Steps:
     def add(
         self, kind: Kind, name: str, *operands: tuple[int, ...], size: str = "", stride: int = 1, detail: str = ""
     ) -> tuple[int, ...]:
-        """Add a step that reads values: of each branch if it treats every channel by itself, else of all joined."""
+        """Add an operation: to each branch if it treats every channel separately, otherwise to all of them joined."""
         if kind in ("norm", "activation", "random"):
             return tuple(self._append(Node(kind, name, (branch,), size, stride, detail)) for branch in operands[0])
         joined = [
@@ -211,5 +211,5 @@ def _name(convolution: nn.Conv2d) -> str:
 
 def _words(activations: Tensor) -> str:
     """The shape of one example in words: `64 units`, or `16 channels of 32×32`."""
-    filters, *sides = activations.shape[1:]
-    return f"{filters} channels of {'×'.join(map(str, sides))}" if sides else f"{filters} units"
+    channels, *sides = activations.shape[1:]
+    return f"{channels} channels of {'×'.join(map(str, sides))}" if sides else f"{channels} units"

@@ -41,7 +41,7 @@ ORDERING = Setting(
     "ordering",
     Ordering,
     "original",
-    "Order of operations in a residual block (He et al. 2016, Fig. 4): original, norm-after-addition, "
+    "Order of operations in a block (He et al. 2016, Fig. 4): original, norm-after-addition, "
     "relu-before-addition, relu-only-preactivation or full-preactivation.",
 )
 

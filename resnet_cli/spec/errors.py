@@ -49,6 +49,16 @@ _REMEDIES = {
 }
 
 
+def shorten(value: object, limit: int = 60) -> str:
+    """`value` as one printable line of at most `limit` characters, for an error message."""
+    try:
+        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    except ValueError:  # Python does not write out a whole number of thousands of digits
+        text = "a number of thousands of digits"
+    text = printable(text[: limit + 1])
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def printable(text: object) -> str:
     """`text` with a replacement character for everything that a terminal would obey instead of showing it."""
     return "".join(character if character.isprintable() else "�" for character in str(text))
@@ -56,11 +66,11 @@ def printable(text: object) -> str:
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
     """The error for an unknown `name`: it suggests the closest known name of this `kind` and lists all of them."""
-    names = sorted(known)
+    name, names = shorten(name), sorted(known)
     return UserError(f"{kind} (={name}) is not known{did_you_mean(name, names)}; known are {', '.join(names)}.")
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """The closest known name as a question in brackets, or nothing if none is close."""
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    near = difflib.get_close_matches(shorten(name), list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""

@@ -10,8 +10,8 @@ class Metrics(NamedTuple):
     """One evaluation: a row of metrics.csv. Losses are means over examples, errors percent of examples.
 
     Errors are None on a regression task; the gradient norm (Euclidean, over all parameters, of the loss on the last
-    training batch) is None before the first step. `scheduled_learning_rate` is the rate of that step, after warm-up
-    and schedule; metrics.csv calls it `learning_rate`, since no setting stands beside it there.
+    training batch) is None before the first step. `scheduled_learning_rate` is the learning rate of that step, after
+    warm-up and schedule; metrics.csv calls it `learning_rate`, since it contains no settings.
     """
 
     epoch: float
@@ -26,7 +26,7 @@ class Metrics(NamedTuple):
 
 @dataclass(frozen=True)
 class Started:
-    """A run has begun, or goes on from its checkpoint (`step` > 0)."""
+    """A run has started, or has resumed from its checkpoint (`step` > 0)."""
 
     run_id: str
     step: int

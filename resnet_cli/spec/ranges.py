@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from resnet_cli.spec.errors import UserError, printable
+from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import shorten as shorten
 
 MAX_DEPTH = 10_000
 MAX_SEED = 2**31 - 1
@@ -127,16 +128,6 @@ def compact(values: Iterable[int]) -> str:
         parts.append(Range(rest[0], rest[length - 1], step))
         rest = rest[length:]
     return format_ranges(parts)
-
-
-def shorten(value: object, limit: int = 60) -> str:
-    """`value` as one printable line of at most `limit` characters, for an error message."""
-    try:
-        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    except ValueError:  # Python does not write out a whole number of thousands of digits
-        text = "a number of thousands of digits"
-    text = printable(text[: limit + 1])
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 @dataclass(frozen=True)

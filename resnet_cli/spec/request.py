@@ -1,4 +1,4 @@
-"""What a person asked for: raw values by key, from a TOML file, from flags, from `--set`, merged and checked."""
+"""What the user asked for: raw values by key from a TOML file, flags and `--set`, merged and checked."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ Request = Mapping[str, Any]
 """Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
 
 Options = Callable[[], Iterable[str]]
-"""Gives the names of settings that single models declare; called only where a key is not among `KEYS`."""
+"""Returns the names of the settings that models declare themselves; called only for keys that are not in `KEYS`."""
 
 SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out")
 SINGLE_KEYS = ("engine", "device", "threads", "out")
@@ -28,6 +28,7 @@ KEYS = (*SWEEP_KEYS, *SETTINGS)
 OVERRIDE_KEYS = ("models", "depths", *SETTINGS)
 LENGTHS = {"epochs", "steps"}
 MAX_VALUES = 1000
+MAX_PATH = 4096
 
 
 def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
         raise UserError(f"config (={path}) is not text in UTF-8, as TOML must be.") from None
     try:
         content = tomllib.loads(text)
-        repr(content)  # fails here on what no message could show: numbers of thousands of digits, bottomless tables
+        repr(content)  # fails on what no message could show: numbers of thousands of digits, endlessly nested tables
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason = str(error).replace("end of document", f"the end, line {len(text.splitlines())}")
         raise UserError(f"config (={path}) is not valid TOML: {reason}.") from None
@@ -69,7 +70,7 @@ def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
 
 
 def parse_assignments(assignments: Iterable[str], options: Options = tuple) -> dict[str, Any]:
-    """Read `--set key=value` texts. Raises UserError where the sign is missing or the key is unknown."""
+    """Parse `--set key=value` assignments. Raises UserError if the equals sign is missing or the key is unknown."""
     values: dict[str, Any] = {}
     for text in assignments:
         key, sign, value = text.partition("=")
@@ -80,7 +81,7 @@ def parse_assignments(assignments: Iterable[str], options: Options = tuple) -> d
 
 
 def check_keys(values: dict[str, Any], kind: str, options: Options = tuple) -> dict[str, Any]:
-    """`values` again, if all its keys are known and no table gives the length twice."""
+    """Return `values`; raises UserError if a key is unknown or a table gives the length of training twice."""
     overrides = values.get("override", [])
     if not isinstance(overrides, list) or not all(isinstance(table, dict) for table in overrides):
         raise UserError(f"{kind} (=override) must be tables, each under a heading [[override]].")
@@ -95,7 +96,7 @@ def check_keys(values: dict[str, Any], kind: str, options: Options = tuple) -> d
 
 
 def merge(*layers: Request) -> dict[str, Any]:
-    """Join requests; a later one wins, over earlier overrides too. `epochs` and `steps` replace each other."""
+    """Merge requests; later ones win, also over earlier overrides. `epochs` and `steps` replace each other."""
     merged: dict[str, Any] = {}
     for layer in layers:
         replaced = layer.keys() - {*SWEEP_KEYS, "override"}
@@ -112,13 +113,13 @@ def merge(*layers: Request) -> dict[str, Any]:
 
 
 def replace_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
-    """`settings` with those of `by` in their place; `epochs` and `steps` replace each other."""
+    """`settings` updated with `by`; `epochs` and `steps` replace each other."""
     kept = settings.keys() - LENGTHS if LENGTHS & by.keys() else settings.keys()
     return {name: value for name, value in settings.items() if name in kept} | dict(by)
 
 
 def _made_useless(layer: Request) -> set[str]:
-    """Settings that no value of `layer` leaves a use for, such as momentum where it asks for adam."""
+    """Settings that apply with no value in `layer`, such as momentum if it asks for adam."""
     return {
         name
         for name, (parent, useful, _, _) in DEPENDENT.items()
@@ -130,7 +131,7 @@ def parse_setting(name: str, raw: object) -> tuple[Any, ...]:
     """The values of a setting that is a field of `Run`.
 
     Raises:
-        UserError: there is no value, or one is of the wrong kind or outside its limits.
+        UserError: there is no value, or one has the wrong type or is outside its limits.
     """
     field = Run.model_fields[name]
     annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
@@ -141,13 +142,13 @@ def parse_values(name: str, kind: Any, raw: object) -> tuple[Any, ...]:
     """The values of a setting whose type is `kind`, each once.
 
     Raises:
-        UserError: there is no value, or one is of the wrong kind or outside its limits.
+        UserError: there is no value, or one has the wrong type or is outside its limits.
     """
     return tuple(dict.fromkeys(_validate(name, kind, item) for item in split_list(name, raw)))
 
 
 def split_list(name: str, raw: object) -> list[object]:
-    """A raw value as a list: text is split at commas, a single value becomes a list of one.
+    """A raw value as a list: text is split at commas, and a single value becomes a list of one.
 
     Raises:
         UserError: it is empty, has an empty part, is a table, or is unreasonably long.
@@ -187,7 +188,7 @@ def parse_out(request: Request) -> Path | None:
     out = request.get("out")
     if out is None:
         return None
-    if not isinstance(out, str) or not out.strip() or "\0" in out:
+    if not isinstance(out, str) or not out.strip() or not out.isprintable() or len(out) > MAX_PATH:
         raise UserError(f"out (={shorten(out)}) must be the path of a results folder.")
     try:
         return Path(out.strip()).expanduser()
@@ -200,7 +201,7 @@ _adapter = cache(TypeAdapter)
 
 def _validate(name: str, kind: Any, item: object) -> Any:
     if isinstance(item, str) and item.isdigit() and item in words_of(kind):
-        item = int(item)  # pydantic reads numbers from text, but not those of a Literal
+        item = int(item)  # pydantic converts text to numbers, but not for a Literal
     try:
         value = _adapter(kind).validate_python(item)
     except ValidationError as error:

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
+import math
 import re
-import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -135,8 +135,11 @@ class Run(BaseModel):
     def _options_are_sound(self) -> Self:
         for name, value in (self.model_extra or {}).items():
             check_setting_name(name)
-            sound = re.fullmatch(NAME, value) if isinstance(value, str) else abs(value) <= sys.float_info.max
-            if not sound:
+            if isinstance(value, str):
+                is_sound = re.fullmatch(NAME, value) is not None
+            else:
+                is_sound = abs(value) < (2**63 if isinstance(value, int) else math.inf)
+            if not is_sound:
                 raise ValueError(f"{name} (={shorten(value)}) must be a word or a finite number")
         return self
 

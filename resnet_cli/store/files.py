@@ -13,6 +13,9 @@ from resnet_cli.spec.errors import StorageError
 
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".resnet-exp-", ".tmp"
 _TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[a-z0-9_]{{8}}{re.escape(TEMPORARY_SUFFIX)}")
+IDLE_SECONDS = 60.0
+"""A temporary file that has not changed for so long is a leftover: what is written is in memory already."""
+
 DAMAGED_SUFFIX = ".damaged"
 
 
@@ -56,7 +59,7 @@ def is_temporary(path: Path) -> bool:
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
-def remove_temporary_files(folder: Path, *, idle_seconds: float = 0) -> None:
+def remove_temporary_files(folder: Path, *, idle_seconds: float = IDLE_SECONDS) -> None:
     """Remove the files that killed processes left in `folder`.
 
     Args:

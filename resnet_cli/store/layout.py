@@ -6,7 +6,7 @@
 <folder>/runs/<run-id>/weights.pt    the net's final values, where a sweep was asked to save models
 <folder>/runs/<run-id>/checkpoint.pt while a long run is not finished
 <folder>/stacks/<name>.pt            while a stack of runs is not finished
-*.damaged                            in the place of a checkpoint or weights that could not be used: the last of them
+*.damaged                            the last checkpoint or weights file in this place that could not be used
 <folder>/summary.csv                 one row per run, derived
 <folder>/figures/
 <folder>/analysis/                   what `resnet-exp analyze` writes
@@ -41,7 +41,7 @@ FIGURES_FOLDER = "figures"
 ANALYSIS_FOLDER = "analysis"
 
 METRICS_HEADER = tuple("learning_rate" if name == "scheduled_learning_rate" else name for name in Metrics._fields)
-"""The columns of metrics.csv: the fields of `Metrics`, but the rate under the name that it has always had there."""
+"""The columns of metrics.csv: the fields of `Metrics`, but with the learning rate under its original name."""
 
 
 def run_folder(folder: Path, run: Run) -> Path:
@@ -60,11 +60,12 @@ class Record(BaseModel):
     message: str  # why it failed
     settings: Run
     parameters: Annotated[int, Field(ge=0, lt=2**63)] | None = (
-        None  # trainable values of the net; missing where it was not built
+        None  # number of trainable parameters; missing if the net was not built
     )
     environment: dict[str, Any]  # versions, device, threads, engine
     started: str  # ISO 8601, UTC
     finished: str
+    # from the start of the run, or of the stack in which it trained, to its last step; not the run's share of a stack
     seconds: Annotated[float, Field(allow_inf_nan=False)]
     metrics_sha256: str
     content_sha256: str | None = None  # see `content_hash`; missing in format 1
@@ -108,10 +109,10 @@ def write_run(
         folder: the results folder.
         run: its settings.
         status: `done`, `diverged` or `failed`.
-        history: its evaluations in order; may be empty where it failed.
-        parameters: trainable values of the net, None where it was not built.
+        history: its evaluations in order; may be empty if it failed.
+        parameters: number of trainable parameters, None if the net was not built.
         environment: versions, device, threads, engine.
-        times: `started` and `finished` (ISO 8601, UTC) and `seconds`.
+        times: `started` and `finished` (ISO 8601, UTC) and `seconds`, which are those of the whole stack in a stack.
         message: why it failed.
     """
     place = run_folder(folder, run)
@@ -133,7 +134,7 @@ def write_run(
 
 
 def metrics_text(history: Sequence[Metrics]) -> str:
-    """Evaluations as CSV. Numbers are written so that they read back to the last bit; missing ones are empty."""
+    """Evaluations as CSV. Numbers are written with enough digits to be read back exactly; missing ones are empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(METRICS_HEADER)

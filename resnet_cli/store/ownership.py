@@ -62,7 +62,8 @@ def check_folder(folder: Path, task: str) -> None:
     known = content.get("task") or _task_of_runs(folder)
     if known not in (None, task):
         raise UserError(
-            f"out (={folder}) holds results of {known}, and this sweep is of {task}; choose another folder with --out."
+            f"out (={folder}) holds results of {shorten(known)}, and this sweep is of {task}; "
+            "choose another folder with --out."
         )
 
 
@@ -72,7 +73,7 @@ def forget_runs(folder: Path) -> None:
         for name in (RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, WEIGHTS_FILE):
             (place / name).unlink(missing_ok=True)
             (place / name).with_suffix(DAMAGED_SUFFIX).unlink(missing_ok=True)
-        remove_temporary_files(place)
+        remove_temporary_files(place, idle_seconds=0)
         _remove_if_empty(place)
     forget_stacks(folder)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)

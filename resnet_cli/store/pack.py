@@ -24,18 +24,18 @@ DERIVED = (FIGURES_FOLDER, ANALYSIS_FOLDER)
 
 
 def pack_folder(results: Results, target: Path, *, figures: Collection[str] = ()) -> list[Path]:
-    """Write the runs of `results`, the folder's sweep file, the CSVs of its analyses and some pictures into `target`.
+    """Write the runs of `results`, the folder's sweep file, the CSVs of its analyses and some figures into `target`.
 
     Args:
         results: the runs to pack, of a folder that may be packed itself.
         target: a new or empty folder, or one that holds packed results, which are replaced.
-        figures: names of pictures, without `.png`, among those in figures/ and analysis/.
+        figures: names of PNG files in figures/ and analysis/, without `.png`.
 
     Returns:
-        The files, those written last at the end.
+        The files, in the order in which they were written.
 
     Raises:
-        UserError: there are no runs, there is no such picture, or `target` holds something else.
+        UserError: there are no runs, a figure does not exist, or `target` holds something else.
     """
     folder = results.folder
     if not results.runs:
@@ -64,17 +64,17 @@ def pack_folder(results: Results, target: Path, *, figures: Collection[str] = ()
 
 def _check_target(folder: Path, target: Path) -> None:
     if target.exists() and not target.is_dir():
-        raise UserError(f"out (={target}) is a file; give a folder.")
+        raise UserError(f"out (={target}) is a file; choose a folder.")
     if target.exists() and folder.samefile(target):
-        raise UserError(f"out (={target}) is the folder to pack itself; give another.")
+        raise UserError(f"out (={target}) is the folder to be packed; choose another.")
     if _is_in_use(target) and not (is_packed(target) and is_ours(target)):
         raise UserError(f"out (={target}) holds files, but no packed results; choose a new or an empty folder.")
 
 
 def unpack_folder(results: Results, target: Path) -> None:
-    """Write the runs of `results`, of a packed folder, into `target` as a sweep would; all of it or nothing.
+    """Write the runs of `results`, of a packed folder, into `target` as a sweep would; all of them or none.
 
-    Pictures and the CSVs of analyses come along, and summary.csv is made anew.
+    Figures and the CSVs of analyses are copied, and summary.csv is written anew.
 
     Raises:
         UserError: the folder is not packed, or `target` is not a new or empty folder.

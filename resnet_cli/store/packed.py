@@ -1,15 +1,15 @@
-"""The packed form of a results folder: two files for all runs, made to be kept under version control.
+"""The packed form of a results folder: two files for all runs, suited to version control.
 
 <folder>/sweep.toml      the same bytes as before
 <folder>/runs.csv        one row per run: settings, status, environment, times, hashes
-<folder>/metrics.csv.gz  the lines of every metrics.csv after the id of their run
+<folder>/metrics.csv.gz  the lines of every metrics.csv, each preceded by the id of its run
 <folder>/analysis/*.csv  the same bytes as before
 
-Unpacking gives the same bytes again, and so does packing what was unpacked: gzip writes neither a name nor a time. Only
+Unpacking restores the same bytes, and so does packing what was unpacked: gzip writes neither a name nor a time. Only
 another implementation of zlib may compress the same content to other bytes.
 
-A cell of runs.csv is empty where the key is missing, a word where that cannot be mistaken for anything else, and JSON
-otherwise. So values come back with their type: `1` is a number, `1.0` another, `"1"` text.
+A cell of runs.csv is empty if the key is missing, a bare word if that is unambiguous, and JSON otherwise. So values
+keep their types: `1` is an integer, `1.0` a float, `"1"` text.
 """
 
 import csv
@@ -51,7 +51,7 @@ def is_packed(folder: Path) -> bool:
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether the table of runs in `folder` begins like one that was packed here."""
+    """Whether the table of runs in `folder` starts like one that `resnet-exp pack` wrote."""
     with (folder / PACKED_RUNS_FILE).open("rb") as file:
         start = ",".join(_FIRST).encode()
         return file.read(len(start)) == start
@@ -61,7 +61,7 @@ def pack_runs(runs: Sequence[RunFiles]) -> tuple[bytes, bytes]:
     """The content of runs.csv and of metrics.csv.gz.
 
     Raises:
-        ValueError: metrics.csv of a run has a form that would not come back; the text names the file.
+        ValueError: metrics.csv of a run has a form that could not be restored; the message names the file.
     """
     contents = [json.loads(files.record) for files in runs]
     columns = _columns_for(contents)
@@ -76,7 +76,7 @@ def pack_runs(runs: Sequence[RunFiles]) -> tuple[bytes, bytes]:
 
 
 def _columns_for(contents: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Settings in the order of `Run`, then those of single models; both kinds of free keys in order of appearance."""
+    """Settings in the order of `Run`, then those of single models; other keys in order of appearance."""
     options = (name for content in contents for name in content["settings"] if name not in Run.model_fields)
     environment = (_ENVIRONMENT + _cell(name) for content in contents for name in content["environment"])
     there = {name for content in contents for name in content["settings"]}
@@ -116,7 +116,7 @@ def _value(cell: str) -> Any:
 
 
 def _record(cells: Mapping[str, str]) -> bytes:
-    """The content of run.json as our writer makes it from the cells of its row."""
+    """The content of run.json as our writer would write it, from the cells of its row."""
     values = {name: _value(cell) for name, cell in cells.items() if cell} | {"message": _value(cells["message"])}
     own = {*Record.model_fields, _WHOLE_RECORD}
     parts = {
@@ -145,9 +145,9 @@ def _compress(text: str) -> bytes:
 
 
 def read_packed(folder: Path) -> tuple[list[RunFiles], list[tuple[str, str]]]:
-    """The files of the runs of a packed folder, and the places that cannot be used, each with the reason.
+    """The files of the runs in a packed folder, and the places that cannot be used, each with the reason.
 
-    The bytes are put together, not checked: a run's own hashes tell whether they are what was packed.
+    The bytes are assembled, not checked: a run's own hashes show whether they are what was packed.
 
     Raises:
         UserError: one of the two files cannot be read, or is not a packed one.

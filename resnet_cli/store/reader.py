@@ -182,9 +182,11 @@ def load_results(folder: str | Path) -> Results:
     """Read all finished runs of a results folder, packed or not.
 
     Raises:
-        UserError: the folder was written by a newer version of the program, or its packed files cannot be read.
+        UserError: there is no such folder, a newer version of the program wrote it, or its packed files cannot be read.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; give a results folder, such as results/sine.")
     check_sweep_file(folder)
     runs, problems = [], []
     for files in read_runs(folder):

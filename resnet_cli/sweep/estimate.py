@@ -1,8 +1,8 @@
 """What a sweep will cost on this machine: a few steps of each kind of net, timed under the sweep's own conditions.
 
-Timed is processor time, because it hardly depends on what else the machine does. A kind's cost is taken to be linear
-in the number of layers. To it come the net's initial values, the evaluations, the files of every run and the start of
-the processes, which are most of the cost of many tiny runs.
+The measure is processor time, because it hardly depends on what else the machine does. A kind's cost is assumed to be
+linear in the number of layers. Initial values, evaluations, the files of every run and the start of the processes are
+added; for many tiny runs they are most of the cost.
 """
 
 import heapq
@@ -33,31 +33,31 @@ from resnet_cli.training.stacked import train_stack
 T = TypeVar("T")
 
 TIMING_SECONDS = 2.0
-"""Processor time for timing, after which only kinds of a model that has not been timed yet are."""
+"""Processor time for timing, after which only kinds of a model that has not been timed yet are timed."""
 
 CHUNK_SECONDS, MOST_STEPS = 0.1, 40
-"""How long the steps between two evaluations should take while they are timed, and how many there are at most."""
+"""How long the timed steps between two evaluations should take, and their maximum number."""
 
 SMALL_BATCH, HEAVY_SECONDS = 32, 0.05
-"""A net is heavy if a step with so many examples takes so long; it is timed on no more, for three steps."""
+"""A net is heavy if a step with this many examples takes this long; it is timed on no more, for three steps."""
 
 TIMED_EXAMPLES = 400
-"""Training examples, and as many test examples, on which an evaluation is timed."""
+"""The number of training examples, and of test examples, on which an evaluation is timed."""
 
 START_SECONDS = 2.0
-"""From the start of a process to its first step, most of it for importing torch."""
+"""The time from the start of a process to its first step, mostly for importing torch."""
 
 IRRELEVANT = frozenset(
     {*("depth", "seed", "init", "init_std", "sine_range", "noise", "learning_rate", "momentum", "weight_decay")}
     | {*("epochs", "steps", "schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor")}
     | {*("warmup_shape", "eval_every", "eval_size")}
 )
-"""Settings that do not change what a step costs, and depth, which does in proportion."""
+"""Settings that do not change the cost of a step, and depth, to which it is proportional."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds until the first evaluation, of a step, and of evaluating one example, of jobs with so many layers."""
+    """Seconds until the first evaluation, per step, and per evaluated example, for jobs with this many layers."""
 
     layers: int
     start: float
@@ -67,7 +67,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left of a plan, and what that costs on this machine; `problems` name runs that cannot be trained."""
+    """What is left of a plan, and its cost on this machine; `problems` names runs that cannot be trained."""
 
     jobs: list[Job]
     finished: Collection[str]
@@ -99,12 +99,12 @@ def estimate(
     """Time what is left of a plan and add up; nothing is written to its folder.
 
     Args:
-        plan: what would be done.
+        plan: the sweep.
         folder: its results folder, which need not exist.
-        jobs: processes, as in `open_sweep`.
+        jobs: number of processes, as in `open_sweep`.
         data_dir: where data sets are.
         fresh: as in `open_sweep`, and so are the next two.
-        recompute: whether to compute blocks again in the backward pass.
+        recompute: whether to recompute blocks in the backward pass.
         save_models: whether to keep final weights.
         on_timing: called with a run before nets like its own are timed.
 
@@ -147,7 +147,7 @@ def _grouped(keys: Iterable[str], values: Iterable[T]) -> dict[str, list[T]]:
 
 
 def _kind(job: Job) -> str:
-    """The same for jobs whose cost differs by their number of layers alone."""
+    """The same for jobs whose costs differ only through their number of layers."""
     run = job.runs[0]
     return stack_key(run) if job.stacked else str([(name, value) for name, value in run if name not in IRRELEVANT])
 
@@ -159,9 +159,9 @@ def _layers(job: Job) -> int:
 def _time_kinds(
     kinds: Mapping[str, Sequence[Job]], conditions: Conditions, on_timing: Callable[[Run], None]
 ) -> tuple[dict[str, list[Cost]], list[str]]:
-    """Time one or two jobs of each kind, those with most work first, and name the runs with which that fails.
+    """Time one or two jobs of each kind, those with most work first, and name the runs for which that fails.
 
-    After `TIMING_SECONDS` a further kind of a model costs what its first one does.
+    After `TIMING_SECONDS`, further kinds of a model are assumed to cost as much as its first one.
     """
     costs: dict[str, list[Cost]] = {}
     first_of_model: dict[tuple[str, bool], list[Cost]] = {}
@@ -187,7 +187,7 @@ def _time_kinds(
 
 
 def _updates(job: Job) -> int:
-    """The length of a training in steps or epochs, to compare kinds with."""
+    """The length of a training in steps or epochs, for comparing kinds."""
     return job.runs[0].steps or job.runs[0].epochs or 0
 
 
@@ -246,7 +246,7 @@ def _time(job: Job, conditions: Conditions) -> Cost:
 
 
 def _seconds_of(job: Job, data: Data, timed: Sequence[Cost]) -> float:
-    """Seconds of a whole job from the costs of one or two of its kind; nothing where none could be trained."""
+    """Seconds of a whole job from the costs of one or two of its kind; 0 if none could be trained."""
     if not timed:
         return 0.0
     total_steps, interval, _ = length(job.runs[0], data)
@@ -263,7 +263,7 @@ def _seconds_of(job: Job, data: Data, timed: Sequence[Cost]) -> float:
 
 def _seconds_of_files(run: Run, conditions: Conditions) -> float:
     """Seconds for writing the files of a finished run and for reading them at the end of the sweep."""
-    evaluations = [Metrics(0.0, 0, *[1 / 3] * 3, None, None, 1 / 3)] * 20
+    evaluations = [Metrics(0.0, 0, 1 / 3, 1 / 3, 1 / 3, None, None, 1 / 3)] * 20
     took = []
     with TemporaryDirectory() as folder:
         for _ in range(3):
@@ -292,7 +292,7 @@ def _most_parameters(runs: Sequence[Run], conditions: Conditions) -> int:
 
 
 def _makespan(seconds: Iterable[float], workers: int) -> float:
-    """When the last of some jobs ends that go, in their order, to whichever worker is free."""
+    """When the last job ends, if jobs go in order to whichever worker is free."""
     free = [0.0] * workers
     for took in seconds:
         heapq.heapreplace(free, free[0] + took)

@@ -1,4 +1,4 @@
-"""What a process does at a time: one run in the loop, or a stack of runs that train together."""
+"""A unit of work for a process: one run in the loop, or a stack of runs that train together."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -16,9 +16,9 @@ from resnet_cli.training.grouping import can_stack, group_runs, stack_name
 
 @dataclass(frozen=True)
 class Job:
-    """Runs that are done together, by the loop (then it is one) or in a stack.
+    """A single run for the loop, or runs that are trained together in a stack.
 
-    `finished` are the ids of those whose files are there already: they only keep the others company.
+    `finished` are the ids of the runs whose files exist already; they only remain as members of the stack.
     """
 
     runs: tuple[Run, ...]
@@ -31,13 +31,13 @@ class Job:
 
     @property
     def unfinished(self) -> list[Run]:
-        """The runs whose files are to be written."""
+        """The runs whose files have yet to be written."""
         return [run for run in self.runs if run.run_id not in self.finished] if self.finished else list(self.runs)
 
     def after(self, finished: Collection[str], folder: Path) -> "Job":
-        """What is left of it when the runs with these ids are done.
+        """What is left of the job when the runs with these ids are finished.
 
-        A stack that was killed while it wrote its results goes on from its checkpoint, which is that of all its runs.
+        A stack that was killed while writing its results resumes from its checkpoint, which includes all of its runs.
         """
         if not finished:  # an id is a hash: those of 100,000 runs take seconds
             return self
@@ -46,23 +46,23 @@ class Job:
         return replace(self, runs=tuple(run for run in self.runs if run.run_id not in finished))
 
     def checkpoint_file(self, folder: Path) -> Path:
-        """Where its state is kept below a results folder while it is not finished."""
+        """Where its state is stored in a results folder until it is finished."""
         if self.stacked:
             return folder / STACKS_FOLDER / f"{stack_name(self.runs)}.pt"
         return run_folder(folder, self.runs[0]) / CHECKPOINT_FILE
 
 
 def make_jobs(plan: Plan, data: Callable[[Run], Data], workers: int, device_type: str) -> list[Job]:
-    """All runs of a plan as jobs, those of the loop first, each kind the longest first.
+    """All runs of a plan as jobs: those of the loop first, and the longest first within each kind.
 
-    They follow from the plan alone, not from what is already done, so that a sweep that goes on finds its checkpoints
-    and trains each run by the engine that it had.
+    They depend only on the plan, not on what is finished already, so that a resumed sweep finds its checkpoints and
+    trains each run with the same engine as before.
 
     Args:
         plan: with engine `auto` (stack what can be stacked, but leave a net that has no company to the loop where its
             layers are large enough for several threads), `loop` or `stacked`.
-        data: gives a run's data on their device.
-        workers: processes that will do jobs at the same time.
+        data: returns a run's data on their device.
+        workers: number of processes that will do jobs at the same time.
         device_type: cpu, cuda or mps.
 
     Raises:

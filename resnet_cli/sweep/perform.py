@@ -28,7 +28,7 @@ from resnet_cli.training.stacked import train_stack
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where and how runs are done: nothing of this changes which results are kept."""
+    """Where and how runs are trained; none of this affects which results are kept."""
 
     folder: Path
     device: str
@@ -41,7 +41,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run has come to."""
+    """The outcome of a run."""
 
     run: Run
     status: Status
@@ -52,7 +52,7 @@ class Result:
 
 
 def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> None:
-    """Train the runs of a job, or go on from its checkpoint, write their files, and emit what happens.
+    """Train the runs of a job, or resume from its checkpoint, write their files, and emit what happens.
 
     An error of the training makes its runs `failed`; their files say why.
     """
@@ -74,7 +74,7 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
     )
     try:
         results = list(_train(job, conditions, checkpoint, emit))
-    except StorageError:  # no error of the training: the sweep stops, and continues once there is room
+    except StorageError:  # not an error in training: the sweep stops, and can be resumed once there is space
         raise
     except Exception as error:
         message = f"{type(error).__name__}: {' '.join(str(error).split()) or traceback.format_exc(limit=-1)}"
@@ -98,7 +98,7 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
             times=times,
             message=result.message,
         )
-    if not any(result.status == "failed" for result in results):  # a failed one is tried again, from there
+    if not any(result.status == "failed" for result in results):  # a failed run is tried again from its checkpoint
         checkpoint.remove()
     for result in written:
         last = result.history[-1] if result.history else None
@@ -128,13 +128,13 @@ def _train(job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Calla
 
 
 class Clock:
-    """When a job began."""
+    """Measures the time that a job takes."""
 
     def __init__(self) -> None:
         self.began, self.date = time.perf_counter(), datetime.now(UTC)
 
     def times(self) -> dict[str, Any]:
-        """When it began, that it ends now, and the seconds between, for a run's record."""
+        """Start time, current time, and the seconds between them, for a run's record."""
         return {
             "started": self.date.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -155,13 +155,13 @@ def load_data(run: Run, conditions: Conditions) -> Data:
 
 
 def load_data_of(run: Run, data_dir: Path | None, device: str) -> Data:
-    """The same, for a run that is not part of a sweep."""
+    """As `load_data`, for a run that is not part of a sweep."""
     deciding: dict[str, Any] = {name: run[name] if name in _DECIDING else None for name in Run.model_fields}
     return _load(Run.model_construct(None, **deciding), data_dir, device)
 
 
 def data_key(run: Run) -> str:
-    """The same for runs with the same data: runs sorted by it load each data set once."""
+    """A key shared by runs with the same data; runs sorted by it load each data set once."""
     return str([run[name] for name in _DECIDING])
 
 

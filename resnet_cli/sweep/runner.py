@@ -123,17 +123,17 @@ def open_sweep(
     device = resolve_device(plan.device)
     jobs_of_plan = make_jobs(plan, lambda run: load_data(run, conditions), workers, device.type)
 
+    check_folder(folder, plan.task.name)
     if is_packed(folder):
         raise UserError(
             f"out (={folder}) holds packed results, which sweeps do not change; unpack them with `resnet-exp unpack`, "
             "or choose another folder with --out."
         )
-    check_folder(folder, plan.task.name)
     with _locked(folder):
         if fresh:
             forget_runs(folder)
         for place in (folder, folder / STACKS_FOLDER, *folder.glob(f"{RUNS_FOLDER}/*")):
-            remove_temporary_files(place)
+            remove_temporary_files(place, idle_seconds=0)
         damaged = _set_damaged_weights_aside(plan.runs, folder) if save_models else []
         finished, problems = finished_runs(plan.runs, folder, with_weights=save_models)
         for run_id in finished:  # left by a kill just after the run was finished

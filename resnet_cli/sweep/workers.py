@@ -150,20 +150,31 @@ def _work(connection: "Connection[Event | StorageError, Job]", conditions: Condi
 def _signals_held() -> Iterator[None]:
     """Hold back the signals that end the sweep until the block is over; processes started in it never receive any.
 
-    So every process that has been started is known, and none dies of Ctrl-C during its imports. Systems without signal
-    masks (Windows) do not send such signals to a process that is still starting.
+    So every process that has been started is known, and none dies of Ctrl-C during its imports. The mask is for the
+    new processes (Windows has none); this one's other threads may still receive a signal, so handlers wait as well.
     """
-    if not hasattr(signal, "pthread_sigmask"):
+    if threading.current_thread() is not threading.main_thread():  # signals interrupt the main thread alone
         yield
         return
-    from multiprocessing import resource_tracker
+    has_masks = hasattr(signal, "pthread_sigmask")
+    if has_masks:
+        from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # which changes the mask, and is started with the first process otherwise
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+        resource_tracker.ensure_running()  # which changes the mask, and is started with the first process otherwise
+    came: list[int] = []
+    answered = [number for number in ENDING_SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    handlers = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in answered}
+    if has_masks:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if has_masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""Devices, and what of a machine goes into the record of a run."""
+"""Devices, and what the record of a run says about the machine."""
 
 import contextlib
 import platform
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from resnet_cli.models import get_model
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, shorten
 from resnet_cli.spec.run import Run
 
 SMALL_LAYER = 25_000_000
@@ -32,15 +32,16 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    shown = f"device (={shorten(name)})"
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
-        raise UserError(f"device (={name}) must be auto, cpu, cuda, cuda:N or mps.")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal() and len(index) < 5)):
+        raise UserError(f"{shown} must be auto, cpu, cuda, cuda:N or mps.")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"device (={name}): this machine has no CUDA device that torch can use; use --device cpu.")
+        raise UserError(f"{shown}: this machine has no CUDA device that torch can use; use --device cpu.")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise UserError(f"device (={name}): the CUDA devices here are numbered 0 to {torch.cuda.device_count() - 1}.")
+        raise UserError(f"{shown}: the CUDA devices here are numbered 0 to {torch.cuda.device_count() - 1}.")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise UserError(f"device (={name}): this machine has no MPS device; use --device cpu.")
+        raise UserError(f"{shown}: this machine has no MPS device; use --device cpu.")
     return torch.device(name)
 
 
@@ -83,7 +84,7 @@ def environment(device: torch.device, threads: int) -> dict[str, Any]:
 
 @cache
 def _processor() -> str:
-    """The processor's model where the system tells it, else its architecture."""
+    """The processor's model if the system reveals it, otherwise its architecture."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):

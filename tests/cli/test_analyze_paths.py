@@ -48,7 +48,7 @@ def test_a_selection_is_taken_as_it_is(results: Path, command: Command, tmp_path
 def test_nets_without_residual_blocks_are_refused(selection: tuple[str, str], results: Path, command: Command) -> None:
     answer = command("analyze", "paths", results, *selection)
     assert answer.code == 2
-    assert "have no residual blocks, so a single path leads through each" in answer.err
+    assert "have no residual blocks, so each has only a single path" in answer.err
     assert answer.err.count("\n") == 1
 
 

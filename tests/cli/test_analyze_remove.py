@@ -88,7 +88,7 @@ def test_more_depths_than_a_figure_shows_are_refused(command: Command) -> None:
     assert command(*SWEEP, "--models", "residual", "--depths", "2..8", "--seeds", 0, "--save-models").code == 0
     answer = command("analyze", "remove", "results", "--depths", "2..8")
     assert (answer.code, answer.out) == (2, "")
-    assert "make 7 rows of panels, but one figure shows at most 6; select fewer of them." in answer.err
+    assert "make 7 rows of panels, but one figure shows at most 6; choose some depths with --depths." in answer.err
 
 
 def test_nets_that_were_not_saved_or_have_no_blocks(command: Command) -> None:
@@ -99,4 +99,4 @@ def test_nets_that_were_not_saved_or_have_no_blocks(command: Command) -> None:
     assert command(*SWEEP, "--depths", 1, "--seeds", 0, "--save-models").code == 0
     answer = command("analyze", "remove", "results")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
-    assert "plain-mlp, depth 1, seed 0 has no blocks; take a deeper net" in answer.err
+    assert "plain-mlp, depth 1, seed 0 has no blocks; choose a deeper net" in answer.err

@@ -1,6 +1,7 @@
 """What a person can do wrong gives one sentence on stderr, exit code 2, and nothing on disk."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,95 @@ def test_other_commands(command: Command, arguments: str, message: str) -> None:
     assert answer.code == 2
     assert message in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_a_config_of_somebody_in_the_results_folder_is_kept(command: Command) -> None:
+    written = '# my plan\ntask = "sine"\nmodels = "plain"\ndepths = "2,3"\nsteps = 2\neval_every = 2\nout = "."\n'
+    Path("sweep.toml").write_text(written)
+    Path(".tmp-editor").write_text("mine")
+    answer = command("sweep", "--config", "sweep.toml", "--fresh")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert (
+        "sweep.toml was written or commented by hand, and results in out (=.) would replace it; rename it" in answer.err
+    )
+    assert Path("sweep.toml").read_text() == written
+    assert sorted(path.name for path in Path().iterdir()) == [".tmp-editor", "sweep.toml"]
+
+
+SMOKE = ("sweep", "--smoke", "--models", "plain", "--depths", 2, "--jobs", 1, "--quiet")
+
+
+@pytest.mark.parametrize(
+    ("out", "beside"),
+    [(".", "inner-smoke"), ("..", "../outer-smoke"), ("a/..", "inner-smoke"), ("a/.", "inner/a-smoke")],
+)
+def test_smoke_runs_go_beside_the_folder_that_out_means(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, beside: str
+) -> None:
+    inner = tmp_path / "outer" / "inner"
+    (inner / "a").mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert command(*SMOKE, "--out", out).code == 0
+    assert [path.parent for path in tmp_path.rglob("sweep.toml")] == [(inner.parent / beside).resolve()]
+
+
+def test_smoke_runs_of_a_results_folder_go_beside_it(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert command(*TINY_SWEEP[:1], "--out", ".", *TINY_SWEEP[3:]).code == 0
+    before = Path("sweep.toml").read_text()
+    assert command("sweep", "--smoke", "--config", "sweep.toml", "--jobs", 1).code == 0
+    assert (tmp_path / "mine-smoke" / "sweep.toml").exists()
+    assert Path("sweep.toml").read_text() == before
+
+
+def test_smoke_runs_cannot_be_beside_the_root(command: Command) -> None:
+    answer = command(*SMOKE, "--out", "/")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert (
+        f"out (={Path('/')}) has no folder beside it, where the runs of --smoke would go; choose another" in answer.err
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("--batch-norm true --batch-size 1", "ValueError: Expected more than 1 value per channel when training"),
+        ("--width 10000000", "RuntimeError: "),
+        ("--models highway-mlp --gate-bias 1e39", "RuntimeError: value cannot be converted to type float"),
+    ],
+)
+def test_a_dry_run_says_that_a_net_cannot_be_trained(command: Command, arguments: str, reason: str) -> None:
+    answer = command(*SWEEP, "--dry-run", "--depths", 3, "--seeds", 0, *arguments.split())
+    assert (answer.code, answer.err) == (0, "")
+    assert f" cannot be trained: {reason}" in answer.out
+
+
+@pytest.mark.parametrize("in_config", [False, True])
+def test_the_home_folder_is_meant_by_its_sign(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_config: bool
+) -> None:
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    Path("my.toml").write_text('out = "~/x"\n')
+    place = ("--config", "my.toml") if in_config else ("--out=~/x",)
+    assert command(*SMOKE, *place).code == 0
+    assert (tmp_path / "x-smoke" / "sweep.toml").exists()
+    assert not Path("~").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rules for the folders of others")
+def test_a_home_folder_that_does_not_exist_is_an_error(command: Command) -> None:
+    answer = command(*SMOKE, "--out=~nobody-of-this-name/x")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "out (=~nobody-of-this-name/x) names a home folder that does not exist" in answer.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell too long a path from a missing one")
+def test_too_long_an_output_folder_is_called_too_long(command: Command) -> None:
+    answer = command(*SMOKE, "--out", "x" * 300)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "is too long a path; choose a shorter one." in answer.err

@@ -159,10 +159,10 @@ def test_thirteen_values_of_a_setting_go_on_several_figures(command: Command) ->
 
 
 def test_sweeps_of_the_same_name_do_not_overwrite_each_others_figures(command: Command) -> None:
-    for folder in ("results/sine", "results/reference/sine"):
+    for folder in ("results/sine", "results/other/sine"):
         assert command("sweep", *SMALL, "--out", folder, "--quiet").code == 0
     answer = command("plot", "results", "--kind", "depth", "--format", "png", "--out", "figs")
-    assert answer.out.splitlines() == [f"figs/{name}/loss-by-depth.png" for name in ("reference/sine", "sine")]
+    assert answer.out.splitlines() == [f"figs/{name}/loss-by-depth.png" for name in ("other/sine", "sine")]
 
 
 @pytest.mark.parametrize("name", ["sweep", "run"])

@@ -13,8 +13,8 @@ from resnet_cli.tasks import download
 @pytest.mark.parametrize(
     ("arguments", "example"),
     [
-        (["fetch", "--help"], "Example: resnet-exp data fetch cifar10 --data-dir ~/data"),
-        (["check", "--help"], "Example: resnet-exp data check --data-dir ~/data"),
+        (["fetch", "--help"], "resnet-exp data fetch cifar10 --data-dir ~/data"),
+        (["check", "--help"], "resnet-exp data check --data-dir ~/data"),
     ],
 )
 def test_help_has_an_example(arguments: list[str], example: str) -> None:

@@ -179,11 +179,18 @@ def test_small_terminals_drop_the_chart_then_the_runs(
 @pytest.mark.parametrize("depths", [(3,), (2, 3), (2, 1000), (2, 3, 110), range(1, 120), (1, 10_000)])
 @pytest.mark.parametrize("loss", [0.0, 1e-12, 1.5, 1e9, math.nan])
 def test_any_depths_and_losses_can_be_drawn(make_run: MakeRun, depths: tuple[int, ...], loss: float) -> None:
-    runs = [make_run(models="plain-mlp", depths=depth) for depth in depths]
+    runs = [make_run(models="plain-mlp", depths=depth, seeds=seed) for depth in depths for seed in (0, 1)]
     view = open_view(runs, {}, terminal(), quiet=False)
     view.handle(finish(runs[0], loss=loss))
     view.handle(finish(runs[-1], loss=1.6))
     assert drawing(view, 60, 20).count("●") >= 1
+
+
+def test_a_single_run_has_no_chart(make_run: MakeRun) -> None:
+    view = open_view([make_run()], {}, terminal(), quiet=False)
+    view.handle(Started(make_run().run_id, 0))
+    assert "training loss" not in drawing(view)
+    assert "0/1 runs" in drawing(view)
 
 
 def test_a_narrower_terminal_is_wiped(runs: list[Run]) -> None:

@@ -143,7 +143,7 @@ def test_layers_that_evaluation_never_uses_are_explained(command: Command) -> No
         ("resnet --depth 20 --task imagenet", "task (=imagenet) is not known"),
         ("vgg --depth 16 --input 226", "--input (=226) must be a multiple of 4, from 8 on."),
         ("vgg --depth 16 --input 4", "--input (=4) must be a multiple of 4, from 8 on."),
-        ("vgg --depth 16 --input 64 --task digits", "--task (=digits) and --input (=64) both say what the net reads"),
+        ("vgg --depth 16 --input 64 --task digits", "--task (=digits) and --input (=64) both set the input of the net"),
         ("resnet --depth 20 --set shortcut=A,B", "--set names 2 nets; give each setting one value."),
         ("resnet --depth 20 --set shortcut=D", "shortcut (=D) must be 'A', 'B' or 'C'."),
         ("resnet --depth 20 --set epochs=3", "setting of resnet (=epochs) is not known; known are activation"),

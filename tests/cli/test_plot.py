@@ -1,11 +1,14 @@
 """`resnet-exp plot`: a setting as lines, and figures that need no results."""
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from resnet_cli.api import count_imagenet_nets
+from resnet_cli.cli.plot import _draw_all
 from tests.cli.conftest import Command
 
 TINY = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--jobs", 1, "--quiet")
@@ -52,24 +55,20 @@ def test_a_learning_rate_is_compared_although_curves_have_one_for_each_step(comm
 def test_nine_combinations_are_drawn_and_briefly_listed(command: Command) -> None:
     settings = ("--optimizer", "sgd,momentum,adam", "--learning-rate", "0.001,0.01,0.1", "--out", "results/nine")
     assert command("sweep", *TINY, *settings).code == 0
-    answer = command("plot", "results/nine", "--format", "png,svg")
+    answer = command("plot", "results/nine", "--format", "png", "--dpi", 20)
     names = ["loss-by-depth", *(f"loss-curves-optimizer-{name}" for name in ("sgd", "momentum", "adam"))]
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out.splitlines() == [f"results/nine/figures/{name}.png (and svg)" for name in names]
-    assert {path.name for path in Path("results/nine/figures").iterdir()} == {
-        f"{name}.{suffix}" for name in names for suffix in ("png", "svg")
-    }
+    assert answer.out.splitlines() == [f"results/nine/figures/{name}.png" for name in names]
+    assert {path.name for path in Path("results/nine/figures").iterdir()} == {f"{name}.png" for name in names}
 
 
-def test_many_figures_are_counted_instead_of_listed(command: Command) -> None:
-    settings = ("--init", "he,glorot", "--width", "4,5", "--batch-size", "16,32", "--learning-rate", "0.1,0.2")
-    assert command("sweep", *TINY, *settings, "--out", "results/many").code == 0
-    answer = command("plot", "results/many", "--format", "png")
-    assert (answer.code, answer.err) == (0, "")
-    *listed, rest = answer.out.splitlines()
-    written = len(list(Path("results/many/figures").iterdir()))
-    assert len(listed) == 6
-    assert rest == f"and {written - 6} more figures in results/many/figures"
+def test_many_figures_are_counted_instead_of_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    drawings = {f"figure-{number}": lambda: Figure(figsize=(1, 1)) for number in range(8)}
+    assert _draw_all(drawings, Path("figures"), ["png"], 20)
+    *listed, rest = capsys.readouterr().out.splitlines()
+    assert listed == [f"figures/figure-{number}.png" for number in range(6)]
+    assert rest == "and 2 more figures in figures"
+    assert len(list(Path("figures").iterdir())) == 8
 
 
 def test_several_sweeps_are_lines_of_one_figure(command: Command) -> None:
@@ -93,6 +92,17 @@ def test_models_depths_seeds_and_settings_can_be_chosen(command: Command, sweep:
     refused = command("plot", sweep, "--where", "init=glorot")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert "it has default, he" in refused.err or "it has he, default" in refused.err
+
+
+def test_a_sweep_without_finished_runs_keeps_no_other_from_being_drawn(command: Command, sweep: Path) -> None:
+    Path("results/begun").mkdir()
+    Path("results/begun/sweep.toml").write_text("format = 1\n")
+    answer = command("plot", "results", "--by", "init", "--kind", "depth", "--format", "png")
+    assert (answer.code, answer.out) == (0, f"{sweep}/figures/loss-by-depth-and-init.png\n")
+    sentence = "resnet-exp: results/begun: no run has finished or diverged, so there is nothing to draw.\n"
+    assert answer.err == sentence
+    alone = command("plot", "results/begun")
+    assert (alone.code, alone.out, alone.err) == (2, "", sentence)
 
 
 def test_a_single_depth_has_learning_curves_only(command: Command, sweep: Path) -> None:
@@ -153,8 +163,9 @@ def test_imagenet_nets_have_the_parameters_and_costs_that_are_published() -> Non
     ("arguments", "message"),
     [
         ("--figure winner", "figure (=winner) must be of winners, counts, joined by commas."),
-        ("results --figure winners", "figure (=winners) needs no results, so the folder results has no use;"),
-        ("--figure counts --by init", "figure (=counts) needs no results, so by (=init) has no use;"),
+        ("results --figure winners", "figure (=winners) needs no results, so the folder results has no effect;"),
+        ("--figure counts --depths 2", "figure (=counts) needs no results, so depths (=2) has no effect;"),
+        ("--figure counts --by init", "figure (=counts) needs no results, so by (=init) has no effect;"),
         ("results/init --by inti", "by (=inti) is not a setting in which runs of one model and depth differ;"),
         ("results/init --by width", "those that do are init."),
     ],
@@ -165,6 +176,16 @@ def test_wrong_use(command: Command, sweep: Path, arguments: str, message: str) 
     assert message in answer.err
     assert (answer.out, answer.err.count("\n")) == ("", 1)
     assert not (sweep / "figures").exists()
+
+
+def test_the_next_plot_removes_what_a_killed_one_left(command: Command, sweep: Path) -> None:
+    figures = sweep / "figures"
+    figures.mkdir(exist_ok=True)
+    for name in (".resnet-exp-abcdefgh.tmp", ".tmp-mine"):
+        (figures / name).write_text("half")
+        os.utime(figures / name, (0, 0))
+    assert command("plot", sweep, "--format", "png").code == 0
+    assert [path.name for path in figures.glob(".*")] == [".tmp-mine"]
 
 
 def test_a_sweep_over_survival_has_a_figure_of_stochastic_depth(command: Command) -> None:

@@ -216,7 +216,7 @@ def test_five_depths_stand_for_many(curves: pd.DataFrame) -> None:
     assert names == ["depth 2", "depth 12", "depth 21", "depth 30", "depth 40", "training", "test"]
     assert figure.legends[0].get_title().get_text() == "Line: median of 5 seeds; 5 of 39 depths."
     assert [axes.get_title() for axes in draw(depths, lines="model").axes] == names[:5]
-    with pytest.raises(UserError, match="one figure shows at most 25 depths; select fewer"):
+    with pytest.raises(UserError, match="one figure shows at most 25 depths; choose some with --depths"):
         draw(depths, lines="model", every_depth=True)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resnet_cli.figures.panels import compare
+from resnet_cli.figures.panels import arrange, as_file_name, compare, split_panels
 from resnet_cli.spec.errors import UserError
 
 
@@ -58,3 +58,30 @@ def test_a_setting_that_does_not_vary_is_refused_and_those_that_do_are_named(sum
             compare(pd.concat(parts), setting)
     with pytest.raises(UserError, match=r"; they differ in no setting\.$"):
         compare(summary, "init")
+
+
+def test_what_follows_from_a_compared_setting_is_gone(summary: pd.DataFrame) -> None:
+    parts = [
+        summary.assign(optimizer=name, momentum=momentum, run_id=summary["run_id"] + name)
+        for name, momentum in (("sgd", np.nan), ("momentum", 0.9))
+    ]
+    compared = compare(pd.concat(parts), "optimizer")
+    assert not {"optimizer", "momentum"} & set(compared)
+
+
+def test_two_settings_make_rows_and_columns_and_a_missing_combination_a_hole(summary: pd.DataFrame) -> None:
+    parts = [
+        summary.assign(optimizer=name, learning_rate=rate, run_id=summary["run_id"] + name + str(rate))
+        for name, rate in (("adam", 0.1), ("adam", 0.01), ("sgd", 0.1))
+    ]
+    place = arrange(split_panels(pd.concat(parts)))
+    assert (place.row_headers, place.column_headers) == (["adam", "sgd"], ["learning rate 0.01", "learning rate 0.1"])
+    assert (place.across, place.down, place.places) == (2, 2, [0, 1, 3])
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("init he, batch norm on", "init-he-batch-norm-on"), ("../Ä b/", "b"), ("1e-05 to 0.1", "1e-05-to-0.1")],
+)
+def test_a_file_name_has_nothing_that_troubles_a_file_system(text: str, name: str) -> None:
+    assert as_file_name(text) == name

@@ -175,7 +175,7 @@ def test_each_depth_and_setting_has_a_row(make_frame: MakeFrame) -> None:
     (line,) = lines_of(figure.axes[3], BLUE, "-")
     of_row = frame[(frame["depth"] == 14) & (frame["width"] == 4) & (frame["model"] == "resnet")]
     assert points(line)[2] == pytest.approx(of_row.loc[of_row["blocks"] == "2", "test_error"].median())
-    with pytest.raises(UserError, match="make 8 rows of panels, but one figure shows at most 6; select fewer"):
+    with pytest.raises(UserError, match="make 8 rows of panels, but one figure shows at most 6; choose some"):
         draw(pd.concat([make_frame(depths=(8, 14), width=width) for width in (1, 2, 4, 8)]))
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
 from resnet_cli.figures import learning_curves, loss_by_depth
-from resnet_cli.figures.style import BLUE, SUFFIXES, VERMILLION, model_styles, ordered_models, render
+from resnet_cli.figures.style import BLUE, SUFFIXES, VERMILLION, by_numbers, model_styles, ordered_models, render
 from resnet_cli.spec.errors import UserError
 
 
@@ -105,6 +105,11 @@ def test_up_to_fourteen_lines_have_colours_of_their_own_and_all_differ_in_colour
 def test_values_after_a_name_stand_with_their_model_in_the_order_given() -> None:
     names = ["zeta", "resnet, sgd", "resnet, adam", "plain-cnn, sgd", "alpha", "resnet"]
     assert ordered_models(names) == ["plain-cnn, sgd", "resnet", "resnet, sgd", "resnet, adam", "alpha", "zeta"]
+
+
+def test_texts_are_sorted_by_the_numbers_in_them() -> None:
+    texts = [f"resnet, learning rate {rate}" for rate in ("10", "0.01", "1e-05", "2")]
+    assert sorted(texts, key=by_numbers) == [texts[2], texts[1], texts[3], texts[0]]
 
 
 def test_values_of_a_setting_are_shades_of_their_models_colour() -> None:

@@ -10,10 +10,7 @@ from resnet_cli.spec.errors import UserError
 def with_settings(frame: pd.DataFrame, **values: list[object]) -> pd.DataFrame:
     """`frame` once for each combination of the settings' values."""
     for setting, of_setting in values.items():
-        parts = []
-        for value in of_setting:
-            parts.append(frame.assign(run_id=frame["run_id"] + f"_{value}"))
-            parts[-1][setting] = value
+        parts = [frame.assign(run_id=frame["run_id"] + f"_{value}", **{setting: value}) for value in of_setting]  # type: ignore[arg-type]
         frame = pd.concat(parts, ignore_index=True)
     return frame
 
@@ -58,7 +55,7 @@ def test_every_run_is_on_exactly_one_figure(summary: pd.DataFrame, curves: pd.Da
     values: dict[str, list[object]] = {"width": list(range(7)), "batch_size": list(range(6)), "init": ["he", "glorot"]}
     runs = with_settings(summary[summary["seed"] == 0], **values)
     found = sweep_figures(runs, curves, metrics=["loss"], kinds=["depth"])
-    drawn = pd.concat([draw.args[0] for draw in found.values()])  # type: ignore[attr-defined]
+    drawn: pd.DataFrame = pd.concat([draw.args[0] for draw in found.values()])  # type: ignore[attr-defined]
     assert sorted(drawn["run_id"]) == sorted(runs["run_id"])
     assert len(found) == 2 * 2 * 2
 
@@ -73,7 +70,7 @@ def test_a_setting_that_follows_from_another_is_not_repeated(summary: pd.DataFra
 
 def test_values_keep_the_order_in_which_they_are_given(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
     runs = with_settings(summary, init=["he", "default", "glorot"])
-    given = {"init": ["glorot", "default"], "seeds": [0]}
+    given: dict[str, list[object]] = {"init": ["glorot", "default"], "seeds": [0]}
     panels = sweep_figures(runs, curves, metrics=["loss"], kinds=["depth"], given=given)["loss-by-depth"]()
     assert [axes.get_title() for axes in panels.axes] == ["init glorot", "init default", "init he"]
     found = sweep_figures(

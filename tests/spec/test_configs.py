@@ -57,5 +57,5 @@ def test_an_unknown_configuration_is_refused_with_the_known_ones() -> None:
     assert str(caught.value).startswith(
         "config (=digts) is not a file, nor a bundled configuration (did you mean digits?); these are analysis-digits, "
     )
-    with pytest.raises(UserError, match=r"configs/digits\.toml\) is not a file.*did you mean digits\?"):
+    with pytest.raises(UserError, match=r"configs.digits\.toml\) is not a file.*did you mean digits\?"):
         load_config(Path("configs/digits.toml"))

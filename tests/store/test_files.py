@@ -51,7 +51,7 @@ def test_only_our_temporary_files_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".resnet-exp-folder12.tmp").mkdir()
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / ours).write_text("")
-    remove_temporary_files(tmp_path)
+    remove_temporary_files(tmp_path, idle_seconds=0)
     assert {path.name for path in tmp_path.iterdir()} == {*kept, ".resnet-exp-folder12.tmp", "below"}
     assert (tmp_path / "below" / ours).exists()
 
@@ -61,7 +61,7 @@ def test_a_temporary_file_that_may_still_be_written_is_spared(tmp_path: Path) ->
     for path in (old, new):
         path.write_text("")
     os.utime(old, (time.time() - 100, time.time() - 100))
-    remove_temporary_files(tmp_path, idle_seconds=60)
+    remove_temporary_files(tmp_path)
     assert list(tmp_path.iterdir()) == [new]
 
 
@@ -75,7 +75,7 @@ def test_the_temporary_file_of_a_kill_is_known_by_its_name(tmp_path: Path, monke
     monkeypatch.undo()
     (left,) = tmp_path.iterdir()
     assert is_temporary(left)
-    remove_temporary_files(tmp_path)
+    remove_temporary_files(tmp_path, idle_seconds=0)
     assert list(tmp_path.iterdir()) == []
 
 

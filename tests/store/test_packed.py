@@ -122,7 +122,7 @@ def test_packing_never_touches_files_of_others(folder: Path, tmp_path: Path) -> 
     (target / "metrics.csv.gz").write_text("mine")
     with pytest.raises(UserError, match=r"holds files, but no packed results; choose a new or an empty folder\.$"):
         pack(folder, target)
-    with pytest.raises(UserError, match="is the folder to pack itself"):
+    with pytest.raises(UserError, match="is the folder to be packed"):
         pack(folder, folder)
     with pytest.raises(UserError, match="is a file"):
         pack(folder, target / "runs.csv")
@@ -230,3 +230,12 @@ def test_any_run_is_packed_and_unpacked_to_the_same_bytes(
     back = tree(restored)
     del back["summary.csv"]
     assert back == tree(folder / "runs-of-one")
+
+
+def test_committed_results_are_whole_and_pack_to_the_same_content(tmp_path: Path) -> None:
+    committed = Path(__file__).parents[2] / "docs/results/digits"
+    assert load_results(committed).problems == []
+    again = pack(unpack(committed, tmp_path / "plain"), tmp_path / "again")
+    assert (again / "runs.csv").read_bytes() == (committed / "runs.csv").read_bytes()
+    first, second = (gzip.decompress((folder / "metrics.csv.gz").read_bytes()) for folder in (committed, again))
+    assert first == second

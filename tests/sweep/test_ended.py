@@ -1,11 +1,12 @@
 """A sweep that is ended from outside: one sentence, no process left, finished work kept."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,24 +16,57 @@ from resnet_cli.store.reader import load_results
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals between processes")
 
 KEPT = "finished runs and checkpoints are kept, and the same command resumes from there.\n"
-LONG = ["--task", "sine", "--depths", "2..5", "--seeds", "0", "--eval-every", "50", "--threads", "1"]
-SLOW_IMPORTS = "import sys, time\nprint('here', flush=True)\ntime.sleep(30)\n"
+SWEEP = """
+task = "sine"
+models = "plain"
+depths = "2,3"
+seeds = 0
+engine = "loop"
+steps = 10_000_000
+eval_every = 1_000_000
+threads = 1
+[[override]]
+depths = 2
+steps = 5
+eval_every = 5
+"""
+"""A short run, and one that does not end."""
+
+SLOW_IMPORT = "import time\nprint('here', flush=True)\ntime.sleep(30)\n"
+Process = subprocess.Popen[str]
+Start = Callable[..., Process]
 
 
-def start(folder: Path, *options: str, environment: dict[str, str] | None = None) -> "subprocess.Popen[str]":
-    """A sweep in a group of its own, as a terminal gives it."""
-    program = [sys.executable, "-m", "resnet_cli", "sweep", *LONG, "--out", str(folder), "--quiet", "--engine", "loop"]
-    return subprocess.Popen(
-        [*program, "--checkpoint-every", "0.01", "--jobs", "2", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=os.environ | (environment or {}),
-    )
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts the program in a group of its own, as a terminal does."""
+    started: list[Process] = []
+
+    def begin(*arguments: object, **environment: str) -> Process:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "resnet_cli", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=os.environ | environment,
+        )
+        started.append(process)
+        return process
+
+    (tmp_path / "endless.toml").write_text(SWEEP)
+    yield begin
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
-def wait_until(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+def options(tmp_path: Path) -> list[object]:
+    return ["--config", tmp_path / "endless.toml", "--out", tmp_path / "sine", "--quiet", "--checkpoint-every", 0.1]
+
+
+def wait_until(condition: Callable[[], object], process: Process) -> None:
     while not condition() and process.poll() is None:
         time.sleep(0.01)
 
@@ -42,51 +76,51 @@ def processes_of(group: int) -> list[str]:
     return [line for line in listed.splitlines() if line.split()[0] == str(group) and "Z" not in line.split()[1]]
 
 
+def assert_no_process_is_left(group: int) -> None:
+    """The tracker of multiprocessing ends just after the program."""
+    for _ in range(1000):
+        if not (left := processes_of(group)):
+            return
+        time.sleep(0.01)
+    raise AssertionError(left)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize(
     ("name", "words"), [("SIGINT", "interrupted"), ("SIGTERM", "ended by SIGTERM"), ("SIGHUP", "ended by SIGHUP")]
 )
-def test_a_signal_keeps_finished_runs_and_leaves_no_process(tmp_path: Path, name: str, words: str) -> None:
+def test_a_signal_keeps_finished_work_and_leaves_no_process(
+    tmp_path: Path, start: Start, jobs: int, name: str, words: str
+) -> None:
     folder, number = tmp_path / "sine", signal.Signals[name]
-    process = start(folder, "--steps", "100000", "--set", "depths=2,200")
-    wait_until(lambda: [*folder.rglob("checkpoint.pt")], process)
+    process = start("sweep", *options(tmp_path), "--jobs", jobs)
+    finished = 1 if jobs == 2 else 0  # alone, the endless run comes first
+    wait_until(lambda: len([*folder.glob("runs/*/run.json")]) == finished and [*folder.rglob("*.pt")], process)
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (128 + number, "", f"resnet-exp: {words}; {KEPT}")
-    assert processes_of(process.pid) == []
-    assert load_results(folder).problems == []
+    assert_no_process_is_left(process.pid)
+    results = load_results(folder)
+    assert [stored.status for stored in results.runs] == ["done"] * finished
+    assert results.problems == []
     assert (folder / "summary.csv").exists()
-    assert [*folder.rglob("checkpoint.pt")]
-    assert load_results(folder).runs == []  # none failed because its worker was ended too
+    assert [path.name for path in folder.rglob("*.pt")] == ["checkpoint.pt"]
 
 
-def test_finished_runs_are_kept_when_the_sweep_is_interrupted(tmp_path: Path) -> None:
-    folder = tmp_path / "sine"
-    process = start(folder, "--steps", "20000", "--set", "models=plain", "--jobs", "1")
-    wait_until(lambda: [*folder.glob("runs/*/run.json")], process)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    if process.returncode == 0:
-        pytest.skip("the sweep was over before it could be interrupted")
-    assert (process.returncode, err) == (130, f"resnet-exp: interrupted; {KEPT}")
-    assert {stored.status for stored in load_results(folder).runs} == {"done"}
-
-
-def test_ctrl_c_while_workers_start_shows_no_traceback(tmp_path: Path) -> None:
-    folder = tmp_path / "sine"
-    process = start(folder, "--steps", "1000", "--jobs", "8", "--seeds", "0..3")
-    wait_until((folder / "sweep.toml").exists, process)  # written just before workers start
+def test_ctrl_c_while_workers_start_shows_no_traceback(tmp_path: Path, start: Start) -> None:
+    process = start("sweep", *options(tmp_path), "--seeds", "0..3", "--jobs", 8)
     wait_until(lambda: len(processes_of(process.pid)) > 3, process)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, f"resnet-exp: interrupted; {KEPT}")
-    assert processes_of(process.pid) == []
+    assert_no_process_is_left(process.pid)
 
 
 @pytest.mark.parametrize("module", ["typer", "torch"])
-def test_ctrl_c_during_imports_shows_no_traceback(tmp_path: Path, module: str) -> None:
-    (tmp_path / f"{module}.py").write_text(SLOW_IMPORTS)
+def test_ctrl_c_during_imports_shows_no_traceback(tmp_path: Path, start: Start, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text(SLOW_IMPORT)
     path = os.pathsep.join([str(tmp_path), *sys.path])
-    process = start(tmp_path / "sine", environment={"PYTHONPATH": path})
+    process = start("sweep", *options(tmp_path), PYTHONPATH=path)
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
     os.killpg(process.pid, signal.SIGINT)

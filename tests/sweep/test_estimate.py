@@ -10,9 +10,10 @@ from resnet_cli.spec.run import Run
 from resnet_cli.sweep import estimate as module
 from resnet_cli.sweep.estimate import Cost, Estimate, estimate
 from resnet_cli.sweep.jobs import Job
-from resnet_cli.sweep.perform import Conditions
+from resnet_cli.sweep.perform import Conditions, load_data
 from resnet_cli.sweep.plan import plan_sweep
 from resnet_cli.sweep.runner import open_sweep
+from resnet_cli.training import stacked
 
 SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
 
@@ -57,7 +58,7 @@ def test_jobs_go_to_whichever_process_is_free() -> None:
 
 def test_cost_is_linear_in_depth() -> None:
     run = plan_sweep(SMALL | {"models": "plain", "depths": 10, "steps": 2, "eval_every": 2}).runs[0]
-    data = module.load_data(run, Conditions(Path(), "cpu", 1, None, 0.0))
+    data = load_data(run, Conditions(Path(), "cpu", 1, None, 0.0))
     job = Job((run,), stacked=False)
     timed = [Cost(2, start=1.0, step=1.0, example=0.0), Cost(4, start=1.0, step=2.0, example=0.0)]
     assert module._seconds_of(job, data, timed) == pytest.approx(1 + 2 * 5)
@@ -86,7 +87,7 @@ def test_nets_are_timed_with_the_threads_and_engine_of_the_sweep(
         used.append(torch.get_num_threads())
         return real(runs, *args, **options)  # type: ignore[arg-type]
 
-    real = module.train_stack
+    real = stacked.train_stack
     monkeypatch.setattr(module, "train_stack", train_stack)
     estimate(plan_sweep(SMALL | {"threads": 2}), tmp_path, jobs=1, data_dir=None)
     assert set(used) == {1}

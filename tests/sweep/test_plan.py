@@ -497,7 +497,7 @@ def test_depths_may_be_a_table_by_model() -> None:
 @pytest.mark.parametrize(
     ("depths", "reason"),
     [
-        ({"resnet": 8}, "depths: the table has none for plain-cnn; add it there, or give --depths for all models."),
+        ({"resnet": 8}, "depths: the table has none for plain-cnn; add them there, or give --depths for all models."),
         ({"plain": 8, "resnet": 9}, "resnet has no depth 9; its depths are 6n+2 from 8 on, the nearest are 8 and 14."),
         ({"plain": 8, "resnett": 8}, "model (=resnett) is not known (did you mean resnet?)"),
         ({}, "depths: the table has none for plain-cnn"),

@@ -38,14 +38,15 @@ def do(plan: Plan, folder: Path, jobs: int = 1, *, fresh: bool = False) -> list[
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """Every file below a results folder, without the times and the lock."""
+    """Every file below a results folder, without the lock, and without times and what depends on them."""
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != ".lock":
             content: object = path.read_bytes()
             if path.name == "run.json":
                 record = json.loads(path.read_text())
-                content = {k: v for k, v in record.items() if k not in ("started", "finished", "seconds")}
+                timed = ("started", "finished", "seconds", "content_sha256")
+                content = {name: value for name, value in record.items() if name not in timed}
             found[str(path.relative_to(folder))] = content
     return found
 

@@ -123,7 +123,8 @@ def test_the_data_folder_is_the_flag_then_the_variable_then_the_cache(
     monkeypatch.setenv("RESNET_EXP_DATA", "")
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache" / name))
     assert cifar10.data_folder(None) == tmp_path / "cache" / "resnet-exp"
-    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
     assert cifar10.data_folder(Path("~/data")) == tmp_path / "data"
 
 

@@ -103,7 +103,7 @@ def archive(serve: Serve, members: list[Member]) -> Archive:
 
 
 def files_below(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
 
 
 def test_fetched_files_are_whole_recorded_and_verified(tmp_path: Path, archive: Archive, records: Records) -> None:
@@ -188,7 +188,7 @@ def test_a_refused_connection_is_one_sentence(tmp_path: Path, archive: Archive) 
     nobody = replace(archive, url="http://127.0.0.1:1/cifar.tar.gz")
     with pytest.raises(UserError) as caught:
         download.fetch(tmp_path, archive=nobody, progress=False)
-    assert "Connection refused" in str(caught.value)
+    assert "refused" in str(caught.value)  # the system's own words
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -207,7 +207,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, archive: Archive) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot be stored in .*file/cifar-10-batches-bin \(.*--data-dir"):
+    with pytest.raises(UserError, match=r"cannot be stored in .*file.cifar-10-batches-bin \(.*--data-dir"):
         download.fetch(tmp_path / "file", archive=archive, progress=False)
 
 

@@ -1,9 +1,11 @@
+import math
+
 import pytest
 
 from resnet_cli.spec.errors import UserError
 from resnet_cli.spec.ranges import parse_depths
 from resnet_cli.spec.run import TASK_SETTINGS, Run
-from resnet_cli.tasks import all_tasks, get_task
+from resnet_cli.tasks import all_tasks, constant_answers, get_task
 from resnet_cli.tasks.base import Task
 from tests.tasks.conftest import TaskRun
 
@@ -38,3 +40,15 @@ def test_shapes_are_known_without_the_data(name: str, task_run: TaskRun) -> None
     run = task_run(name)
     data = get_task(name).load(run, None)
     assert (data.input_shape, data.outputs) == (get_task(name).input_shape(run), get_task(name).outputs)
+
+
+def test_a_constant_answer_is_the_mean_or_a_guess_among_the_classes(task_run: TaskRun) -> None:
+    targets = get_task("sine").load(task_run("sine"), None).train_targets.double().numpy()
+    assert constant_answers([task_run("sine")]) == {"loss": pytest.approx(((targets - targets.mean()) ** 2).mean())}
+    assert f"{targets.var():.3f}" == "0.505"
+    assert constant_answers([task_run("digits")]) == {"loss": math.log(10), "error": pytest.approx(90)}
+
+
+def test_runs_with_unlike_constant_answers_have_none(task_run: TaskRun) -> None:
+    assert constant_answers([task_run("sine", noise=noise) for noise in (0.0, 0.5)]) == {}
+    assert constant_answers([task_run("sine", noise=noise) for noise in (0.0, 0.01)]).keys() == {"loss"}

@@ -97,7 +97,7 @@ def test_a_whole_checkpoint_is_continued_without_a_warning(engine: Engine, runs:
 def tensors_in(content: Any) -> list[tuple[Any, Any]]:
     """Where the tensors of nested dictionaries and lists are: container and key."""
     items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    found = []
+    found: list[tuple[Any, Any]] = []
     for key, value in items:
         found += [(content, key)] if isinstance(value, torch.Tensor) else tensors_in(value)
     return found

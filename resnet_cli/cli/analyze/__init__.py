@@ -1,15 +1,20 @@
-"""`resnet-exp analyze KIND`: why it happens. A module of this folder that defines `NAME` is a kind by being there."""
+"""`resnet-exp analyze KIND`: why it happens. Any module in this folder that defines `NAME` is a kind of analysis."""
 
 import importlib
 import pkgutil
 
 import typer
 
+from resnet_cli.cli.help_pages import examples
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Look into trained nets: each kind reads stored runs, writes a CSV and draws a figure.",
-    epilog="Start with: resnet-exp sweep --task digits --depths 20 --save-models, then "
-    "resnet-exp analyze remove results/digits",
+    epilog=examples(
+        "resnet-exp sweep --task digits --depths 20 --save-models",
+        "resnet-exp analyze remove results/digits",
+        title="Start with:",
+    ),
 )
 
 for info in pkgutil.iter_modules(__path__):

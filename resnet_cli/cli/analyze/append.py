@@ -19,13 +19,14 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "append"
-EPILOG = (
-    "Examples: [bold]resnet-exp sweep --config configs/append-sine.toml --save-models[/], then "
-    "[bold]resnet-exp analyze append results/append-sine[/] · "
-    "[bold]resnet-exp analyze append results/analysis-digits --depth 8 --to 20[/]"
+EPILOG = examples(
+    "resnet-exp sweep --config configs/append-sine.toml --save-models",
+    "resnet-exp analyze append results/append-sine",
+    "resnet-exp analyze append results/analysis-digits --depth 8 --to 20",
 )
 
 
@@ -33,10 +34,11 @@ def command(
     folder: Folder,
     models: Models = "",
     depth: Annotated[
-        int | None, typer.Option("--depth", help="Of the stored nets. (default: the lowest that all models have)")
+        int | None,
+        typer.Option("--depth", help="Depth of the stored nets. (default: the smallest that all models have)"),
     ] = None,
     to: Annotated[
-        int | None, typer.Option("--to", help="Depth of the nets made of them. (default: the largest they all have)")
+        int | None, typer.Option("--to", help="Depth of the extended nets. (default: the largest that all models have)")
     ] = None,
     seeds: Seeds = None,
     device: Device = "auto",
@@ -44,10 +46,10 @@ def command(
     file_format: Format = "png,svg",
     out: Out = None,
 ) -> None:
-    """Append identity layers to trained nets, train them on, and compare with deeper nets from scratch.
+    """Append identity layers to trained nets, continue training, and compare with deeper nets from scratch.
 
-    For plain-mlp, residual-mlp, plain-cnn and resnet. Each net is trained once more for as long, as it is and with the
-    new layers, and so is a net of the larger depth, which the folder has or which is trained here.
+    For plain-mlp, residual-mlp, plain-cnn and resnet. Each net is trained once more for the same number of steps, with
+    and without the new layers. So is a net of the larger depth, which is taken from the folder or trained here.
     """
     import pandas as pd
 

@@ -21,15 +21,15 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def _check_format(text: str) -> str:
-    """Refuse a wrong format before anything is computed."""
+    """Reject an unknown format before anything is computed."""
     formats = split_words(text)
     if not formats or not set(formats) <= set(FORMATS):
         raise UserError(f"format (={text}) must be of {', '.join(FORMATS)}, joined by commas.")
     return text
 
 
-Folder = Annotated[Path, typer.Argument(help="A results folder; its sweep was done with --save-models.")]
-Models = Annotated[str, typer.Option("--models", "--model", help="Models, joined by commas. (default: all there are)")]
+Folder = Annotated[Path, typer.Argument(help="A results folder of a sweep with --save-models.")]
+Models = Annotated[str, typer.Option("--models", "--model", help="Models, separated by commas. (default: all)")]
 Depths = Annotated[str | None, typer.Option("--depths", "--depth", help="Depths, such as 20 or 8..32. (default: all)")]
 Seeds = Annotated[str | None, typer.Option("--seeds", "--seed", help="Seeds, written like depths. (default: all)")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
@@ -42,12 +42,12 @@ Out = Annotated[
 
 
 def say_problem(problem: str) -> None:
-    """Name a stored run that cannot be read on stderr."""
+    """Report a stored run that cannot be read on stderr."""
     typer.echo(f"resnet-exp: {problem}", err=True)
 
 
 def split_words(text: str) -> list[str]:
-    """Words that are joined by commas."""
+    """Words separated by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
@@ -125,8 +125,9 @@ def write(
 ) -> None:
     """Write `name`.csv and the figure of a frame into `target`, and print their paths; the CSV comes first."""
     from resnet_cli.figures import style
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.files import atomic_file, remove_temporary_files
 
+    remove_temporary_files(target)
     with atomic_file(target / f"{name}.csv") as file:
         frame.to_csv(file, index=False, lineterminator="\n", float_format="%.7g")  # float32 has no more
     typer.echo(target / f"{name}.csv")

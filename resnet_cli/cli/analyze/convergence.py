@@ -18,13 +18,14 @@ from resnet_cli.cli.analyze.common import (
     split_words,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.errors import UserError
 
 NAME = "convergence"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze convergence results/digits[/] · "
-    "[bold]resnet-exp analyze convergence results/sine --levels 0.1,0.001[/] · "
-    "[bold]resnet-exp analyze convergence results/stochastic-depth-digits --by survival --split test --unit epoch[/]"
+EPILOG = examples(
+    "resnet-exp analyze convergence results/digits",
+    "resnet-exp analyze convergence results/sine --levels 0.1,0.001",
+    "resnet-exp analyze convergence results/stochastic-depth-digits --by survival --split test --unit epoch",
 )
 
 
@@ -53,8 +54,8 @@ def command(
     """Measure after how many steps each run's loss first reaches given levels; train nothing.
 
     Between evaluations the logarithm of the loss is interpolated. Runs that never reach a level, or diverged before,
-    stay in the table without a step and stand at the figure's top edge. Printed is which of two twins (the same depth
-    and seed) is first.
+    stay in the table without a step and are marked at the figure's top edge. The command prints which of two twins (of
+    the same depth and seed) is first.
     """
     from resnet_cli.analysis.convergence import compare_twins, levels_of, measure
     from resnet_cli.analysis.nets import select_runs
@@ -80,7 +81,8 @@ def command(
     comparisons = compare_twins(frame, ordered_models(frame["model"]))
     first = comparisons[0].other
     show_table(
-        f"Runs whose {'training' if split == 'train' else 'test'} loss reaches a level, and which of two twins (same depth and seed) is first",
+        f"Runs whose {'training' if split == 'train' else 'test'} loss reaches a level, and which of two twins (same depth "
+        "and seed) is first",
         ["level", "model", "runs", "reach it", f"twins of {first}", "it is first", f"{first} is first", "neither"],
         [comparison.cells() for comparison in comparisons],
     )
@@ -94,5 +96,5 @@ def _parse_levels(text: str) -> list[float]:
     except ValueError:
         levels = []
     if not levels or not all(0 < level < math.inf for level in levels):
-        raise UserError(f"levels (={text}) must be losses above 0, joined by commas, such as 0.1,0.01.")
+        raise UserError(f"levels (={text}) must be losses above 0, separated by commas, such as 0.1,0.01.")
     return list(dict.fromkeys(levels))

@@ -1,4 +1,4 @@
-"""`resnet-exp analyze features`: what the layers of a CNN make of an image."""
+"""`resnet-exp analyze features`: what the layers of a CNN see in an image."""
 
 from typing import Annotated
 
@@ -19,12 +19,13 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "features"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze features results/digits[/] · "
-    "[bold]resnet-exp analyze features results/digits --model plain-cnn --depth 20 --image 7[/]"
+EPILOG = examples(
+    "resnet-exp analyze features results/digits",
+    "resnet-exp analyze features results/digits --model plain-cnn --depth 20 --image 7",
 )
 
 
@@ -34,7 +35,7 @@ def command(
     depths: Depths = None,
     seeds: Seeds = None,
     image: Annotated[int, typer.Option("--image", min=0, help="Number of the test image, from 0.")] = 0,
-    layers: Annotated[int, typer.Option("--layers", min=1, max=50, help="Layers drawn, evenly spread.")] = 8,
+    layers: Annotated[int, typer.Option("--layers", min=1, max=50, help="Number of layers drawn, spread evenly.")] = 8,
     maps: Annotated[
         int, typer.Option("--maps", min=1, max=64, help="Channels drawn of each layer, the first ones.")
     ] = 4,

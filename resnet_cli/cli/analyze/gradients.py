@@ -1,4 +1,4 @@
-"""`resnet-exp analyze gradients`: gradient norms by layer, at initialisation and through training."""
+"""`resnet-exp analyze gradients`: gradient norms by layer, at initialisation and during training."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,16 +18,17 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NAME = "gradients"
-EPILOG = (
-    "Examples: [bold]resnet-exp sweep --config configs/gradients-sine.toml[/] and then "
-    "[bold]resnet-exp analyze gradients results/gradients-sine[/] · "
-    "[bold]resnet-exp analyze gradients results/digits --depths 8,20,56 --seeds 0[/]"
+EPILOG = examples(
+    "resnet-exp sweep --config configs/gradients-sine.toml",
+    "resnet-exp analyze gradients results/gradients-sine",
+    "resnet-exp analyze gradients results/digits --depths 8,20,56 --seeds 0",
 )
 HEADERS = (
     "depth",
@@ -66,7 +67,7 @@ def command(
 ) -> None:
     """Train stored runs again, and measure the gradient of every weight layer on one batch at each evaluation.
 
-    The batch is the first of the training. This takes about as long as training the runs one after another.
+    The batch is the first training batch. This takes about as long as training the runs one after another.
     """
     import pandas as pd
 
@@ -88,7 +89,7 @@ def command(
     if text := selection_text(runs, found):
         typer.echo(text)
     results = Results(folder, runs, [])
-    split_cells(results.summary())  # refuses too many before anything is trained
+    split_cells(results.summary())  # rejects too many before anything is trained
     prepare_device(resolve_device(device), threads=1)  # as sweeps of several runs do, for the same bits
     frame = pd.concat(
         tracked(
@@ -107,7 +108,7 @@ def command(
 
 
 def _comparison(frame: "pd.DataFrame") -> str:
-    """Whether the training was the stored one, in words."""
+    """Whether the training reproduced the stored one, in words."""
     from resnet_cli.analysis.gradients import differences
 
     apart = differences(frame)

@@ -1,4 +1,4 @@
-"""`resnet-exp analyze identity`: how hard the identity is to learn for plain and for residual layers."""
+"""`resnet-exp analyze identity`: how hard it is for plain and residual layers to learn the identity."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,22 +6,28 @@ from typing import Annotated
 import typer
 
 from resnet_cli.cli.analyze.common import Device, Format, show_table, tracked, write
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.spec.ranges import compact, numbers, parse_depths, parse_seeds
 
 NAME = "identity"
-EPILOG = "Example: [bold]resnet-exp analyze identity --depths 1..12 --steps 500[/]"
+EPILOG = examples(
+    "resnet-exp analyze identity --depths 1..12 --steps 500",
+    title="Example:",
+)
 
 
 def command(
-    depths: Annotated[str, typer.Option("--depths", help="Layers of a stack, such as 8 or 1..12.")] = "1..4,6,8,12",
+    depths: Annotated[
+        str, typer.Option("--depths", help="Numbers of layers in a stack, such as 8 or 1..12.")
+    ] = "1..4,6,8,12",
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds, written like depths.")] = "0..4",
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 1000,
-    block_size: Annotated[int, typer.Option("--block-size", min=1, help="Layers that a skip spans.")] = 2,
+    block_size: Annotated[int, typer.Option("--block-size", min=1, help="Number of layers that a skip spans.")] = 2,
     device: Device = "auto",
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder.")] = Path("results", "identity"),
     file_format: Format = "png,svg",
 ) -> None:
-    """Train stacks of layers to give their input back, plain and residual, from smaller and larger initial weights.
+    """Train stacks of plain and residual layers to return their input, from smaller and larger initial weights.
 
     Needs no stored runs: a linear 3×3 filter, ReLU layers on vectors, and 3×3 convolutions with ReLU on digits.
     """

@@ -1,4 +1,4 @@
-"""`resnet-exp analyze paths`: how much gradient the paths of each length bring."""
+"""`resnet-exp analyze paths`: how much gradient flows along the paths of each length."""
 
 from typing import Annotated
 
@@ -19,13 +19,14 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 from resnet_cli.spec.errors import UserError
 
 NAME = "paths"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze paths results/digits[/] · "
-    "[bold]resnet-exp analyze paths results/cifar10 --depths 110 --draws 20 --device cuda[/]"
+EPILOG = examples(
+    "resnet-exp analyze paths results/digits",
+    "resnet-exp analyze paths results/cifar10 --depths 110 --draws 20 --device cuda",
 )
 DEPTHS = 3
 MOST_DEPTHS = 8
@@ -48,16 +49,18 @@ def command(
     models: Models = "",
     depths: Depths = None,
     seeds: Seeds = None,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Random paths of each length in every net.")] = 100,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, help="Number of random paths of each length in every net.")
+    ] = 100,
     device: Device = "auto",
     data_dir: DataDir = None,
     file_format: Format = "png,svg",
     out: Out = None,
 ) -> None:
-    """Count the paths through residual nets by their length, and measure the gradient that comes back along them.
+    """Count the paths through residual nets by their length, and measure the gradients along them.
 
-    A path takes the branch or the shortcut of each residual block; its length is the number of branches. Of each model
-    it takes up to three depths, or with --depths up to eight, and up to five seeds, or with --seeds all of these.
+    A path goes through the branch or the shortcut of each residual block; its length is the number of branches. The
+    analysis uses up to three depths of each model (eight with --depths) and up to five seeds (all with --seeds).
     """
     import pandas as pd
 

@@ -18,12 +18,13 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "remove"
-EPILOG = (
-    "Examples: [bold]resnet-exp analyze remove results/digits[/] · "
-    "[bold]resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50[/]"
+EPILOG = examples(
+    "resnet-exp analyze remove results/digits",
+    "resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50",
 )
 HEADERS = (
     "seeds",
@@ -54,18 +55,20 @@ def command(
     ] = None,
     draws: Annotated[
         int,
-        typer.Option("--draws", min=1, help="Random sets or orders for each number of removed blocks or swaps."),
+        typer.Option(
+            "--draws", min=1, help="Number of random sets or orders for each number of removed blocks or swaps."
+        ),
     ] = 20,
     device: Device = "auto",
     data_dir: DataDir = None,
     file_format: Format = "png,svg",
     out: Out = None,
 ) -> None:
-    """Remove each block of trained nets, several at random, and swap blocks; measure the test error, train nothing.
+    """Remove each block of trained nets, or several at random, or swap blocks; measure the test error without training.
 
-    Of a residual block the shortcut stays. Any other block is replaced by the identity, or by every second pixel and
-    zeros for new channels where it changes the shape. A block is one layer of a plain MLP, two of a plain CNN, and what a
-    skip spans in a residual net.
+    The shortcut of a residual block remains. Any other block is replaced by the identity or, if it changes the shape,
+    by every second pixel and zeros for new channels. A block is one layer of a plain MLP, two layers of a plain CNN,
+    and the layers that a skip spans in a residual net.
     """
     import pandas as pd
 
@@ -84,7 +87,7 @@ def command(
     if len(runs) < len(found):
         typer.echo(selection_text(runs, found))
     results = Results(folder, runs, [])
-    removed_blocks.split_rows(results.summary())  # refuses too many before anything is measured
+    removed_blocks.split_rows(results.summary())  # rejects too many before anything is measured
     nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in runs)
     parts = (measure_changes(net, draws=draws, settings=results.varying) for net in nets)
     frame = pd.concat(tracked(parts, run_ids(runs)), ignore_index=True)

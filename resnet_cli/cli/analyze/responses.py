@@ -19,12 +19,13 @@ from resnet_cli.cli.analyze.common import (
     tracked,
     write,
 )
+from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
 
 NAME = "responses"
-EPILOG = (
-    "Example: [bold]resnet-exp analyze responses results/digits[/] · "
-    "[bold]resnet-exp analyze responses results/digits --depths 20,56[/]"
+EPILOG = examples(
+    "resnet-exp analyze responses results/digits",
+    "resnet-exp analyze responses results/digits --depths 20,56",
 )
 MOST_DEPTHS = 3
 
@@ -46,8 +47,8 @@ def command(
 ) -> None:
     """Measure how strongly each layer of trained nets responds to the test inputs, after its batch norm if it has one.
 
-    Responses are what He et al. 2015 show in Fig. 7: before the activation, and before the addition of a shortcut.
-    Where batch norm stands before the layers they are what the layers themselves give.
+    Responses are those of He et al. 2015, Fig. 7: outputs before the activation and before the addition of a shortcut.
+    Where batch norm precedes the layers, they are the outputs of the layers themselves.
     """
     import pandas as pd
 
