@@ -17,7 +17,7 @@ def folder(command: Command, tmp_path: Path) -> Path:
     return results
 
 
-def test_the_lowest_and_the_largest_depth_are_compared_for_all_models_and_seeds(folder: Path, command: Command) -> None:
+def test_the_smallest_and_largest_depth_are_compared_by_default(folder: Path, command: Command) -> None:
     answer = command("analyze", "append", folder)
     assert answer.code == 0, answer.err
     assert "Using 4 of 12 runs: nets of depth 4, each extended to depth 7." in answer.out
@@ -49,7 +49,7 @@ def test_models_depths_and_seeds_can_be_chosen(folder: Path, command: Command, t
         (("--models", "densenet"), "has no run of densenet; it has "),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(
+def test_impossible_requests_are_explained_in_one_sentence(
     arguments: tuple[object, ...], words: str, folder: Path, command: Command
 ) -> None:
     answer = command("analyze", "append", folder, *arguments)
@@ -58,7 +58,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert answer.err.count("\n") == 1
 
 
-def test_other_models_are_left_out_and_refused_where_they_are_asked_for(command: Command, tmp_path: Path) -> None:
+def test_unsupported_models_are_left_out_or_rejected_if_named(command: Command, tmp_path: Path) -> None:
     sweep = ("--models", "plain-mlp,highway-mlp", "--depths", "2,3", "--seeds", 0, "--out", tmp_path, "--save-models")
     assert command("sweep", *sweep, *SMALL).code == 0
     answer = command("analyze", "append", tmp_path)
@@ -69,7 +69,7 @@ def test_other_models_are_left_out_and_refused_where_they_are_asked_for(command:
     assert "models (=highway-mlp) cannot be made deeper by construction" in answer.err
 
 
-def test_nets_that_were_not_saved_are_asked_for(command: Command, tmp_path: Path) -> None:
+def test_missing_weights_are_explained(command: Command, tmp_path: Path) -> None:
     assert command("sweep", "--models", "plain", "--depths", "2,4", "--seeds", 0, "--out", tmp_path, *SMALL).code == 0
     answer = command("analyze", "append", tmp_path)
     assert answer.code == 2

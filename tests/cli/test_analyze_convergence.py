@@ -39,7 +39,7 @@ def test_levels_come_from_the_loss_before_training(command: Command) -> None:
     assert set(frame["split"]) == {"test"}
 
 
-def test_a_run_that_diverged_stays(command: Command) -> None:
+def test_a_diverged_run_stays_in_the_table(command: Command) -> None:
     assert command("sweep", *SWEEP, "--optimizer", "sgd", "--learning-rate", "0.01,1e9", "--models", "plain").code == 0
     answer = command("analyze", "convergence", "results/sine", "--levels", 0.01, "--by", "learning-rate", "--depths", 4)
     assert answer.code == 0

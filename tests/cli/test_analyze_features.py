@@ -42,7 +42,7 @@ def test_a_plain_net_can_be_chosen(results: Path, command: Command, tmp_path: Pa
     assert (tmp_path / "features.svg").stat().st_size > 0
 
 
-def test_what_has_no_maps_or_no_such_image_is_refused(results: Path, command: Command) -> None:
+def test_mlps_and_missing_images_are_rejected(results: Path, command: Command) -> None:
     answer = command("analyze", "features", results, "--models", "plain-mlp")
     assert answer.code == 2
     assert "are MLPs, which have no feature maps" in answer.err

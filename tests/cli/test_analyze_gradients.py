@@ -18,7 +18,7 @@ def sweep(command: Command, *options: object) -> None:
     assert command("sweep", *SMALL, *options).code == 0
 
 
-def test_no_saved_nets_are_needed_and_the_same_training_is_measured(command: Command) -> None:
+def test_training_is_replayed_without_saved_nets(command: Command) -> None:
     sweep(command, "--depths", 5, "--seeds", "0,1", "--engine", "loop", "--batch-norm", "on,off")
     answer = command("analyze", "gradients", FOLDER)
     assert answer.code == 0, answer.err
@@ -34,7 +34,7 @@ def test_no_saved_nets_are_needed_and_the_same_training_is_measured(command: Com
     assert table.count("plain-mlp") == table.count("residual-mlp") == 2
 
 
-def test_a_training_that_came_out_otherwise_is_told(command: Command) -> None:
+def test_a_training_that_differs_is_reported(command: Command) -> None:
     sweep(command, "--depths", 3, "--seeds", 0, "--models", "plain,residual", "--engine", "stacked")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg", "--out", "out")
     assert answer.code == 0, answer.err
@@ -47,7 +47,7 @@ def test_a_training_that_came_out_otherwise_is_told(command: Command) -> None:
     assert sorted(path.name for path in Path("out").iterdir()) == ["gradients.csv", "gradients.svg"]
 
 
-def test_of_many_runs_three_depths_and_seeds_are_taken(command: Command) -> None:
+def test_three_depths_and_seeds_are_used_by_default(command: Command) -> None:
     sweep(command, "--depths", "2..6", "--seeds", "0..3", "--models", "plain")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg")
     assert "Using 9 of 20 runs, depths 2..6:2 and seeds 0..2; choose others with --depths and --seeds." in answer.out
@@ -57,7 +57,7 @@ def test_of_many_runs_three_depths_and_seeds_are_taken(command: Command) -> None
     assert frame[["depth", "seed"]].drop_duplicates().to_numpy().tolist() == [[3, 3]]
 
 
-def test_where_settings_vary_the_deepest_are_taken(command: Command) -> None:
+def test_only_the_deepest_are_used_where_settings_vary(command: Command) -> None:
     sweep(command, "--depths", "2,3,4", "--seeds", 0, "--models", "plain", "--activation", "relu,sigmoid")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg")
     assert "Using 2 of 6 runs, depths 4 and seeds 0;" in answer.out
@@ -71,7 +71,7 @@ def test_diverged_runs_are_measured_as_well(command: Command) -> None:
     assert set(frame["status"]) == {"diverged"}
 
 
-def test_too_many_combinations_are_refused_before_anything_is_trained(command: Command) -> None:
+def test_too_many_combinations_are_rejected_before_training(command: Command) -> None:
     sweep(command, "--depths", "1..13", "--seeds", 0, "--models", "plain")
     answer = command("analyze", "gradients", FOLDER, "--depths", "1..13")
     assert answer.code == 2
@@ -89,7 +89,7 @@ def test_too_many_combinations_are_refused_before_anything_is_trained(command: C
         (("--device", "abacus"), "device (=abacus)"),
     ],
 )
-def test_mistakes_are_one_sentence(command: Command, options: tuple[str, str], message: str) -> None:
+def test_mistakes_are_explained_in_one_sentence(command: Command, options: tuple[str, str], message: str) -> None:
     sweep(command, "--depths", 2, "--seeds", 0, "--models", "plain")
     answer = command("analyze", "gradients", FOLDER, *options)
     assert answer.code == 2

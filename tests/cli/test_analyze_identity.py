@@ -34,7 +34,7 @@ def test_it_needs_no_runs_and_writes_its_table_and_figure(command: Command, tmp_
         (("--device", "tpu"), "device (=tpu) must be auto"),
     ],
 )
-def test_wrong_options_are_named_in_a_sentence(arguments: tuple[str, str], words: str, command: Command) -> None:
+def test_wrong_options_are_explained_in_one_sentence(arguments: tuple[str, str], words: str, command: Command) -> None:
     answer = command("analyze", "identity", *arguments)
     assert answer.code == 2
     assert words in answer.err

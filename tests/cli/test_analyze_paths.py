@@ -22,7 +22,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sweep_into(tmp_path_factory.mktemp("sine"), models="plain,residual", depths="1..13:3", seeds="0..5")
 
 
-def test_residual_nets_of_three_depths_and_five_seeds_are_taken(results: Path, command: Command) -> None:
+def test_three_depths_and_five_seeds_are_used_by_default(results: Path, command: Command) -> None:
     answer = command("analyze", "paths", results, "--draws", 2, "--format", "svg")
     assert answer.code == 0, answer.err
     assert "Using 15 of 24 runs, depths 4,10,13 and seeds 0..4" in answer.out
@@ -35,7 +35,7 @@ def test_residual_nets_of_three_depths_and_five_seeds_are_taken(results: Path, c
     assert ["residual-mlp", "13", "5", "4"] in [line.split()[:4] for line in answer.out.splitlines()]
 
 
-def test_a_selection_is_taken_as_it_is(results: Path, command: Command, tmp_path: Path) -> None:
+def test_an_explicit_selection_is_not_reduced(results: Path, command: Command, tmp_path: Path) -> None:
     answer = command(
         "analyze", "paths", results, "--depths", 7, "--seeds", "0,5", "--draws", 2, "--format", "svg", "--out", tmp_path
     )
@@ -45,21 +45,21 @@ def test_a_selection_is_taken_as_it_is(results: Path, command: Command, tmp_path
 
 
 @pytest.mark.parametrize("selection", [("--models", "plain-mlp"), ("--depths", "1")])
-def test_nets_without_residual_blocks_are_refused(selection: tuple[str, str], results: Path, command: Command) -> None:
+def test_nets_without_residual_blocks_are_rejected(selection: tuple[str, str], results: Path, command: Command) -> None:
     answer = command("analyze", "paths", results, *selection)
     assert answer.code == 2
     assert "have no residual blocks, so each has only a single path" in answer.err
     assert answer.err.count("\n") == 1
 
 
-def test_a_net_that_was_not_saved_is_asked_for(command: Command, tmp_path: Path) -> None:
+def test_missing_weights_are_explained(command: Command, tmp_path: Path) -> None:
     sweep_into(tmp_path, models="residual", depths=4, save_models=False)
     answer = command("analyze", "paths", tmp_path)
     assert answer.code == 2
     assert "repeat the sweep with --save-models" in answer.err
 
 
-def test_more_models_than_a_figure_shows_are_refused(command: Command, tmp_path: Path) -> None:
+def test_more_models_than_a_figure_shows_are_rejected(command: Command, tmp_path: Path) -> None:
     sweep_into(tmp_path, models="residual", depths=4, width=list(range(2, 9)))
     answer = command("analyze", "paths", tmp_path)
     assert answer.code == 2

@@ -17,7 +17,7 @@ def sine(command: Command) -> Path:
     return Path("results")
 
 
-def test_a_table_and_a_figure_of_the_deepest_nets(command: Command, sine: Path) -> None:
+def test_the_deepest_nets_get_a_table_and_a_figure(command: Command, sine: Path) -> None:
     answer = command("analyze", "remove", sine, "--draws", 2, "--format", "svg", "--device", "cpu")
     assert answer.code == 0
     lines = answer.out.splitlines()
@@ -51,7 +51,7 @@ def test_models_depths_seeds_and_the_folder_can_be_chosen(command: Command, sine
     assert not Path("results/analysis").exists()
 
 
-def test_many_seeds_are_not_all_taken_unless_they_are_asked_for(command: Command) -> None:
+def test_many_seeds_are_used_only_on_request(command: Command) -> None:
     assert command(*SWEEP, "--models", "residual", "--depths", 4, "--seeds", "0..6", "--save-models").code == 0
     for options, seeds in (((), range(5)), (("--seeds", "0..6"), range(7))):
         assert command("analyze", "remove", "results", "--draws", 1, "--format", "svg", *options).code == 0
@@ -75,7 +75,7 @@ def test_settings_that_vary_are_columns(command: Command) -> None:
         (("--format", "gif"), "format (=gif) must be of png, svg, pdf, joined by commas."),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_measured(
+def test_impossible_requests_are_explained_before_measuring(
     command: Command, sine: Path, arguments: tuple[object, ...], message: str
 ) -> None:
     answer = command("analyze", "remove", sine, *arguments)
@@ -84,14 +84,14 @@ def test_what_cannot_be_done_is_said_before_anything_is_measured(
     assert not Path("results/analysis").exists()
 
 
-def test_more_depths_than_a_figure_shows_are_refused(command: Command) -> None:
+def test_more_depths_than_a_figure_shows_are_rejected(command: Command) -> None:
     assert command(*SWEEP, "--models", "residual", "--depths", "2..8", "--seeds", 0, "--save-models").code == 0
     answer = command("analyze", "remove", "results", "--depths", "2..8")
     assert (answer.code, answer.out) == (2, "")
     assert "make 7 rows of panels, but one figure shows at most 6; choose some depths with --depths." in answer.err
 
 
-def test_nets_that_were_not_saved_or_have_no_blocks(command: Command) -> None:
+def test_missing_weights_and_missing_blocks_are_explained(command: Command) -> None:
     assert command(*SWEEP, "--depths", 1, "--seeds", 0).code == 0
     answer = command("analyze", "remove", "results")
     assert (answer.code, answer.err.count("\n")) == (2, 1)

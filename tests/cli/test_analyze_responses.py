@@ -15,7 +15,7 @@ def sweep(command: Command, *options: object) -> None:
     assert command("sweep", *SMALL, *options).code == 0
 
 
-def test_every_layer_but_the_output_has_a_row(command: Command) -> None:
+def test_every_layer_except_the_output_has_a_row(command: Command) -> None:
     sweep(command, "--depths", "3..7", "--seeds", "0,1", "--save-models")
     answer = command("analyze", "responses", FOLDER)
     assert answer.code == 0, answer.err
@@ -50,7 +50,7 @@ def test_settings_that_vary_are_columns(command: Command) -> None:
         (("--device", "abacus"), "device (=abacus)"),
     ],
 )
-def test_mistakes_are_one_sentence(command: Command, options: tuple[str, ...], message: str) -> None:
+def test_mistakes_are_explained_in_one_sentence(command: Command, options: tuple[str, ...], message: str) -> None:
     sweep(command, "--depths", 2, "--seeds", 0, "--models", "plain")
     answer = command("analyze", "responses", FOLDER, *options)
     assert answer.code == 2
@@ -59,7 +59,7 @@ def test_mistakes_are_one_sentence(command: Command, options: tuple[str, ...], m
 
 
 @pytest.mark.parametrize("kind", ["remove", "paths", "features", "responses", "gradients", "append"])
-def test_every_kind_takes_the_folder_of_data_sets(command: Command, kind: str) -> None:
+def test_every_analysis_accepts_the_data_folder(command: Command, kind: str) -> None:
     assert "--data-dir" in command("analyze", kind, "--help").out
 
 

@@ -102,24 +102,24 @@ def test_wrong_config(command: Command, content: bytes, message: str) -> None:
     assert not Path("results").exists()
 
 
-def test_an_output_folder_that_is_no_path(command: Command) -> None:
+def test_an_output_folder_must_be_a_path(command: Command) -> None:
     Path("bad.toml").write_text("out = 5\n")
     answer = command("sweep", "--config", "bad.toml")
     assert (answer.code, answer.err) == (2, "resnet-exp: out (=5) must be the path of a results folder.\n")
 
 
-def test_a_config_that_is_not_there(command: Command) -> None:
+def test_a_missing_config_is_named(command: Command) -> None:
     assert command(*SWEEP, "--config", "no.toml").err.startswith("resnet-exp: config (=no.toml) is not a file, nor a ")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
-def test_cuda_without_cuda(command: Command) -> None:
+def test_cuda_without_a_gpu_is_rejected(command: Command) -> None:
     answer = command(*SWEEP, "--device", "cuda")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "this machine has no CUDA device" in answer.err
 
 
-def test_a_corrupt_data_set_is_refused_by_the_name_of_its_file(command: Command) -> None:
+def test_a_corrupt_data_set_is_rejected_naming_its_file(command: Command) -> None:
     folder = Path("cifar-10-batches-bin")
     folder.mkdir()
     for name in [f"data_batch_{number}.bin" for number in range(1, 6)] + ["test_batch.bin"]:
@@ -137,7 +137,7 @@ def test_an_output_folder_that_cannot_be_written(command: Command) -> None:
 
 
 @pytest.mark.parametrize("blocked", ["results/runs", "results/sweep.toml", "results/summary.csv"])
-def test_something_else_in_the_place_of_a_file_or_folder(command: Command, blocked: str) -> None:
+def test_files_and_folders_in_each_others_place_are_named(command: Command, blocked: str) -> None:
     place = Path(blocked)
     if place.suffix:
         place.mkdir(parents=True)
@@ -149,7 +149,7 @@ def test_something_else_in_the_place_of_a_file_or_folder(command: Command, block
     assert blocked in answer.err
 
 
-def test_an_override_that_concerns_no_run_is_said(command: Command) -> None:
+def test_an_override_that_applies_to_no_run_is_named(command: Command) -> None:
     Path("config.toml").write_text('depths = "2..3"\n[[override]]\ndepths = 50\nwidth = 3\n')
     answer = command("sweep", "--config", "config.toml", "--smoke", "--jobs", 1)
     assert "The override depths = 50, width = 3 applies to no run of this sweep." in answer.out
@@ -165,7 +165,7 @@ def test_a_folder_from_a_newer_version(command: Command) -> None:
 
 
 @pytest.mark.parametrize("reader", [("show",), ("show", "--json"), ("plot", "--format", "png")])
-def test_a_csv_cut_in_the_middle_is_named_and_the_rest_is_used(command: Command, reader: tuple[str, ...]) -> None:
+def test_a_truncated_csv_is_named_and_the_rest_is_used(command: Command, reader: tuple[str, ...]) -> None:
     assert command(*TINY_SWEEP).code == 0
     cut = sorted(Path("results").glob("runs/*/metrics.csv"))[0]
     cut.write_bytes(cut.read_bytes()[:-20])
@@ -197,7 +197,7 @@ def test_a_csv_cut_in_the_middle_is_named_and_the_rest_is_used(command: Command,
         ("nonsense", "No such command 'nonsense'"),
     ],
 )
-def test_other_commands(command: Command, arguments: str, message: str) -> None:
+def test_wrong_use_of_other_commands_is_explained(command: Command, arguments: str, message: str) -> None:
     Path("empty").mkdir()
     Path("results").mkdir()
     if arguments == "plot results --metric error":

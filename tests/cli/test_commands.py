@@ -26,7 +26,7 @@ def sine(command: Command) -> Path:
     return Path("results/sine")
 
 
-def test_importing_the_command_line_loads_no_torch_pandas_or_matplotlib() -> None:
+def test_importing_the_command_line_loads_no_heavy_libraries() -> None:
     code = "import sys, resnet_cli.cli.main; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "pandas", "matplotlib", "numpy", "sklearn"}.isdisjoint(loaded)
@@ -64,7 +64,7 @@ def test_sweep_prints_its_product_each_run_and_the_turning_points(command: Comma
     assert answer.err == ""
 
 
-def test_the_file_of_a_results_folder_goes_on_with_its_sweep_there(command: Command) -> None:
+def test_a_results_folders_config_continues_its_sweep(command: Command) -> None:
     first = command("sweep", *SMALL, "--out", "mine", "--quiet")
     again = command("sweep", "--config", "mine/sweep.toml", "--seeds", "0,1", "--jobs", 1)
     assert (first.code, again.code) == (0, 0)
@@ -107,12 +107,12 @@ def test_the_stored_sweep_repeats_itself(command: Command, sine: Path) -> None:
     assert tomllib.loads((sine / "sweep.toml").read_text())["steps"] == 6
 
 
-def test_a_range_says_which_depths_it_leaves_out(command: Command) -> None:
+def test_depths_left_out_of_a_range_are_named(command: Command) -> None:
     answer = command("sweep", "--task", "digits", "--depths", "8..15", "--dry-run")
     assert "plain-cnn has depths 6n+2: kept 8,14; left out 9..13,15." in answer.out
 
 
-def test_dry_run_lists_runs_and_cost_and_writes_nothing(command: Command) -> None:
+def test_dry_run_prints_runs_and_cost_and_writes_nothing(command: Command) -> None:
     answer = command("sweep", *SMALL, "--dry-run")
     assert answer.code == 0
     assert len(re.findall(r"^(plain|residual)-mlp_d00\d_s0_[0-9a-f]{10}  stack [12] of 2$", answer.out, re.M)) == 6
@@ -139,7 +139,7 @@ def test_run_trains_one_net_and_draws_its_curve(command: Command) -> None:
     assert re.findall(r"^ *[\d.]+ +(\d+) +0\.001", answer.out, re.M) == ["0", "5", "10"], "a row for each evaluation"
 
 
-def test_plot_draws_loss_against_depth_and_curves_the_same_bytes_each_time(command: Command, sine: Path) -> None:
+def test_plot_draws_identical_files_each_time(command: Command, sine: Path) -> None:
     answer = command("plot", "results")
     names = [f"loss-{kind}.{extension}" for kind in ("by-depth", "curves") for extension in ("png", "svg")]
     assert answer.out.splitlines() == [f"{sine}/figures/loss-{kind}.png (and svg)" for kind in ("by-depth", "curves")]
@@ -167,7 +167,7 @@ def test_sweeps_of_the_same_name_do_not_overwrite_each_others_figures(command: C
 
 @pytest.mark.parametrize("name", ["sweep", "run"])
 @pytest.mark.parametrize("flags", [[], ["--recompute"]])
-def test_blocks_are_computed_again_where_it_is_asked_for(command: Command, name: str, flags: list[str]) -> None:
+def test_recompute_is_passed_on_to_training(command: Command, name: str, flags: list[str]) -> None:
     answer = command(name, "--model", "residual-mlp", "--depth", 4, "--seed", 0, "--steps", 2, "--out", "out", *flags)
     assert answer.code == 0
     (record,) = Path("out").glob("runs/*/run.json")
@@ -252,6 +252,6 @@ def test_python_m_and_version() -> None:
     assert re.fullmatch(r"resnet-exp \d+\.\d+\.\d+\n", text)
 
 
-def test_no_colour_where_it_is_not_wanted(sine: Path) -> None:
+def test_no_color_is_respected(sine: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "resnet_cli", "show", str(sine)], capture_output=True, check=True)
     assert b"\x1b" not in done.stdout

@@ -29,7 +29,7 @@ def test_only_cifar10_can_be_fetched() -> None:
     assert "(=mnist) is not known; known are cifar10." in str(result.exception)
 
 
-def test_fetch_reports_what_is_there_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_reports_what_was_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def fetch(data_dir: Path | None, *, progress: bool) -> download.Report:
@@ -51,7 +51,7 @@ def test_fetch_reports_what_is_there_then(tmp_path: Path, monkeypatch: pytest.Mo
         ("other images", "NOT the official CIFAR-10 images"),
     ],
 )
-def test_check_says_in_words_what_the_files_are(
+def test_check_says_whether_the_files_are_official(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: download.Verdict, words: str
 ) -> None:
     monkeypatch.setattr(download, "check", lambda data_dir: download.Report(data_dir, verdict))
@@ -61,7 +61,7 @@ def test_check_says_in_words_what_the_files_are(
     assert words in result.stdout
 
 
-def test_check_of_a_folder_without_files_tells_what_to_do(tmp_path: Path) -> None:
+def test_check_of_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["check", "--data-dir", str(tmp_path)])
     assert isinstance(result.exception, UserError)
     assert "run `resnet-exp data fetch cifar10" in str(result.exception)

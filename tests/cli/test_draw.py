@@ -16,7 +16,7 @@ def test_blocks_are_drawn_without_naming_a_depth(model: str, command: Command) -
     assert [path.name for path in Path("pictures").iterdir()] == ["blocks.png"]
 
 
-def test_depth_and_settings_decide_what_is_drawn(command: Command) -> None:
+def test_depth_and_settings_determine_the_drawing(command: Command) -> None:
     def draw(*settings: object) -> bytes:
         assert command("models", "resnet", *settings, "--draw", "blocks.svg").code == 0
         return Path("blocks.svg").read_bytes()
@@ -40,7 +40,7 @@ def test_depth_and_settings_decide_what_is_drawn(command: Command) -> None:
         ("resnet --depth 21 --draw blocks.png", "resnet has no depth 21"),
     ],
 )
-def test_wrong_use(arguments: str, message: str, command: Command) -> None:
+def test_wrong_use_of_draw_is_explained(arguments: str, message: str, command: Command) -> None:
     answer = command("models", *arguments.split())
     assert answer.code == 2
     assert message in answer.err

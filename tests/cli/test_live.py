@@ -61,7 +61,7 @@ def drawing(view: SweepView, width: int = 100, height: int = 40) -> str:
     return capture.get()
 
 
-def test_product_line_is_at_hand(runs: list[Run]) -> None:
+def test_product_line_can_be_imported_cheaply(runs: list[Run]) -> None:
     assert product_line(runs) == "3 depths × 2 models × 2 seeds = 12 runs"
 
 
@@ -193,7 +193,7 @@ def test_a_single_run_has_no_chart(make_run: MakeRun) -> None:
     assert "0/1 runs" in drawing(view)
 
 
-def test_a_narrower_terminal_is_wiped(runs: list[Run]) -> None:
+def test_a_narrower_terminal_is_cleared(runs: list[Run]) -> None:
     """A terminal that became narrower has wrapped what was drawn: these rows are erased as well."""
     console = terminal(120, 40)
     view = open_view(runs, {}, console, quiet=False)
@@ -216,7 +216,7 @@ def test_no_color(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[3" not in output()
 
 
-def test_bad_runs_are_told_above_the_view(runs: list[Run]) -> None:
+def test_bad_runs_are_reported_above_the_view(runs: list[Run]) -> None:
     console = terminal()
     with open_view(runs, {}, console, quiet=False) as view:
         view.handle(finish(runs[0], "diverged"))

@@ -34,7 +34,7 @@ def test_the_list_shows_everything_about_every_model(
         assert all(name in answer.out for name in model.settings)
 
 
-def test_the_list_says_only_once_what_all_models_take(command: Command) -> None:
+def test_the_list_gives_common_settings_once(command: Command) -> None:
     out = command("models").out
     common = frozenset.intersection(*(model.settings for model in all_models().values()))
     assert {"width", "activation"} <= common
@@ -52,7 +52,7 @@ def test_a_page_describes_each_setting_of_the_model(name: str, command: Command)
     assert all(option.description in out for option in model.options)
 
 
-def test_a_page_gives_the_default_in_every_task(command: Command) -> None:
+def test_a_page_gives_the_default_for_every_task(command: Command) -> None:
     def default(model: str, setting: str) -> str:
         found = re.search(rf"^{setting}  +(.*?)  ", command("models", model).out, re.M)
         assert found
@@ -95,7 +95,7 @@ def test_the_layers_of_a_net_are_printed_one_by_one(command: Command) -> None:
         ("plain-mlp --depth 1 --input 8 --set width=5", (193 * 5 + 6 * 1000, 192 * 5 + 5 * 1000)),
     ],
 )
-def test_defaults_are_the_published_net_or_the_models_first_task(
+def test_the_default_input_is_published_or_from_the_task(
     arguments: str, expected: tuple[int, int], command: Command
 ) -> None:
     assert totals(command("models", *arguments.split()).out) == expected
@@ -111,7 +111,7 @@ def test_defaults_are_the_published_net_or_the_models_first_task(
         ("--input 64 --set width=12", 12, (3, 64, 64), 1000),
     ],
 )
-def test_task_input_and_settings_make_the_net(
+def test_task_input_and_settings_determine_the_net(
     arguments: str, width: int, shape: tuple[int, ...], outputs: int, command: Command, make_run: MakeRun
 ) -> None:
     run = make_run(task="cifar10", models="vgg", depths=11, width=width)

@@ -75,7 +75,7 @@ def test_losses_have_three_digits(loss: float, text: str) -> None:
     assert loss_text(loss) == text
 
 
-def test_losses_that_are_no_numbers() -> None:
+def test_missing_and_infinite_losses_have_symbols() -> None:
     assert (loss_text(math.inf), loss_text(math.nan)) == ("∞", "–")
 
 
@@ -93,7 +93,7 @@ def test_product_with_settings(make_run: MakeRun) -> None:
     assert product_line(runs) == "2 depths × 2 models × 4 settings of width and init × 1 seed = 16 runs"
 
 
-def test_product_that_is_not_full_counts_each_model(make_run: MakeRun) -> None:
+def test_an_incomplete_product_counts_each_model(make_run: MakeRun) -> None:
     runs = runs_of(make_run, ("plain-mlp",), depths=[2, 3])
     runs += runs_of(make_run, ("residual-mlp",), depths=[2, 3], block_size=[2, 3])
     assert product_line(runs) == (
@@ -163,7 +163,7 @@ def test_diverged_and_failed_runs_are_counted() -> None:
     assert row[-3:] == ["3,", "3", "failed"]
 
 
-def test_what_is_not_finite_has_signs_of_its_own() -> None:
+def test_values_that_are_not_finite_have_symbols() -> None:
     """Runs that all failed, all diverged, or have the same loss to three digits."""
     frame = summary([2, 4, 6], seeds=2).query("model == 'plain-mlp'").reset_index(drop=True)
     frame["status"] = ["failed", "failed", "diverged", "diverged", "done", "done"]
@@ -276,18 +276,18 @@ def test_failures_are_told_by_reason() -> None:
     assert second == f"1 run failed: ValueError: odd ({runs[7].run.run_id})"
 
 
-def test_models_stand_only_in_blocks_of_their_own_settings() -> None:
+def test_models_appear_only_in_blocks_of_their_settings() -> None:
     frame = pd.concat([summary([2, 4], init="he"), summary([2, 4], init="default").query("model == 'plain-mlp'")])
     assert [len(row) for row in rows_of(text_of(depth_table(frame)))] == [4, 4, 7, 7]
 
 
-def test_a_setting_that_depends_on_depth_alone_makes_no_blocks() -> None:
+def test_a_setting_determined_by_depth_makes_no_blocks() -> None:
     frame = summary([2, 4, 6])
     frame["warmup_steps"] = frame["depth"].map(lambda depth: 400 if depth == 6 else 0)
     assert text_of(depth_table(frame)).count("median") == 1
 
 
-def test_all_failed_or_nothing_at_all() -> None:
+def test_tables_without_finished_runs_say_so() -> None:
     frame = summary([2, 4]).assign(status="failed", train_loss=None, test_loss=None, step=None)
     assert "5, 5 failed" in text_of(depth_table(frame))
     assert "10 runs" not in text_of(results_table(frame))
@@ -295,7 +295,7 @@ def test_all_failed_or_nothing_at_all() -> None:
     assert "no finished runs" in text_of(depth_table(frame[:0])) + text_of(results_table(frame[:0]))
 
 
-def test_colour_marks_best_and_worse_depths_and_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour_marks_best_and_worse_depths(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = summary([2, 4, 8, 16])
 
     def printed() -> str:

@@ -28,7 +28,7 @@ def points(figure: Figure, panel: int, net: str) -> np.ndarray:
     return np.asarray(found.get_xydata())
 
 
-def test_a_panel_a_model_shows_medians_and_where_layers_were_appended(frame: pd.DataFrame) -> None:
+def test_panels_show_medians_and_where_layers_were_appended(frame: pd.DataFrame) -> None:
     figure = draw(frame)
     assert [axes.get_title() for axes in figure.axes] == ["plain-mlp", "residual-mlp"]
     np.testing.assert_allclose(points(figure, 1, "appended"), [(100, 0.2), (150, 0.2), (200, 0.2)])
@@ -56,7 +56,7 @@ def test_settings_that_vary_have_panels_of_their_own(frame: pd.DataFrame) -> Non
     assert titles == [f"{model}, init {init}" for init in ("default", "he") for model in ("plain-mlp", "residual-mlp")]
 
 
-def test_more_panels_than_fit_are_refused(frame: pd.DataFrame) -> None:
+def test_more_panels_than_fit_are_rejected(frame: pd.DataFrame) -> None:
     frame = pd.concat([frame.assign(width=width) for width in range(MAX_PANELS)], ignore_index=True)
     with pytest.raises(UserError, match=f"{2 * MAX_PANELS} panels, but one figure shows at most {MAX_PANELS}"):
         draw(frame)

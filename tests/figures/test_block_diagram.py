@@ -55,7 +55,7 @@ def segments(graph: Graph, width: float) -> Iterator[tuple[Point, Point]]:
         yield from pairwise(way)
 
 
-def test_no_two_nodes_overlap_and_no_way_crosses_a_node(forms: list[BlockForm]) -> None:
+def test_nodes_do_not_overlap_and_lines_avoid_nodes(forms: list[BlockForm]) -> None:
     width = 1.5
     for form in forms:
         layout = lay_out(form.graph, width)
@@ -89,7 +89,7 @@ def test_shortcuts_that_interleave_go_past_on_both_sides() -> None:
     assert crossings(Graph((Node("input", "in"), *nodes[1:], Node("output", "out", (4,))))) == 0
 
 
-def test_there_is_a_way_for_each_pair_of_nodes_that_are_joined(forms: list[BlockForm]) -> None:
+def test_every_connection_between_nodes_is_drawn(forms: list[BlockForm]) -> None:
     for form in forms:
         layout = lay_out(form.graph, 1.5)
         assert len(layout.ways) == sum(len(node.inputs) for node in form.graph.nodes)
@@ -97,7 +97,7 @@ def test_there_is_a_way_for_each_pair_of_nodes_that_are_joined(forms: list[Block
             assert all(x == to_x or y == to_y for (x, y), (to_x, to_y) in pairwise(way)), "only right angles"
 
 
-def test_each_step_is_drawn_once_with_its_words(forms: list[BlockForm]) -> None:
+def test_each_operation_is_drawn_once_with_its_label(forms: list[BlockForm]) -> None:
     figure = draw(forms, title="a net")
     nodes = [node for form in forms for node in form.graph.nodes]
     boxed = [node for node in nodes if node.kind not in (*ROUND, "input", "output")]
@@ -112,7 +112,7 @@ def test_each_step_is_drawn_once_with_its_words(forms: list[BlockForm]) -> None:
             assert texts.count(node.label) == sum(other.label == node.label for other in nodes)
 
 
-def test_words_fit_into_their_boxes_and_all_into_the_figure(forms: list[BlockForm]) -> None:
+def test_labels_fit_their_boxes_and_the_figure(forms: list[BlockForm]) -> None:
     figure = draw(forms, title="a net")
     figure.draw_without_rendering()
     boxes = [box.get_window_extent() for box in shapes(figure, FancyBboxPatch)]
@@ -137,7 +137,7 @@ def test_headings_name_the_blocks() -> None:
     assert {"blocks 1–3, 5, 6, 8", "drawn: block 2", "block 4"} <= set(texts)
 
 
-def test_of_many_forms_four_are_drawn_and_the_title_says_so() -> None:
+def test_four_of_many_forms_are_drawn_as_the_title_says() -> None:
     figure = draw([BlockForm(chain("a" * count), count, (count,)) for count in range(1, 7)], title="a net")
     assert len(shapes(figure, FancyBboxPatch)) == 4
     assert figure.get_suptitle() == "a net (4 of 6 forms of blocks)"

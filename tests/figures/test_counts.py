@@ -47,7 +47,7 @@ def test_bars_are_the_counts_in_millions_and_billions(counts: pd.DataFrame) -> N
     assert parameters.get_ylim()[0] > parameters.get_ylim()[1], "the first net is on top"
 
 
-def test_the_two_wrong_numbers_are_marked_and_said_to_be_what_they_are(counts: pd.DataFrame) -> None:
+def test_the_two_wrong_numbers_are_marked_and_explained(counts: pd.DataFrame) -> None:
     parameters, operations = draw(counts).axes
     assert marks(parameters, "X") == [(0, 143.6), (6, 11.5)]
     assert marks(operations, "X") == []
@@ -75,7 +75,7 @@ def test_the_share_of_operations_is_stated(counts: pd.DataFrame) -> None:
     assert others.get_suptitle() == "Parameters and operations of ImageNet nets"
 
 
-def test_words_do_not_touch_each_other(counts: pd.DataFrame) -> None:
+def test_texts_do_not_overlap(counts: pd.DataFrame) -> None:
     figure = draw(counts)
     figure.draw_without_rendering()
     for axes in figure.axes:

@@ -68,7 +68,7 @@ def entries(figure: Figure) -> list[str]:
 
 
 @pytest.mark.parametrize(("model", "colour"), [("plain-mlp", VERMILLION), ("residual-mlp", BLUE)])
-def test_from_top_to_bottom_initialisation_end_and_the_way_there(frame: pd.DataFrame, model: str, colour: str) -> None:
+def test_rows_show_initialisation_end_and_course_of_training(frame: pd.DataFrame, model: str, colour: str) -> None:
     initial, trained, through = draw(frame).axes
     at_start = {layer: 2 * DECAY[model] ** (4 - layer) for layer in (1, 2, 3, 4)}  # seed 1 is the median
     assert line(initial, colour) == pytest.approx(at_start)
@@ -112,13 +112,13 @@ def test_a_gradient_of_zero_is_marked_at_the_bottom_and_named(frame: pd.DataFram
     assert entries(figure) == ["plain-mlp", "residual-mlp", "exactly zero"]
 
 
-def test_the_median_goes_down_to_zero_where_most_seeds_are_there(frame: pd.DataFrame) -> None:
+def test_the_median_is_zero_where_most_seeds_are(frame: pd.DataFrame) -> None:
     dead = (frame["model"] == "plain-mlp") & (frame["layer"] == 1) & (frame["seed"] > 0)
     frame.loc[dead, "gradient_norm"] = 0.0
     assert line(draw(frame).axes[0], VERMILLION)[1] == 0
 
 
-def test_diverged_runs_are_drawn_until_then_and_counted(frame: pd.DataFrame) -> None:
+def test_diverged_runs_are_drawn_until_divergence_and_counted(frame: pd.DataFrame) -> None:
     diverged = (frame["model"] == "plain-mlp") & (frame["seed"] == 2)
     frame.loc[diverged, "status"] = "diverged"
     frame.loc[diverged & (frame["step"] == 10), "gradient_norm"] = np.nan
@@ -152,7 +152,7 @@ def test_each_depth_and_setting_has_a_column() -> None:
     assert figure.get_suptitle() == "sine: gradient norms by layer"
 
 
-def test_thousands_of_steps_are_short() -> None:
+def test_many_steps_are_counted_in_thousands() -> None:
     frame = run("plain-mlp")
     figure = draw(frame.assign(step=frame["step"] * 1000))
     figure.draw_without_rendering()
@@ -160,7 +160,7 @@ def test_thousands_of_steps_are_short() -> None:
     assert "20" in [label.get_text() for label in figure.axes[2].get_xticklabels()]
 
 
-def test_too_many_combinations_are_refused() -> None:
+def test_too_many_combinations_are_rejected() -> None:
     frame = runs(*(run("plain-mlp", depth=depth) for depth in range(2, 3 + MAX_CELLS)))
     with pytest.raises(UserError, match=r"make 13 combinations, but one figure shows at most 12; select fewer depths"):
         draw(frame)

@@ -89,7 +89,7 @@ def test_the_title_names_the_errors_of_the_deepest_stacks(frame: pd.DataFrame) -
 
 
 @pytest.mark.parametrize(("seeds", "words"), [(3, "median of 3 seeds"), (1, "One seed")])
-def test_the_legend_tells_how_many_seeds_there_are(frame: pd.DataFrame, seeds: int, words: str) -> None:
+def test_the_legend_gives_the_number_of_seeds(frame: pd.DataFrame, seeds: int, words: str) -> None:
     (legend,) = draw(frame[frame["seed"] < seeds]).legends
     assert words in legend.get_title().get_text()
     assert [text.get_text() for text in legend.get_texts()] == ["plain", "residual", "best constant answer"]

@@ -39,7 +39,7 @@ def test_plain_is_left_residual_right_on_the_same_axes(curves: pd.DataFrame) -> 
     assert left.get_xlim() == right.get_xlim() == (0, 30)
 
 
-def test_lines_are_medians_thin_solid_for_training_bold_dashed_for_test(curves: pd.DataFrame) -> None:
+def test_medians_are_thin_for_training_and_bold_for_test(curves: pd.DataFrame) -> None:
     axes = draw(curves, metric="error").axes[1]
     colour = depth_colours([8, 20, 32, 56])[20]
     rows = curves[(curves["model"] == "resnet") & (curves["depth"] == 20)].to_dict("records")
@@ -64,7 +64,7 @@ def test_many_steps_are_counted_in_thousands(curves: pd.DataFrame) -> None:
     assert "60" in [label.get_text() for label in figure.axes[0].get_xticklabels()]
 
 
-def test_a_diverged_run_is_marked_where_it_ended_and_counts_as_infinite(curves: pd.DataFrame) -> None:
+def test_a_diverged_run_is_marked_and_counts_as_infinite(curves: pd.DataFrame) -> None:
     changed = curves
     for seed in range(3):
         changed = end_at(changed, f"plain-cnn_d56_s{seed}", 20)
@@ -76,7 +76,7 @@ def test_a_diverged_run_is_marked_where_it_ended_and_counts_as_infinite(curves: 
     assert list(np.isfinite(drawn)) == [True, True, False, False]
 
 
-def test_a_diverged_run_that_ended_between_evaluations_leaves_no_gap(curves: pd.DataFrame) -> None:
+def test_divergence_between_evaluations_leaves_no_gap(curves: pd.DataFrame) -> None:
     changed = end_at(curves, "plain-cnn_d56_s0", 20)
     changed.loc[(changed["run_id"] == "plain-cnn_d56_s0") & (changed["step"] == 20), "step"] = 17
     line = line_of(draw(changed).axes[0], depth_colours([8, 20, 32, 56])[56], "-")
@@ -101,7 +101,7 @@ def test_losses_of_untrained_nets_do_not_set_the_axis(curves: pd.DataFrame, scal
     assert "values above the axes are cut off" in figure.legends[0].get_title().get_text()
 
 
-def test_an_early_loss_a_little_above_the_others_and_every_error_is_shown(curves: pd.DataFrame) -> None:
+def test_moderate_early_losses_and_all_errors_are_shown(curves: pd.DataFrame) -> None:
     low, high = draw(curves, scale="linear", splits=["train"]).axes[0].get_ylim()
     medians = curves[curves["step"] == 0].groupby(["model", "depth"])["train_loss"].median()
     assert low <= medians.min()
@@ -117,7 +117,7 @@ def test_failed_runs_are_counted(curves: pd.DataFrame) -> None:
     assert note == "Line: median of 4 to 5 seeds; 1 failed run is not drawn."
 
 
-def test_few_depths_are_named_and_many_get_a_colour_bar(curves: pd.DataFrame) -> None:
+def test_few_depths_are_labelled_and_many_get_colour_bars(curves: pd.DataFrame) -> None:
     few = draw(curves)
     assert [text.get_text() for text in few.legends[0].get_texts()][:4] == [
         "depth 8",
@@ -153,7 +153,7 @@ def test_deeper_is_darker() -> None:
         assert shades == sorted(shades, reverse=True)
 
 
-def test_settings_become_rows_and_a_scheduled_learning_rate_does_not(curves: pd.DataFrame) -> None:
+def test_settings_become_rows_but_scheduled_learning_rates_do_not(curves: pd.DataFrame) -> None:
     decayed = curves.assign(scheduled_learning_rate=0.1 / (1 + curves["step"]))
     parts = [decayed.assign(init=init, run_id=decayed["run_id"] + init) for init in ("he", "default")]
     axes = draw(pd.concat(parts)).axes
@@ -170,7 +170,7 @@ def test_legend_does_not_cover_the_axes(curves: pd.DataFrame) -> None:
     assert all(box is not None and legend.y1 <= box.y0 for box in boxes)
 
 
-def test_too_many_models_or_rows_are_refused(curves: pd.DataFrame) -> None:
+def test_too_many_models_or_rows_are_rejected(curves: pd.DataFrame) -> None:
     one = curves[curves["model"] == "resnet"]
     with pytest.raises(UserError, match="one figure shows at most 25 models"):
         draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(26)]))
@@ -178,19 +178,19 @@ def test_too_many_models_or_rows_are_refused(curves: pd.DataFrame) -> None:
         draw(pd.concat([curves.assign(width=i, run_id=curves["run_id"] + f"w{i}") for i in range(7)]))
 
 
-def test_unknown_x_is_refused(curves: pd.DataFrame) -> None:
+def test_unknown_x_is_rejected(curves: pd.DataFrame) -> None:
     with pytest.raises(UserError, match=r"x \(=steps\) is not known \(did you mean step\?\); known are epoch, step\."):
         draw(curves, x="steps")  # type: ignore[arg-type]
 
 
-def test_many_models_stand_in_several_rows(curves: pd.DataFrame) -> None:
+def test_many_models_are_arranged_in_several_rows(curves: pd.DataFrame) -> None:
     one = curves[curves["model"] == "resnet"]
     figure = draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(10)]))
     assert [axes.get_title() for axes in figure.axes] == [f"m{i}" for i in range(10)]
     assert figure.axes[0].get_subplotspec().get_gridspec().get_geometry() == (2, 5)  # type: ignore[union-attr]
 
 
-def test_models_can_be_the_lines_of_a_panel_for_each_depth(curves: pd.DataFrame) -> None:
+def test_models_can_be_lines_in_panels_by_depth(curves: pd.DataFrame) -> None:
     figure = draw(curves, lines="model")
     assert [axes.get_title() for axes in figure.axes] == ["depth 8", "depth 20", "depth 32", "depth 56"]
     axes = figure.axes[1]
@@ -228,7 +228,7 @@ def test_a_single_run_is_shown_whole(curves: pd.DataFrame) -> None:
     assert figure.legends[0].get_title().get_text() == "One seed."
 
 
-def test_the_start_is_shown_up_to_three_times_a_constant_answer(curves: pd.DataFrame) -> None:
+def test_the_start_is_shown_up_to_three_times_chance(curves: pd.DataFrame) -> None:
     falling = curves.assign(train_loss=2.3 * 0.01 ** (curves["step"] / 10), test_loss=1e9)
     assert "cut off" in draw(falling, splits=["train"]).legends[0].get_title().get_text()
     figure = draw(falling, splits=["train"], chance=2.303)

@@ -92,7 +92,7 @@ def test_one_depth_has_markers_instead_of_lines(summary: pd.DataFrame) -> None:
     assert note(draw(summary[summary["depth"] == 8])) == "Marker: median of 5 seeds; dots: single runs."
 
 
-def test_a_setting_that_follows_from_the_depth_makes_no_panels(summary: pd.DataFrame) -> None:
+def test_settings_determined_by_depth_make_no_panels(summary: pd.DataFrame) -> None:
     warmup = summary.assign(warmup_steps=summary["depth"].map(lambda depth: 400 if depth == 56 else 0))
     assert len(draw(warmup).axes) == 1
 
@@ -115,13 +115,13 @@ def test_median_counts_diverged_runs_as_infinite(summary: pd.DataFrame, diverge:
     assert points(line)[32] == pytest.approx(max(finite))
 
 
-def test_a_diverged_run_with_a_finite_last_loss_is_still_marked(summary: pd.DataFrame) -> None:
+def test_diverged_runs_with_finite_losses_are_marked(summary: pd.DataFrame) -> None:
     summary.loc[summary["run_id"] == "resnet_d8_s0", "status"] = "diverged"
     (mark,) = marks(draw(summary).axes[0])
     assert list(np.asarray(mark.get_xdata())) == [8]
 
 
-def test_data_stay_below_the_marks(summary: pd.DataFrame, diverge: Diverge) -> None:
+def test_data_stay_below_the_divergence_marks(summary: pd.DataFrame, diverge: Diverge) -> None:
     axes = draw(diverge(diverge(summary, "plain-cnn", 8, 1), "resnet", 8, 1)).axes[0]
     low, high = np.log(axes.get_ylim())
     highest = (np.log(summary[["train_loss", "test_loss"]].to_numpy().max()) - low) / (high - low)
@@ -155,7 +155,9 @@ def test_zero_loss_is_on_the_log_axis(summary: pd.DataFrame) -> None:
     ("metric", "scale", "expected"),
     [("loss", "auto", "log"), ("error", "auto", "linear"), ("loss", "linear", "linear"), ("error", "log", "log")],
 )
-def test_scale(summary: pd.DataFrame, metric: Metric, scale: str, expected: str) -> None:
+def test_losses_are_logarithmic_and_errors_linear_by_default(
+    summary: pd.DataFrame, metric: Metric, scale: str, expected: str
+) -> None:
     assert draw(summary, metric=metric, scale=scale).axes[0].get_yscale() == expected  # type: ignore[arg-type]
 
 
@@ -210,7 +212,7 @@ def test_one_panel_for_each_combination_of_settings(summary: pd.DataFrame) -> No
     assert len({axes.get_ylim() for axes in figure.axes}) == len({axes.get_xlim() for axes in figure.axes}) == 1
 
 
-def test_a_run_without_the_setting_stands_in_every_panel(summary: pd.DataFrame) -> None:
+def test_runs_without_the_setting_appear_in_every_panel(summary: pd.DataFrame) -> None:
     plain = summary[summary["model"] == "plain-cnn"].assign(block_size=np.nan)
     residual = summary[summary["model"] == "resnet"]
     sizes = [residual.assign(block_size=k, run_id=residual["run_id"] + f"_{k}") for k in (3, 1, 2)]
@@ -234,7 +236,7 @@ def test_legend_and_title_do_not_cover_the_axes(summary: pd.DataFrame, panels: i
     assert 0 <= legend.x0 <= legend.x1 <= figure.bbox.width
 
 
-def test_error_of_a_regression_is_refused(summary: pd.DataFrame) -> None:
+def test_error_of_a_regression_is_rejected(summary: pd.DataFrame) -> None:
     sine = summary.assign(task="sine", train_error=None, test_error=None)
     with pytest.raises(
         UserError, match=r"metric \(=error\): the runs on sine have no error; draw their loss instead\."
@@ -242,19 +244,19 @@ def test_error_of_a_regression_is_refused(summary: pd.DataFrame) -> None:
         draw(sine, metric="error")
 
 
-def test_too_many_combinations_are_refused(summary: pd.DataFrame) -> None:
+def test_too_many_combinations_are_rejected(summary: pd.DataFrame) -> None:
     parts = [summary.assign(width=w, run_id=summary["run_id"] + str(w)) for w in range(26)]
     with pytest.raises(UserError, match="settings width make 26 combinations, but one figure shows at most 25"):
         draw(pd.concat(parts))
 
 
-def test_runs_that_cannot_be_told_apart_are_refused(summary: pd.DataFrame) -> None:
+def test_indistinguishable_runs_are_rejected(summary: pd.DataFrame) -> None:
     twins = pd.concat([summary, summary.assign(run_id=summary["run_id"] + "_b")])
     with pytest.raises(UserError, match="another run has the same model, depth and seed"):
         draw(twins)
 
 
-def test_frames_without_a_single_task_and_run_are_refused(summary: pd.DataFrame) -> None:
+def test_frames_without_runs_or_with_several_tasks_are_rejected(summary: pd.DataFrame) -> None:
     with pytest.raises(UserError, match="nothing to draw"):
         draw(summary.assign(status="failed"))
     with pytest.raises(UserError, match=r"task \(=digits, sine\)"):
@@ -271,7 +273,7 @@ def test_frames_without_a_single_task_and_run_are_refused(summary: pd.DataFrame)
         ({"size": (0, 4)}, r"size \(=0x4\)"),
     ],
 )
-def test_wrong_options_are_refused(summary: pd.DataFrame, options: dict[str, object], message: str) -> None:
+def test_wrong_options_are_rejected(summary: pd.DataFrame, options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         draw(summary, **options)  # type: ignore[arg-type]
 
@@ -294,7 +296,7 @@ def end_labels(axes: Axes) -> list[str]:
     return [text.get_text() for text in texts]
 
 
-def test_many_models_are_named_at_the_ends_of_their_lines_in_their_order(summary: pd.DataFrame) -> None:
+def test_many_models_are_named_at_their_lines_ends(summary: pd.DataFrame) -> None:
     figure = draw(many_models(summary, 10))
     assert [axes.get_title() for axes in figure.axes] == ["training", "test"]
     for axes, split, linestyle in zip(figure.axes, ("train", "test"), ("-", "--"), strict=True):
@@ -308,7 +310,7 @@ def test_many_models_are_named_at_the_ends_of_their_lines_in_their_order(summary
     assert note(figure) == "Line: median of 5 seeds; dots: single runs."
 
 
-def test_leaders_stay_outside_the_axes_and_join_only_lines_that_reach_their_edge(summary: pd.DataFrame) -> None:
+def test_leaders_stay_outside_the_axes(summary: pd.DataFrame) -> None:
     runs = many_models(summary, 10)
     short = (runs["model"] == "model-03") & (runs["depth"] > 8)
     (axes,) = draw(runs[~short], splits=["test"]).axes
@@ -318,7 +320,7 @@ def test_leaders_stay_outside_the_axes_and_join_only_lines_that_reach_their_edge
     assert all(line.get_transform() == axes.transAxes for line in leaders)
 
 
-def test_names_at_lines_ends_touch_neither_each_other_nor_the_edge(summary: pd.DataFrame) -> None:
+def test_names_at_lines_ends_do_not_overlap(summary: pd.DataFrame) -> None:
     figure = draw(many_models(summary, 16), splits=["test"])
     figure.draw_without_rendering()
     (axes,) = figure.axes
@@ -342,7 +344,7 @@ def test_a_model_that_diverged_everywhere_is_named_too(summary: pd.DataFrame) ->
     assert len(names) == 7
 
 
-def test_many_models_and_a_setting_make_a_row_for_each_value(summary: pd.DataFrame) -> None:
+def test_many_models_get_a_row_per_setting_value(summary: pd.DataFrame) -> None:
     runs = many_models(summary, 7)
     figure = draw(pd.concat([runs.assign(init=init, run_id=runs["run_id"] + init) for init in ("he", "default")]))
     assert [axes.get_title() for axes in figure.axes] == [
@@ -360,5 +362,5 @@ def test_many_models_and_a_setting_make_a_row_for_each_value(summary: pd.DataFra
         ([0.4, 0.45, 0.5], [0.35, 0.45, 0.55]),
     ],
 )
-def test_names_are_spread_as_little_as_possible(wanted: list[float], expected: list[float]) -> None:
+def test_names_are_moved_as_little_as_possible(wanted: list[float], expected: list[float]) -> None:
     assert list(spread(np.array(wanted), 0.1)) == pytest.approx(expected)

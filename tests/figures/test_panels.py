@@ -10,7 +10,7 @@ from resnet_cli.figures.panels import arrange, as_file_name, compare, split_pane
 from resnet_cli.spec.errors import UserError
 
 
-def test_values_become_models_and_runs_without_the_setting_keep_their_name(summary: pd.DataFrame) -> None:
+def test_setting_values_become_models_of_their_own(summary: pd.DataFrame) -> None:
     plain = summary[summary["model"] == "plain-cnn"].assign(ordering=None)
     residual = summary[summary["model"] == "resnet"]
     both = [residual.assign(ordering=word, run_id=residual["run_id"] + word) for word in ("original", "other")]
@@ -29,7 +29,7 @@ def test_values_become_models_and_runs_without_the_setting_keep_their_name(summa
         ("init", ["he", "default"], ["resnet, default", "resnet, he"]),
     ],
 )
-def test_words_stand_alone_and_numbers_with_their_setting(
+def test_numbers_are_shown_with_their_setting_words_without(
     setting: str, values: list[Any], names: list[str], summary: pd.DataFrame
 ) -> None:
     one = summary[summary["model"] == "resnet"]
@@ -40,7 +40,7 @@ def test_words_stand_alone_and_numbers_with_their_setting(
     assert list(compare(pd.concat(frames), setting)["model"].unique()) == names
 
 
-def test_a_learning_rate_of_curves_is_the_one_before_the_schedule(curves: pd.DataFrame) -> None:
+def test_curves_are_compared_by_the_unscheduled_learning_rate(curves: pd.DataFrame) -> None:
     frame = pd.concat([curves.assign(learning_rate=rate, run_id=curves["run_id"] + str(rate)) for rate in (0.1, 0.2)])
     compared = compare(frame, "learning_rate")
     assert set(compared[compared["model"].str.startswith("resnet")]["model"]) == {
@@ -51,7 +51,7 @@ def test_a_learning_rate_of_curves_is_the_one_before_the_schedule(curves: pd.Dat
     assert set(compared["scheduled_learning_rate"]) == {0.1}
 
 
-def test_a_setting_that_does_not_vary_is_refused_and_those_that_do_are_named(summary: pd.DataFrame) -> None:
+def test_a_setting_that_does_not_vary_is_rejected(summary: pd.DataFrame) -> None:
     parts = [summary.assign(init=word, width=8, run_id=summary["run_id"] + word) for word in ("he", "default")]
     for setting in ("width", "witdh"):
         with pytest.raises(UserError, match=rf"^by \(={setting}\) is not a setting .*; those that do are init\.$"):

@@ -65,7 +65,7 @@ def test_three_panels_show_number_gradient_and_product() -> None:
         assert list(np.asarray(axes.lines[0].get_xdata())) == [0, 1, 2, 3, 4]
 
 
-def test_lines_are_means_over_seeds_with_the_spread_of_draws_and_seeds() -> None:
+def test_lines_are_means_with_the_spread_of_draws() -> None:
     frame = nets(net("resnet", 10, 0), net("resnet", 10, 1, factor=0.6))
     _, gradients, products = draw(frame).axes
     assert heights(gradients)[1] == pytest.approx((0.2 + 2 * 0.6) / 2)
@@ -78,7 +78,7 @@ def test_lines_are_means_over_seeds_with_the_spread_of_draws_and_seeds() -> None
     assert heights(products)[0] == pytest.approx(100 * (1 / 1.6**4 + 1 / 1.2**4) / 2)
 
 
-def test_the_lengths_that_carry_95_percent_are_filled_and_named() -> None:
+def test_the_effective_lengths_are_filled_and_named() -> None:
     products = draw(nets(net("resnet", 10, 0), net("resnet", 20, 0, factor=1.0))).axes[2]
     spans = [set(vertices[:, 0]) for vertices in fills(products)]
     assert spans == [{0, 1, 2}, {2, 3, 4, 5, 6, 7}]  # (1, 0.8, 0.24, …) / 1.2⁴; Binomial(9, 1/2)
@@ -98,11 +98,11 @@ def test_the_lengths_that_carry_95_percent_are_filled_and_named() -> None:
         ([0.0, 0.0, 5.0], (2, 2)),
     ],
 )
-def test_the_shortest_range_is_taken(shares: list[float], expected: tuple[int, int]) -> None:
+def test_the_shortest_range_is_chosen(shares: list[float], expected: tuple[int, int]) -> None:
     assert effective_range(pd.Series(shares)) == expected
 
 
-def test_models_and_settings_have_rows_of_their_own_and_depths_lines() -> None:
+def test_models_and_settings_have_rows_and_depths_have_lines() -> None:
     orderings = [net("resnet", 10, 0, ordering=name) for name in ("original", "full-preactivation")]
     figure = draw(nets(*orderings, net("resnext", 11, 0, ordering=None), net("resnet", 20, 0, ordering="original")))
     assert len(figure.axes) == 9
@@ -113,7 +113,7 @@ def test_models_and_settings_have_rows_of_their_own_and_depths_lines() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["depth 10", "depth 11", "depth 20"]
 
 
-def test_what_follows_from_the_depth_is_no_setting() -> None:
+def test_settings_determined_by_depth_make_no_rows() -> None:
     frame = nets(net("resnet", 10, 0, warmup_steps=0), net("resnet", 20, 0, warmup_steps=400))
     assert len(draw(frame).axes) == 3
 

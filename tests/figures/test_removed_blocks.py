@@ -129,7 +129,7 @@ def test_the_trained_order_is_on_the_left(make_frame: MakeFrame) -> None:
     assert left > 1 > 0.6 > right
 
 
-def test_many_orders_are_put_together_in_steps(make_frame: MakeFrame) -> None:
+def test_many_orders_are_grouped_in_steps(make_frame: MakeFrame) -> None:
     frame = make_frame(models=("resnet",), seeds=1)
     several = pd.concat([frame[frame["change"] == "order"].head(1)] * 100)
     tau = np.linspace(0.99, 0.0, 100)
@@ -138,7 +138,7 @@ def test_many_orders_are_put_together_in_steps(make_frame: MakeFrame) -> None:
     assert list(points(line)) == pytest.approx([*np.arange(0.045, 1, 0.1), 1.0])
 
 
-def test_what_a_line_stands_for_is_said(make_frame: MakeFrame) -> None:
+def test_the_legend_says_what_a_line_stands_for(make_frame: MakeFrame) -> None:
     notes = legend_words(draw(make_frame()))[0].replace("\n", " ")
     assert notes == (
         "Lines: median, bands: 10th to 90th percentile, of 3 seeds with up to 2 random draws each; "
@@ -161,7 +161,7 @@ def test_losses_that_are_not_finite_are_left_out_and_counted(make_frame: MakeFra
     assert "left out: 36 nets" in legend_words(draw(frame))[0].replace("\n", " ")
 
 
-def test_nets_whose_blocks_cannot_be_swapped_have_an_empty_panel_that_says_so(make_frame: MakeFrame) -> None:
+def test_nets_without_swappable_blocks_have_an_explained_empty_panel(make_frame: MakeFrame) -> None:
     frame = make_frame()
     axes = draw(frame[frame["change"] != "order"]).axes[2]
     assert [text.get_text() for text in axes.texts] == ["no two blocks can be swapped"]

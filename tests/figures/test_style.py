@@ -32,18 +32,18 @@ def test_dpi_sets_the_pixels_of_a_png(summary: pd.DataFrame) -> None:
     assert (int.from_bytes(header[16:20]), int.from_bytes(header[20:24])) == (300, 240)
 
 
-def test_an_svg_is_whole() -> None:
+def test_an_svg_is_well_formed() -> None:
     assert render(Figure(), ".svg").endswith(b"</svg>\n")
 
 
-def test_a_pdf_is_whole_and_undated(summary: pd.DataFrame) -> None:
+def test_a_pdf_is_well_formed_and_undated(summary: pd.DataFrame) -> None:
     content = render(loss_by_depth.draw(summary), ".pdf")
     assert content.startswith(b"%PDF-")
     assert content.endswith(b"%%EOF\n")
     assert b"Date" not in content
 
 
-def test_an_svg_says_what_it_shows(summary: pd.DataFrame) -> None:
+def test_an_svg_describes_what_it_shows(summary: pd.DataFrame) -> None:
     root = ElementTree.fromstring(render(loss_by_depth.draw(summary, title="Deeper & worse"), ".svg"))
     name = "{http://www.w3.org/2000/svg}"
     assert root.get("role") == "img"
@@ -55,14 +55,14 @@ def test_an_svg_says_what_it_shows(summary: pd.DataFrame) -> None:
     assert "median of 5 seeds" in words
 
 
-def test_other_formats_and_resolutions_are_refused() -> None:
+def test_other_formats_and_resolutions_are_rejected() -> None:
     with pytest.raises(UserError, match=r"suffix \(=\.gif\) must be \.png or \.svg or \.pdf\."):
         render(Figure(), ".gif")
     with pytest.raises(UserError, match=r"dpi \(=0\) must be greater than 0\."):
         render(Figure(), ".png", dpi=0)
 
 
-def test_rcparams_are_left_alone_and_have_no_influence(summary: pd.DataFrame) -> None:
+def test_rcparams_are_not_changed_and_have_no_effect(summary: pd.DataFrame) -> None:
     plain = render(loss_by_depth.draw(summary), ".svg")
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "svg.fonttype": "none"}):
         names = set(matplotlib.rcParams) - {"backend"}  # reading the backend would choose one
@@ -88,7 +88,7 @@ def test_plain_is_vermillion_and_residual_blue(pair: tuple[str, str]) -> None:
     assert [styles[model].colour for model in pair] == [VERMILLION, BLUE]
 
 
-def test_models_of_one_figure_are_told_apart_in_any_order() -> None:
+def test_models_are_distinguishable_in_any_order() -> None:
     models = ["resnet", "plain-mlp", "highway", "plain-cnn", "residual-mlp", "densenet", "resnext"]
     styles = model_styles(models)
     assert list(styles)[:4] == ["plain-mlp", "plain-cnn", "residual-mlp", "resnet"]
@@ -96,13 +96,13 @@ def test_models_of_one_figure_are_told_apart_in_any_order() -> None:
     assert model_styles(reversed(models)) == styles
 
 
-def test_up_to_fourteen_lines_have_colours_of_their_own_and_all_differ_in_colour_or_marker() -> None:
+def test_lines_differ_in_colour_or_marker() -> None:
     styles = model_styles([f"m{index:02d}" for index in range(50)])
     assert len({style.colour for style in list(styles.values())[:14]}) == 14
     assert len({(style.colour, style.marker) for style in styles.values()}) == 50
 
 
-def test_values_after_a_name_stand_with_their_model_in_the_order_given() -> None:
+def test_values_of_a_setting_keep_their_given_order() -> None:
     names = ["zeta", "resnet, sgd", "resnet, adam", "plain-cnn, sgd", "alpha", "resnet"]
     assert ordered_models(names) == ["plain-cnn, sgd", "resnet", "resnet, sgd", "resnet, adam", "alpha", "zeta"]
 
@@ -124,7 +124,7 @@ def test_values_of_a_setting_are_shades_of_their_models_colour() -> None:
     assert styles["plain-cnn, sgd"].colour < styles["plain-cnn, adam"].colour, "from dark to light"
 
 
-def test_plain_and_residual_keep_their_colours_beside_values_of_a_setting() -> None:
+def test_plain_and_residual_keep_their_colours_beside_settings() -> None:
     styles = model_styles(["plain-cnn", "resnet, block size 1", "resnet, block size 2"])
     assert styles["plain-cnn"].colour == VERMILLION
     hue = rgb_to_hsv(to_rgb(styles["resnet, block size 2"].colour))[0]

@@ -13,7 +13,7 @@ def words(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
-def test_bars_are_the_published_errors_and_layers_in_the_order_of_years() -> None:
+def test_bars_are_published_errors_and_layers_by_year() -> None:
     upper, lower = draw().axes
     assert bars(upper) == [28.2, 25.8, 16.4, 11.7, 7.3, 6.7, 3.57]
     assert bars(lower) == [0, 0, 8, 8, 19, 22, 152]
@@ -30,13 +30,13 @@ def test_bars_are_the_published_errors_and_layers_in_the_order_of_years() -> Non
     ]
 
 
-def test_the_two_measures_have_axes_of_their_own_with_units() -> None:
+def test_both_measures_have_their_own_axes_with_units() -> None:
     upper, lower = draw().axes
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("top-5 error (% of images)", "layers")
     assert upper.get_ylim()[0] == lower.get_ylim()[0] == 0
 
 
-def test_the_one_that_did_not_win_looks_different() -> None:
+def test_the_entry_that_did_not_win_looks_different() -> None:
     for axes in draw().axes:
         assert [bool(bar.get_hatch()) for bar in axes.containers[0]] == [False] * 4 + [True] + [False] * 2
 

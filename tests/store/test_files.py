@@ -28,7 +28,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_file_is_not_there_before_the_end(tmp_path: Path) -> None:
+def test_the_file_appears_only_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.txt"
     with atomic_file(path) as file:
         file.write(b"text")
@@ -56,7 +56,7 @@ def test_only_our_temporary_files_are_removed(tmp_path: Path) -> None:
     assert (tmp_path / "below" / ours).exists()
 
 
-def test_a_temporary_file_that_may_still_be_written_is_spared(tmp_path: Path) -> None:
+def test_recent_temporary_files_are_kept(tmp_path: Path) -> None:
     old, new = tmp_path / ".resnet-exp-00000000.tmp", tmp_path / ".resnet-exp-11111111.tmp"
     for path in (old, new):
         path.write_text("")
@@ -65,7 +65,7 @@ def test_a_temporary_file_that_may_still_be_written_is_spared(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [new]
 
 
-def test_the_temporary_file_of_a_kill_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_files_of_killed_processes_are_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def kill(path: Path, **options: object) -> None:
         raise SystemExit
 
@@ -88,7 +88,7 @@ def test_the_temporary_file_of_a_kill_is_known_by_its_name(tmp_path: Path, monke
         (errno.EIO, "Input/output error; check the disk or the network drive, then repeat"),
     ],
 )
-def test_a_full_disk_is_said_with_path_and_fix(
+def test_a_full_disk_is_reported_with_path_and_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, fix: str
 ) -> None:
     path = tmp_path / "a.txt"
@@ -107,7 +107,7 @@ def test_a_full_disk_is_said_with_path_and_fix(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_several_files_set_aside_the_last_is_kept(tmp_path: Path) -> None:
+def test_the_last_of_several_files_set_aside_is_kept(tmp_path: Path) -> None:
     for text in ("one", "two"):
         write_text(tmp_path / "checkpoint.pt", text)
         assert set_aside(tmp_path / "checkpoint.pt") == tmp_path / "checkpoint.damaged"

@@ -20,7 +20,7 @@ from tests.conftest import MakeRun
 from tests.store.records import HISTORY, store
 
 
-def test_a_run_reads_back_to_the_last_bit(make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_run_is_read_back_to_the_bit(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run()
     stored = load_run(store(tmp_path, run))
     assert (stored.run, stored.status, stored.parameters) == (run, "done", 100)
@@ -46,7 +46,7 @@ def test_a_failed_run_without_evaluations_stays_in_the_table(make_run: MakeRun, 
     assert len(results.curves()) == 2
 
 
-def test_summary_has_one_row_a_run_and_the_settings_that_vary(make_run: MakeRun, tmp_path: Path) -> None:
+def test_the_summary_has_rows_by_run_and_varying_settings(make_run: MakeRun, tmp_path: Path) -> None:
     for init in ("he", "default"):
         store(tmp_path, make_run(init=init))
     store(tmp_path, make_run(models="residual"))
@@ -56,7 +56,7 @@ def test_summary_has_one_row_a_run_and_the_settings_that_vary(make_run: MakeRun,
     assert "block_size" not in summary.columns, "it differs between models only"
 
 
-def test_curves_keep_the_rate_of_a_step_apart_from_a_rate_that_varies(make_run: MakeRun, tmp_path: Path) -> None:
+def test_curves_separate_the_scheduled_and_the_set_learning_rate(make_run: MakeRun, tmp_path: Path) -> None:
     for rate in (0.5, 0.25):
         store(tmp_path, make_run(learning_rate=rate))
     curves = load_results(tmp_path).curves()
@@ -73,7 +73,7 @@ def test_summary_shows_the_learning_rate_before_the_schedule(make_run: MakeRun, 
     assert "scheduled_learning_rate" not in summary
 
 
-def test_summary_file_is_the_same_again_after_deletion(make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_deleted_summary_file_is_restored_identically(make_run: MakeRun, tmp_path: Path) -> None:
     for depth in (3, 4):
         store(tmp_path, make_run(depths=depth))
     write_summary(load_results(tmp_path))
@@ -85,7 +85,7 @@ def test_summary_file_is_the_same_again_after_deletion(make_run: MakeRun, tmp_pa
 
 
 @pytest.mark.parametrize("cut", [1, 30, 100])
-def test_a_metrics_file_cut_in_the_middle_is_named_and_left_out(make_run: MakeRun, tmp_path: Path, cut: int) -> None:
+def test_a_truncated_metrics_file_is_named_and_left_out(make_run: MakeRun, tmp_path: Path, cut: int) -> None:
     broken = store(tmp_path, make_run(depths=3)) / "metrics.csv"
     store(tmp_path, make_run(depths=4))
     broken.write_bytes(broken.read_bytes()[:-cut])
@@ -116,9 +116,7 @@ def test_a_broken_record_is_named_and_left_out(make_run: MakeRun, tmp_path: Path
         *[("format", "2"), ("format", True), ("format", 1.5), ("format", 0), ("format", None)],
     ],
 )
-def test_a_record_that_was_changed_by_hand_is_named_and_left_out(
-    make_run: MakeRun, tmp_path: Path, key: str, value: object
-) -> None:
+def test_an_edited_record_is_named_and_left_out(make_run: MakeRun, tmp_path: Path, key: str, value: object) -> None:
     place = store(tmp_path, make_run())
     record = json.loads((place / "run.json").read_text())
     (place / "run.json").write_text(json.dumps(record | {key: value}))
@@ -268,14 +266,14 @@ def test_linked_results_are_found_once_and_loops_end(make_run: MakeRun, tmp_path
     assert find_results(root, tmp_path / "elsewhere") == [root / "again" / "sine"]
 
 
-def test_a_run_in_the_folder_of_another_is_named_and_left_out(make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_run_in_anothers_folder_is_left_out(make_run: MakeRun, tmp_path: Path) -> None:
     place = store(tmp_path, make_run(depths=3))
     place.rename(run_folder(tmp_path, make_run(depths=4)))
     (problem,) = load_results(tmp_path).problems
     assert "its settings are those of another run" in problem
 
 
-def test_settings_that_were_added_by_hand_break_only_their_run(make_run: MakeRun, tmp_path: Path) -> None:
+def test_settings_added_by_hand_break_only_their_run(make_run: MakeRun, tmp_path: Path) -> None:
     place = store(tmp_path, make_run(depths=3))
     record = json.loads((place / "run.json").read_text())
     record["settings"]["colour"] = "red"
@@ -284,7 +282,7 @@ def test_settings_that_were_added_by_hand_break_only_their_run(make_run: MakeRun
 
 
 @pytest.mark.parametrize("where", ["sweep.toml", "run.json"])
-def test_a_newer_format_is_refused(make_run: MakeRun, tmp_path: Path, where: str) -> None:
+def test_a_newer_format_is_rejected(make_run: MakeRun, tmp_path: Path, where: str) -> None:
     place = store(tmp_path, make_run())
     if where == "sweep.toml":
         (tmp_path / "sweep.toml").write_text("format = 99\n")
@@ -295,9 +293,7 @@ def test_a_newer_format_is_refused(make_run: MakeRun, tmp_path: Path, where: str
         load_results(tmp_path)
 
 
-def test_results_folders_are_found_at_any_depth_even_without_their_sweep_file(
-    make_run: MakeRun, tmp_path: Path
-) -> None:
+def test_results_folders_are_found_at_any_depth(make_run: MakeRun, tmp_path: Path) -> None:
     store(tmp_path / "a" / "sine", make_run())
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "sweep.toml").write_text("format = 1\n")

@@ -60,7 +60,7 @@ def test_a_selection_keeps_the_runs_that_it_names(results: Results, options: dic
         (Selection(models=("plain",), where={"init": ("he",)}), r"no run of this selection"),
     ],
 )
-def test_a_selection_of_nothing_lists_what_is_there(results: Results, selection: Selection, sentence: str) -> None:
+def test_an_empty_selection_lists_what_exists(results: Results, selection: Selection, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         selection.apply(results)
 
@@ -74,14 +74,12 @@ def test_a_selection_of_nothing_lists_what_is_there(results: Results, selection:
         ((None, "x", None, None), r"^depths \(=x\)"),
     ],
 )
-def test_malformed_filters_are_refused(options: tuple[str, str, str, list[str]], sentence: str) -> None:
+def test_malformed_filters_are_rejected(options: tuple[str, str, str, list[str]], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         parse_selection(*options)
 
 
-def test_of_several_folders_those_without_a_selected_run_are_left_out(
-    results: Results, make_run: MakeRun, tmp_path: Path
-) -> None:
+def test_folders_without_a_selected_run_are_left_out(results: Results, make_run: MakeRun, tmp_path: Path) -> None:
     store(tmp_path / "other", make_run(depths=7))
     both = [results, load_results(tmp_path / "other")]
     assert [kept.folder for kept in Selection(depths=frozenset({7})).apply_to_all(both)] == [tmp_path / "other"]

@@ -21,7 +21,7 @@ class Trap:
         return (Path.touch, (Path("sprung"),))
 
 
-def test_weights_come_back_to_the_bit(make_run: MakeRun, tmp_path: Path) -> None:
+def test_weights_are_restored_to_the_bit(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(task="digits", models="resnet", depths=8, width=2)
     state = build_net(run, (1, 8, 8), 10).state_dict()
     assert not has_weights(tmp_path, run)
@@ -31,13 +31,13 @@ def test_weights_come_back_to_the_bit(make_run: MakeRun, tmp_path: Path) -> None
     assert_same(again, state)
 
 
-def test_missing_weights_are_said_with_the_way_to_get_them(make_run: MakeRun, tmp_path: Path) -> None:
+def test_missing_weights_are_explained_with_the_remedy(make_run: MakeRun, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"weights\.pt is missing.* repeat the sweep with --save-models"):
         read_weights(tmp_path, make_run())
 
 
 @pytest.mark.parametrize("content", [b"", b"not a file of torch", pickle.dumps(Trap()), pickle.dumps({"format": 1})])
-def test_a_file_that_is_cut_or_foreign_is_refused_and_never_executed(
+def test_truncated_and_foreign_files_are_rejected_and_never_executed(
     content: bytes, make_run: MakeRun, tmp_path: Path
 ) -> None:
     run = make_run()
@@ -49,7 +49,7 @@ def test_a_file_that_is_cut_or_foreign_is_refused_and_never_executed(
     assert not Path("sprung").exists()
 
 
-def test_pickled_code_inside_a_torch_file_is_refused_and_never_executed(make_run: MakeRun, tmp_path: Path) -> None:
+def test_pickled_code_is_rejected_and_never_executed(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run()
     path = run_folder(tmp_path, run) / WEIGHTS_FILE
     path.parent.mkdir(parents=True)
@@ -59,7 +59,7 @@ def test_pickled_code_inside_a_torch_file_is_refused_and_never_executed(make_run
     assert not Path("sprung").exists()
 
 
-def test_weights_cut_at_any_place_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
+def test_weights_truncated_anywhere_are_rejected(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(depths=2, width=2)
     write_weights(tmp_path, run, build_net(run, (1,), 1).state_dict())
     path = run_folder(tmp_path, run) / WEIGHTS_FILE
@@ -77,7 +77,7 @@ def damage(whole: bytes, draw: random.Random) -> bytes:
     return bytes(damaged)
 
 
-def test_weights_with_any_bit_turned_over_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
+def test_weights_with_any_flipped_bit_are_rejected(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(depths=2, width=2)
     write_weights(tmp_path, run, build_net(run, (1,), 1).state_dict())
     path = run_folder(tmp_path, run) / WEIGHTS_FILE
@@ -88,7 +88,7 @@ def test_weights_with_any_bit_turned_over_are_refused(make_run: MakeRun, tmp_pat
             read_weights(tmp_path, run)
 
 
-def test_weights_of_earlier_versions_are_never_read_as_other_values(make_run: MakeRun, tmp_path: Path) -> None:
+def test_damaged_weights_of_earlier_versions_are_never_accepted(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(depths=2, width=2)
     state = build_net(run, (1,), 1).state_dict()
     path = run_folder(tmp_path, run) / WEIGHTS_FILE
@@ -111,7 +111,7 @@ def assert_same(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
-def test_weights_of_a_newer_version_or_another_run_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
+def test_weights_of_newer_versions_or_other_runs_are_rejected(make_run: MakeRun, tmp_path: Path) -> None:
     run, other = make_run(), make_run(seeds=1)
     path = run_folder(tmp_path, run) / WEIGHTS_FILE
     path.parent.mkdir(parents=True)
@@ -124,7 +124,7 @@ def test_weights_of_a_newer_version_or_another_run_are_refused(make_run: MakeRun
 
 
 @pytest.mark.parametrize("state", [None, [1], "text"])
-def test_a_file_without_a_state_dict_is_refused(state: object, make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_file_without_a_state_dict_is_rejected(state: object, make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run()
     path = run_folder(tmp_path, run) / WEIGHTS_FILE
     path.parent.mkdir(parents=True)
@@ -133,7 +133,7 @@ def test_a_file_without_a_state_dict_is_refused(state: object, make_run: MakeRun
         read_weights(tmp_path, run)
 
 
-def test_weights_that_a_kill_left_alone_are_forgotten_with_the_runs(make_run: MakeRun, tmp_path: Path) -> None:
+def test_orphaned_weights_are_removed_with_the_runs(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run()
     write_weights(tmp_path, run, {"weight": torch.ones(1)})
     forget_runs(tmp_path)

@@ -8,7 +8,7 @@ from resnet_cli.sweep import bench
 from tests.conftest import MakeRun
 
 
-def test_useful_operations_are_those_of_a_hand_count(make_run: MakeRun) -> None:
+def test_useful_operations_match_a_count_by_hand(make_run: MakeRun) -> None:
     run = make_run(depths=2, width=3, batch_size=10, steps=4, eval_every=2)
     forward = 2 * (1 * 3 + 3 * 3 + 3 * 1)  # an example through 1→3, 3→3, 3→1
     backward = 2 * (1 * 3 + 2 * 3 * 3 + 2 * 3 * 1)  # the first layer passes nothing on
@@ -21,6 +21,6 @@ def test_a_job_is_scaled_along_depth(make_run: MakeRun) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
-def test_a_device_that_is_not_there_is_refused() -> None:
+def test_a_missing_device_is_rejected() -> None:
     with pytest.raises(UserError, match=r"device \(=cuda\): this machine has no CUDA device"):
         bench.bench("cuda", 1, 1)

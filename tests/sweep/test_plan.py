@@ -70,7 +70,7 @@ def test_a_model_named_twice_is_planned_once() -> None:
 
 
 @pytest.mark.parametrize(("task", "runs"), [("sine", 39 * 2 * 5), ("digits", 3 * 2), ("cifar10", 4 * 2)])
-def test_without_any_key_a_task_has_its_default_depths_models_and_seeds(task: str, runs: int) -> None:
+def test_a_task_has_default_depths_models_and_seeds(task: str, runs: int) -> None:
     plan = plan_sweep({"task": task})
     assert len(plan.runs) == runs
     assert {run.seed for run in plan.runs} == ({0, 1, 2, 3, 4} if task == "sine" else {0})
@@ -99,14 +99,14 @@ def test_a_list_anywhere_multiplies_the_sweep() -> None:
     assert {run.steps for run in plan.runs} == {5, 6, 7}
 
 
-def test_a_setting_of_the_residual_net_multiplies_that_net_alone() -> None:
+def test_residual_settings_multiply_only_residual_nets() -> None:
     plan = plan_sweep({"seeds": 0, "models": "plain,residual", "depths": "4..6", "block_size": "1,2,3"})
     assert Counter((run.model, run.depth) for run in plan.runs) == {
         (model, depth): runs for model, runs in [("plain-mlp", 1), ("residual-mlp", 3)] for depth in (4, 5, 6)
     }
 
 
-def test_a_setting_that_depends_on_another_multiplies_where_it_applies_alone() -> None:
+def test_dependent_settings_multiply_only_where_they_apply() -> None:
     plan = plan_sweep({"seeds": 0, "models": "plain", "depths": 2, "init": "he,normal", "init_std": "0.1,0.2"})
     assert {(run.init, run.init_std) for run in plan.runs} == {("he", None), ("normal", 0.1), ("normal", 0.2)}
     assert len(plan.runs) == 3
@@ -153,7 +153,7 @@ def test_a_given_length_replaces_the_default_one(task: str, given: str, other: s
     assert getattr(run, other) is None
 
 
-def test_twins_differ_in_nothing_but_the_skips() -> None:
+def test_twins_differ_only_in_their_skips() -> None:
     plain, residual = plan_sweep({"seeds": 0, "depths": 5}).runs
     assert plain.model_copy(update={"model": "residual-mlp", "block_size": 3, "survival": 1.0}) == residual
     plain, residual = plan_sweep({"task": "cifar10", "depths": 20}).runs
@@ -161,7 +161,7 @@ def test_twins_differ_in_nothing_but_the_skips() -> None:
     assert plain.model_copy(update={"model": "resnet", **skips}) == residual
 
 
-def test_the_longest_runs_come_first_and_lower_seeds_before_higher() -> None:
+def test_the_longest_runs_come_first_then_lower_seeds() -> None:
     runs = plan_sweep({"models": "plain", "depths": "2..9", "seeds": "0..2", "steps": "10,40"}).runs
     costs = [run.depth * (run.steps or 0) for run in runs]
     assert costs == sorted(costs, reverse=True)
@@ -173,7 +173,7 @@ def test_image_sizes_can_be_given_as_text() -> None:
     assert {run.image_size for run in plan.runs} == {8, 16}
 
 
-def test_depths_that_a_range_names_in_vain_are_told() -> None:
+def test_missing_depths_of_a_range_are_reported() -> None:
     plan = plan_sweep({"task": "digits", "models": "resnet", "depths": "2..20"})
     assert {run.depth for run in plan.runs} == {8, 14, 20}
     assert plan.notes == ["resnet has depths 6n+2: kept 8..20:6; left out 2..7,9..13,15..19."]
@@ -211,9 +211,7 @@ def test_depths_that_a_range_names_in_vain_are_told() -> None:
         ({"override": [{"width": "0"}]}, ["width (=0) must be greater"]),
     ],
 )
-def test_a_bad_request_is_refused_with_the_key_the_value_and_the_rule(
-    request_: dict[str, Any], reasons: list[str]
-) -> None:
+def test_bad_requests_are_rejected_with_key_value_and_rule(request_: dict[str, Any], reasons: list[str]) -> None:
     message = refusal(request_)
     for reason in reasons:
         assert reason in message
@@ -237,9 +235,7 @@ def test_a_bad_request_is_refused_with_the_key_the_value_and_the_rule(
         ({"override": [{"augment": True}]}, "augment (=True)", "sine has noise, sine_range, train_size"),
     ],
 )
-def test_a_setting_of_another_model_or_task_is_refused_naming_what_there_is(
-    request_: dict[str, Any], foreign: str, existing: str
-) -> None:
+def test_settings_of_other_models_or_tasks_are_rejected(request_: dict[str, Any], foreign: str, existing: str) -> None:
     message = refusal(request_)
     assert f"{foreign} is not a setting of" in message
     assert existing in message
@@ -257,9 +253,7 @@ def test_a_setting_of_another_model_or_task_is_refused_naming_what_there_is(
         ({"warmup_shape": "linear", "warmup_steps": 0}, "warmup_shape", "warmup_steps above 0"),
     ],
 )
-def test_a_setting_without_effect_is_refused_naming_what_it_needs(
-    request_: dict[str, Any], name: str, needed: str
-) -> None:
+def test_a_setting_without_effect_is_rejected(request_: dict[str, Any], name: str, needed: str) -> None:
     message = refusal(request_)
     assert message.startswith(f"{name} (=")
     assert message.endswith(f"has no effect; it needs {needed}.")
@@ -270,7 +264,7 @@ def test_a_setting_with_an_effect_on_some_runs_is_accepted() -> None:
     assert {(run.optimizer, run.momentum) for run in plan.runs} == {("adam", None), ("momentum", 0.5)}
 
 
-def test_too_many_runs_are_refused_before_they_are_made() -> None:
+def test_too_many_runs_are_rejected_before_they_are_built() -> None:
     assert f"at most {MAX_RUNS:,} are allowed" in refusal({"depths": "1..10000", "seeds": "0..9999"})
     assert f"at most {MAX_RUNS:,}" in refusal({"width": list(range(1, 1000)), "steps": list(range(1, 1000))})
 
@@ -283,7 +277,7 @@ def test_many_runs_below_the_limit_are_planned() -> None:
 # ---- overrides
 
 
-def test_an_override_changes_the_runs_of_its_models_and_depths_alone() -> None:
+def test_an_override_affects_only_its_models_and_depths() -> None:
     plan = plan_sweep(
         {
             "depths": "2..4",
@@ -311,19 +305,19 @@ def test_an_override_with_a_list_multiplies_its_runs() -> None:
     assert Counter(run.depth for run in plan.runs) == {2: 1, 3: 2}
 
 
-def test_an_override_of_a_length_replaces_the_other_length() -> None:
+def test_overriding_steps_replaces_epochs_and_vice_versa() -> None:
     run = only_run(override=[{"epochs": 3}])
     assert (run.epochs, run.steps) == (3, None)
 
 
-def test_an_override_can_ask_for_what_a_dependent_setting_needs() -> None:
+def test_an_override_can_enable_a_dependent_setting() -> None:
     plan = plan_sweep(
         {"models": "plain", "depths": "2,3", "init_std": 0.3, "override": [{"depths": 3, "init": "normal"}]}
     )
     assert {run.depth: run.init_std for run in plan.runs} == {2: None, 3: 0.3}
 
 
-def test_an_override_of_a_model_that_is_not_in_the_sweep_is_left_aside() -> None:
+def test_an_override_of_an_absent_model_is_ignored() -> None:
     assert (
         len(
             plan_sweep(
@@ -362,7 +356,7 @@ def test_an_override_of_a_model_that_is_not_in_the_sweep_is_left_aside() -> None
         {"task": "cifar10", "depths": 8, "schedule": "constant", "optimizer": "sgd", "augment": "on,off"},
     ],
 )
-def test_the_resolved_sweep_planned_again_gives_exactly_the_same_runs(request_: dict[str, Any], smoke: bool) -> None:
+def test_a_resolved_sweep_gives_the_same_runs(request_: dict[str, Any], smoke: bool) -> None:
     plan = plan_sweep(request_, smoke=smoke)
     again = planned_again(plan)
     assert again.runs == plan.runs
@@ -415,7 +409,7 @@ requests = st.builds(
 
 @FIXED
 @given(request=requests, smoke=st.booleans())
-def test_any_resolved_sweep_planned_again_gives_exactly_the_same_runs(request: dict[str, Any], smoke: bool) -> None:
+def test_every_resolved_sweep_gives_the_same_runs(request: dict[str, Any], smoke: bool) -> None:
     try:
         plan = plan_sweep(request, smoke=smoke)
     except UserError:
@@ -433,7 +427,7 @@ def test_the_resolved_sweep_spells_out_every_default(settings: dict[str, Any]) -
             assert resolved[name] == value
 
 
-def test_what_models_disagree_on_stands_in_overrides() -> None:
+def test_settings_that_differ_between_models_become_overrides() -> None:
     resolved = plan_sweep({"task": "digits", "models": "plain-mlp,resnet", "depths": "8"}).resolved
     tables = {table["models"][0]: table for table in resolved["override"]}
     assert (tables["plain-mlp"]["init"], tables["resnet"]["init"]) == ("default", "he")
@@ -468,7 +462,7 @@ def test_smoke_keeps_the_lists_that_multiply() -> None:
     assert len(plan_sweep({"models": "plain", "depths": "2..4", "init": "he,default"}, smoke=True).runs) == 4
 
 
-def test_smoke_stays_short_where_an_override_asks_for_more() -> None:
+def test_smoke_stays_short_despite_overrides() -> None:
     overrides = [{"epochs": 1000}, {"train_size": 10**6, "batch_size": 10**5, "eval_size": 10**6, "eval_every": 1}]
     plan = plan_sweep({"depths": "2..4", "override": [*overrides, {"width": 5}]}, smoke=True)
     for run in plan.runs:
@@ -503,11 +497,11 @@ def test_depths_may_be_a_table_by_model() -> None:
         ({}, "depths: the table has none for plain-cnn"),
     ],
 )
-def test_a_wrong_table_of_depths_is_refused(depths: dict[str, Any], reason: str) -> None:
+def test_a_wrong_table_of_depths_is_rejected(depths: dict[str, Any], reason: str) -> None:
     assert reason in refusal({"task": "digits", "depths": depths})
 
 
-def test_some_models_of_a_table_of_depths_may_be_chosen_and_the_others_are_named() -> None:
+def test_unused_entries_of_a_depths_table_are_named() -> None:
     depths = {"plain": 8, "residual": 14, "vgg": 11}
     plan = plan_sweep({"task": "digits", "models": "residual", "depths": depths, "seeds": 0})
     assert depths_by_model(plan) == {"resnet": [14]}
@@ -518,7 +512,7 @@ def test_some_models_of_a_table_of_depths_may_be_chosen_and_the_others_are_named
     assert planned_again(plan).runs == plan.runs
 
 
-def test_a_model_that_lacks_the_tasks_default_depths_gets_those_just_below() -> None:
+def test_default_depths_are_rounded_down_to_existing_ones() -> None:
     plan = plan_sweep({"task": "digits", "models": "resnet,densenet,bottleneck-resnet,vgg", "seeds": 0})
     assert depths_by_model(plan) == {
         "resnet": [8, 20, 32],
@@ -530,7 +524,7 @@ def test_a_model_that_lacks_the_tasks_default_depths_gets_those_just_below() -> 
 
 
 @pytest.mark.parametrize("task", ["sine", "digits", "cifar10"])
-def test_a_smoke_sweep_of_all_models_has_each_of_them_at_two_of_its_depths(task: str) -> None:
+def test_smoke_trains_every_model_at_two_depths(task: str) -> None:
     plan = plan_sweep({"task": task, "models": "all", "depths": "8..40"}, smoke=True)
     fitting = {model.name for model in all_models().values() if model.family in plan.task.families}
     assert {model: len(depths) for model, depths in depths_by_model(plan).items()} == dict.fromkeys(fitting, 2)
@@ -540,7 +534,7 @@ def test_a_smoke_sweep_of_all_models_has_each_of_them_at_two_of_its_depths(task:
 # ---- settings that a model has for itself
 
 
-def test_a_setting_of_one_model_multiplies_its_runs_alone() -> None:
+def test_a_setting_of_one_model_multiplies_only_its_runs() -> None:
     plan = plan_sweep({"task": "digits", "depths": 8, "seeds": 0, "ordering": "original,full-preactivation"})
     assert sorted((run.model, run["ordering"]) for run in plan.runs if run["ordering"]) == [
         ("resnet", "full-preactivation"),
@@ -550,7 +544,7 @@ def test_a_setting_of_one_model_multiplies_its_runs_alone() -> None:
     assert planned_again(plan).runs == plan.runs
 
 
-def test_an_override_may_set_what_only_its_model_has() -> None:
+def test_an_override_may_set_its_models_own_settings() -> None:
     override = {"models": "densenet", "depths": 10, "growth_rate": "4,8", "dropout": 0.2}
     plan = plan_sweep(
         {"task": "digits", "models": "densenet,resnet", "depths": {"densenet": "7,10", "resnet": 8}, "seeds": 0}
@@ -602,11 +596,11 @@ def test_a_configuration_can_be_planned_and_planned_again(path: Path, smoke: boo
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_the_comment_on_top_of_an_experiment_says_how_many_runs_it_has(path: Path) -> None:
+def test_config_comments_give_the_number_of_runs(path: Path) -> None:
     assert claimed_runs(path) == [len(plan_sweep(load_config(path, option_names)).runs)]
 
 
-def test_only_the_depth_that_the_paper_warmed_up_is_warmed_up() -> None:
+def test_only_the_papers_deepest_net_is_warmed_up() -> None:
     plan = plan_sweep(load_config(CONFIGS[0].with_name("cifar10-paper.toml")))
     assert {run.depth for run in plan.runs if run.warmup_steps} == {110}
     assert {run.warmup_factor for run in plan.runs if run.depth == 110} == {0.1}

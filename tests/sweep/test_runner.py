@@ -76,7 +76,7 @@ def test_worker_processes_give_the_same_files_as_one_process(tmp_path: Path, eng
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
-def test_finished_runs_are_not_trained_again_and_a_wider_sweep_trains_what_is_missing(tmp_path: Path) -> None:
+def test_a_wider_sweep_trains_only_missing_runs(tmp_path: Path) -> None:
     do(plan_sweep(SMALL), tmp_path)
     assert do(plan_sweep(SMALL), tmp_path) == []
     wider = do(plan_sweep(SMALL | {"depths": "2..5"}), tmp_path)
@@ -84,7 +84,7 @@ def test_finished_runs_are_not_trained_again_and_a_wider_sweep_trains_what_is_mi
     assert len(load_results(tmp_path).runs) == 8
 
 
-def test_recomputation_is_recorded_and_changes_neither_metrics_nor_which_runs_are_finished(tmp_path: Path) -> None:
+def test_recomputing_is_recorded_and_changes_no_results(tmp_path: Path) -> None:
     small = {"width": 2, "train_size": 40, "batch_size": 20, "epochs": 2}
     plan = plan_sweep({"task": "digits", "depths": "8,14", "seeds": 0, "threads": 1} | small)
 
@@ -113,9 +113,7 @@ def test_a_broken_run_is_reported_and_trained_again(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
-def test_a_failing_run_is_kept_as_failed_spoils_no_other_and_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_run_is_recorded_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_sweep(SMALL | {"engine": "loop"})
     train = loop.train
 
@@ -140,7 +138,7 @@ def test_a_diverged_run_is_a_result_and_is_kept(tmp_path: Path) -> None:
     assert do(plan, tmp_path) == []
 
 
-def test_a_second_sweep_into_the_same_folder_stops_with_a_clear_sentence(tmp_path: Path) -> None:
+def test_a_second_sweep_in_one_folder_is_rejected(tmp_path: Path) -> None:
     with (
         filelock.FileLock(tmp_path / ".lock"),
         pytest.raises(UserError, match=r"is in use by another sweep; wait .* --out"),
@@ -149,7 +147,7 @@ def test_a_second_sweep_into_the_same_folder_stops_with_a_clear_sentence(tmp_pat
     assert not (tmp_path / "sweep.toml").exists()
 
 
-def test_what_cannot_be_done_writes_nothing(tmp_path: Path) -> None:
+def test_impossible_sweeps_write_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     with pytest.raises(UserError, match="batch_size"):
         do(plan_sweep(SMALL | {"train_size": 10}), folder)
@@ -212,7 +210,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("engine", ["loop", "stacked"])
-def test_a_sweep_killed_at_every_single_change_on_disk_ends_with_the_same_files(
+def test_kills_at_any_write_do_not_change_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     plan = plan_sweep(SMALL | {"depths": "2,4", "engine": engine, "threads": 1})
@@ -251,7 +249,7 @@ def test_a_sweep_killed_at_every_single_change_on_disk_ends_with_the_same_files(
     assert survived > 40
 
 
-def test_plain_and_residual_nets_up_to_depth_k_have_the_same_csv(tmp_path: Path) -> None:
+def test_plain_and_residual_nets_agree_up_to_depth_k(tmp_path: Path) -> None:
     plan = plan_sweep(SMALL | {"depths": "1..6", "block_size": 3, "steps": 40, "eval_every": 20})
     do(plan, tmp_path)
     texts = {run: (run_folder(tmp_path, run) / "metrics.csv").read_text() for run in plan.runs}
@@ -259,7 +257,7 @@ def test_plain_and_residual_nets_up_to_depth_k_have_the_same_csv(tmp_path: Path)
     assert same == {1: True, 2: True, 3: True, 4: False, 5: False, 6: False}
 
 
-def test_each_data_set_is_loaded_a_few_times_not_for_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_sets_are_not_loaded_for_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = get_task("sine")
     loads: list[int | None] = []
 
@@ -285,7 +283,7 @@ def wait_for_runs(folder: Path, count: int, process: "subprocess.Popen[bytes]") 
         time.sleep(0.01)
 
 
-def test_a_worker_that_dies_takes_only_its_run_with_it(tmp_path: Path) -> None:
+def test_a_dying_worker_fails_only_its_run(tmp_path: Path) -> None:
     folder = tmp_path / "sine"
     script = tmp_path / "dying.py"
     script.write_text(

@@ -9,9 +9,7 @@ from resnet_cli.tasks import cifar10
 from tests.tasks.conftest import RECORDS, Records, TaskRun
 
 
-def test_images_and_classes_are_those_of_the_files_in_their_order(
-    task_run: TaskRun, small_cifar: Path, records: Records
-) -> None:
+def test_images_and_classes_match_the_files_in_order(task_run: TaskRun, small_cifar: Path, records: Records) -> None:
     data = cifar10.load(task_run("cifar10"), small_cifar)
     train = np.concatenate([records[name] for name in cifar10.TRAIN_FILES])
     test = records["test_batch.bin"]
@@ -32,7 +30,7 @@ def test_the_planes_are_red_green_blue_row_by_row(task_run: TaskRun, small_cifar
 
 
 @pytest.mark.parametrize(("size", "padding"), [(32, 4), (16, 2), (8, 1)])
-def test_smaller_images_are_averages_and_statistics_are_theirs(
+def test_smaller_images_are_averages_with_their_own_statistics(
     task_run: TaskRun, small_cifar: Path, records: Records, size: int, padding: int
 ) -> None:
     data = cifar10.load(task_run("cifar10", image_size=size), small_cifar)
@@ -50,7 +48,7 @@ def test_smaller_images_are_averages_and_statistics_are_theirs(
     np.testing.assert_allclose(data.deviation, expected.std(axis=(0, 2, 3)) / 255, rtol=1e-6)
 
 
-def test_augmentation_can_be_left_out(task_run: TaskRun, small_cifar: Path) -> None:
+def test_augmentation_can_be_switched_off(task_run: TaskRun, small_cifar: Path) -> None:
     assert cifar10.load(task_run("cifar10", augment=False), small_cifar).crop_padding == 0
 
 
@@ -66,12 +64,12 @@ def test_a_subset_is_fixed_balanced_and_standardised_like_the_whole(task_run: Ta
     assert data.mean.equal(whole.mean)
 
 
-def test_more_training_images_than_there_are_are_refused(task_run: TaskRun, small_cifar: Path) -> None:
+def test_too_many_training_images_are_rejected(task_run: TaskRun, small_cifar: Path) -> None:
     with pytest.raises(UserError, match=r"train_size \(=151\) must be at most 150"):
         cifar10.load(task_run("cifar10", train_size=151), small_cifar)
 
 
-def test_missing_files_are_refused_with_both_ways_out(task_run: TaskRun, tmp_path: Path) -> None:
+def test_missing_files_are_reported_with_both_remedies(task_run: TaskRun, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         cifar10.load(task_run("cifar10"), tmp_path / "no where")
     message = str(caught.value)
@@ -89,7 +87,7 @@ def test_missing_files_are_refused_with_both_ways_out(task_run: TaskRun, tmp_pat
         ("data_batch_1.bin", bytes(3073) + b"\x0a" + bytes(92_190 - 3074), "holds class 10 in record 2"),
     ],
 )
-def test_a_broken_file_is_refused_by_name(
+def test_a_broken_file_is_rejected_by_name(
     task_run: TaskRun, small_cifar: Path, name: str, content: bytes, what: str
 ) -> None:
     path = small_cifar / cifar10.FOLDER / name
@@ -100,7 +98,7 @@ def test_a_broken_file_is_refused_by_name(
     assert "run `resnet-exp data fetch cifar10" in str(caught.value)
 
 
-def test_a_folder_in_place_of_a_file_is_refused(task_run: TaskRun, small_cifar: Path) -> None:
+def test_a_folder_in_place_of_a_file_is_rejected(task_run: TaskRun, small_cifar: Path) -> None:
     path = small_cifar / cifar10.FOLDER / "test_batch.bin"
     path.unlink()
     path.mkdir()
@@ -114,9 +112,7 @@ def test_real_files_must_have_ten_thousand_records(task_run: TaskRun, tmp_path: 
         cifar10.load(task_run("cifar10"), tmp_path)
 
 
-def test_the_data_folder_is_the_flag_then_the_variable_then_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_data_folder_is_flag_variable_or_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESNET_EXP_DATA", str(tmp_path / "variable"))
     assert cifar10.data_folder(tmp_path / "flag") == tmp_path / "flag"
     assert cifar10.data_folder(None) == tmp_path / "variable"
@@ -128,7 +124,7 @@ def test_the_data_folder_is_the_flag_then_the_variable_then_the_cache(
     assert cifar10.data_folder(Path("~/data")) == tmp_path / "data"
 
 
-def test_the_folder_of_the_files_may_be_named_itself(task_run: TaskRun, small_cifar: Path, tmp_path: Path) -> None:
+def test_the_folder_of_the_files_can_be_given_directly(task_run: TaskRun, small_cifar: Path, tmp_path: Path) -> None:
     inside = small_cifar / cifar10.FOLDER
     assert cifar10.batches_folder(small_cifar) == inside
     assert cifar10.batches_folder(inside) == inside

@@ -136,7 +136,7 @@ def test_the_progress_bar_goes_to_stderr(tmp_path: Path, archive: Archive, capfd
     assert "100%" in captured.err
 
 
-def test_official_images_that_are_there_are_not_fetched_again(small_cifar: Path, archive: Archive) -> None:
+def test_existing_official_images_are_not_fetched_again(small_cifar: Path, archive: Archive) -> None:
     nowhere = replace(archive, url="http://127.0.0.1:1/")
     assert download.fetch(small_cifar, archive=nowhere, progress=False).verdict == "official images"
 
@@ -150,7 +150,7 @@ def test_other_images_are_not_overwritten(small_cifar: Path, archive: Archive) -
 
 
 @pytest.mark.parametrize("inside", ["", cifar10.FOLDER])
-def test_a_broken_file_is_mended_and_nothing_else_is_touched(small_cifar: Path, archive: Archive, inside: str) -> None:
+def test_only_a_broken_file_is_replaced(small_cifar: Path, archive: Archive, inside: str) -> None:
     folder = small_cifar / cifar10.FOLDER
     (folder / "data_batch_2.bin").write_bytes(b"cut")
     (folder / "notes.txt").write_text("mine")
@@ -161,14 +161,14 @@ def test_a_broken_file_is_mended_and_nothing_else_is_touched(small_cifar: Path, 
     assert not list(small_cifar.rglob(".fetch-*"))
 
 
-def test_a_wrong_checksum_is_refused_and_leaves_nothing(tmp_path: Path, archive: Archive) -> None:
+def test_a_wrong_checksum_is_rejected_and_leaves_nothing(tmp_path: Path, archive: Archive) -> None:
     wrong = replace(archive, md5="0" * 32)
     with pytest.raises(UserError, match=f"MD5 is not {'0' * 32}.*nothing was unpacked; try again"):
         download.fetch(tmp_path, archive=wrong, progress=False)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupted_download_is_refused_and_leaves_nothing(
+def test_an_interrupted_download_is_rejected_and_leaves_nothing(
     tmp_path: Path, serve: Serve, members: list[Member]
 ) -> None:
     archive = serve(pack(members), sent=5000)
@@ -177,14 +177,14 @@ def test_an_interrupted_download_is_refused_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_http_error_is_refused_and_leaves_nothing(tmp_path: Path, serve: Serve) -> None:
+def test_an_http_error_is_reported_and_leaves_nothing(tmp_path: Path, serve: Serve) -> None:
     archive = serve(b"gone", status=404)
     with pytest.raises(UserError, match=r"cannot be downloaded \(404 .*check the network and try again"):
         download.fetch(tmp_path, archive=archive, progress=False)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_refused_connection_is_one_sentence(tmp_path: Path, archive: Archive) -> None:
+def test_a_refused_connection_is_explained_in_one_sentence(tmp_path: Path, archive: Archive) -> None:
     nobody = replace(archive, url="http://127.0.0.1:1/cifar.tar.gz")
     with pytest.raises(UserError) as caught:
         download.fetch(tmp_path, archive=nobody, progress=False)
@@ -205,7 +205,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, archive: Archive) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path, archive: Archive) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot be stored in .*file.cifar-10-batches-bin \(.*--data-dir"):
         download.fetch(tmp_path / "file", archive=archive, progress=False)
@@ -267,7 +267,9 @@ def test_names_in_the_archive_are_never_used_as_paths(tmp_path: Path, serve: Ser
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
-def test_a_link_in_place_of_a_file_is_refused(tmp_path: Path, serve: Serve, members: list[Member], kind: bytes) -> None:
+def test_a_link_in_place_of_a_file_is_rejected(
+    tmp_path: Path, serve: Serve, members: list[Member], kind: bytes
+) -> None:
     name = f"{cifar10.FOLDER}/test_batch.bin"
     kept = [member for member in members if member[0].name != name]
     archive = serve(pack([*kept, link(name, f"{cifar10.FOLDER}/data_batch_1.bin", kind)]))
@@ -276,9 +278,7 @@ def test_a_link_in_place_of_a_file_is_refused(tmp_path: Path, serve: Serve, memb
     assert not list(tmp_path.iterdir())
 
 
-def test_official_images_are_known_in_any_order_and_spread(
-    small_cifar: Path, archive: Archive, records: Records
-) -> None:
+def test_official_images_are_recognised_in_any_order(small_cifar: Path, archive: Archive, records: Records) -> None:
     folder = small_cifar / cifar10.FOLDER
     first, second = records["data_batch_1.bin"].copy(), records["data_batch_2.bin"].copy()
     first[0], second[5] = second[5].copy(), first[0].copy()
@@ -310,7 +310,7 @@ def test_one_changed_byte_is_noticed(tmp_path: Path, archive: Archive, records: 
 
 
 @pytest.mark.parametrize("record", ["", "[]", "{}", '{"archive_md5": "x", "sha256": {}}', "\x00", "[" * 100_000])
-def test_a_record_that_says_nothing_is_not_believed(small_cifar: Path, archive: Archive, record: str) -> None:
+def test_an_empty_record_is_ignored(small_cifar: Path, archive: Archive, record: str) -> None:
     (small_cifar / cifar10.FOLDER / "fetched.json").write_text(record)
     assert download.check(small_cifar, archive).verdict == "official images"
 
@@ -344,7 +344,7 @@ def test_a_missing_file_cannot_be_checked(small_cifar: Path, archive: Archive) -
         download.check(small_cifar, archive)
 
 
-def test_the_official_archive_is_the_published_one() -> None:
+def test_the_official_archive_has_the_published_checksum() -> None:
     assert download.OFFICIAL.url == "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
     assert download.OFFICIAL.md5 == "c32a1d4ab5d03f1284b67883e8d87530"
     assert download.OFFICIAL.records_per_file == 10_000
