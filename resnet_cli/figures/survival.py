@@ -53,8 +53,9 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
         grid[0, 0].set_ylim(0, 1.05)
         for (upper, lower), (heading, cell) in zip(grid.T, cells.items(), strict=True):
             upper.set_title(wrapped(heading, size[0] / len(cells) - 0.4, size=9))
-            for level, of_level in cell.groupby("survival"):
-                _draw_probabilities(upper, int(of_level["blocks"].iloc[0]), float(level), styles[level])
+            for level in sorted(cell["survival"].unique()):
+                of_level = cell[cell["survival"] == level]
+                _draw_probabilities(upper, int(of_level["blocks"].iloc[0]), level, styles[level])
                 _draw_training(lower, of_level, column, styles[level])
             upper.set_xlabel("block, from the input")
             upper.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
