@@ -81,8 +81,8 @@ def command(
     comparisons = compare_twins(frame, ordered_models(frame["model"]))
     first = comparisons[0].other
     show_table(
-        f"Runs whose {'training' if split == 'train' else 'test'} loss reaches a level, and which of two twins (same depth "
-        "and seed) is first",
+        f"Runs whose {'training' if split == 'train' else 'test'} loss reaches a level, and which of two "
+        "twins (same depth and seed) is first",
         ["level", "model", "runs", "reach it", f"twins of {first}", "it is first", f"{first} is first", "neither"],
         [comparison.cells() for comparison in comparisons],
     )
