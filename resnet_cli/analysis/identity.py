@@ -217,7 +217,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     distances = frame.dropna(subset="distance").groupby([*cell, "kind", "step"])["distance"].median().reset_index()
     near = distances[distances["distance"] < NEAR].pivot_table("step", cell, "kind", "min")
     near = near.reindex(index=errors.index, columns=list(KINDS)).add_prefix("near_")
-    return errors.join(near).reset_index()
+    found: pd.DataFrame = errors.join(near).reset_index()
+    return found
 
 
 def generator(seed: int, *names: str) -> torch.Generator:
