@@ -32,8 +32,6 @@ for module in (plot, show):
 app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
 app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
-app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
-app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 for module in (models, tasks, configs, bench):
     app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=PREPARE)(module.command)
 app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
