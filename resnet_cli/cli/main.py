@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from resnet_cli.cli import analyze, bench, configs, data, models, pack, plot, run_once, show, sweep, tasks
-from resnet_cli.cli.help_pages import examples, name_values
+from resnet_cli.cli.help_pages import examples, tidy_help
 from resnet_cli.cli.options import CONTEXT_SETTINGS
 from resnet_cli.spec.errors import UserError, printable
 
@@ -61,7 +61,7 @@ def run() -> None:
     _prepare_streams()
     try:
         command = typer.main.get_command(app)
-        name_values(command)
+        tidy_help(command)
         code = command.main(prog_name="resnet-exp", standalone_mode=False)
     except UserError as error:
         _fail(str(error), error.exit_code)
