@@ -28,7 +28,7 @@ from resnet_cli.figures import (
     responses,
     winners,
 )
-from resnet_cli.figures.frames import SPLITS, Metric, Scale, Split
+from resnet_cli.figures.frames import SPLITS, Metric, Scale, Split, in_given_order
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.models.imagenet import CLASSES, SIDE
@@ -80,7 +80,7 @@ def plot_loss_by_depth(
         UserError: there is nothing to draw, the task has no such metric, runs do not differ in `by`, one figure cannot
             show all combinations of settings, or an option has no such value.
     """
-    summary = results.summary()
+    summary = in_given_order(results.summary(), results.given_values())
     rows = summary if by is None else panels.compare(summary, by)
     chance = constant_answers(stored.run for stored in results.runs).get(metric)
     return loss_by_depth.draw(rows, metric=metric, scale=scale, splits=splits, title=title, size=size, chance=chance)
@@ -112,7 +112,7 @@ def plot_learning_curves(
     Raises:
         UserError: as `plot_loss_by_depth`.
     """
-    curves = results.curves()
+    curves = in_given_order(results.curves(), results.given_values())
     return learning_curves.draw(
         curves if by is None else panels.compare(curves, by),
         metric=metric,

@@ -1,45 +1,52 @@
-"""Draws the pictures of the pages again from the committed tables, each by the command that a reader would type.
+"""The pictures that pages show, each with how it is drawn from the committed tables: `make docs` renews them."""
 
-`python -m tests.pictures` renews every PNG below docs/results; its name says how it was made.
-"""
-
-import re
-import shutil
-import subprocess
-import sys
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from resnet_cli.api import plot_analysis
-from resnet_cli.figures.style import render
-from tests.pages import REFERENCE
+from matplotlib.figure import Figure
 
-BY = re.compile(r"(?:loss|error)-(?:by-depth-and|curves-by)-(?P<setting>.+)")
+from resnet_cli.api import plot_analysis, plot_counts, plot_winners
+from resnet_cli.figures import block_diagram
+from resnet_cli.figures.sweep import sweep_figures
+from resnet_cli.models import describe_net
+from resnet_cli.models.diagram import trace_blocks
+from resnet_cli.store.layout import FIGURES_FOLDER
+from resnet_cli.store.reader import load_results
+from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.tasks import constant_answers, get_task
 
-
-def main() -> None:
-    """Redraw what lies in the folders figures/ and analysis/, and the drawings that need no runs."""
-    for picture in sorted(REFERENCE.rglob("*.png")):
-        table = picture.with_suffix(".csv")
-        if picture.parent.name == "figures" and picture.parent.parent != REFERENCE:
-            _redraw_sweep(picture)
-        elif table.exists():
-            picture.write_bytes(render(plot_analysis(picture.stem, table), ".png"))
-    _call("plot", "--figure", "winners,counts", "--format", "png", "--out", REFERENCE / "figures")
-    _call("models", "bottleneck-resnet", "--draw", REFERENCE / "figures/bottleneck.png")
+COMMITTED = Path(__file__).parents[1] / "docs/results"
+PICTURES = sorted(COMMITTED.glob("**/*.png"))
 
 
-def _redraw_sweep(picture: Path) -> None:
-    compared = BY.fullmatch(picture.stem)
-    options = ["--by", compared["setting"]] if compared else []
-    with tempfile.TemporaryDirectory() as folder:
-        _call("plot", picture.parents[1], *options, "--format", "png", "--out", folder)
-        shutil.copyfile(Path(folder, picture.name), picture)
+def drawn(picture: Path) -> Figure:
+    """The figure of a committed picture, from the tables beside it."""
+    if picture.parent == COMMITTED / FIGURES_FOLDER:
+        return WITHOUT_RUNS[picture.stem]()
+    if (table := picture.with_suffix(".csv")).exists():
+        return plot_analysis(picture.stem, table)
+    assert picture.parent.name == FIGURES_FOLDER, f"there is no table beside {picture}"
+    results = load_results(picture.parents[1])
+    by = picture.stem.partition("-and-")[2].replace("-", "_")
+    figures = sweep_figures(
+        results.summary(),
+        results.curves(),
+        by=[by] if by else [],
+        given=results.given_values(),
+        chances=constant_answers(stored.run for stored in results.runs),
+    )
+    return figures[picture.stem]()
 
 
-def _call(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "resnet_cli", *map(str, arguments)], check=True)
+def _draw_bottleneck() -> Figure:
+    model, depth = "bottleneck-resnet", 20
+    (run,) = plan_sweep({"task": "cifar10", "models": model, "depths": depth, "seeds": 0}).runs
+    shape, outputs = get_task(run.task).input_shape(run), get_task(run.task).outputs
+    return block_diagram.draw(trace_blocks(describe_net(run, shape, outputs), shape), title=f"{model}, depth {depth}")
 
 
-if __name__ == "__main__":
-    main()
+WITHOUT_RUNS: dict[str, Callable[[], Figure]] = {
+    "winners": plot_winners,
+    "counts": plot_counts,
+    "bottleneck": _draw_bottleneck,
+}

@@ -56,6 +56,15 @@ def test_every_public_name_exists_and_has_a_docstring(name: str) -> None:
     assert getattr(resnet_cli, name).__doc__
 
 
+def test_figures_keep_values_as_they_were_given(make_run: MakeRun, tmp_path: Path) -> None:
+    given = ["he", "glorot", "default"]
+    (tmp_path / "sweep.toml").write_text(f"init = {given}")
+    runs = [stored(make_run(depths=depth, init=init), 0.5) for depth in (4, 5) for init in sorted(given)]
+    results = Results(tmp_path, runs, [])
+    for draw in (resnet_cli.plot_loss_by_depth, resnet_cli.plot_learning_curves):
+        assert [axes.get_title() for axes in draw(results).axes] == [f"init {init}" for init in given]
+
+
 def test_compare_pairs_runs_by_seed(sweep: Results) -> None:
     table = resnet_cli.compare(sweep, "plain-mlp", "residual-mlp").set_index("depth")
     differences = [0.1 - 0.5, 0.6 - 0.4, 0.2 - 0.9]
