@@ -26,10 +26,12 @@ from resnet_cli.figures import (
     paths,
     removed_blocks,
     responses,
+    survival,
     winners,
 )
 from resnet_cli.figures.frames import SPLITS, Metric, Scale, Split, in_given_order
 from resnet_cli.models import count_parameters, describe_net, get_model
+from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.models.imagenet import CLASSES, SIDE
 from resnet_cli.spec.errors import UserError, did_you_mean, unknown_name
@@ -124,6 +126,27 @@ def plot_learning_curves(
         size=size,
         chance=constant_answers(stored.run for stored in results.runs).get(metric),
     )
+
+
+def plot_survival(results: Results, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
+    """Stochastic depth: the survival probability of each block above what training reaches with it and without.
+
+    Args:
+        results: of one task and of nets that have a `survival`; others are left out.
+        title: instead of the automatic one.
+        size: width and height in inches.
+
+    Raises:
+        UserError: there is nothing to draw.
+    """
+    blocks = {}
+    for run in (stored.run for stored in results.runs if stored.run["survival"] is not None):
+        task = get_task(run.task)
+        net = describe_net(run, task.input_shape(run), task.outputs)
+        blocks[run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())
+    curves = results.curves()
+    curves = curves.assign(blocks=curves["run_id"].map(blocks)).dropna(subset="blocks")
+    return survival.draw(curves, title=title, size=size)
 
 
 def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
