@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from resnet_cli.api import plot_analysis, plot_counts, plot_winners
+from resnet_cli.api import plot_analysis, plot_counts, plot_survival, plot_winners
 from resnet_cli.figures import block_diagram
 from resnet_cli.figures.sweep import sweep_figures
 from resnet_cli.models import describe_net
@@ -27,6 +27,8 @@ def drawn(picture: Path) -> Figure:
         return plot_analysis(picture.stem, table)
     assert picture.parent.name == FIGURES_FOLDER, f"there is no table beside {picture}"
     results = load_results(picture.parents[1])
+    if picture.stem == "survival":
+        return plot_survival(results)
     by = picture.stem.partition("-and-")[2].replace("-", "_")
     figures = sweep_figures(
         results.summary(),

@@ -65,6 +65,12 @@ def test_figures_keep_values_as_they_were_given(make_run: MakeRun, tmp_path: Pat
         assert [axes.get_title() for axes in draw(results).axes] == [f"init {init}" for init in given]
 
 
+def test_survival_needs_runs_with_that_setting(sweep: Results) -> None:
+    plain = Results(sweep.folder, [one for one in sweep.runs if one.run.model == "plain-mlp"], [])
+    with pytest.raises(UserError, match="made-up holds no run with the setting survival"):
+        resnet_cli.plot_survival(plain)
+
+
 def test_compare_pairs_runs_by_seed(sweep: Results) -> None:
     table = resnet_cli.compare(sweep, "plain-mlp", "residual-mlp").set_index("depth")
     differences = [0.1 - 0.5, 0.6 - 0.4, 0.2 - 0.9]

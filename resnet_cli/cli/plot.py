@@ -215,19 +215,9 @@ def _draw_all(
 
 
 def _draw_survival(results: "Results", **options: Any) -> "Figure":
-    from resnet_cli.figures import survival
-    from resnet_cli.models import describe_net
-    from resnet_cli.models.base import StochasticDepth
-    from resnet_cli.tasks import get_task
+    from resnet_cli.api import plot_survival
 
-    blocks = {}
-    for stored in results.runs:
-        if stored.run["survival"] is not None:
-            task = get_task(stored.run.task)
-            net = describe_net(stored.run, task.input_shape(stored.run), task.outputs)
-            blocks[stored.run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())
-    curves = results.curves()
-    return survival.draw(curves.assign(blocks=curves["run_id"].map(blocks)).dropna(subset="blocks"), **options)
+    return plot_survival(results, **options)
 
 
 def _draw_winners(**options: Any) -> "Figure":
