@@ -45,7 +45,7 @@ def sweep(make_run: MakeRun) -> Results:
 def test_dir_lists_public_names_without_importing_torch() -> None:
     code = (
         "import sys, resnet_cli; names = dir(resnet_cli); print(*sorted(sys.modules));"
-        "assert set(resnet_cli.__all__) <= set(names)"
+        "assert [name for name in names if not name.startswith('_')] == sorted(resnet_cli.__all__)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "pandas", "matplotlib"}.isdisjoint(loaded)
@@ -63,6 +63,12 @@ def test_figures_keep_values_as_they_were_given(make_run: MakeRun, tmp_path: Pat
     results = Results(tmp_path, runs, [])
     for draw in (resnet_cli.plot_loss_by_depth, resnet_cli.plot_learning_curves):
         assert [axes.get_title() for axes in draw(results).axes] == [f"init {init}" for init in given]
+
+
+def test_survival_needs_runs_with_that_setting(sweep: Results) -> None:
+    plain = Results(sweep.folder, [one for one in sweep.runs if one.run.model == "plain-mlp"], [])
+    with pytest.raises(UserError, match="made-up holds no run with the setting survival"):
+        resnet_cli.plot_survival(plain)
 
 
 def test_compare_pairs_runs_by_seed(sweep: Results) -> None:

@@ -38,6 +38,6 @@ def tidy_help(command: Any) -> None:
                 VALUES.get(str(parameter.display_type(context))) if is_option else parameter.name.upper()
             )
         if isinstance(parameter, typer.core.TyperArgument):
-            parameter.display_type_rich = lambda ctx: None  # its name says enough
+            parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign] # its name says enough
     for inner in getattr(command, "commands", {}).values():
         tidy_help(inner)
