@@ -48,6 +48,7 @@ def command(
 
     from resnet_cli.cli.console import make_console
     from resnet_cli.cli.tables import counted, depth_table, failures, results_table
+    from resnet_cli.figures.frames import in_given_order
     from resnet_cli.store.reader import find_results, load_results
 
     places = dict.fromkeys(place for root in folders or [Path("results")] for place in find_results(root))
@@ -70,7 +71,7 @@ def command(
             whole.to_csv(sys.stdout, index=False, lineterminator="\n")
     else:
         for number, results in enumerate(selected):
-            summary = results.summary()
+            summary = in_given_order(results.summary(), results.given_values())
             heading = f"{printable(results.folder)}: {counted(len(results.runs), 'run')}"
             console.print("\n" * (number > 0) + heading, soft_wrap=True)
             console.print(depth_table(summary) if by_depth else results_table(summary))
