@@ -194,7 +194,8 @@ def test_a_truncated_csv_is_named_and_the_rest_is_used(command: Command, reader:
         ("show results --json --csv", "exclude each other"),
         ("run --depths 2..4 --task sine", "run trains one net, and these settings name 3"),
         ("data fetch mnist", "(=mnist) is not known; known are cifar10."),
-        ("nonsense", "No such command 'nonsense'"),
+        ("nonsense", "No such command 'nonsense'; see --help."),
+        ("anaylze", "No such command 'anaylze'. Did you mean 'analyze'? See --help."),
     ],
 )
 def test_wrong_use_of_other_commands_is_explained(command: Command, arguments: str, message: str) -> None:

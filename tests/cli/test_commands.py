@@ -142,6 +142,21 @@ def test_run_trains_one_net_and_draws_its_curve(command: Command) -> None:
     assert re.findall(r"^ *[\d.]+ +(\d+) +0\.001", answer.out, re.M) == ["0", "5", "10"], "a row for each evaluation"
 
 
+def test_help_of_run_names_the_defaults_of_one_net(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    texts = command("run", "--help").out
+    for flag, default in (("model", "residual"), ("depth", "20"), ("seed", "0"), ("out", "results/single/<run-id>")):
+        assert re.search(rf"--{flag} .*\(default: {default}\)", texts), flag
+    assert "(default: plain,residual)" in command("sweep", "--help").out
+
+
+def test_tables_of_settings_stand_in_the_order_given(command: Command) -> None:
+    answer = command("sweep", *SMALL, "--init", "normal,he,default", "--out", "results/init")
+    expected = ["normal", "he", "default"]
+    assert re.findall(r"^sine, init (\w+):", answer.out, re.M) == expected
+    assert re.findall(r"^sine, init (\w+):", command("show", "results/init", "--by-depth").out, re.M) == expected
+
+
 def test_plot_draws_identical_files_each_time(command: Command, sine: Path) -> None:
     answer = command("plot", "results")
     names = [f"loss-{kind}.{extension}" for kind in ("by-depth", "curves") for extension in ("png", "svg")]
