@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         plot_counts,
         plot_learning_curves,
         plot_loss_by_depth,
+        plot_survival,
         plot_winners,
     )
     from resnet_cli.models import all_models, build_net, get_model
@@ -52,6 +53,7 @@ __all__ = [
     "plot_counts",
     "plot_learning_curves",
     "plot_loss_by_depth",
+    "plot_survival",
     "plot_winners",
 ]
 
@@ -63,6 +65,7 @@ _HOMES = {
         "plot_counts",
         "plot_learning_curves",
         "plot_loss_by_depth",
+        "plot_survival",
         "plot_winners",
     ),
     "resnet_cli.models": ("all_models", "build_net", "get_model"),
@@ -85,4 +88,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names, for completion, even before they are imported."""
-    return sorted({*__all__, *globals()})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("_"))})

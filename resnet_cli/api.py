@@ -26,13 +26,15 @@ from resnet_cli.figures import (
     paths,
     removed_blocks,
     responses,
+    survival,
     winners,
 )
-from resnet_cli.figures.frames import SPLITS, Metric, Scale, Split
+from resnet_cli.figures.frames import SPLITS, Metric, Scale, Split, in_given_order
 from resnet_cli.models import count_parameters, describe_net, get_model
+from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.models.imagenet import CLASSES, SIDE
-from resnet_cli.spec.errors import UserError, did_you_mean, unknown_name
+from resnet_cli.spec.errors import UserError, did_you_mean, printable, unknown_name
 from resnet_cli.spec.run import Run
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.sweep.plan import plan_sweep
@@ -80,7 +82,7 @@ def plot_loss_by_depth(
         UserError: there is nothing to draw, the task has no such metric, runs do not differ in `by`, one figure cannot
             show all combinations of settings, or an option has no such value.
     """
-    summary = results.summary()
+    summary = in_given_order(results.summary(), results.given_values())
     rows = summary if by is None else panels.compare(summary, by)
     chance = constant_answers(stored.run for stored in results.runs).get(metric)
     return loss_by_depth.draw(rows, metric=metric, scale=scale, splits=splits, title=title, size=size, chance=chance)
@@ -112,7 +114,7 @@ def plot_learning_curves(
     Raises:
         UserError: as `plot_loss_by_depth`.
     """
-    curves = results.curves()
+    curves = in_given_order(results.curves(), results.given_values())
     return learning_curves.draw(
         curves if by is None else panels.compare(curves, by),
         metric=metric,
@@ -148,6 +150,32 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
         return ANALYSES[kind](table)
     except KeyError as error:
         raise UserError(f"table: it has no column {error}, so `resnet-exp analyze {kind}` did not write it.") from None
+
+
+def plot_survival(results: Results, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
+    """Stochastic depth: the survival probability of each block above the test error or loss during training.
+
+    Args:
+        results: of one task, with runs that differ in `survival`.
+        title: instead of the automatic one.
+        size: width and height in inches.
+
+    Raises:
+        UserError: there is nothing to draw, or no run has the setting `survival`.
+    """
+    blocks = {}
+    for stored in results.runs:
+        if stored.run["survival"] is not None:
+            task = get_task(stored.run.task)
+            net = describe_net(stored.run, task.input_shape(stored.run), task.outputs)
+            blocks[stored.run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())
+    if not blocks:
+        raise UserError(
+            f"{printable(results.folder)} holds no run with the setting survival, so there is nothing to draw."
+        )
+    curves = results.curves()
+    rows = curves.assign(blocks=curves["run_id"].map(blocks)).dropna(subset="blocks")
+    return survival.draw(rows, title=title, size=size)
 
 
 def plot_winners(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:

@@ -8,7 +8,7 @@ A number in a sentence stands behind an HTML comment that holds a Python express
 a number is followed by a comment `<!--? expression -->` that must be true. What stands between the comments
 `<!-- made: expression -->` and `<!-- end -->` is generated whole.
 
-`python -m tests.pages` renews all of it.
+`python -m tests.pages` renews all of it, and draws the pictures that pages show (`tests.pictures`).
 """
 
 import math
@@ -22,12 +22,13 @@ import pandas as pd
 
 from resnet_cli.analysis.convergence import Comparison, compare_twins, measure
 from resnet_cli.api import count_imagenet_nets
-from resnet_cli.figures.style import ordered_models
+from resnet_cli.figures.style import ordered_models, render
 from resnet_cli.models import all_models, get_model
 from resnet_cli.spec.configs import bundled_configs
 from resnet_cli.spec.run import SETTINGS, Run
 from resnet_cli.spec.setting import Setting
 from resnet_cli.store.reader import Results, load_results
+from tests.pictures import PICTURES, drawn
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/results"
@@ -246,3 +247,5 @@ def race(sweep: str, level: float, depths: range | None = None) -> Comparison:
 if __name__ == "__main__":
     for page in PAGES:
         page.write_text(renewed(page.read_text("utf-8")), "utf-8")
+    for picture in PICTURES:
+        picture.write_bytes(render(drawn(picture), picture.suffix))

@@ -42,7 +42,7 @@ def test_one_file_is_all_that_a_model_needs(command: Command) -> None:
     assert "share (=0.5) is not a setting of plain-mlp and residual-mlp" in refused.err
     assert "averaging-mlp" in command("models").out
     page = command("models", "averaging-mlp").out
-    assert "How much of its input an averaging block keeps." in " ".join(page.split())
+    assert "Share of its input that an averaging block keeps." in " ".join(page.split())
     drawn = command("models", "averaging-mlp", "--draw", "block.svg")
     assert (drawn.code, drawn.err) == (0, "")
     analysed = command("analyze", "remove", "results/sine-smoke", "--draws", 1, "--format", "svg")

@@ -2,7 +2,7 @@
 
 He et al. 2015 (arXiv 1512.03385, §1): "There exists a solution by construction to the deeper model: the added layers
 are identity mapping, and the other layers are copied from the learned shallower model." So the deeper net can be as
-good. Where training it from scratch ends at a higher loss, the optimiser has not found that solution (K5). Goyal et al.
+good. Where training it from scratch ends at a higher loss, the optimiser has not found that solution. Goyal et al.
 2017 (arXiv 1706.02677, §5.1) initialise the last batch norm of a residual block with zero, as appended blocks do here.
 
 In an MLP the layers are appended after the last hidden one, in a CNN the same number in each of its three stages. They

@@ -1,4 +1,4 @@
-"""How hard is the identity to learn? Stacks of plain and of residual layers learn to return their input (K6).
+"""How hard is the identity to learn? Stacks of plain and of residual layers learn to return their input.
 
 He et al. 2015 (arXiv 1512.03385, §3.1 and §3.2): a deeper net need not be worse than a shallower one if its additional
 layers are identities. Optimisers seem to have difficulty finding identities with plain layers, whereas they could drive
@@ -217,7 +217,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     distances = frame.dropna(subset="distance").groupby([*cell, "kind", "step"])["distance"].median().reset_index()
     near = distances[distances["distance"] < NEAR].pivot_table("step", cell, "kind", "min")
     near = near.reindex(index=errors.index, columns=list(KINDS)).add_prefix("near_")
-    return errors.join(near).reset_index()
+    found: pd.DataFrame = errors.join(near).reset_index()
+    return found
 
 
 def generator(seed: int, *names: str) -> torch.Generator:

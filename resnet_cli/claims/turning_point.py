@@ -1,4 +1,4 @@
-"""The turning point: the depth from which more layers make a model worse (K1, K2, K10).
+"""The turning point: the depth from which more layers make a model worse.
 
 The loss is a noisy function of depth: on the sine, seeds of one depth differ by a factor of twenty and medians of
 neighbouring depths by a factor of five. So one deep outlier is not a turning point, a lucky minimum is not a baseline,

@@ -1,5 +1,7 @@
 """What all help pages share: the layout of examples, and the names for the values of options."""
 
+import inspect
+import re
 from typing import Any
 
 import typer
@@ -21,15 +23,21 @@ def examples(*commands: str, title: str = "Examples:", note: str = "") -> str:
     return "\n".join([title, *(f"[bold]{command}[/]" for command in commands), *([f"\n{note}"] if note else [])])
 
 
-def name_values(command: Any) -> None:
-    """Let the help pages of a command and those below it show a short name for each value, and none for flags.
+def tidy_help(command: Any) -> None:
+    """Let the help pages of a command and those below it name values briefly, flags not at all, and fill their lines.
 
     Args:
         command: as `typer.main.get_command` gives it, whose type Typer does not name.
     """
+    command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(command.help or ""))
     context = typer.Context(command)
     for parameter in command.get_params(context):
-        if isinstance(parameter, typer.core.TyperOption) and parameter.metavar is None:
-            parameter.metavar = VALUES.get(str(parameter.display_type(context)))
+        if parameter.metavar is None:
+            is_option = isinstance(parameter, typer.core.TyperOption)
+            parameter.metavar = (
+                VALUES.get(str(parameter.display_type(context))) if is_option else parameter.name.upper()
+            )
+        if isinstance(parameter, typer.core.TyperArgument):
+            parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign] # its name says enough
     for inner in getattr(command, "commands", {}).values():
-        name_values(inner)
+        tidy_help(inner)

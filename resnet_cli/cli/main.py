@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from resnet_cli.cli import analyze, bench, configs, data, models, pack, plot, run_once, show, sweep, tasks
-from resnet_cli.cli.help_pages import examples, name_values
+from resnet_cli.cli.help_pages import examples, tidy_help
 from resnet_cli.cli.options import CONTEXT_SETTINGS
 from resnet_cli.spec.errors import UserError, printable
 
@@ -32,8 +32,6 @@ for module in (plot, show):
 app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
 app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
-app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
-app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 for module in (models, tasks, configs, bench):
     app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=PREPARE)(module.command)
 app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
@@ -63,7 +61,7 @@ def run() -> None:
     _prepare_streams()
     try:
         command = typer.main.get_command(app)
-        name_values(command)
+        tidy_help(command)
         code = command.main(prog_name="resnet-exp", standalone_mode=False)
     except UserError as error:
         _fail(str(error), error.exit_code)

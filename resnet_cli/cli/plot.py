@@ -88,8 +88,8 @@ def command(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Output folder. (default: figures/ beside the runs; with several folders or --figure "
-            f"{OUT_WITHOUT_RUNS}/)",
+            help="Output folder. (default: figures/ beside the runs; of packed results "
+            f"{OUT_WITHOUT_RUNS}/<name>; with several folders or --figure {OUT_WITHOUT_RUNS})",
         ),
     ] = None,
 ) -> None:
@@ -127,6 +127,7 @@ def command(
         _draw_all(drawings, out or OUT_WITHOUT_RUNS, formats, dpi)
         return
     from resnet_cli.store.layout import FIGURES_FOLDER
+    from resnet_cli.store.packed import output_folder
     from resnet_cli.store.reader import find_results, load_results
 
     roots = folders or [Path("results")]
@@ -155,7 +156,7 @@ def command(
         target = out or OUT_WITHOUT_RUNS
         if len(group) == 1:
             place = group[0].folder
-            target = place / FIGURES_FOLDER if out is None else out / places[place]
+            target = output_folder(place, FIGURES_FOLDER) if out is None else out / places[place]
         try:
             drawings = _figures(group, choices)
             drawn += len(drawings)
@@ -179,15 +180,9 @@ def _figures(group: Sequence["Results"], choices: dict[str, Any]) -> dict[str, C
     from resnet_cli.figures.panels import as_file_name
     from resnet_cli.figures.sweep import sweep_figures
     from resnet_cli.store.combine import combine, sweep_names
-    from resnet_cli.store.reader import check_sweep_file
     from resnet_cli.tasks import constant_answers
 
-    given = {
-        name: values
-        for results in group
-        for name, values in check_sweep_file(results.folder).items()
-        if isinstance(values, list)
-    }
+    given = {name: values for results in group for name, values in results.given_values().items()}
     chances = constant_answers(stored.run for results in group for stored in results.runs)
     if len(group) == 1:
         drawings = sweep_figures(group[0].summary(), group[0].curves(), given=given, chances=chances, **choices)
@@ -222,19 +217,9 @@ def _draw_all(
 
 
 def _draw_survival(results: "Results", **options: Any) -> "Figure":
-    from resnet_cli.figures import survival
-    from resnet_cli.models import describe_net
-    from resnet_cli.models.base import StochasticDepth
-    from resnet_cli.tasks import get_task
+    from resnet_cli.api import plot_survival
 
-    blocks = {}
-    for stored in results.runs:
-        if stored.run["survival"] is not None:
-            task = get_task(stored.run.task)
-            net = describe_net(stored.run, task.input_shape(stored.run), task.outputs)
-            blocks[stored.run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())
-    curves = results.curves()
-    return survival.draw(curves.assign(blocks=curves["run_id"].map(blocks)).dropna(subset="blocks"), **options)
+    return plot_survival(results, **options)
 
 
 def _draw_winners(**options: Any) -> "Figure":

@@ -56,7 +56,12 @@ def command(
     selected = filters.parse_selection(models, depths, seeds, where).apply_to_all(all_results)
     console = make_console()
     if as_json or as_csv:
-        frames = [results.summary().assign(folder=printable(results.folder)) for results in selected]
+        frames = [
+            results.summary().assign(
+                message=[stored.message for stored in results.runs], folder=printable(results.folder)
+            )
+            for results in selected
+        ]
         whole = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
         if as_json:
             records = whole.astype(object).where(whole.notna(), None).to_dict("records")

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from resnet_cli.figures import frames
+from resnet_cli.figures.frames import Metric, Split
 from resnet_cli.figures.panels import split_panels
-from resnet_cli.figures.style import GREY, ModelStyle
+from resnet_cli.figures.style import GREY, ModelStyle, ordered_models
 from resnet_cli.spec.errors import UserError
 
 MAX_CELLS = 12
@@ -55,6 +56,28 @@ def named_values(values: Mapping[str, float], unit: str = "") -> str:
     """Values in words, such as `90 % in plain-cnn and 5.1 % in resnet`."""
     told = [f"{value:.3g}{unit} in {name}".replace("inf", "∞") for name, value in values.items()]
     return ", ".join(told[:-1]) + f" and {told[-1]}"
+
+
+def deepest_text(runs: pd.DataFrame, metric: Metric, split: Split) -> str | None:
+    """What the models reach at the greatest depth that they share, such as `Median test loss at depth 56: …`.
+
+    Args:
+        runs: one row per run, infinite where it diverged: model, depth, seed, the measurement, and settings.
+        metric: `loss` or `error`.
+        split: `train` or `test`.
+
+    Returns:
+        A line, or None where medians of models cannot be compared (`is_compared`).
+    """
+    depths = [set(of_model) for _, of_model in runs.groupby("model", observed=True)["depth"]]
+    shared = set.intersection(*depths)
+    deepest = runs[runs["depth"] == max(shared, default=None)]
+    if not shared or not is_compared(deepest):
+        return None
+    medians = deepest.groupby("model")[f"{split}_{metric}"].median()
+    values = {str(model): float(medians[model]) for model in ordered_models(deepest["model"])}
+    told = named_values(values, " %" if metric == "error" else "")
+    return f"Median {frames.SPLIT_LABELS[split]} {metric} at depth {max(shared)}: {told}"
 
 
 def draw_dots(axes: Axes, values: Mapping[str, Sequence[float]], styles: Mapping[str, ModelStyle]) -> None:

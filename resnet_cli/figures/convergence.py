@@ -52,7 +52,11 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
     if len(tasks) > 1:
         raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
     rows = frame.assign(when=frame[unit].fillna(math.inf))
-    panels = split_panels(rows.drop(columns="when"), limit=MAX_PANELS)
+    panels = split_panels(
+        rows.drop(columns="when"),
+        limit=MAX_PANELS,
+        advice="give fewer --levels, or make a setting lines of a panel with --by",
+    )
     across = grid_columns(panels)
     down = math.ceil(len(panels) / across)
     styles = model_styles(rows["model"])

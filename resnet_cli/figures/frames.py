@@ -126,7 +126,12 @@ def ordered_values(column: "pd.Series[Any]") -> list[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         present = set(values)
         return [value for value in column.cat.categories if value in present]
-    return sorted(values.unique().tolist(), key=lambda value: (isinstance(value, str), value))
+    return sorted(values.unique().tolist(), key=_by_kind)
+
+
+def _by_kind(value: Any) -> tuple[bool, Any]:
+    """Sorts numbers before texts, which cannot be compared with them."""
+    return isinstance(value, str), value
 
 
 def in_given_order(frame: pd.DataFrame, given: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
@@ -141,6 +146,6 @@ def in_given_order(frame: pd.DataFrame, given: Mapping[str, Sequence[Any]]) -> p
         if setting in given:
             values = frame[setting].dropna().unique().tolist()
             first = [value for value in dict.fromkeys(given[setting]) if value in values]
-            rest = sorted((value for value in values if value not in first), key=str)
+            rest = sorted((value for value in values if value not in first), key=_by_kind)
             ordered[setting] = pd.Categorical(frame[setting], [*first, *rest], ordered=True)
     return frame.assign(**ordered)

@@ -35,6 +35,7 @@ from resnet_cli.figures.axes import (
     set_value_axis,
     wrapped,
 )
+from resnet_cli.figures.cells import deepest_text
 from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, Metric, Scale, Split, check_choice
 from resnet_cli.figures.panels import Grid, Panel, arrange, arrange_in_rows, split_panels
 from resnet_cli.figures.style import GREY, look, model_styles, ordered_models, split_line
@@ -98,7 +99,7 @@ def draw(
         splits: which of `train` and `test`.
         x: `step` (optimiser steps) or `epoch` (passes over the training set).
         lines: what the lines of a panel are: `depth`, a panel for each model, or `model`, a panel for each depth.
-        title: instead of a title like "Error on cifar10 during training".
+        title: instead of what the models reach at the greatest depth, or of "Error on cifar10 during training".
         subtitle: a smaller line below the title.
         size: width and height in inches.
         grid: of two settings that vary, the one that makes the rows and the one that makes the columns of panels.
@@ -163,6 +164,8 @@ def draw(
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
         plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
+        if title is None and len(panels) == 1 and (title := _deepest_text(rows, metric, splits[0])):
+            subtitle = "; ".join(filter(None, [plain, subtitle]))
         add_title(figure, title if title is not None else plain, subtitle)
         if lines == "depth" and many:
             _add_colour_bar(figure, cells, list(styles))
@@ -179,6 +182,12 @@ def draw(
             entries.append(Line2D([], [], **CHANCE_LINE, label=f"constant answer: {chance:.3g}"))
         add_legend(figure, entries, notes)
     return figure
+
+
+def _deepest_text(rows: pd.DataFrame, metric: Metric, split: Split) -> str | None:
+    last = rows.sort_values("step").groupby("run_id").tail(1)
+    column = f"{split}_{metric}"
+    return deepest_text(last.assign(**{column: last[column].mask(last["status"] == "diverged", np.inf)}), metric, split)
 
 
 def choose_depths(curves: pd.DataFrame) -> pd.DataFrame:

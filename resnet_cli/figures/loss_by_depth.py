@@ -27,6 +27,7 @@ from resnet_cli.figures.axes import (
     wrapped,
     write_count,
 )
+from resnet_cli.figures.cells import deepest_text
 from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, Metric, Scale, Split
 from resnet_cli.figures.panels import arrange, arrange_in_rows, grid_columns, split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
@@ -65,7 +66,8 @@ def draw(
         metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
         scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
         splits: which of `train` and `test`.
-        title: instead of the finding, where `claims.finding` can name one, or "Loss on sine against depth".
+        title: instead of the finding, where `claims.finding` can name one, of what the models reach at the greatest
+            depth, or of "Loss on sine against depth".
         subtitle: added to the smaller line below the title.
         size: width and height in inches.
         grid: of two settings that vary, the one that makes the rows and the one that makes the columns of panels.
@@ -125,10 +127,12 @@ def draw(
         label_outside(cells, place.places, _depth_label(styles), frames.value_label(runs, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         plain = f"{what} on {runs['task'].iloc[0]} against depth".capitalize()
-        names_a_finding = title is None and metric == "loss" and "train" in splits and len(panels) == 1
-        found = finding(summary) if names_a_finding else None
+        says_finding = title is None and len(panels) == 1
+        found = finding(summary) if says_finding and metric == "loss" and "train" in splits else None
         if found:
             title, subtitle = found.sentence, "; ".join(filter(None, [plain, subtitle, found.statistic]))
+        elif says_finding and (title := deepest_text(runs, metric, splits[0])):
+            subtitle = "; ".join(filter(None, [plain, subtitle]))
         add_title(figure, plain if title is None else title, subtitle)
         notes = [
             frames.seeds_text(runs, "line" if len(depths) > 1 else "marker"),

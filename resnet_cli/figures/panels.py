@@ -29,7 +29,13 @@ class Panel:
     headers: tuple[str, ...] = ()
 
 
-def split_panels(rows: pd.DataFrame, *, limit: int | None = None, settings: Sequence[str] | None = None) -> list[Panel]:
+def split_panels(
+    rows: pd.DataFrame,
+    *,
+    limit: int | None = None,
+    settings: Sequence[str] | None = None,
+    advice: str = "choose some of their values with --where",
+) -> list[Panel]:
     """The panels of `rows`, ordered by the values of their settings; the setting with most values changes fastest.
 
     A setting that is missing does not apply to that run, so the run appears beside every value: plain nets, which have
@@ -39,6 +45,7 @@ def split_panels(rows: pd.DataFrame, *, limit: int | None = None, settings: Sequ
         rows: a summary, or curves.
         limit: the most panels that are allowed.
         settings: instead of all settings that vary, the slowest first.
+        advice: what to do about too many combinations.
 
     Raises:
         UserError: there are more combinations than `limit`.
@@ -57,7 +64,7 @@ def split_panels(rows: pd.DataFrame, *, limit: int | None = None, settings: Sequ
     if limit is not None and len(combinations) > limit:
         raise UserError(
             f"The settings {', '.join(settings)} make {len(combinations)} combinations, but one figure shows at most "
-            f"{limit}; choose some of their values, as with --where."
+            f"{limit}; {advice}."
         )
     several = len(combinations) > 1
     return [

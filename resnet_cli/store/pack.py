@@ -22,7 +22,7 @@ from resnet_cli.store.reader import Results, load_results, read_runs, write_summ
 DERIVED = (FIGURES_FOLDER, ANALYSIS_FOLDER)
 
 
-def pack_folder(results: Results, target: Path, *, figures: Collection[str] = ()) -> list[Path]:
+def pack_folder(results: Results, target: str | Path, *, figures: Collection[str] = ()) -> list[Path]:
     """Write the runs of `results`, the folder's sweep file, the CSVs of its analyses and some figures into `target`.
 
     Args:
@@ -36,7 +36,7 @@ def pack_folder(results: Results, target: Path, *, figures: Collection[str] = ()
     Raises:
         UserError: there are no runs, a figure does not exist, or `target` holds something else.
     """
-    folder = results.folder
+    folder, target = results.folder, Path(target)
     if not results.runs:
         raise UserError(f"{printable(folder)} holds no finished run that could be packed.")
     _check_target(folder, target)
@@ -70,7 +70,7 @@ def _check_target(folder: Path, target: Path) -> None:
         raise UserError(f"out (={target}) holds files, but no packed results; choose a new or an empty folder.")
 
 
-def unpack_folder(results: Results, target: Path) -> None:
+def unpack_folder(results: Results, target: str | Path) -> None:
     """Write the runs of `results`, of a packed folder, into `target` as a sweep would; all of them or none.
 
     Figures and the CSVs of analyses are copied, and summary.csv is written anew.
@@ -78,7 +78,7 @@ def unpack_folder(results: Results, target: Path) -> None:
     Raises:
         UserError: the folder is not packed, or `target` is not a new or empty folder.
     """
-    folder = results.folder
+    folder, target = results.folder, Path(target)
     if not is_packed(folder):
         raise UserError(f"{printable(folder)} holds no packed results ({PACKED_RUNS_FILE}, {PACKED_METRICS_FILE}).")
     if target.exists() and (not target.is_dir() or _is_in_use(target)):

@@ -50,6 +50,18 @@ def is_packed(folder: Path) -> bool:
     )
 
 
+def output_folder(folder: Path, kind: str) -> Path:
+    """Where what is made from the runs in `folder` goes: beside them, or below results/ if they are packed.
+
+    Packed results are often committed or somebody else's, so only `pack` writes there.
+
+    Args:
+        folder: a results folder.
+        kind: `FIGURES_FOLDER` or `ANALYSIS_FOLDER`.
+    """
+    return Path("results") / kind / folder.resolve().name if is_packed(folder) else folder / kind
+
+
 def is_ours(folder: Path) -> bool:
     """Whether the table of runs in `folder` starts like one that `resnet-exp pack` wrote."""
     return starts_with(folder / PACKED_RUNS_FILE, ",".join(_FIRST).encode())

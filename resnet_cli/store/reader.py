@@ -105,6 +105,10 @@ class Results:
                 found.append(name)
         return found
 
+    def given_values(self) -> dict[str, list[Any]]:
+        """The lists in the sweep file: the values of settings in the order in which they were given."""
+        return {name: values for name, values in check_sweep_file(self.folder).items() if isinstance(values, list)}
+
     def summary(self) -> pd.DataFrame:
         """One row per run: `SUMMARY_COLUMNS` from its last evaluation, then the settings that vary."""
         varying = self.varying

@@ -157,15 +157,15 @@ def _signals_held() -> Iterator[None]:
         yield
         return
     has_masks = hasattr(signal, "pthread_sigmask")
-    if has_masks:
-        from multiprocessing import resource_tracker
-
-        resource_tracker.ensure_running()  # which changes the mask, and is started with the first process otherwise
     came: list[int] = []
     answered = [number for number in ENDING_SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     handlers = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in answered}
     if has_masks:
+        from multiprocessing import resource_tracker
+
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+        resource_tracker.ensure_running()  # with the first process: it keeps this mask, but lifts a part of it here
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     try:
         yield
     finally:

@@ -232,7 +232,7 @@ def test_a_diverged_net_is_not_trained_further(tmp_path: Path) -> None:
     assert losses.index.tolist() == [0, 2]
     assert math.isnan(losses[2])
     summary = summarise(frame, []).set_index("net")
-    assert summary.loc["scratch", ["then", "end"]].tolist() == [math.inf, math.inf]
+    assert summary.loc[["scratch"], ["then", "end"]].to_numpy().tolist() == [[math.inf, math.inf]]
 
 
 def test_the_summary_holds_medians_before_and_after() -> None:

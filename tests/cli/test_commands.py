@@ -213,16 +213,23 @@ def test_show_says_which_runs_failed_and_why(command: Command) -> None:
     told = command("show", "results").out.splitlines()[-1]
     assert told.startswith("2 runs failed: ")
     assert told.count("highway-cnn_d008_s") == 2
+    for row in json.loads(command("show", "results", "--json").out):
+        assert row["status"] == "failed"
+        assert told.startswith(f"2 runs failed: {row['message']} (")
 
 
 def test_help_groups_commands_and_names_no_types(command: Command) -> None:
     text = command("--help").out
     assert [text.index(panel) for panel in ("Train nets", "Look at results", "What there is")]
-    for name in ("", "sweep", "show", "bench"):
+    for name in ("", "sweep", "show", "pack", "bench"):
         page = command(*filter(None, [name]), "--help").out
-        assert "<bool>" not in page
-        assert "<int" not in page
         assert "TEXT" not in page
+        assert re.findall(r"<(?:bool|int|float|str|path|list)\b.*?>", page) == []
+
+
+def test_paragraphs_of_a_help_page_fill_their_lines(command: Command) -> None:
+    lines = [line.strip() for line in command("plot", "--help").out.splitlines()]
+    assert "curves show five, unless --depths chooses." in lines
 
 
 def test_examples_of_a_help_page_stand_one_a_line(command: Command) -> None:

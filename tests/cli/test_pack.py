@@ -35,6 +35,17 @@ def test_every_reading_command_takes_packed_results(command: Command, packed: Pa
     assert Path("b/convergence.csv").read_bytes() == Path("a/convergence.csv").read_bytes()
 
 
+def test_nothing_is_written_into_packed_results_unasked(command: Command, packed: Path) -> None:
+    before = {path: path.read_bytes() for path in packed.glob("**/*") if path.is_file()}
+    assert (
+        command("plot", "docs", "--kind", "depth", "--format", "png").out == "results/figures/sine/loss-by-depth.png\n"
+    )
+    answer = command("analyze", "convergence", packed, "--format", "png")
+    assert answer.out.endswith("results/analysis/sine/convergence.csv\nresults/analysis/sine/convergence.png\n")
+    assert {path: path.read_bytes() for path in packed.glob("**/*") if path.is_file()} == before
+    assert not Path("results/sine/figures").exists()  # nor beside the runs of another folder of this name
+
+
 def test_commands_that_need_weights_say_that_packed_results_have_none(command: Command, packed: Path) -> None:
     answer = command("analyze", "responses", packed)
     assert answer.code == 2

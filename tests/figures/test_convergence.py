@@ -80,7 +80,7 @@ def test_runs_of_a_single_depth_are_dots_by_model() -> None:
     axes = draw(frame_of({model: {4: of_depth[4]} for model, of_depth in STEPS.items()})).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["plain-mlp", "residual-mlp"]
     assert axes.get_xlabel() == "depth 4"
-    dots = [list(np.asarray(line.get_ydata())) for line in axes.lines if line.get_marker() in "os"]
+    dots = [list(np.asarray(line.get_ydata())) for line in axes.lines if line.get_marker() in ("o", "s")]
     assert dots == [[40, 50], [21, 22, 23]]
     (late,) = marks(axes)
     assert list(np.asarray(late.get_xdata())) == [0]
@@ -162,5 +162,7 @@ def test_wrong_requests_are_named() -> None:
         draw(frame_of(STEPS), unit="hour")
     with pytest.raises(UserError, match=r"task \(=digits, sine\)"):
         draw(pd.concat([frame_of(STEPS), frame_of(STEPS).assign(task="digits")], ignore_index=True))
-    with pytest.raises(UserError, match="13 combinations"):
+    with pytest.raises(
+        UserError, match=r"13 combinations.*; give fewer --levels, or make a setting lines of a panel with --by\."
+    ):
         draw(frame_of(STEPS, levels=tuple(range(1, 14))))

@@ -181,7 +181,7 @@ def test_depth_ticks_are_whole_numbers(
 
 
 def test_units_and_titles(summary: pd.DataFrame) -> None:
-    figure = draw(summary, splits=["test"])
+    figure = draw(summary[summary["seed"] < 2], splits=["test"])
     assert figure.get_suptitle() == "Test loss on digits against depth"
     assert figure.axes[0].get_ylabel() == "cross-entropy (nats)"
     assert figure.axes[0].get_xlabel() == "depth (weight layers)"
@@ -195,6 +195,18 @@ def test_units_and_titles(summary: pd.DataFrame) -> None:
     assert draw(summary.assign(task="new")).axes[0].get_ylabel() == "cross-entropy (nats)"
     assert draw(summary, metric="error", title="Mine").get_suptitle() == "Mine"
     assert draw(summary, metric="error").axes[0].get_ylabel() == "error (% of examples)"
+
+
+@pytest.mark.parametrize(("metric", "unit"), [("loss", ""), ("error", " %")])
+def test_title_names_medians_at_greatest_shared_depth(summary: pd.DataFrame, metric: Metric, unit: str) -> None:
+    rows = summary[(summary["depth"] < 56) | (summary["model"] == "resnet")]
+    rows = rows[rows["seed"] < 3]  # too few to say from which depth on a model gets worse
+    at_32 = [rows[(rows["model"] == model) & (rows["depth"] == 32)] for model in ("plain-cnn", "resnet")]
+    plain, residual = (median(of_model[f"train_{metric}"]) for of_model in at_32)
+    title = " ".join(draw(rows, metric=metric).get_suptitle().split())
+    assert title == (
+        f"Median training {metric} at depth 32: {plain:.3g}{unit} in plain-cnn and {residual:.3g}{unit} in resnet"
+    )
 
 
 def test_one_panel_for_each_combination_of_settings(summary: pd.DataFrame) -> None:

@@ -57,6 +57,7 @@ def command(
     from resnet_cli.analysis.nets import select_runs
     from resnet_cli.figures.append import draw
     from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.packed import output_folder
     from resnet_cli.store.reader import Results
 
     runs = select_runs(folder, models=split_words(models), seeds=seeds, on_problem=say_problem)
@@ -90,4 +91,4 @@ def command(
         ],
         summarise(frame, settings).replace({"net": names}).to_numpy(dtype=object).tolist(),
     )
-    write("append", frame, draw, out or folder / ANALYSIS_FOLDER, file_format)
+    write("append", frame, draw, out or output_folder(folder, ANALYSIS_FOLDER), file_format)

@@ -37,7 +37,12 @@ Format = Annotated[
     str, typer.Option("--format", callback=_check_format, help="png, svg or pdf, or several, such as png,svg.")
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Output folder. (default: analysis/ beside the runs)")
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Output folder. (default: analysis/ beside the runs; of packed results results/analysis/<name>)",
+    ),
 ]
 
 

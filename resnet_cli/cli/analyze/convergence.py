@@ -64,6 +64,7 @@ def command(
     from resnet_cli.figures.panels import compare
     from resnet_cli.figures.style import ordered_models
     from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.packed import output_folder
     from resnet_cli.store.reader import Results
 
     check_choice("split", split, SPLITS)
@@ -87,7 +88,7 @@ def command(
         [comparison.cells() for comparison in comparisons],
     )
     draw = partial(convergence.draw, unit=unit)
-    write(NAME, frame, draw, out or folder / ANALYSIS_FOLDER, file_format)
+    write(NAME, frame, draw, out or output_folder(folder, ANALYSIS_FOLDER), file_format)
 
 
 def _parse_levels(text: str) -> list[float]:

@@ -56,6 +56,7 @@ def command(
     from resnet_cli.analysis.nets import load_net, select_runs
     from resnet_cli.figures import features as figure
     from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.packed import output_folder
 
     runs = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, on_problem=say_problem)
     chosen = pick_cnns(runs)
@@ -76,6 +77,4 @@ def command(
         ["model", "depth", "seed", "class", "classified as", "channels", "dead channels", "zeros (%)"],
         rows,
     )
-    write(
-        NAME, frame.drop(columns="pixels"), lambda _: figure.draw(frame), out or folder / ANALYSIS_FOLDER, file_format
-    )
+    write(NAME, frame, figure.draw, out or output_folder(folder, ANALYSIS_FOLDER), file_format)

@@ -77,6 +77,7 @@ def command(
     from resnet_cli.figures import gradients
     from resnet_cli.figures.cells import split_cells
     from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.packed import output_folder
     from resnet_cli.store.reader import Results
     from resnet_cli.sweep.perform import load_data_of
     from resnet_cli.training.device import prepare_device, resolve_device
@@ -104,7 +105,7 @@ def command(
         summarise(frame, results.varying).to_numpy().tolist(),
     )
     typer.echo(_comparison(frame))
-    write("gradients", frame, gradients.draw, out or folder / ANALYSIS_FOLDER, file_format)
+    write("gradients", frame, gradients.draw, out or output_folder(folder, ANALYSIS_FOLDER), file_format)
 
 
 def _comparison(frame: "pd.DataFrame") -> str:

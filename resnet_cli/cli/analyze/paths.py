@@ -69,6 +69,7 @@ def command(
     from resnet_cli.analysis.selection import selection_text, some_runs
     from resnet_cli.figures import paths as figure
     from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.packed import output_folder
     from resnet_cli.store.reader import Results
 
     residual = with_paths(
@@ -101,4 +102,4 @@ def command(
         for net in summarise(frame).to_dict("records")
     ]
     show_table("Path lengths (residual blocks passed) and the gradients they carry, mean over seeds", HEADERS, cells)
-    write(NAME, frame, figure.draw, out or folder / ANALYSIS_FOLDER, file_format)
+    write(NAME, frame, figure.draw, out or output_folder(folder, ANALYSIS_FOLDER), file_format)

@@ -77,6 +77,7 @@ def command(
     from resnet_cli.analysis.selection import selection_text, some_runs
     from resnet_cli.figures import removed_blocks
     from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.packed import output_folder
     from resnet_cli.store.reader import Results
 
     found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, on_problem=say_problem)
@@ -100,4 +101,4 @@ def command(
     )
     for net_name in summary.loc[summary["intact"] > LEARNED * summary["chance"], "model"].unique():
         typer.echo(f"{net_name} has learned next to nothing, so a change cannot make it much worse.")
-    write("remove", frame, removed_blocks.draw, out or folder / ANALYSIS_FOLDER, file_format)
+    write("remove", frame, removed_blocks.draw, out or output_folder(folder, ANALYSIS_FOLDER), file_format)

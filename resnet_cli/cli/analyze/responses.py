@@ -57,6 +57,7 @@ def command(
     from resnet_cli.analysis.selection import selection_text, some_runs
     from resnet_cli.figures import responses
     from resnet_cli.store.layout import ANALYSIS_FOLDER
+    from resnet_cli.store.packed import output_folder
     from resnet_cli.store.reader import Results
 
     found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, on_problem=say_problem)
@@ -81,4 +82,4 @@ def command(
         ],
         summary.to_numpy().tolist(),
     )
-    write("responses", frame, responses.draw, out or folder / ANALYSIS_FOLDER, file_format)
+    write("responses", frame, responses.draw, out or output_folder(folder, ANALYSIS_FOLDER), file_format)

@@ -1,0 +1,54 @@
+"""The pictures that pages show, each with how it is drawn from the committed tables: `make docs` renews them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from resnet_cli.api import plot_analysis, plot_counts, plot_survival, plot_winners
+from resnet_cli.figures import block_diagram
+from resnet_cli.figures.sweep import sweep_figures
+from resnet_cli.models import describe_net
+from resnet_cli.models.diagram import trace_blocks
+from resnet_cli.store.layout import FIGURES_FOLDER
+from resnet_cli.store.reader import load_results
+from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.tasks import constant_answers, get_task
+
+COMMITTED = Path(__file__).parents[1] / "docs/results"
+PICTURES = sorted(COMMITTED.glob("**/*.png"))
+
+
+def drawn(picture: Path) -> Figure:
+    """The figure of a committed picture, from the tables beside it."""
+    if picture.parent == COMMITTED / FIGURES_FOLDER:
+        return WITHOUT_RUNS[picture.stem]()
+    if (table := picture.with_suffix(".csv")).exists():
+        return plot_analysis(picture.stem, table)
+    assert picture.parent.name == FIGURES_FOLDER, f"there is no table beside {picture}"
+    results = load_results(picture.parents[1])
+    if picture.stem == "survival":
+        return plot_survival(results)
+    by = picture.stem.partition("-and-")[2].replace("-", "_")
+    figures = sweep_figures(
+        results.summary(),
+        results.curves(),
+        by=[by] if by else [],
+        given=results.given_values(),
+        chances=constant_answers(stored.run for stored in results.runs),
+    )
+    return figures[picture.stem]()
+
+
+def _draw_bottleneck() -> Figure:
+    model, depth = "bottleneck-resnet", 20
+    (run,) = plan_sweep({"task": "cifar10", "models": model, "depths": depth, "seeds": 0}).runs
+    shape, outputs = get_task(run.task).input_shape(run), get_task(run.task).outputs
+    return block_diagram.draw(trace_blocks(describe_net(run, shape, outputs), shape), title=f"{model}, depth {depth}")
+
+
+WITHOUT_RUNS: dict[str, Callable[[], Figure]] = {
+    "winners": plot_winners,
+    "counts": plot_counts,
+    "bottleneck": _draw_bottleneck,
+}
