@@ -380,5 +380,5 @@ def test_names_are_moved_as_little_as_possible(wanted: list[float], expected: li
 
 def test_losses_near_the_largest_float_count_as_diverged(summary: pd.DataFrame) -> None:
     """No axis can be drawn for them."""
-    with pytest.raises(UserError, match=r"metric \(=loss\): the runs on sine have no loss"):
+    with pytest.raises(UserError, match="have no loss"):
         draw(summary.assign(train_loss=1e308, test_loss=1e308))
