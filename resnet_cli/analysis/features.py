@@ -7,6 +7,7 @@ channel that is zero for every image is dead.
 A layer here is a block, or what precedes the first block: the first convolution with its norm and activation.
 """
 
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -73,8 +74,8 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
         height, width    in pixels
         mean, deviation  mean and standard deviation of a filter's weights, or of a channel over pixels and examples
         zeros            the share of these values that are exactly zero; a channel where it is 1 is dead
-        pixels           the picture: (height, width), or (height, width, 3) for a colour image and its filters; the
-                         image has values from 0 to 1; None where there is no picture
+        pixels           the picture as JSON: rows of numbers, or of [red, green, blue] for a colour image and its
+                         filters; the image has values from 0 to 1; None where there is no picture
 
     Raises:
         UserError: there is no such image.
@@ -116,7 +117,7 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
     return frame
 
 
-def _rows(part: str, layer: int, name: str, values: Tensor, pictures: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+def _rows(part: str, layer: int, name: str, values: Tensor, pictures: Sequence[str]) -> list[dict[str, Any]]:
     """A row for each channel of `values`, (examples, channels, height, width), the first ones with `pictures`."""
     deviations, means = torch.std_mean(values, dim=(0, 2, 3), correction=0)
     zeros = (values == 0).to(values.dtype).mean(dim=(0, 2, 3))
@@ -138,7 +139,8 @@ def _rows(part: str, layer: int, name: str, values: Tensor, pictures: Sequence[n
     ]
 
 
-def _picture(channels: Tensor) -> np.ndarray:
-    """(1, H, W) as (H, W), (3, H, W) as (H, W, 3)."""
-    pixels: np.ndarray = channels.movedim(0, -1).float().cpu().numpy()
-    return pixels.squeeze(2) if pixels.shape[2] == 1 else pixels
+def _picture(channels: Tensor) -> str:
+    """(1, H, W) as JSON of H rows of W numbers, (3, H, W) of H × W × 3; five digits, since it is for the eye."""
+    pixels = channels.movedim(0, -1).double().cpu().numpy()
+    pixels = pixels.squeeze(2) if pixels.shape[2] == 1 else pixels
+    return json.dumps(np.vectorize(lambda value: float(f"{value:.5g}"))(pixels).tolist(), separators=(",", ":"))

@@ -106,7 +106,7 @@ def _turning_point(model: str, by_depth: Mapping[int, float], margin: float) -> 
     best = max(i for i, loss in enumerate(losses) if loss == min(losses))
     level = min(median(losses[max(0, best - sixth) : best + 1]), median(losses[best : best + sixth + 1]))
     worse = len(losses)
-    while losses[worse - 1] > margin * level:
+    while worse > best + 1 and losses[worse - 1] > margin * level:
         worse -= 1
     stays = len(losses) - worse >= max(1, sixth) and len(losses) >= FEWEST_DEPTHS
     return TurningPoint(

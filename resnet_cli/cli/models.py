@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.spec.errors import UserError, unknown_name
+from resnet_cli.spec.errors import UserError, printable, unknown_name
 from resnet_cli.spec.request import parse_assignments
 from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, Run
 
@@ -218,7 +218,7 @@ def _draw(net: "nn.Module", shape: tuple[int, ...], title: str, path: Path) -> N
     content = style.render(block_diagram.draw(trace_blocks(net, shape), title=title), path.suffix)
     with atomic_file(path) as file:
         file.write(content)
-    typer.echo(path)
+    typer.echo(printable(path))
 
 
 def _heading(model: "Model", run: Run, shape: tuple[int, ...], outputs: int) -> "RenderableType":

@@ -31,6 +31,7 @@ SCALES = ("auto", "log", "linear")
 FORMATS = ("png", "svg", "pdf")
 KINDS = ("depth", "curves")
 MAX_PIXELS = 20_000
+EXIT_USAGE = 2
 SPLITS = ("train", "test")
 X_AXES = ("step", "epoch")
 OUT_WITHOUT_RUNS = Path("results/figures")
@@ -97,7 +98,8 @@ def command(
     The same results give the same bytes. Of more than eight depths, learning curves show five, unless --depths
     chooses.
 
-    What cannot be read or drawn is named on stderr and left out; the exit code is then 2.
+    What cannot be read or drawn is named on stderr and left out; the exit code is then 2, or 1 if
+    a file cannot be written.
     """
     metrics = _words("metric", metric, METRICS)
     kinds = _words("kind", kind, KINDS)
@@ -143,7 +145,7 @@ def command(
         "every_depth": depths is not None,
         "x": axis,
     }
-    whole = not problems
+    whole, code = not problems, EXIT_USAGE
     drawn = ready = 0
     for group in [selected] if len(roots) > 1 else [[results] for results in selected]:
         names = ", ".join(printable(results.folder) for results in group)
@@ -161,7 +163,7 @@ def command(
             whole &= _draw_all(drawings, target, formats, dpi, of=names)
         except UserError as error:
             typer.echo(f"resnet-exp: {names}: {error}", err=True)
-            whole = False
+            whole, code = False, error.exit_code
     if not drawn and whole and ready:
         places_read = ", ".join(map(str, roots))
         if kinds == ["depth"] and metrics != ["error"]:
@@ -170,7 +172,7 @@ def command(
             f"metric (={metric}) does not exist below {places_read}, a regression task has no error; use loss."
         )
     if not whole or not ready:
-        raise typer.Exit(2)
+        raise typer.Exit(code)
 
 
 def _figures(group: Sequence["Results"], choices: dict[str, Any]) -> dict[str, Callable[[], "Figure"]]:

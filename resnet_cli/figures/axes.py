@@ -283,7 +283,8 @@ def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) 
 
 
 def wrapped(text: str, inches: float, *, size: float) -> str:
-    """`text`, set in `size` points, broken into lines that are about `inches` wide."""
+    """`text`, set in `size` points, broken into lines that are about `inches` wide, none before a percent sign."""
+    text = text.replace(" %", "\N{NO-BREAK SPACE}%")
     return textwrap.fill(
         text, max(int(inches * POINTS_PER_INCH / (_CHARACTER_WIDTH * size)), 10), break_on_hyphens=False
     )

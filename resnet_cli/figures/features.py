@@ -1,5 +1,6 @@
 """Feature maps of one image, layer by layer, of a plain net above those of a residual one."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, fl
         title: instead of one like "digits, test image 0 (class 8): resnet classifies it as 8".
         size: width and height in inches.
     """
+    frame = frame.assign(pixels=frame["pixels"].map(_array, na_action="ignore"))
     nets = [of_net for model in ordered_models(frame["model"]) for _, of_net in _by_net(frame, model)]
     columns = max(len(_layers(net)) for net in nets)
     heights = [max(map(len, _layers(net))) for net in nets]
@@ -59,6 +61,10 @@ def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, fl
         ]
         add_legend(figure, entries, notes)
     return figure
+
+
+def _array(pixels: str) -> np.ndarray:
+    return np.array(json.loads(pixels), float)
 
 
 def _by_net(frame: pd.DataFrame, model: str) -> "list[tuple[Any, pd.DataFrame]]":

@@ -24,7 +24,7 @@ from resnet_cli.store.layout import (
     metrics_text,
 )
 from resnet_cli.store.reader import MOST_OF_RECORD, check_sweep_file
-from resnet_cli.store.regular import read_regular
+from resnet_cli.store.regular import read_regular, starts_with
 from resnet_cli.store.tensors import MAGIC
 
 SWEEP_KEYS = {"format", "task", "models", "depths"}
@@ -48,7 +48,7 @@ def check_folder(folder: Path, task: str) -> None:
             f"{folder / SWEEP_FILE} was written or commented by hand, and results in out (={folder}) would replace "
             "it; rename it, or choose another folder with --out."
         )
-    if (folder / SUMMARY_FILE).exists() and not _starts_with(folder / SUMMARY_FILE, SUMMARY_START):
+    if (folder / SUMMARY_FILE).exists() and not starts_with(folder / SUMMARY_FILE, SUMMARY_START):
         raise UserError(
             f"{folder / SUMMARY_FILE} is not a table of resnet-exp, and results in out (={folder}) would replace it; "
             "rename it, or choose another folder with --out."
@@ -82,7 +82,7 @@ def forget_runs(folder: Path) -> None:
 def forget_stacks(folder: Path) -> None:
     """Remove our states of stacks from a results folder. Damaged ones that were set aside are kept."""
     for state in (folder / STACKS_FOLDER).glob("*.pt"):
-        if _starts_with(state, MAGIC):
+        if starts_with(state, MAGIC):
             state.unlink()
     _remove_if_empty(folder / STACKS_FOLDER)
 
@@ -105,9 +105,9 @@ def _our_runs(folder: Path) -> Iterator[Path]:
     for place in sorted((folder / RUNS_FOLDER).glob("*")):
         if RUN_ID.fullmatch(place.name) and (
             _record(place)
-            or _starts_with(place / METRICS_FILE, header)
-            or _starts_with(place / CHECKPOINT_FILE, MAGIC)
-            or _starts_with(place / WEIGHTS_FILE, MAGIC)
+            or starts_with(place / METRICS_FILE, header)
+            or starts_with(place / CHECKPOINT_FILE, MAGIC)
+            or starts_with(place / WEIGHTS_FILE, MAGIC)
         ):
             yield place
 
@@ -136,12 +136,6 @@ def _record(place: Path) -> dict[str, Any]:
         if isinstance(content, dict) and content.keys() >= RECORD_KEYS and content["run_id"] == place.name:
             return content
     return {}
-
-
-def _starts_with(path: Path, start: bytes) -> bool:
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        return file.read(len(start)) == start
-    return False
 
 
 def _remove_if_empty(folder: Path) -> None:

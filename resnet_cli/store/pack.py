@@ -1,13 +1,12 @@
 """From a results folder to its packed form (see `store.packed`) and back."""
 
 import shutil
-import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from resnet_cli.spec.errors import UserError, printable
 from resnet_cli.spec.format import PACKED_RUNS_FILE
-from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
+from resnet_cli.store.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_file
 from resnet_cli.store.layout import (
     ANALYSIS_FOLDER,
     FIGURES_FOLDER,
@@ -84,10 +83,11 @@ def unpack_folder(results: Results, target: str | Path) -> None:
         raise UserError(f"{printable(folder)} holds no packed results ({PACKED_RUNS_FILE}, {PACKED_METRICS_FILE}).")
     if target.exists() and (not target.is_dir() or _is_in_use(target)):
         raise UserError(f"out (={target}) is not empty; choose a new or an empty folder.")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = target.resolve()
     wanted = {stored.run.run_id for stored in results.runs}
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=target.parent) as temporary:
-        place = Path(temporary) / "results"
+    place = target.with_name(f"{TEMPORARY_PREFIX}{target.name}{TEMPORARY_SUFFIX}")
+    shutil.rmtree(place, ignore_errors=True)  # left by a killed process
+    try:
         for files in read_runs(folder):
             if isinstance(files, RunFiles) and files.run_id in wanted:
                 _write(place / RUNS_FOLDER / files.run_id / METRICS_FILE, files.metrics)
@@ -98,7 +98,9 @@ def unpack_folder(results: Results, target: str | Path) -> None:
         write_summary(load_results(place))
         if target.exists():
             target.rmdir()
-        shutil.move(place, target)
+        place.replace(target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _derived_files(folder: Path) -> Iterable[Path]:

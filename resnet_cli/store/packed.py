@@ -27,7 +27,7 @@ from resnet_cli.spec.ranges import shorten
 from resnet_cli.spec.run import Run
 from resnet_cli.spec.setting import IDENTITY
 from resnet_cli.store.layout import METRICS_HEADER, RUNS_FOLDER, Record, RunFiles, record_text
-from resnet_cli.store.regular import MEGABYTE, read_regular
+from resnet_cli.store.regular import MEGABYTE, read_regular, starts_with
 
 PACKED_METRICS_FILE = "metrics.csv.gz"
 MOST_OF_RUNS = 500 * MEGABYTE
@@ -64,9 +64,7 @@ def output_folder(folder: Path, kind: str) -> Path:
 
 def is_ours(folder: Path) -> bool:
     """Whether the table of runs in `folder` starts like one that `resnet-exp pack` wrote."""
-    with (folder / PACKED_RUNS_FILE).open("rb") as file:
-        start = ",".join(_FIRST).encode()
-        return file.read(len(start)) == start
+    return starts_with(folder / PACKED_RUNS_FILE, ",".join(_FIRST).encode())
 
 
 def pack_runs(runs: Sequence[RunFiles]) -> tuple[bytes, bytes]:

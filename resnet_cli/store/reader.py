@@ -21,7 +21,7 @@ from resnet_cli.spec.format import FORMAT, check_format
 from resnet_cli.spec.ranges import shorten
 from resnet_cli.spec.request import explain
 from resnet_cli.spec.run import IDENTITY, Run, setting_names
-from resnet_cli.store.files import atomic_file
+from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
 from resnet_cli.store.layout import (
     METRICS_FILE,
     METRICS_HEADER,
@@ -179,7 +179,7 @@ def _results_below(root: Path) -> Iterator[Path]:
         if has_runs or SWEEP_FILE in files or is_packed(place):
             yield place
             folders[:] = [folder for folder in folders if folder != RUNS_FOLDER]
-        folders.sort()
+        folders[:] = sorted(folder for folder in folders if not folder.startswith(TEMPORARY_PREFIX))
 
 
 def load_results(folder: str | Path) -> Results:

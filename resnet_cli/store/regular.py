@@ -1,10 +1,30 @@
 """Reading files that may come from somebody else."""
 
+import contextlib
 import errno
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 MEGABYTE = 2**20
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to be read; links are followed. A pipe would keep whoever opens it waiting.
+
+    Raises:
+        OSError: it is missing, or is a folder, pipe or device.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return path.open("rb")
+
+
+def starts_with(path: Path, start: bytes) -> bool:
+    """Whether `path` is a regular file that can be read and starts with these bytes."""
+    with contextlib.suppress(OSError), open_regular(path) as file:
+        return file.read(len(start)) == start
+    return False
 
 
 def read_regular(path: Path, most: int) -> bytes:
@@ -15,9 +35,7 @@ def read_regular(path: Path, most: int) -> bytes:
             say which file and why.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(most + 1)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None

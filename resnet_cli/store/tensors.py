@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from resnet_cli.store.files import atomic_file
+from resnet_cli.store.regular import open_regular
 
 MAGIC = b"resnet-exp tensors "
 TORCH_ARCHIVE = b"PK\x03\x04"
@@ -40,25 +41,19 @@ def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
 def read_tensors(path: Path) -> dict[str, Any]:
     """What `write_tensors` wrote, on the CPU.
 
-    Files of earlier versions are bare torch archives; they are read if the checksums inside the archive match.
+    Files of earlier versions are bare torch archives; they are read if the CRC-32 of every part of the archive matches.
 
     Raises:
         DamagedFile: the file is cut, was changed, or holds something else.
         OSError: it cannot be read.
     """
-    content = path.read_bytes()
-    if content.startswith(MAGIC):
-        archive = memoryview(content)[_HEADER_LENGTH:]
-        whole = content[:_HEADER_LENGTH] == _header(archive)
-    else:
-        archive = memoryview(content)
-        whole = content.startswith(TORCH_ARCHIVE) and _is_whole_archive(content)
-    if not whole:
-        raise DamagedFile
+    with open_regular(path) as file:
+        content = file.read()
     try:
+        archive = _checked_archive(content)
         with warnings.catch_warnings(action="ignore"):  # torch's warnings about files that are rejected anyway
-            tensors = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
-    except Exception:  # there is no list of what torch raises where an archive holds something else
+            tensors = torch.load(archive, map_location="cpu", weights_only=True)
+    except Exception:  # there is no list of what zipfile and torch raise where an archive holds something else
         raise DamagedFile from None
     if not isinstance(tensors, dict):
         raise DamagedFile
@@ -88,9 +83,22 @@ def _header(archive: memoryview) -> bytes:
     return MAGIC + hashlib.sha256(archive).hexdigest().encode() + b"\n"
 
 
-def _is_whole_archive(content: bytes) -> bool:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError):
-        return False
+def _checked_archive(content: bytes) -> io.BytesIO:
+    """The torch archive in the content of a file, if its checksums fit.
+
+    A bare archive is put together anew from its parts: their checksums do not cover the archive's own directory, which
+    says where they are and how long.
+    """
+    if content.startswith(MAGIC):
+        archive = memoryview(content)[_HEADER_LENGTH:]
+        if content[:_HEADER_LENGTH] != _header(archive):
+            raise DamagedFile
+        return io.BytesIO(archive)
+    if not content.startswith(TORCH_ARCHIVE):
+        raise DamagedFile
+    rebuilt = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as parts, zipfile.ZipFile(rebuilt, "w") as copy:
+        for part in parts.infolist():
+            copy.writestr(part.filename, parts.read(part))  # raises BadZipFile if the CRC-32 does not fit
+    rebuilt.seek(0)
+    return rebuilt

@@ -6,6 +6,7 @@ Nothing is unpickled, so a file can hold nothing but pixels. Defaults are the re
 Learning for Image Recognition" (2015, arXiv 1512.03385), section 4.2.
 """
 
+import errno
 import os
 import shlex
 from pathlib import Path
@@ -83,6 +84,8 @@ def read_records(path: Path, records: int) -> npt.NDArray[np.uint8]:
     """
     fetch = f"run `{FETCH} --data-dir {shlex.quote(str(path.parent))}`"
     try:
+        if path.exists() and not path.is_file():  # a pipe would not come to an end
+            raise OSError(errno.EINVAL, "not a regular file")
         content = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError:
         raise UserError(

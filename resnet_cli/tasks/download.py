@@ -1,5 +1,6 @@
 """Fetching CIFAR-10 from its home, and telling whether a copy is the real thing."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -218,7 +219,7 @@ def _unpack(packed: Path, folder: Path, archive: Archive) -> None:
                 f"{archive.url} does not hold a whole {cifar10.FOLDER}/{name}, and nothing was unpacked; "
                 "it is not CIFAR-10's binary version."
             ) from error
-    (folder / RECORD).write_text(_record(folder, archive), "utf-8")
+    (folder / RECORD).write_bytes(_record(folder, archive).encode())
 
 
 def _put_in_place(unpacked: Path, folder: Path) -> None:
@@ -233,10 +234,10 @@ def _put_in_place(unpacked: Path, folder: Path) -> None:
 
 def _is_as_fetched(folder: Path, archive: Archive) -> bool:
     """Whether the folder holds the record of a fetch of `archive`, and its files are the same bytes still."""
-    try:
-        return (folder / RECORD).read_text("utf-8") == _record(folder, archive)
-    except (OSError, ValueError):
-        return False
+    expected, path = _record(folder, archive).encode(), folder / RECORD
+    with contextlib.suppress(OSError):
+        return path.stat().st_size == len(expected) and path.read_bytes() == expected
+    return False
 
 
 def _record(folder: Path, archive: Archive) -> str:

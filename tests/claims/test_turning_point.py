@@ -118,3 +118,7 @@ def test_a_loss_of_zero_is_a_valid_loss() -> None:
 def test_models_without_any_loss_have_no_turning_point() -> None:
     summary = frame({2: [0.1], 4: [0.1], 6: [0.3]})
     assert turning_points(summary.assign(status="failed")) == []
+
+
+def test_impossible_negative_losses_are_no_turning_point() -> None:
+    assert only({depth: [-1.0] for depth in range(2, 14)}).worse_from is None

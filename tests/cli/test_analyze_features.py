@@ -29,7 +29,7 @@ def test_a_residual_net_and_its_plain_twin_are_used(results: Path, command: Comm
     assert (set(frame["model"]), set(frame["seed"]), set(frame["image"])) == ({"plain-cnn", "resnet"}, {1}, {3})
     for _, of_net in frame.groupby("model"):
         assert of_net["part"].value_counts().to_dict() == {"map": 2 + 2 + 4 + 8, "filter": 2, "image": 1}
-    assert "pixels" not in frame
+    assert frame["pixels"].notna().sum() == 2 * (1 + 2 + 2 * 2)  # image, filters, and two maps of two layers
     assert (results / "analysis" / "features.png").stat().st_size > 0
 
 

@@ -51,3 +51,16 @@ def test_a_foreign_sweep_file_is_refused_in_one_short_line(command: Command, key
         assert "\x1b" not in answer.out + answer.err
         assert len(answer.err) < 1500
         assert "Traceback" not in answer.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no folder can have such a name here")
+def test_an_analysis_prints_no_control_code_on_a_terminal(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere such codes are removed from all output."""
+    folder = Path(f"a{CLEAR}b")
+    assert command("sweep", *TINY, "--out", "results/plain").code == 0
+    Path("results/plain").rename(folder)
+    printed: list[str] = []
+    monkeypatch.setattr("typer.echo", lambda message, **options: printed.append(str(message)))
+    assert command("analyze", "convergence", folder, "--format", "svg").code == 0
+    assert [line.partition("/")[2] for line in printed if "/" in line][-1] == "analysis/convergence.svg"
+    assert not any(CLEAR in line for line in printed)

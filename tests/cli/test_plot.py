@@ -195,3 +195,12 @@ def test_a_sweep_over_survival_has_a_figure_of_stochastic_depth(command: Command
     answer = command("plot", "results/s", "--format", "svg")
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines()[-1] == "results/s/figures/survival.svg"
+
+
+def test_figures_that_cannot_be_written_are_named_and_exit_with_one(command: Command, sweep: Path) -> None:
+    (sweep / "figures").write_text("in the way")
+    assert command("sweep", *TINY, "--out", "results/other").code == 0
+    answer = command("plot", "results", "--kind", "depth", "--format", "png", "--dpi", 20)
+    assert answer.code == 1
+    assert f"resnet-exp: {sweep}: {sweep}/figures/loss-by-depth.png cannot be written: " in answer.err
+    assert answer.out == "results/other/figures/loss-by-depth.png\n", "the other sweep is drawn"

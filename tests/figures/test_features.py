@@ -1,5 +1,6 @@
 """Feature maps: a picture for each row of the frame that has one, a column of one scale for each layer."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from resnet_cli.figures.features import draw
+from resnet_cli.figures import features
 
 
 def rows(part: str, layer: int, name: str, shape: tuple[int, ...], pictures: list[Any]) -> list[dict[str, Any]]:
@@ -29,6 +30,11 @@ def net(*, colours: bool = False, highest: float = 9, model: str = "resnet") -> 
     ]
     frame = pd.DataFrame(found).assign(image=5, target=3, answer=4, examples=60)
     return frame.assign(run_id=model, model=model, depth=8, seed=1, task="digits")
+
+
+def draw(frame: pd.DataFrame, **options: Any) -> Figure:
+    texts = [None if pixels is None else json.dumps(pixels.tolist()) for pixels in frame["pixels"]]
+    return features.draw(frame.assign(pixels=texts), **options)
 
 
 def panels(figure: Figure) -> list[Axes]:

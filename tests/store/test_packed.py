@@ -149,6 +149,16 @@ def test_unpacking_needs_a_packed_folder_and_an_empty_place(folder: Path, tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {"sine", "packed", "empty"}, "nothing temporary stays"
 
 
+def test_what_a_killed_unpacking_left_is_ignored_and_removed(folder: Path, tmp_path: Path) -> None:
+    packed = pack(folder, tmp_path / "packed")
+    left = tmp_path / ".resnet-exp-back.tmp"
+    unpack(packed, left)
+    assert find_results(tmp_path) == [packed, folder]
+    (left / "runs" / "half").mkdir()
+    assert not (unpack(packed, tmp_path / "back") / "runs" / "half").exists()
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"no gzip", None])
 def test_damaged_metrics_are_one_sentence(folder: Path, tmp_path: Path, content: bytes | None) -> None:
     path = pack(folder, tmp_path / "packed") / "metrics.csv.gz"

@@ -1,5 +1,7 @@
+import contextlib
 import pickle
 import random
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,6 +106,26 @@ def test_damaged_weights_of_earlier_versions_are_never_accepted(make_run: MakeRu
         except UserError:
             refused += 1
     assert refused > 30
+
+
+def test_damaged_directory_of_an_archive_never_yields_other_weights(make_run: MakeRun, tmp_path: Path) -> None:
+    """Torch follows the sizes there, which no checksum covers."""
+    run = make_run(depths=2, width=2)
+    state = build_net(run, (1,), 1).state_dict()
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    path.parent.mkdir(parents=True)
+    torch.save({"format": 1, "run_id": run.run_id, "state": dict(state)}, path)
+    whole = path.read_bytes()
+    entries = [match.start() for match in re.finditer(rb"PK\x01\x02", whole)]
+    method, packed_size, size = 10, 20, 24  # where they are in an entry
+    accepted = 0
+    for place in [entry + offset for entry in entries for offset in (method, packed_size, size)]:
+        for bit in range(8):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            with contextlib.suppress(UserError):
+                assert_same(read_weights(tmp_path, run), state)
+                accepted += 1
+    assert accepted > 0
 
 
 def assert_same(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:

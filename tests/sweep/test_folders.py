@@ -1,5 +1,6 @@
 """Whose files a sweep replaces or removes: its own, and nobody else's."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -174,3 +175,19 @@ def test_fresh_spares_a_copy_of_a_run_under_another_name(tmp_path: Path) -> None
     copied = contents(tmp_path / "runs" / "copy")
     do(plan, tmp_path, fresh=True)
     assert contents(tmp_path / "runs" / "copy") == copied
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_sweep_does_not_wait_for_pipes_in_place_of_its_files(tmp_path: Path, fresh: bool) -> None:
+    plan = plan_sweep(SMALL)
+    do(plan, tmp_path)
+    before = contents(tmp_path)
+    for name in ("run.json", "metrics.csv", "checkpoint.pt"):
+        path = run_folder(tmp_path, plan.runs[0]) / name
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+    (tmp_path / "stacks").mkdir()
+    os.mkfifo(tmp_path / "stacks" / "other.pt")
+    do(plan, tmp_path, fresh=fresh)
+    assert contents(tmp_path).keys() == before.keys()

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,10 @@ def test_the_folder_of_the_files_can_be_given_directly(task_run: TaskRun, small_
     renamed = inside.rename(tmp_path / "pictures")
     assert cifar10.batches_folder(renamed) == renamed
     assert len(cifar10.load(task_run("cifar10"), renamed).train_inputs) == 5 * RECORDS
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_in_place_of_images_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "data_batch_1.bin")
+    with pytest.raises(UserError, match=r"cannot be read \(not a regular file\)"):
+        cifar10.read_records(tmp_path / "data_batch_1.bin", 10)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.errors import UserError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,9 +135,9 @@ def write(
     remove_temporary_files(target)
     with atomic_file(target / f"{name}.csv") as file:
         frame.to_csv(file, index=False, lineterminator="\n", float_format="%.7g")  # float32 has no more
-    typer.echo(target / f"{name}.csv")
+    typer.echo(printable(target / f"{name}.csv"))
     figure = draw(frame)
     for extension in split_words(file_format):
         with atomic_file(target / f"{name}.{extension}") as file:
             file.write(style.render(figure, f".{extension}"))
-        typer.echo(target / f"{name}.{extension}")
+        typer.echo(printable(target / f"{name}.{extension}"))

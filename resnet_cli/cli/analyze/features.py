@@ -77,10 +77,4 @@ def command(
         ["model", "depth", "seed", "class", "classified as", "channels", "dead channels", "zeros (%)"],
         rows,
     )
-    write(
-        NAME,
-        frame.drop(columns="pixels"),
-        lambda _: figure.draw(frame),
-        out or output_folder(folder, ANALYSIS_FOLDER),
-        file_format,
-    )
+    write(NAME, frame, figure.draw, out or output_folder(folder, ANALYSIS_FOLDER), file_format)
