@@ -128,29 +128,6 @@ def plot_learning_curves(
     )
 
 
-def plot_survival(results: Results, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
-    """Stochastic depth: the survival probability of each block above what training reaches with it and without.
-
-    Args:
-        results: of one task and of nets that have a `survival`; others are left out.
-        title: instead of the automatic one.
-        size: width and height in inches.
-
-    Raises:
-        UserError: the runs do not differ in `survival`, or none has finished.
-    """
-    if "survival" not in results.varying:
-        raise UserError(f"{printable(results.folder)} holds no runs that differ in survival.")
-    blocks = {}
-    for run in (stored.run for stored in results.runs if stored.run["survival"] is not None):
-        task = get_task(run.task)
-        net = describe_net(run, task.input_shape(run), task.outputs)
-        blocks[run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())
-    curves = results.curves()
-    curves = curves.assign(blocks=curves["run_id"].map(blocks)).dropna(subset="blocks")
-    return survival.draw(curves, title=title, size=size)
-
-
 def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
     """The figure of an analysis from its table, such as `plot_analysis("paths", "results/mine/analysis/paths.csv")`.
 
@@ -173,6 +150,30 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
         return ANALYSES[kind](table)
     except KeyError as error:
         raise UserError(f"table: it has no column {error}, so `resnet-exp analyze {kind}` did not write it.") from None
+
+
+def plot_survival(results: Results, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
+    """Stochastic depth: the survival probability of each block above the test error or loss during training.
+
+    Args:
+        results: of one task, with runs that differ in `survival`.
+        title: instead of the automatic one.
+        size: width and height in inches.
+
+    Raises:
+        UserError: the runs do not differ in `survival`, or none has finished.
+    """
+    if "survival" not in results.varying:
+        raise UserError(f"{printable(results.folder)} holds no runs that differ in survival.")
+    blocks = {}
+    for stored in results.runs:
+        if stored.run["survival"] is not None:
+            task = get_task(stored.run.task)
+            net = describe_net(stored.run, task.input_shape(stored.run), task.outputs)
+            blocks[stored.run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())
+    curves = results.curves()
+    rows = curves.assign(blocks=curves["run_id"].map(blocks)).dropna(subset="blocks")
+    return survival.draw(rows, title=title, size=size)
 
 
 def plot_winners(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
