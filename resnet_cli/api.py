@@ -161,18 +161,16 @@ def plot_survival(results: Results, *, title: str | None = None, size: tuple[flo
         size: width and height in inches.
 
     Raises:
-        UserError: there is nothing to draw, or no run has the setting `survival`.
+        UserError: the runs do not differ in `survival`, or none has finished.
     """
+    if "survival" not in results.varying:
+        raise UserError(f"{printable(results.folder)} holds no runs that differ in survival.")
     blocks = {}
     for stored in results.runs:
         if stored.run["survival"] is not None:
             task = get_task(stored.run.task)
             net = describe_net(stored.run, task.input_shape(stored.run), task.outputs)
             blocks[stored.run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())
-    if not blocks:
-        raise UserError(
-            f"{printable(results.folder)} holds no run with the setting survival, so there is nothing to draw."
-        )
     curves = results.curves()
     rows = curves.assign(blocks=curves["run_id"].map(blocks)).dropna(subset="blocks")
     return survival.draw(rows, title=title, size=size)

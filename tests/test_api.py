@@ -65,10 +65,9 @@ def test_figures_keep_values_as_they_were_given(make_run: MakeRun, tmp_path: Pat
         assert [axes.get_title() for axes in draw(results).axes] == [f"init {init}" for init in given]
 
 
-def test_survival_needs_runs_with_that_setting(sweep: Results) -> None:
-    plain = Results(sweep.folder, [one for one in sweep.runs if one.run.model == "plain-mlp"], [])
-    with pytest.raises(UserError, match="made-up holds no run with the setting survival"):
-        resnet_cli.plot_survival(plain)
+def test_survival_needs_runs_that_differ_in_it(sweep: Results) -> None:
+    with pytest.raises(UserError, match="made-up holds no runs that differ in survival"):
+        resnet_cli.plot_survival(sweep)
 
 
 def test_compare_pairs_runs_by_seed(sweep: Results) -> None:

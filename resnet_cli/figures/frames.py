@@ -15,6 +15,9 @@ Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 SPLIT_LABELS: dict[Split, str] = {"train": "training", "test": "test"}
 
+TOO_LARGE = 1e100
+"""Values from here on are drawn as infinite: the arithmetic of axes overflows near the largest float."""
+
 
 def check_choice(option: str, value: str, known: Collection[str]) -> None:
     """Raise UserError if `value` is not one of the `known` words for `option`."""
@@ -36,7 +39,7 @@ def chance_text(chance: float, metric: Metric) -> str:
 
 
 def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd.DataFrame:
-    """The rows of runs that did not fail; metrics are floats, and infinite where they are not finite.
+    """The rows of runs that did not fail; metrics are floats, and infinite where they are not finite or too large.
 
     Raises:
         UserError: unknown metric or split, no run left, several tasks, no value of the metric, or two runs that the
@@ -56,10 +59,10 @@ def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd
     columns = metric_columns(metric, splits)
     rows[columns] = rows[columns].astype(float)
     done = rows.loc[rows["status"] == "done", columns].to_numpy()
-    if done.size and not np.isfinite(done).any():
+    if done.size and not (np.abs(done) < TOO_LARGE).any():
         other = "loss" if metric == "error" else "error"
         raise UserError(f"metric (={metric}): the runs on {tasks[0]} have no {metric}; draw their {other} instead.")
-    rows[columns] = rows[columns].where(np.isfinite(rows[columns]), np.inf)
+    rows[columns] = rows[columns].where(rows[columns].abs() < TOO_LARGE, np.inf)
     _check_told_apart(rows)
     return rows
 

@@ -390,3 +390,9 @@ def test_many_models_get_a_row_per_setting_value(summary: pd.DataFrame) -> None:
 )
 def test_names_are_moved_as_little_as_possible(wanted: list[float], expected: list[float]) -> None:
     assert list(spread(np.array(wanted), 0.1)) == pytest.approx(expected)
+
+
+def test_losses_near_the_largest_float_count_as_diverged(summary: pd.DataFrame) -> None:
+    """No axis can be drawn for them."""
+    with pytest.raises(UserError, match="have no loss"):
+        draw(summary.assign(train_loss=1e308, test_loss=1e308))
