@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from resnet_cli.cli.help_pages import examples
+from resnet_cli.cli.home import in_home
 from resnet_cli.spec.errors import UserError, printable, unknown_name
 from resnet_cli.spec.request import parse_assignments
 from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, Run
@@ -57,7 +58,10 @@ def command(
     drawing: Annotated[
         Path | None,
         typer.Option(
-            "--draw", metavar="FILE", help="Draw the blocks of the net into this .png, .svg or .pdf file instead."
+            "--draw",
+            callback=in_home,
+            metavar="FILE",
+            help="Draw the blocks of the net into this .png, .svg or .pdf file instead.",
         ),
     ] = None,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from resnet_cli.cli.home import in_home
 from resnet_cli.spec.errors import UserError, did_you_mean
 from resnet_cli.spec.request import KEYS, load_config, merge, parse_assignments
 from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
@@ -47,6 +48,7 @@ Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
+        callback=in_home,
         metavar="FILE|NAME",
         help="Settings from a TOML file, or from a bundled one (see `resnet-exp configs`).",
     ),
@@ -61,7 +63,14 @@ Assignments = Annotated[
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", envvar="RESNET_EXP_DATA", metavar="DIR", help="Folder of the data sets.")
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        envvar="RESNET_EXP_DATA",
+        callback=in_home,
+        metavar="DIR",
+        help="Folder of the data sets.",
+    ),
 ]
 CheckpointEvery = Annotated[
     float,

@@ -9,6 +9,7 @@ import typer
 
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
+from resnet_cli.cli.home import in_home
 from resnet_cli.spec.errors import UserError, not_among, printable
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def command(
         Path | None,
         typer.Option(
             "--out",
+            callback=in_home,
             metavar="DIR",
             help="Output folder. (default: figures/ beside the runs; of packed results "
             f"{OUT_WITHOUT_RUNS}/<name>; with several folders or --figure {OUT_WITHOUT_RUNS})",

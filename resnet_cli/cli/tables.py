@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from resnet_cli.sweep.jobs import Job
 
 LISTED_FAILURES = 5
+LONGEST_MESSAGE = 300
+"""Characters of the reason why a run failed, which may come from a foreign folder."""
 
 MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
 HEADERS = {
@@ -304,7 +306,7 @@ def failures(runs: Iterable[StoredRun]) -> Iterator[str]:
     by_reason: dict[str, list[str]] = defaultdict(list)
     for stored in runs:
         if stored.status == "failed":
-            by_reason[shorten(stored.message, 300) or "no reason is known"].append(stored.run.run_id)
+            by_reason[shorten(stored.message, LONGEST_MESSAGE) or "no reason is known"].append(stored.run.run_id)
     for reason, ids in by_reason.items():
         more = f" and {len(ids) - LISTED_FAILURES:,} more" if len(ids) > LISTED_FAILURES else ""
         yield f"{counted(len(ids), 'run')} failed: {reason} ({', '.join(ids[:LISTED_FAILURES])}{more})"

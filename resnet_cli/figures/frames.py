@@ -161,7 +161,8 @@ def in_given_order(frame: pd.DataFrame, given: Mapping[str, Sequence[Any]]) -> p
     for setting in varying_settings(frame):
         if setting in given:
             values = frame[setting].dropna().unique().tolist()
-            first = [value for value in dict.fromkeys(given[setting]) if value in values]
-            rest = sorted((value for value in values if value not in first), key=_by_kind)
+            order = given[setting]
+            first = sorted((value for value in values if value in order), key=order.index)
+            rest = sorted((value for value in values if value not in order), key=_by_kind)
             ordered[setting] = pd.Categorical(frame[setting], [*first, *rest], ordered=True)
     return frame.assign(**ordered)

@@ -190,10 +190,17 @@ def parse_out(request: Request) -> Path | None:
         return None
     if not isinstance(out, str) or not out.strip() or not out.isprintable() or len(out) > MAX_PATH:
         raise UserError(f"out (={shorten(out)}) must be the path of a results folder.")
+    return expand_home("out", Path(out.strip()))
+
+
+def expand_home(name: str, path: Path) -> Path:
+    """`path` with `~` replaced by the home folder. Raises UserError, which calls it `name`, if there is none."""
     try:
-        return Path(out.strip()).expanduser()
+        return path.expanduser()
     except RuntimeError:
-        raise UserError(f"out (={shorten(out)}) names a home folder that does not exist; give its full path.") from None
+        raise UserError(
+            f"{name} (={shorten(str(path))}) names a home folder that does not exist; give its full path."
+        ) from None
 
 
 _adapter = cache(TypeAdapter)

@@ -81,12 +81,13 @@ def unpack_folder(results: Results, target: str | Path) -> None:
     folder, target = results.folder, Path(target)
     if not is_packed(folder):
         raise UserError(f"{printable(folder)} holds no packed results ({PACKED_RUNS_FILE}, {PACKED_METRICS_FILE}).")
+    name = f"{TEMPORARY_PREFIX}{target.resolve().name}{TEMPORARY_SUFFIX}"
+    place = target / name if target.is_dir() else target.resolve().with_name(name)
+    shutil.rmtree(place, ignore_errors=True)  # left by a killed process
     if target.exists() and (not target.is_dir() or _is_in_use(target)):
         raise UserError(f"out (={target}) is not empty; choose a new or an empty folder.")
     target = target.resolve()
     wanted = {stored.run.run_id for stored in results.runs}
-    place = target.with_name(f"{TEMPORARY_PREFIX}{target.name}{TEMPORARY_SUFFIX}")
-    shutil.rmtree(place, ignore_errors=True)  # left by a killed process
     try:
         for files in read_runs(folder):
             if isinstance(files, RunFiles) and files.run_id in wanted:
@@ -96,9 +97,11 @@ def unpack_folder(results: Results, target: str | Path) -> None:
             if path.is_file():
                 _write(place / path.relative_to(folder), path.read_bytes())
         write_summary(load_results(place))
-        if target.exists():
-            target.rmdir()
-        place.replace(target)
+        if target.exists():  # stays the same folder: it may be somebody's working directory
+            for path in sorted(place.iterdir(), reverse=True):
+                path.replace(target / path.name)
+        else:
+            place.replace(target)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

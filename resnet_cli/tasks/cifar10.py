@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from resnet_cli.spec.errors import UserError
+from resnet_cli.spec.request import expand_home
 from resnet_cli.spec.run import Run
 from resnet_cli.tasks.base import Data, Task
 from resnet_cli.tasks.sampling import channel_statistics, training_subset
@@ -63,9 +64,9 @@ def load(run: Run, data_dir: Path | None = None) -> Data:
 def data_folder(data_dir: Path | None) -> Path:
     """Where data sets are kept: `data_dir`, else $RESNET_EXP_DATA, else the user's cache folder."""
     if data_dir is not None:
-        return data_dir.expanduser()
+        return expand_home("data_dir", data_dir)
     if from_environment := os.environ.get("RESNET_EXP_DATA"):
-        return Path(from_environment).expanduser()
+        return expand_home("RESNET_EXP_DATA", Path(from_environment))
     return Path(platformdirs.user_cache_dir("resnet-exp"))
 
 

@@ -292,6 +292,31 @@ def test_a_home_folder_that_does_not_exist_is_an_error(command: Command) -> None
     answer = command(*SMOKE, "--out=~nobody-of-this-name/x")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "out (=~nobody-of-this-name/x) names a home folder that does not exist" in answer.err
+    answer = command("data", "check", "--data-dir=~nobody-of-this-name/x")
+    assert (answer.code, answer.err) == (
+        2,
+        "resnet-exp: data_dir (=~nobody-of-this-name/x) names a home folder that does not exist; give its full path.\n",
+    )
+
+
+def test_every_option_of_a_path_takes_the_home_folder(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    assert command(*SMOKE, "--out=x").code == 0
+    (tmp_path / "my.toml").write_text('task = "sine"\ndepths = 2\n')
+    for arguments in (
+        ("pack", "x-smoke", "--out=~/packed"),
+        ("unpack", tmp_path / "packed", "--out=~/unpacked"),
+        ("plot", "x-smoke", "--kind", "curves", "--format", "png", "--out=~/figures"),
+        ("analyze", "convergence", "x-smoke", "--format", "png", "--out=~/analysis"),
+        ("models", "resnet", "--draw=~/block.svg"),
+        ("sweep", "--config=~/my.toml", "--dry-run"),
+    ):
+        assert command(*arguments).code == 0, arguments
+    assert {"packed", "unpacked", "figures", "analysis", "block.svg"} <= {path.name for path in tmp_path.iterdir()}
+    assert not Path("~").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell too long a path from a missing one")

@@ -68,6 +68,22 @@ def test_unpack_restores_the_runs_and_names_what_is_damaged(command: Command, pa
     assert len(list(Path("results/three/runs").iterdir())) == 3
 
 
+def test_unpack_into_an_empty_folder_keeps_that_folder(
+    command: Command, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, source = tmp_path / "here", packed.resolve()
+    leftover = place / ".resnet-exp-here.tmp" / "runs"  # of a killed process
+    leftover.mkdir(parents=True)
+    before = place.stat().st_ino
+    monkeypatch.chdir(place)
+    assert command("unpack", source, "--out", ".").out == ".: 4 runs\n"
+    assert place.stat().st_ino == before
+    assert sorted(path.name for path in place.iterdir()) == ["runs", "summary.csv", "sweep.toml"]
+    assert command("unpack", source, "--out", ".").err == (
+        "resnet-exp: out (=.) is not empty; choose a new or an empty folder.\n"
+    )
+
+
 def test_pack_takes_filters(command: Command) -> None:
     assert command("sweep", *TINY, "--out", "results/sine").code == 0
     answer = command("pack", "results/sine", "--out", "few", "--models", "plain", "--depths", "3")

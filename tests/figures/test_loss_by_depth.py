@@ -87,7 +87,7 @@ def test_each_line_has_the_band_that_its_seeds_allow(summary: pd.DataFrame) -> N
     figure = draw(fewer, splits=["train"])
     for colour, model, shares in ((VERMILLION, "plain-cnn", (0, 1)), (BLUE, "resnet", (0.25, 0.75))):
         bands = [c for c in figure.axes[0].collections if isinstance(c, FillBetweenPolyCollection)]
-        (band,) = [c for c in bands if to_hex(c.get_facecolor()[0]) == colour.lower()]
+        (band,) = [c for c in bands if to_hex(np.asarray(c.get_facecolor())[0].tolist()) == colour.lower()]
         vertices = np.asarray(band.get_paths()[0].vertices)
         at_20 = vertices[vertices[:, 0] == 20, 1]
         losses = fewer.loc[(fewer["model"] == model) & (fewer["depth"] == 20), "train_loss"]

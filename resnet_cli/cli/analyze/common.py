@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from resnet_cli.cli.home import in_home
 from resnet_cli.spec.errors import not_among, printable
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ Out = Annotated[
     Path | None,
     typer.Option(
         "--out",
+        callback=in_home,
         metavar="DIR",
         help="Output folder. (default: analysis/ beside the runs; of packed results results/analysis/<name>)",
     ),

@@ -7,6 +7,7 @@ import typer
 
 from resnet_cli.cli.analyze.common import Device, Format, show_table, tracked, write
 from resnet_cli.cli.help_pages import examples
+from resnet_cli.cli.home import in_home
 from resnet_cli.spec.ranges import compact, numbers, parse_depths, parse_seeds
 
 NAME = "identity"
@@ -24,7 +25,9 @@ def command(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 1000,
     block_size: Annotated[int, typer.Option("--block-size", min=1, help="Number of layers that a skip spans.")] = 2,
     device: Device = "auto",
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Output folder.")] = Path("results", "identity"),
+    out: Annotated[Path, typer.Option("--out", callback=in_home, metavar="DIR", help="Output folder.")] = Path(
+        "results", "identity"
+    ),
     file_format: Format = "png,svg",
 ) -> None:
     """Train stacks of plain and residual layers to return their input, from smaller and larger initial weights.
