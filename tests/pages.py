@@ -22,13 +22,13 @@ import pandas as pd
 
 from resnet_cli.analysis.convergence import Comparison, compare_twins, measure
 from resnet_cli.api import count_imagenet_nets
-from resnet_cli.figures.style import ordered_models, render
+from resnet_cli.figures.style import ordered_models
 from resnet_cli.models import all_models, get_model
 from resnet_cli.spec.configs import bundled_configs
 from resnet_cli.spec.run import SETTINGS, Run
 from resnet_cli.spec.setting import Setting
 from resnet_cli.store.reader import Results, load_results
-from tests.pictures import PICTURES, drawn
+from tests.pictures import PICTURES, drawn, small_png
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/results"
@@ -248,4 +248,4 @@ if __name__ == "__main__":
     for page in PAGES:
         page.write_text(renewed(page.read_text("utf-8")), "utf-8")
     for picture in PICTURES:
-        picture.write_bytes(render(drawn(picture), picture.suffix))
+        picture.write_bytes(small_png(drawn(picture)))

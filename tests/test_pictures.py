@@ -8,9 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from resnet_cli.figures.style import render
 from tests.pages import PAGES, ROOT
-from tests.pictures import COMMITTED, PICTURES, drawn
+from tests.pictures import COMMITTED, PICTURES, drawn, small_png
 
 NAMES = [str(picture.relative_to(COMMITTED).as_posix()) for picture in PICTURES]
 CONSTRAINTS = (ROOT / "constraints.txt").read_text("utf-8")
@@ -29,7 +28,7 @@ def pixels(content: bytes) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_committed_picture_shows_the_committed_tables(name: str) -> None:
-    old, new = pixels((COMMITTED / name).read_bytes()), pixels(render(drawn(COMMITTED / name), ".png"))
+    old, new = pixels((COMMITTED / name).read_bytes()), pixels(small_png(drawn(COMMITTED / name)))
     assert old.shape == new.shape, "run `make docs`"
     assert (abs(old - new).max(axis=-1) > 0.25).mean() < MOST_CHANGED, "run `make docs`"
 

@@ -1,6 +1,6 @@
 """A selection of runs, for analyses that would take too long, or draw too much, with all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from resnet_cli.spec.ranges import compact
 from resnet_cli.store.reader import StoredRun
@@ -29,11 +29,12 @@ def selection_text(kept: Sequence[StoredRun], runs: Sequence[StoredRun]) -> str:
     """A sentence that says which runs were kept, or nothing if all were."""
     if len(kept) == len(runs):
         return ""
-    depths, seeds = (compact(stored.run[name] for stored in kept) for name in ("depth", "seed"))
-    return (
-        f"Using {len(kept)} of {len(runs)} runs, depths {depths} and seeds {seeds}; "
-        "choose others with --depths and --seeds."
-    )
+    named = [_named({stored.run[name] for stored in kept}, name) for name in ("depth", "seed")]
+    return f"Using {len(kept)} of {len(runs)} runs, {' and '.join(named)}; choose others with --depths and --seeds."
+
+
+def _named(values: Collection[int], noun: str) -> str:
+    return f"{noun}{'s' if len(values) > 1 else ''} {compact(values)}"
 
 
 def _spread(ascending: Sequence[int], count: int | None) -> Sequence[int]:

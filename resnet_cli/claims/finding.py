@@ -18,7 +18,7 @@ NETS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence about medians, the statistic and its seeds, and the rule that makes the sentence true."""
+    """A sentence about medians, the statistic and its seeds, and the rule by which models get worse, if any do."""
 
     sentence: str
     statistic: str
@@ -58,12 +58,15 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     else:
         sentence = f"{same} do not get worse with depth"
     fewest, most = int(seeds.min()), int(seeds.max())
-    margins = " or ".join(f"{margin:.2g}" for margin in sorted({point.margin for point in points}))
+    of_margin: dict[str, list[str]] = {}
+    for point in worse:
+        of_margin.setdefault(f"{point.margin:.2g} times its best level", []).append(point.model)
+    margins = [f"{level} ({', '.join(models)})" for level, models in of_margin.items()]
     return Finding(
         sentence=f"By the median, {sentence}",
         statistic=f"medians of {fewest if fewest == most else f'{fewest} to {most}'} seeds, "
         f"up to {points[0].deepest_depth} layers",
-        rule=f"worse: training loss stays above {margins} times its best level",
+        rule=f"worse: its training loss stays above {' and '.join(margins)}" if worse else "",
     )
 
 

@@ -27,10 +27,12 @@ class TurningPoint:
 
     From depth `worse_from` on, the loss stays above `margin` times its level at the best depth; None if there is no
     such depth. `depths` is the number of depths that have a loss; with fewer than three, none can be a turning point.
+    `seeds` is the largest number of seeds at a depth.
     """
 
     model: str
     depths: int
+    seeds: int
     best_depth: int
     best_loss: float
     deepest_depth: int
@@ -46,13 +48,15 @@ class TurningPoint:
         return self.deepest_loss / self.best_loss if self.best_loss else math.inf
 
     def sentence(self) -> str:
-        """The finding in words, such as `plain-mlp: no turning point up to depth 40; …`."""
+        """The finding in words, such as `plain-mlp: no turning point up to depth 40; …`; one seed gives no verdict."""
         if math.isinf(self.best_loss):
             return f"{self.model}: every depth diverged, so no turning point can be named."
         if self.depths < FEWEST_DEPTHS:
             count = "1 depth" if self.depths == 1 else f"{self.depths} depths"
             return f"{self.model}: no turning point can be named from {count}; it takes {FEWEST_DEPTHS}."
-        lowest = f"training loss is lowest at depth {self.best_depth} ({self.best_loss:.2g})"
+        one = self.seeds == 1
+        start = "with one seed, " if one else ""
+        lowest = f"{start}training loss is lowest at depth {self.best_depth} ({self.best_loss:.2g})"
         if math.isinf(self.ratio):
             deepest = "diverged" if math.isinf(self.deepest_loss) else f"{self.deepest_loss:.2g}"
         else:
@@ -61,10 +65,11 @@ class TurningPoint:
             margin = "twice" if self.margin == 2 else f"{_short(self.margin)} times"
             return (
                 f"{self.model}: {lowest} and stays above {margin} its level there from depth "
-                f"{self.worse_from} on ({deepest} at depth {self.deepest_depth}): it degrades."
+                f"{self.worse_from} on ({deepest} at depth {self.deepest_depth}){'' if one else ': it degrades'}."
             )
         end = f", {deepest} at depth {self.deepest_depth}" if self.best_depth < self.deepest_depth else ""
-        return f"{self.model}: no turning point up to depth {self.deepest_depth}; {lowest}{end}."
+        verdict = "" if one else f"no turning point up to depth {self.deepest_depth}; "
+        return f"{self.model}: {verdict}{lowest}{end}."
 
 
 def turning_points(summary: pd.DataFrame) -> list[TurningPoint]:
@@ -89,7 +94,8 @@ def turning_points(summary: pd.DataFrame) -> list[TurningPoint]:
     for model, of_model in runs.groupby("model", sort=False):
         medians = of_model.groupby("depth")["loss"].median()
         by_depth = dict(zip(medians.index.tolist(), medians.tolist(), strict=True))
-        points.append(_turning_point(str(model), by_depth, _margin(of_model)))
+        seeds = int(of_model.groupby("depth").size().max())
+        points.append(_turning_point(str(model), by_depth, seeds, _margin(of_model)))
     return points
 
 
@@ -100,7 +106,7 @@ def _margin(runs: pd.DataFrame) -> float:
     return max(least, float(ratios.median())) if len(ratios) else least
 
 
-def _turning_point(model: str, by_depth: Mapping[int, float], margin: float) -> TurningPoint:
+def _turning_point(model: str, by_depth: Mapping[int, float], seeds: int, margin: float) -> TurningPoint:
     depths, losses = list(by_depth), list(by_depth.values())
     sixth = len(losses) // 6
     best = max(i for i, loss in enumerate(losses) if loss == min(losses))
@@ -112,6 +118,7 @@ def _turning_point(model: str, by_depth: Mapping[int, float], margin: float) -> 
     return TurningPoint(
         model=model,
         depths=len(depths),
+        seeds=seeds,
         best_depth=depths[best],
         best_loss=losses[best],
         deepest_depth=depths[-1],

@@ -8,6 +8,7 @@ from itertools import count, groupby, pairwise
 
 from rich.text import Text
 
+LEAST_HEIGHT = 9
 BRAILLE_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
@@ -28,7 +29,8 @@ def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, heigh
 
     Filled markers are finished runs, joined by lines; hollow ones are still being trained.
     """
-    rows, columns = height - 3, width - 9
+    legend = _legend(curves, width, height - LEAST_HEIGHT + 1)
+    rows, columns = height - 2 - len(legend), width - 9
     losses = [loss for curve in curves for loss in (*curve.ended.values(), *curve.current.values())]
     logs = [math.log10(loss) for loss in losses if 0 < loss < math.inf] or [-1.0, 0.0]
     margin = max(0.03 * (max(logs) - min(logs)), 0.02)
@@ -63,9 +65,7 @@ def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, heigh
     labels = {place(depths[0], tick)[1] // 4: f"{tick:g}" for tick in _loss_ticks(low, high)}
     if top:
         labels[0] = "∞"
-    chart = Text("training loss", no_wrap=True, overflow="ellipsis")
-    for curve in curves:
-        chart.append(f"   {curve.filled} {curve.name}", curve.colour)
+    chart = Text("\n", no_wrap=True, overflow="ellipsis").join(legend)
     for row in range(rows):
         chart.append(f"\n{labels.get(row, ''):>7}{'┤' if row in labels else '│'}", "dim")
         used = max((column for y, column in cells if y == row), default=-1) + 1
@@ -79,6 +79,21 @@ def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, heigh
         start = max(0, min(column - (len(str(depth)) - 1) // 2, columns - len(str(depth))))
         below[start : start + len(str(depth))] = str(depth)
     return chart.append(f"\n       └{''.join(axis)}\n  depth {''.join(below).rstrip()}", "dim")
+
+
+def _legend(curves: Sequence[Curve], width: int, most_lines: int) -> list[Text]:
+    """The names of the curves, in as many lines of at most `width` columns as they need and as there may be."""
+    lines = [Text("training loss")]
+    for curve in curves:
+        entry = Text(f"   {curve.filled} {curve.name}", curve.colour)
+        if lines[-1].cell_len + entry.cell_len > width:
+            lines.append(Text())
+        lines[-1].append_text(entry)
+    if len(lines) > most_lines:
+        del lines[most_lines:]
+        lines[-1].truncate(width - 2)
+        lines[-1].append(" …")
+    return lines
 
 
 def _loss_ticks(low: float, high: float) -> list[float]:

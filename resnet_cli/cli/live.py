@@ -20,7 +20,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
-from resnet_cli.cli.chart import Curve, draw_chart
+from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
 from resnet_cli.cli.tables import error_text, loss_text, product_line, varying_settings
 from resnet_cli.figures.panels import value_text
 from resnet_cli.spec.events import Evaluated, Event, Finished, Metrics, Started, Status, Warned
@@ -35,7 +35,7 @@ DRAWING_SHARE = 0.05
 LEGEND = "        filled: finished · hollow: in training · ×: diverged"
 LISTED_RUNS = 5
 SHORTEST_BAR = 12
-SMALLEST_CHART, TALLEST_CHART = (40, 9), 25
+SMALLEST_CHART, TALLEST_CHART = (40, LEAST_HEIGHT), 25
 PLAIN_LOOKS = (("●", "○", "dark_orange"), ("▼", "▽", "gold3"), ("■", "□", "indian_red"))
 OTHER_LOOKS = (("◆", "◇", "deep_sky_blue1"), ("▲", "△", "green3"), ("★", "☆", "orchid"), ("◼", "◻", "cyan3"))
 
@@ -49,8 +49,10 @@ class SweepView(ABC):
 
     def _series(self, run: Run) -> str:
         """What runs that differ only in depth and seed have in common, in words."""
-        named = [(name, run[name]) for name in self._settings]
-        return " ".join([run.model, *(f"{name} {value_text(value)}" for name, value in named if value is not None)])
+        named = [(name, run[name]) for name in self._settings if run[name] is not None]
+        if len(self._settings) == 1 and all(isinstance(value, str) for _, value in named):
+            return " ".join([run.model, *(value for _, value in named)])  # such as `plain-mlp relu`
+        return " ".join([run.model, *(f"{name} {value_text(value)}" for name, value in named)])
 
     def __enter__(self) -> Self:
         return self

@@ -66,8 +66,8 @@ def run() -> None:
     except UserError as error:
         _fail(str(error), error.exit_code)
     except TyperException as error:
-        if message := error.format_message().rstrip(".?"):
-            _fail(f"{message}; see --help.")
+        if message := error.format_message().rstrip("."):
+            _fail(f"{message} See --help." if message.endswith("?") else f"{message}; see --help.")
         sys.exit(EXIT_USAGE)  # a group without a command has shown its help
     except OSError as error:
         place = error.filename2 or error.filename or "the output or a file"

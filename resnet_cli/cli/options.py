@@ -18,19 +18,29 @@ WHAT = {
         ["--models", "--model"],
         "Models to train; plain and residual stand for those that suit the task. (default: plain,residual)",
     ),
-    "depths": (["--depths", "--depth"], "Numbers of weight layers: 2..40, 2..40:2, 8,20,56. (default: the task's)"),
+    "depths": (
+        ["--depths", "--depth"],
+        "Numbers of hidden layers (MLPs) or weight layers (CNNs): 2..40, 2..40:2, 8,20,56. (default: the task's)",
+    ),
     "seeds": (["--seeds", "--seed"], "Seeds, written like depths; each is a repetition. (default: the task's)"),
     "engine": (
         ["--engine"],
         "auto (train MLPs together in stacks), loop (one net after another) or stacked. (default: auto)",
     ),
     "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. (default: auto)"),
-    "out": (["--out"], "Results folder. (default: results/<task>; for `run`, results/single/<run-id>)"),
+    "out": (["--out"], "Results folder. (default: results/<task>)"),
     "threads": (
         ["--threads"],
         "Maximum number of threads per process; small nets use one. (default: the cores, divided among the jobs)",
     ),
 }
+OF_ONE_RUN = {
+    "models": "Model to train; plain and residual stand for those that suit the task. (default: residual)",
+    "depths": "Number of hidden layers (MLP) or weight layers (CNN). (default: 20)",
+    "seeds": "Seed of initialisation, data order and augmentation. (default: 0)",
+    "out": "Results folder. (default: results/single/<run-id>)",
+}
+"""The texts that differ for a command that trains one net."""
 SINGLE = {"engine": "NAME", "device": "NAME", "out": "DIR", "threads": "N"}
 """What the help page calls the values of options that take no list."""
 
@@ -94,10 +104,12 @@ def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
     return begin_with
 
 
-def _flags() -> dict[str, Any]:
-    """The annotation of each key's parameter, in the order of the help page."""
+def _flags(texts: Mapping[str, str]) -> dict[str, Any]:
+    """The annotation of each key's parameter, in the order of the help page; `texts` take precedence over `WHAT`."""
     flags = {
-        key: typer.Option(*names, metavar=SINGLE.get(key, "LIST"), help=text, rich_help_panel="What to run")
+        key: typer.Option(
+            *names, metavar=SINGLE.get(key, "LIST"), help=texts.get(key, text), rich_help_panel="What to run"
+        )
         for key, (names, text) in WHAT.items()
     }
     for name in SETTINGS:
@@ -141,10 +153,11 @@ def _own_flags(arguments: list[str], others: set[str]) -> dict[str, str]:
     return flags
 
 
-def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+def takes_settings(command: Callable[..., None], texts: Mapping[str, str] | None = None) -> Callable[..., None]:
     """Give `command` an option for each setting, `--config` and `--set`; it receives them merged as `request`.
 
-    The command must be registered with `CONTEXT_SETTINGS`.
+    The command must be registered with `CONTEXT_SETTINGS`. Its help page shows `texts` for options with texts of its
+    own.
     """
 
     def wrapper(context: typer.Context, config: Path | None, assignments: list[str] | None, **arguments: Any) -> None:
@@ -153,7 +166,7 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
         from_file = load_config(config, _options) if config else {}
         command(request=merge(from_file, flags, parse_assignments(assignments or [], _options)), **arguments)
 
-    flag_types = _flags()
+    flag_types = _flags(texts or {})
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "request"]
     shared: Mapping[str, Any] = {
         "context": typer.Context,

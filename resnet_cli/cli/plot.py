@@ -10,7 +10,7 @@ import typer
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
-from resnet_cli.spec.errors import UserError, printable
+from resnet_cli.spec.errors import UserError, not_among, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -263,7 +263,7 @@ def _words(option: str, text: str, known: tuple[str, ...]) -> list[str]:
     words = [word.strip() for word in text.split(",")]
     for word in words:
         if word not in known:
-            raise UserError(f"{option} (={text}) must be of {', '.join(known)}, joined by commas.")
+            raise not_among(option, text, known)
     return words
 
 

@@ -1,13 +1,14 @@
 """`resnet-exp run`: train one model at one depth with one seed, and draw its learning curve."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute, takes_settings
-from resnet_cli.spec.errors import UserError
+from resnet_cli.cli.options import OF_ONE_RUN, CheckpointEvery, DataDir, Recompute, takes_settings
+from resnet_cli.spec.errors import UserError, printable
 from resnet_cli.spec.request import parse_out
 
 NAME = "run"
@@ -17,7 +18,7 @@ EPILOG = examples(
 )
 
 
-@takes_settings
+@partial(takes_settings, texts=OF_ONE_RUN)
 def command(
     request: dict[str, Any],
     data_dir: DataDir = None,
@@ -38,6 +39,7 @@ def command(
     from resnet_cli.store.layout import FIGURES_FOLDER
     from resnet_cli.sweep.plan import plan_sweep
     from resnet_cli.sweep.runner import open_sweep
+    from resnet_cli.tasks import constant_answers
 
     defaults = {"models": "residual", "depths": 20, "seeds": 0}
     plan = plan_sweep({**defaults, **request})
@@ -62,7 +64,8 @@ def command(
         typer.echo(f"resnet-exp: the run failed: {stored.message}", err=True)
         raise typer.Exit(1)
     curves = results.curves()
-    path = folder / FIGURES_FOLDER / f"{run.run_id}.png"
+    figure = learning_curves.draw(curves[curves["run_id"] == run.run_id], chance=constant_answers([run]).get("loss"))
+    path = folder / FIGURES_FOLDER / f"{'loss-curves' if len(results.runs) == 1 else run.run_id}.png"
     with atomic_file(path) as file:
-        file.write(style.render(learning_curves.draw(curves[curves["run_id"] == run.run_id]), ".png"))
-    console.print(f"Curve: {path}", soft_wrap=True)
+        file.write(style.render(figure, ".png"))
+    typer.echo(printable(path))

@@ -11,7 +11,7 @@ import typer
 
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.spec.errors import UserError, printable
+from resnet_cli.spec.errors import UserError, printable, shorten
 
 NAME = "show"
 EPILOG = examples(
@@ -47,7 +47,8 @@ def command(
     import pandas as pd
 
     from resnet_cli.cli.console import make_console
-    from resnet_cli.cli.tables import counted, depth_table, failures, results_table
+    from resnet_cli.cli.tables import LONGEST_MESSAGE, counted, depth_table, failures, results_table
+    from resnet_cli.figures.frames import in_given_order
     from resnet_cli.store.reader import find_results, load_results
 
     places = dict.fromkeys(place for root in folders or [Path("results")] for place in find_results(root))
@@ -58,7 +59,8 @@ def command(
     if as_json or as_csv:
         frames = [
             results.summary().assign(
-                message=[stored.message for stored in results.runs], folder=printable(results.folder)
+                message=[shorten(stored.message, LONGEST_MESSAGE) for stored in results.runs],
+                folder=printable(results.folder),
             )
             for results in selected
         ]
@@ -70,7 +72,7 @@ def command(
             whole.to_csv(sys.stdout, index=False, lineterminator="\n")
     else:
         for number, results in enumerate(selected):
-            summary = results.summary()
+            summary = in_given_order(results.summary(), results.given_values())
             heading = f"{printable(results.folder)}: {counted(len(results.runs), 'run')}"
             console.print("\n" * (number > 0) + heading, soft_wrap=True)
             console.print(depth_table(summary) if by_depth else results_table(summary))

@@ -131,7 +131,8 @@ def _print_plan(
             save_models=save_models,
             on_timing=show_progress,
         )
-    console.print(plan_listing([run for job in cost.jobs for run in job.unfinished], cost.jobs))
+    if cost.jobs:
+        console.print(plan_listing([run for job in cost.jobs for run in job.unfinished], cost.jobs))
     for problem in cost.problems:
         say(console, problem)
     if cost.finished:
@@ -154,6 +155,7 @@ def _execute(
     from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line
+    from resnet_cli.figures.frames import in_given_order
     from resnet_cli.sweep.runner import open_sweep
 
     console = make_console()
@@ -180,7 +182,7 @@ def _execute(
     summary = summary[summary["run_id"].isin(planned)]
     if not quiet:
         console.print()
-        console.print(depth_table(summary))
+        console.print(depth_table(in_given_order(summary, results.given_values())))
         shown = shlex.quote(str(folder))
         console.print(f"Results: {folder}", soft_wrap=True)
         console.print(f"Figures: resnet-exp plot {shown}", soft_wrap=True)

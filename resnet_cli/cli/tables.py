@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from resnet_cli.sweep.jobs import Job
 
 LISTED_FAILURES = 5
-LISTED_RUNS = 20
-"""If a sweep has more runs than this, they are counted instead of listed."""
+LONGEST_MESSAGE = 300
+"""Characters of the reason why a run failed, which may come from a foreign folder."""
 
 MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
 HEADERS = {
@@ -50,7 +50,10 @@ def error_text(percent: float) -> str:
 
 
 def varying_settings(runs: Iterable[Run]) -> tuple[str, ...]:
-    """The settings in which runs of one model and depth differ, as `figures.frames.varying_settings` for a summary."""
+    """The settings in which runs of one model and depth differ, as `figures.frames.free_settings` for a summary.
+
+    A setting that follows from another one, as `init_std` from `init`, is left out.
+    """
     runs = list(runs)
     names = setting_names(runs)
     settings_of = itemgetter(*names)
@@ -63,7 +66,18 @@ def varying_settings(runs: Iterable[Run]) -> tuple[str, ...]:
         for name, values in zip(names, zip(*combinations, strict=True), strict=True)
         if len(set(values)) > 1
     }
-    return tuple(name for name in names if name in differing)
+    free = [name for name in names if name in differing]
+    for name in reversed(free.copy()):
+        if any(_follows(name, other, runs) for other in free if other != name):
+            free.remove(name)
+    return tuple(free)
+
+
+def _follows(setting: str, other: str, runs: Sequence[Run]) -> bool:
+    """Whether each value of `other`, which all runs have, comes with only one value of `setting`."""
+    pairs = {(run[other], run[setting]) for run in runs}
+    values = {value for value, _ in pairs}
+    return None not in values and len(values) == len(pairs)
 
 
 def product_line(runs: Sequence[Run], already_done: int = 0) -> str:
@@ -110,7 +124,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableType:
-    """The runs that a sweep would train: one by one if they are few, otherwise counted by model and engine.
+    """The runs that a sweep would train, counted by model and engine.
 
     Args:
         runs: the runs.
@@ -118,9 +132,6 @@ def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableT
     """
     stacks = [job for job in jobs if job.stacked]
     number = {run: place for place, job in enumerate(stacks, 1) for run in job.runs}
-    if len(runs) <= LISTED_RUNS:
-        engines = {run: f"stack {number[run]} of {len(stacks)}" if run in number else "loop" for run in runs}
-        return Text("\n").join(Text(f"{run.run_id}  {engines[run] if jobs else ''}".rstrip()) for run in runs)
     settings = varying_settings(runs)
     groups: dict[tuple[str, bool], list[Run]] = defaultdict(list)
     for run in runs:
@@ -295,7 +306,7 @@ def failures(runs: Iterable[StoredRun]) -> Iterator[str]:
     by_reason: dict[str, list[str]] = defaultdict(list)
     for stored in runs:
         if stored.status == "failed":
-            by_reason[shorten(stored.message, 300) or "no reason is known"].append(stored.run.run_id)
+            by_reason[shorten(stored.message, LONGEST_MESSAGE) or "no reason is known"].append(stored.run.run_id)
     for reason, ids in by_reason.items():
         more = f" and {len(ids) - LISTED_FAILURES:,} more" if len(ids) > LISTED_FAILURES else ""
         yield f"{counted(len(ids), 'run')} failed: {reason} ({', '.join(ids[:LISTED_FAILURES])}{more})"

@@ -90,7 +90,7 @@ def _page(task: "Task") -> "RenderableType":
     length, number = next(
         (name, next(iter(defaults[name]))) for name in ("epochs", "steps") if "–" not in defaults[name]
     )
-    longer = f"resnet-exp sweep --task {task.name} --{length} {5 * int(number)}"
+    longer = f"resnet-exp sweep --task {task.name} --{length} {5 * int(number)} --out results/{task.name}-long"
     heading = Text.assemble((task.name, "bold"), f": {task.title}\nsource  {task.source}\n")
     table = listing(["setting", "default", "meaning"], rows)
     return Group(heading, table, Text(f"\nFive times longer: {longer}"))

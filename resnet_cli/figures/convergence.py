@@ -21,8 +21,8 @@ from resnet_cli.figures.axes import (
     write_count,
 )
 from resnet_cli.figures.cells import draw_dots, is_compared
-from resnet_cli.figures.frames import SPLIT_LABELS, check_choice
-from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, FEW_SEEDS, MANY_MODELS
+from resnet_cli.figures.frames import FEW_SEEDS, SPLIT_LABELS, check_choice
+from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, MANY_MODELS
 from resnet_cli.figures.panels import grid_columns, split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 from resnet_cli.spec.errors import UserError
@@ -65,7 +65,7 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
     late = ordered_models(rows.loc[np.isinf(rows["when"]), "model"])
     most_seeds = int(frames.seed_counts(frame).max())
     has_band = most_seeds > 1 and len(depths) > 1 and len(styles) <= MANY_MODELS
-    interquartile = most_seeds >= FEW_SEEDS
+    interquartile: list[bool] = []
     width, height = (6.4, 4.8) if len(panels) == 1 else (1.6 + 2.7 * across, 1.8 + 2.5 * down)
     size = (width, height + 0.15 * max(len(styles) - 3, 0))
 
@@ -87,7 +87,8 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
                 if len(depths) == 1:
                     values.index = pd.Index([models.index(str(model))] * len(values), name="depth")
                 else:
-                    _draw_runs(axes, values, style, interquartile, has_band=has_band)
+                    interquartile.append(bool(values.groupby(level="depth").size().min() >= FEW_SEEDS))
+                    _draw_runs(axes, values, style, interquartile[-1], has_band=has_band)
                 if model in late:
                     place = 1 - _MARK_ROW * (late.index(str(model)) + 0.3)
                     _mark_late(axes, values, style, place, counted=len(depths) <= FEW_DEPTHS)
@@ -97,11 +98,10 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
         levels = frame["level"].unique()
         what = f"{levels[0]:g}" if len(levels) == 1 else "a level"
         add_title(figure, *_titles(f"{tasks[0]}: {unit}s until the {split} loss reaches {what}", frame, split))
-        band = "interquartile range" if interquartile else "minimum to maximum"
         notes = [
             f"level: {frames.value_label(frame, 'loss')}",
             frames.seeds_text(frame),
-            f"band: {band}" if has_band else "",
+            frames.band_text(interquartile) if has_band else "",
             "dots: single runs" if most_seeds > 1 else "",
         ]
         marks = "not reached (number of runs)" if len(depths) <= FEW_DEPTHS else "not reached (darker: by more runs)"

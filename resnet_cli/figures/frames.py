@@ -33,6 +33,11 @@ def value_label(runs: pd.DataFrame, metric: Metric) -> str:
     return "cross-entropy (nats)" if classified else "mean squared error"
 
 
+def chance_text(chance: float, metric: Metric) -> str:
+    """The words for what a net with constant output reaches, such as `constant answer: 90 %`."""
+    return f"constant answer: {chance:.3g}" + (" %" if metric == "error" else "")
+
+
 def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd.DataFrame:
     """The rows of runs that did not fail; metrics are floats, and infinite where they are not finite or too large.
 
@@ -80,6 +85,17 @@ def seed_counts(runs: pd.DataFrame) -> "pd.Series[int]":
     """The number of seeds of each model, depth and combination of settings."""
     each = runs.drop_duplicates("run_id")
     return each.groupby(["model", "depth", *varying_settings(runs)], dropna=False, observed=True).size()
+
+
+FEW_SEEDS = 5
+"""A band is the interquartile range where each depth of its line has so many seeds; else it goes from end to end."""
+
+
+def band_text(interquartile: Collection[bool]) -> str:
+    """What bands span, from whether each is the interquartile range, such as `band: minimum to maximum`."""
+    if len(set(interquartile)) == 2:
+        return f"band: interquartile range, minimum to maximum of lines with fewer than {FEW_SEEDS} seeds at some depth"
+    return f"band: {'interquartile range' if any(interquartile) else 'minimum to maximum'}"
 
 
 def failed_text(frame: pd.DataFrame) -> str:

@@ -178,8 +178,8 @@ def draw(
             frames.failed_text(curves),
         ]
         entries = _legend_entries(styles, splits, many=many, diverged=diverged)
-        if marks_chance:
-            entries.append(Line2D([], [], **CHANCE_LINE, label=f"constant answer: {chance:.3g}"))
+        if marks_chance and chance is not None:
+            entries.append(Line2D([], [], **CHANCE_LINE, label=frames.chance_text(chance, metric)))
         add_legend(figure, entries, notes)
     return figure
 

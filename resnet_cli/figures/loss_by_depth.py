@@ -28,15 +28,13 @@ from resnet_cli.figures.axes import (
     write_count,
 )
 from resnet_cli.figures.cells import deepest_text
-from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, Metric, Scale, Split
+from resnet_cli.figures.frames import FEW_SEEDS, SPLIT_LABELS, SPLITS, Metric, Scale, Split
 from resnet_cli.figures.panels import arrange, arrange_in_rows, grid_columns, split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
 
 MAX_PANELS = 25
 MANY_MODELS = 6
 """More models than this get labels at their lines' ends, a panel for each split, and no bands."""
-FEW_SEEDS = 5
-"""From this many seeds on, a band is the interquartile range; below, it reaches from minimum to maximum."""
 FEW_DEPTHS = 12
 """Up to this many depths there is room for large markers."""
 _MARK_ROW_INCHES = 0.19
@@ -83,7 +81,6 @@ def draw(
     runs[columns] = runs[columns].mask((runs["status"] == "diverged") | runs[columns].eq(np.inf).any(axis=1), np.inf)
     marked = ordered_models(runs.loc[np.isinf(runs[columns[0]]), "model"])
     depths = sorted(runs["depth"].unique())
-    most_seeds = int(frames.seed_counts(runs).max())
     styles = model_styles(runs["model"])
     many = len(styles) > MANY_MODELS
     shown = [[split] for split in splits] if many else [list(splits)]
@@ -103,22 +100,26 @@ def draw(
         set_value_axis(cells[0, 0], runs[columns].to_numpy(), axis_scale, headroom=mark_row * len(marked))
         set_depth_axis(cells[0, 0], depths, width=size[0] / across - (2.2 if many else 0.5))
         lines: list[tuple[Axes, dict[str, Line2D]]] = []
+        interquartile: list[bool] = []
         for position, (panel, together) in zip(place.places, itertools.product(panels, shown), strict=True):
             axes = cells.flat[position]
             if not place.row_headers:
                 heading = [panel.title, SPLIT_LABELS[together[0]] if len(shown) > 1 else ""]
                 axes.set_title(wrapped(", ".join(filter(None, heading)), size[0] / across - 0.5, size=9))
             if chance is not None:
-                text = f"constant answer: {chance:.3g}" if position == place.places[0] else ""
+                text = frames.chance_text(chance, metric) if position == place.places[0] else ""
                 mark_chance(axes, chance, text)
             drawn = {}
             for model, of_model in panel.rows.groupby("model"):
                 style = styles[str(model)]
+                seeds = of_model.groupby("depth").size()
+                if seeds.max() > 1:
+                    interquartile.append(bool(seeds.min() >= FEW_SEEDS))
                 for split in together:
                     values = of_model.set_index("depth")[f"{split}_{metric}"]
                     drawn[str(model)] = _draw_medians(axes, values, style, split)
-                    if most_seeds > 1:
-                        _draw_spread(axes, values, style, interquartile=most_seeds >= FEW_SEEDS, has_band=not many)
+                    if seeds.max() > 1:
+                        _draw_spread(axes, values, style, interquartile=interquartile[-1], has_band=not many)
                 if model in marked:
                     height = 1 - mark_row * (marked.index(str(model)) + 0.25)
                     _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
@@ -136,7 +137,8 @@ def draw(
         add_title(figure, plain if title is None else title, subtitle)
         notes = [
             frames.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
-            _spread_text(most_seeds, has_band=len(depths) > 1 and not many),
+            frames.band_text(interquartile) if interquartile and len(depths) > 1 and not many else "",
+            "dots: single runs" if interquartile else "",
             "no line or band where diverged runs make it infinite" if marked else "",
             found.rule if found else "",
             frames.failed_text(summary),
@@ -211,13 +213,6 @@ def _mark_and_count(axes: Axes, runs: pd.DataFrame, style: ModelStyle, height: f
 def _depth_label(models: Collection[str]) -> str:
     are_mlps = all(name.partition(", ")[0].endswith("-mlp") for name in models)
     return "depth (hidden layers)" if are_mlps else "depth (weight layers)"
-
-
-def _spread_text(most_seeds: int, *, has_band: bool) -> str:
-    if most_seeds == 1:
-        return ""
-    band = "minimum to maximum" if most_seeds < FEW_SEEDS else "interquartile range"
-    return f"band: {band}; dots: single runs" if has_band else "dots: single runs"
 
 
 def _legend_entries(styles: dict[str, ModelStyle], splits: Sequence[Split], *, diverged: bool) -> list[Line2D]:

@@ -2,7 +2,7 @@
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -68,6 +68,12 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
     """The error for an unknown `name`: it suggests the closest known name of this `kind` and lists all of them."""
     name, names = shorten(name), sorted(known)
     return UserError(f"{kind} (={name}) is not known{did_you_mean(name, names)}; known are {', '.join(names)}.")
+
+
+def not_among(option: str, text: str, known: Sequence[str]) -> UserError:
+    """The error for a list of words, joined by commas, of which one is not known."""
+    several = "both joined by a comma" if len(known) == 2 else "several of them joined by commas"
+    return UserError(f"{option} (={text}) must be {', '.join(known[:-1])} or {known[-1]}, or {several}.")
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

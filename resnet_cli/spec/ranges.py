@@ -92,7 +92,7 @@ def _parse_item(part: str, whole: str, option: str, minimum: int, maximum: int) 
 
 
 def parse_depths(value: object) -> tuple[Range, ...]:
-    """Parse depths (numbers of weight layers, from 1 to 10,000). Raises UserError as `parse_ranges` does."""
+    """Parse depths (numbers of layers, from 1 to 10,000). Raises UserError as `parse_ranges` does."""
     return parse_ranges(value, option="depths", minimum=1, maximum=MAX_DEPTH)
 
 

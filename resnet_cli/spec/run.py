@@ -51,7 +51,12 @@ class Run(BaseModel):
 
     task: Name = Field(description="Task to learn: sine, digits or cifar10.")
     model: Name = Field(description="Model to train; `resnet-exp models` lists them.")
-    depth: int = Field(ge=1, le=MAX_DEPTH, description="Number of weight layers, counted as in the model's paper.")
+    depth: int = Field(
+        ge=1,
+        le=MAX_DEPTH,
+        description="Number of layers as the model's paper counts them: hidden layers of an MLP, weight layers of a "
+        "CNN.",
+    )
     seed: int = Field(ge=0, le=MAX_SEED, description="Seed of initialisation, data order and augmentation.")
 
     # the model

@@ -19,7 +19,7 @@ class Selection:
 
     Args:
         models: names of models, or the roles `plain` and `residual`.
-        depths: numbers of weight layers.
+        depths: numbers of layers, as in `Run.depth`.
         seeds: seeds.
         where: the accepted values of settings, as text: `{"init": ("he", "default")}`; `none` stands for runs to which
             the setting does not apply.

@@ -83,7 +83,8 @@ def read_records(path: Path, records: int) -> npt.NDArray[np.uint8]:
     Raises:
         UserError: the file is missing, cannot be read, has another size, or holds a class above 9.
     """
-    fetch = f"run `{FETCH} --data-dir {shlex.quote(str(path.parent))}`"
+    place = path.parent.parent if path.parent.name == FOLDER else path.parent
+    fetch = f"run `{FETCH} --data-dir {shlex.quote(str(place))}`"
     try:
         if path.exists() and not path.is_file():  # a pipe would not come to an end
             raise OSError(errno.EINVAL, "not a regular file")
@@ -91,7 +92,7 @@ def read_records(path: Path, records: int) -> npt.NDArray[np.uint8]:
     except FileNotFoundError:
         raise UserError(
             f"CIFAR-10 is not in {path.parent} ({path.name} is missing); {fetch} to download it, "
-            f"or name the folder that holds {FOLDER} with --data-dir."
+            "or name another --data-dir."
         ) from None
     except OSError as error:
         reason = error.strerror or error

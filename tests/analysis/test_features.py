@@ -44,7 +44,7 @@ def activations(net: Any, images: Tensor) -> list[Tensor]:
 def pictured(net: StoredNet, **choice: int) -> pd.DataFrame:
     frame = feature_maps(net, **choice)
     arrays = [np.array(json.loads(pixels)) if isinstance(pixels, str) else None for pixels in frame["pixels"]]
-    return frame.assign(pixels=arrays)
+    return frame.assign(pixels=pd.Series(arrays, frame.index, object))
 
 
 @pytest.mark.parametrize("settings", [{"models": "resnet"}, {"models": "resnet", "ordering": "full-preactivation"}])

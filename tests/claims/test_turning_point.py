@@ -28,8 +28,8 @@ def only(losses: dict[int, list[float]]) -> TurningPoint:
 
 
 def test_measured_plain_nets_degrade_and_residual_nets_do_not() -> None:
-    plain = frame({depth: [loss] for depth, loss in zip(DEPTHS, PLAIN, strict=True)})
-    residual = frame({depth: [loss] for depth, loss in zip(DEPTHS, RESIDUAL, strict=True)}, "residual-mlp")
+    plain = frame({depth: [loss, loss] for depth, loss in zip(DEPTHS, PLAIN, strict=True)})
+    residual = frame({depth: [loss, loss] for depth, loss in zip(DEPTHS, RESIDUAL, strict=True)}, "residual-mlp")
     first, second = turning_points(pd.concat([plain, residual]))
     assert (first.model, first.best_depth, first.worse_from) == ("plain-mlp", 7, 12)
     assert first.ratio == pytest.approx(2600)
@@ -40,6 +40,18 @@ def test_measured_plain_nets_degrade_and_residual_nets_do_not() -> None:
     )
     assert second.sentence() == (
         "residual-mlp: no turning point up to depth 40; training loss is lowest at depth 21 (0.0001), ×2 at depth 40."
+    )
+
+
+def test_one_seed_gives_no_verdict() -> None:
+    worse = only({depth: [loss] for depth, loss in zip(DEPTHS, PLAIN, strict=True)})
+    assert worse.worse_from == 12
+    assert worse.sentence() == (
+        "plain-mlp: with one seed, training loss is lowest at depth 7 (0.0002) and stays above twice its level there "
+        "from depth 12 on (×2600 at depth 40)."
+    )
+    assert only({2: [0.1], 4: [0.05], 6: [0.06]}).sentence() == (
+        "plain-mlp: with one seed, training loss is lowest at depth 4 (0.05), ×1.2 at depth 6."
     )
 
 

@@ -60,7 +60,7 @@ def test_three_depths_and_seeds_are_used_by_default(command: Command) -> None:
 def test_only_the_deepest_are_used_where_settings_vary(command: Command) -> None:
     sweep(command, "--depths", "2,3,4", "--seeds", 0, "--models", "plain", "--activation", "relu,sigmoid")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg")
-    assert "Using 2 of 6 runs, depths 4 and seeds 0;" in answer.out
+    assert "Using 2 of 6 runs, depth 4 and seed 0;" in answer.out
 
 
 def test_diverged_runs_are_measured_as_well(command: Command) -> None:

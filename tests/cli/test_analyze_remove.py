@@ -22,7 +22,7 @@ def test_the_deepest_nets_get_a_table_and_a_figure(command: Command, sine: Path)
     assert answer.code == 0
     lines = answer.out.splitlines()
     assert lines[0] == "Depth 7 is the largest that all models have."
-    assert lines[1].startswith("Using 4 of 8 runs, depths 7 and seeds 0,1; choose others with --depths")
+    assert lines[1].startswith("Using 4 of 8 runs, depth 7 and seeds 0,1; choose others with --depths")
     assert [line.partition("_s")[0] for line in answer.err.splitlines()] == [
         f"{number}/4: {model}_d007" for number, model in enumerate(["plain-mlp"] * 2 + ["residual-mlp"] * 2, 1)
     ]
@@ -72,7 +72,7 @@ def test_settings_that_vary_are_columns(command: Command) -> None:
     [
         (("--draws", 0), "Invalid value for '--draws'"),
         (("--depths", 20), "results holds no run of these models, depths and seeds; it has plain-mlp, residual-mlp at"),
-        (("--format", "gif"), "format (=gif) must be of png, svg, pdf, joined by commas."),
+        (("--format", "gif"), "format (=gif) must be png, svg or pdf, or several of them joined by commas."),
     ],
 )
 def test_impossible_requests_are_explained_before_measuring(

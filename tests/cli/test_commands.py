@@ -59,7 +59,7 @@ def test_sweep_prints_its_product_each_run_and_the_turning_points(command: Comma
     assert answer.code == 0
     assert answer.out.startswith("sine: 3 depths × 2 models × 1 seed = 6 runs\n")
     assert len(re.findall(r"^\[\d/6\] (plain|residual)-mlp depth \d seed 0: train ", answer.out, re.M)) == 6
-    assert "no turning point up to depth 4" in answer.out
+    assert "plain-mlp: with one seed, training loss is lowest at depth 4" in answer.out
     assert "\nFigures: resnet-exp plot results/sine\nEach run: resnet-exp show results/sine\n" in answer.out
     assert answer.err == ""
 
@@ -115,7 +115,7 @@ def test_depths_left_out_of_a_range_are_named(command: Command) -> None:
 def test_dry_run_prints_runs_and_cost_and_writes_nothing(command: Command) -> None:
     answer = command("sweep", *SMALL, "--dry-run")
     assert answer.code == 0
-    assert len(re.findall(r"^(plain|residual)-mlp_d00\d_s0_[0-9a-f]{10}  stack [12] of 2$", answer.out, re.M)) == 6
+    assert re.findall(r"^(\w+)-mlp +2\.\.4 +0 +1 stack +3$", answer.out, re.M) == ["plain", "residual"]
     assert re.search(r"^Estimated cost: 36 optimiser steps, up to 2,881 parameters, about \d+ s", answer.out, re.M)
     assert not Path("results").exists()
 
@@ -134,9 +134,27 @@ def test_the_configs_run(command: Command, name: str) -> None:
 def test_run_trains_one_net_and_draws_its_curve(command: Command) -> None:
     answer = command("run", "--task", "sine", "--model", "plain-mlp", "--depth", 3, "--steps", 10, "--eval-every", 5)
     assert answer.code == 0
-    (curve,) = Path("results/single").glob("*/figures/plain-mlp_d003_s0_*.png")
-    assert str(curve) in answer.out
+    (curve,) = Path("results/single").glob("plain-mlp_d003_s0_*/figures/loss-curves.png")
+    assert answer.out.splitlines()[-1] == str(curve)
+    drawn = curve.read_bytes()
+    command("plot", "results/single", "--format", "png")
+    assert curve.read_bytes() == drawn, "the same figure"
     assert re.findall(r"^ *[\d.]+ +(\d+) +0\.001", answer.out, re.M) == ["0", "5", "10"], "a row for each evaluation"
+
+
+def test_help_of_run_names_the_defaults_of_one_net(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    texts = command("run", "--help").out
+    for flag, default in (("model", "residual"), ("depth", "20"), ("seed", "0"), ("out", "results/single/<run-id>")):
+        assert re.search(rf"--{flag} .*\(default: {default}\)", texts), flag
+    assert "(default: plain,residual)" in command("sweep", "--help").out
+
+
+def test_tables_of_settings_stand_in_the_order_given(command: Command) -> None:
+    answer = command("sweep", *SMALL, "--init", "normal,he,default", "--out", "results/init")
+    expected = ["normal", "he", "default"]
+    assert re.findall(r"^sine, init (\w+):", answer.out, re.M) == expected
+    assert re.findall(r"^sine, init (\w+):", command("show", "results/init", "--by-depth").out, re.M) == expected
 
 
 def test_plot_draws_identical_files_each_time(command: Command, sine: Path) -> None:

@@ -141,6 +141,27 @@ def test_live_view_shows_chart_runs_and_progress(runs: list[Run]) -> None:
     assert "filled: finished · hollow: in training · ×: diverged" in text
 
 
+@pytest.mark.parametrize(("size", "legend"), [((80, 24), 2), ((40, 12), 1), ((120, 40), 1)])
+def test_the_legend_takes_lines_while_the_chart_keeps_room(
+    make_run: MakeRun, size: tuple[int, int], legend: int
+) -> None:
+    models = ("plain-mlp", "residual-mlp")
+    runs = [make_run(models=model, activation=word) for model in models for word in ("relu", "tanh")]
+    lines = drawing(open_view(runs, {}, terminal(), quiet=False), *size).splitlines()
+    first = next(index for index, line in enumerate(lines) if "│" in line or "┤" in line)
+    shown = " ".join(lines[:first])
+    assert first == legend
+    assert ("★ residual-mlp tanh" in shown or "▲ residual-mlp tanh" in shown) is (size[0] > 40)
+    assert shown.endswith(" …") is (size[0] == 40)
+    assert len(lines) < size[1]
+
+
+def test_settings_that_follow_from_another_are_not_named(make_run: MakeRun) -> None:
+    runs = [make_run(models="plain-mlp", init="he"), make_run(models="plain-mlp", init="normal", init_std=0.1)]
+    assert product_line(runs) == "1 depth × 1 model × 2 values of init × 1 seed = 2 runs"
+    assert "● plain-mlp he   ▼ plain-mlp normal" in drawing(open_view(runs, {}, terminal(), quiet=False))
+
+
 def test_time_left_follows_work_not_runs(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 4 × (40 + 7 + 2) units of work, 20 took 10 s: 176 are left."""
     now = 0.0

@@ -162,7 +162,7 @@ def test_imagenet_nets_have_the_parameters_and_costs_that_are_published() -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--figure winner", "figure (=winner) must be of winners, counts, joined by commas."),
+        ("--figure winner", "figure (=winner) must be winners or counts, or both joined by a comma."),
         ("results --figure winners", "figure (=winners) needs no results, so the folder results has no effect;"),
         ("--figure counts --depths 2", "figure (=counts) needs no results, so depths (=2) has no effect;"),
         ("--figure counts --by init", "figure (=counts) needs no results, so by (=init) has no effect;"),

@@ -239,18 +239,17 @@ def test_evaluations_have_sensible_numbers() -> None:
     assert text_of(evaluations_table(frame)).split("\n", 2)[2].split() == ["0.00", "0", "–", "1.61", "1,050", "0.123"]
 
 
-def test_few_runs_are_listed_before_a_sweep(make_run: MakeRun) -> None:
-    runs = runs_of(make_run, depths=[2, 3], seeds=[0, 1])
-    stack, lone = Job(tuple(runs[:7]), stacked=True), Job((runs[7],), stacked=False)
-    lines = text_of(plan_listing(runs, [lone, stack])).splitlines()
-    assert [line.rstrip() for line in lines] == [
-        *(f"{run.run_id}  stack 1 of 1" for run in runs[:7]),
-        f"{runs[7].run_id}  loop",
+def test_few_runs_without_engines_are_counted_like_many(make_run: MakeRun) -> None:
+    runs = runs_of(make_run, depths=[2, 3], seeds=[0])
+    lines = text_of(plan_listing(runs)).splitlines()
+    assert [line.split() for line in lines if line.strip("─ ")] == [
+        ["model", "depths", "seeds", "runs"],
+        ["plain-mlp", "2,3", "0", "2"],
+        ["residual-mlp", "2,3", "0", "2"],
     ]
-    assert text_of(plan_listing(runs)).split() == [run.run_id for run in runs]
 
 
-def test_many_runs_are_counted_before_a_sweep(make_run: MakeRun) -> None:
+def test_runs_are_counted_by_model_and_engine(make_run: MakeRun) -> None:
     runs = runs_of(make_run, depths=[2, 4, 6], seeds=[0, 1, 2], init=["default", "he"])
     plain, residual = runs[:18], runs[18:]
     jobs = [Job((run,), stacked=False) for run in plain] + [

@@ -67,8 +67,8 @@ def test_a_task_says_how_long_it_trains_and_what_depends(command: Command) -> No
     ((momentum, meaning),) = rows["momentum"]
     assert momentum == "0.9"
     assert meaning.endswith(" Only with optimizer momentum or nesterov.")
-    assert "resnet-exp sweep --task digits --epochs 100\n" in command("tasks", "digits").out
-    assert "resnet-exp sweep --task sine --steps 5000\n" in command("tasks", "sine").out
+    assert "sweep --task digits --epochs 100 --out results/digits-long\n" in command("tasks", "digits").out
+    assert "sweep --task sine --steps 5000 --out results/sine-long\n" in command("tasks", "sine").out
 
 
 def test_an_unknown_task_is_refused_with_the_known_ones(command: Command) -> None:

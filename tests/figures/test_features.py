@@ -34,7 +34,7 @@ def net(*, colours: bool = False, highest: float = 9, model: str = "resnet") -> 
 
 def draw(frame: pd.DataFrame, **options: Any) -> Figure:
     texts = [None if pixels is None else json.dumps(pixels.tolist()) for pixels in frame["pixels"]]
-    return features.draw(frame.assign(pixels=texts), **options)
+    return features.draw(frame.assign(pixels=pd.Series(texts, frame.index, object)), **options)
 
 
 def panels(figure: Figure) -> list[Axes]:

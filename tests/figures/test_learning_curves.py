@@ -237,6 +237,12 @@ def test_the_start_is_shown_up_to_three_times_chance(curves: pd.DataFrame) -> No
     assert "constant answer: 2.3" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
+def test_the_constant_answer_of_an_error_is_in_percent(curves: pd.DataFrame) -> None:
+    figure = draw(curves, metric="error", chance=curves["test_error"].median())
+    assert figure.legends[0].get_texts()[-1].get_text().startswith("constant answer: ")
+    assert figure.legends[0].get_texts()[-1].get_text().endswith(" %")
+
+
 def test_two_settings_of_one_model_make_rows_and_columns(curves: pd.DataFrame) -> None:
     one = curves[curves["model"] == "resnet"]
     parts = [

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
@@ -79,6 +80,19 @@ def test_band_is_named_and_spans_its_quantiles(
     expected = np.quantile(runs.loc[runs["depth"] == 20, "train_loss"], shares)
     assert [at_20.min(), at_20.max()] == pytest.approx(expected)
     assert f"median of {seeds} seeds; band: {name}; dots: single runs" in note(figure)
+
+
+def test_each_line_has_the_band_that_its_seeds_allow(summary: pd.DataFrame) -> None:
+    fewer = summary[(summary["model"] != "plain-cnn") | (summary["depth"] != 56) | (summary["seed"] < 2)]
+    figure = draw(fewer, splits=["train"])
+    for colour, model, shares in ((VERMILLION, "plain-cnn", (0, 1)), (BLUE, "resnet", (0.25, 0.75))):
+        bands = [c for c in figure.axes[0].collections if isinstance(c, FillBetweenPolyCollection)]
+        (band,) = [c for c in bands if to_hex(np.asarray(c.get_facecolor())[0].tolist()) == colour.lower()]
+        vertices = np.asarray(band.get_paths()[0].vertices)
+        at_20 = vertices[vertices[:, 0] == 20, 1]
+        losses = fewer.loc[(fewer["model"] == model) & (fewer["depth"] == 20), "train_loss"]
+        assert [at_20.min(), at_20.max()] == pytest.approx(np.quantile(losses, shares))
+    assert "interquartile range, minimum to maximum of lines with fewer than 5 seeds at some depth" in note(figure)
 
 
 def test_one_seed_has_neither_band_nor_dots(summary: pd.DataFrame) -> None:

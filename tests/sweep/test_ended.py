@@ -13,7 +13,10 @@ import pytest
 
 from resnet_cli.store.reader import load_results
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals between processes")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals between processes"),
+]
 
 KEPT = "finished runs and checkpoints are kept, and the same command resumes from there.\n"
 SWEEP = """

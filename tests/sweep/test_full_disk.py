@@ -66,6 +66,7 @@ LIMITED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits on the size of files")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_weights_that_exceed_a_limit_end_the_command_with_a_sentence(tmp_path: Path, jobs: int) -> None:
@@ -73,6 +74,7 @@ def test_weights_that_exceed_a_limit_end_the_command_with_a_sentence(tmp_path: P
     script.write_text(LIMITED)
     settings = [word for name, value in SMALL.items() for word in ("--" + name.replace("_", "-"), str(value))]
     arguments = ["sweep", *settings, "--out", str(folder), "--engine", "loop", "--save-models", "--quiet"]
+    arguments += ["--checkpoint-every", "1000"]  # so that the weights are what is written first
     answer = subprocess.run(
         [sys.executable, str(script), *arguments, "--jobs", str(jobs)], capture_output=True, text=True, timeout=300
     )

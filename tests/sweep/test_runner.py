@@ -191,6 +191,8 @@ def whole_sweep(
     return request.param, contents(folder)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("finished_runs", [0, 2])
 def test_a_sweep_killed_with_sigkill_ends_with_the_same_files(
     tmp_path: Path, whole_sweep: tuple[str, dict[str, object]], finished_runs: int
@@ -209,6 +211,8 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it, and nothing on disk changes after it."""
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", ["loop", "stacked"])
 def test_kills_at_any_write_do_not_change_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
@@ -283,6 +287,7 @@ def wait_for_runs(folder: Path, count: int, process: "subprocess.Popen[bytes]") 
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_dying_worker_fails_only_its_run(tmp_path: Path) -> None:
     folder = tmp_path / "sine"
     script = tmp_path / "dying.py"

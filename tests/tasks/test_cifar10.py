@@ -75,8 +75,8 @@ def test_missing_files_are_reported_with_both_remedies(task_run: TaskRun, tmp_pa
         cifar10.load(task_run("cifar10"), tmp_path / "no where")
     message = str(caught.value)
     assert f"not in {tmp_path}/no where/cifar-10-batches-bin" in message
-    assert f"`resnet-exp data fetch cifar10 --data-dir '{tmp_path}/no where/" in message
-    assert "with --data-dir" in message
+    assert f"`resnet-exp data fetch cifar10 --data-dir '{tmp_path}/no where'` to download it" in message
+    assert message.endswith("or name another --data-dir.")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from resnet_cli.cli.home import in_home
-from resnet_cli.spec.errors import UserError, printable
+from resnet_cli.spec.errors import not_among, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ def _check_format(text: str) -> str:
     """Reject an unknown format before anything is computed."""
     formats = split_words(text)
     if not formats or not set(formats) <= set(FORMATS):
-        raise UserError(f"format (={text}) must be of {', '.join(FORMATS)}, joined by commas.")
+        raise not_among("format", text, FORMATS)
     return text
 
 
