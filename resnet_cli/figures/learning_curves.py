@@ -274,7 +274,7 @@ def _draw_median(axes: Axes, median: "pd.Series[float]", split: Split, style: _L
         median.index,
         median.where(np.isfinite(median)),
         **_split_look(split, style, many=many),
-        markevery=0.2,
+        markevery=0.2 if np.isfinite(median).any() else None,  # matplotlib cannot space markers on an empty line
         zorder=2 if split == "train" else 3,
     )
 

@@ -59,10 +59,13 @@ def sweep_figures(
         options: for both kinds of figures: scale, splits, title and size.
 
     Raises:
-        UserError: `by` names more than two settings, or one in which runs of one model and depth do not differ.
+        UserError: `by` names more than two settings, one twice, or one in which runs of one model and depth do not
+            differ.
     """
     if len(by) > 2:
         raise UserError(f"by (={','.join(by)}) must be one setting, or two for rows and columns.")
+    if len(set(by)) < len(by):
+        raise UserError(f"by (={','.join(by)}) names a setting twice; give it once, or another one for the columns.")
     for setting in by:
         check_varies(summary, setting)
     summary, curves = in_given_order(summary, given or {}), in_given_order(curves, given or {})

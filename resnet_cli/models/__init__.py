@@ -9,7 +9,7 @@ from torch import nn
 
 from resnet_cli.models.base import Model
 from resnet_cli.models.initialisation import initialise
-from resnet_cli.spec.errors import unknown_name
+from resnet_cli.spec.errors import UserError, unknown_name
 from resnet_cli.spec.run import Run
 
 
@@ -34,9 +34,18 @@ def option_names() -> tuple[str, ...]:
 
 
 def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """The net of a run on torch's meta device, for counting: it allocates no memory for parameters."""
-    with torch.device("meta"):
-        return get_model(run.model).build(run, input_shape, outputs)
+    """The net of a run on torch's meta device, for counting: it allocates no memory for parameters.
+
+    Raises:
+        UserError: a tensor of it has a size in bytes that no 64-bit number can hold.
+    """
+    try:
+        with torch.device("meta"):
+            return get_model(run.model).build(run, input_shape, outputs)
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise UserError(f"{run.model} at depth {run.depth} has a tensor of over 2⁶³ bytes; make it smaller.") from None
 
 
 def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:

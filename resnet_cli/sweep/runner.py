@@ -59,6 +59,7 @@ class OpenSweep:
 
         Raises:
             StorageError: a file cannot be written; what is finished is kept.
+            UserError: runs that were finished are not in the folder any more.
         """
         folder = self.conditions.folder
         remaining = [left for job in self.jobs if (left := job.after(self.finished, folder)).unfinished]
@@ -75,6 +76,12 @@ class OpenSweep:
             raise
         results = load_results(folder)
         write_summary(results)
+        stored = {stored.run.run_id for stored in results.runs}
+        if lost := sum(run.run_id not in stored for run in self.plan.runs):
+            raise UserError(
+                f"{lost} of {len(self.plan.runs)} runs are not in out (={folder}): it was moved, or files in it were "
+                "removed or changed while the sweep ran; the same command trains what is missing."
+            )
         return results
 
 

@@ -324,3 +324,12 @@ def test_too_long_an_output_folder_is_called_too_long(command: Command) -> None:
     answer = command(*SMOKE, "--out", "x" * 300)
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "is too long a path; choose a shorter one." in answer.err
+
+
+def test_a_net_of_impossible_size_is_an_error_before_training(command: Command) -> None:
+    settings = ("--task", "digits", "--models", "resnet", "--depths", 20, "--seeds", 0, "--width", 10**9)
+    answer = command("sweep", "--dry-run", *settings)
+    assert (answer.code, answer.err) == (
+        2,
+        "resnet-exp: resnet at depth 20 has a tensor of over 2⁶³ bytes; make it smaller.\n",
+    )

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from resnet_cli.figures import style
 from resnet_cli.figures.frames import Scale, in_given_order
 from resnet_cli.figures.learning_curves import depth_colours, draw
 from resnet_cli.figures.style import BLUE
@@ -262,3 +263,11 @@ def test_depths_are_chosen_for_each_model_by_itself(curves: pd.DataFrame) -> Non
     figure = draw(pd.concat([dense, sparse]), splits=["test"])
     assert [len(axes.lines) for axes in figure.axes] == [2, 5]
     assert "7 of 39 depths" in figure.legends[0].get_title().get_text()
+
+
+def test_a_loss_that_is_infinite_from_the_start_has_no_line(curves: pd.DataFrame) -> None:
+    plain = (curves["model"] == "plain-cnn") & (curves["depth"] == 8)
+    figure = draw(curves.assign(train_loss=curves["train_loss"].mask(plain, np.inf)), lines="model")
+    style.render(figure, ".svg")  # also with markers, which are at regular distances
+    without = [line for line in figure.axes[0].lines if np.isnan(np.asarray(line.get_ydata(), dtype=float)).all()]
+    assert len(without) == 1

@@ -84,3 +84,6 @@ def test_values_keep_the_order_in_which_they_are_given(summary: pd.DataFrame, cu
 def test_by_takes_two_settings_at_most(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
     with pytest.raises(UserError, match=r"^by \(=a,b,c\) must be one setting, or two for rows and columns\.$"):
         sweep_figures(summary, curves, by=["a", "b", "c"])
+    runs = with_settings(summary, init=["he", "default"])
+    with pytest.raises(UserError, match=r"^by \(=init,init\) names a setting twice; give it once"):
+        sweep_figures(runs, with_settings(curves, init=["he", "default"]), by=["init", "init"])

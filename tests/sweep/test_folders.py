@@ -191,3 +191,20 @@ def test_a_sweep_does_not_wait_for_pipes_in_place_of_its_files(tmp_path: Path, f
     os.mkfifo(tmp_path / "stacks" / "other.pt")
     do(plan, tmp_path, fresh=fresh)
     assert contents(tmp_path).keys() == before.keys()
+
+
+def test_a_sweep_whose_folder_was_moved_says_what_is_missing(tmp_path: Path) -> None:
+    folder, moved = tmp_path / "out", tmp_path / "moved"
+
+    def move(event: Event) -> None:
+        if isinstance(event, Finished) and not moved.exists():
+            folder.rename(moved)
+
+    plan = plan_sweep({**SMALL, "engine": "loop"})
+    with open_sweep(plan, folder, jobs=1) as sweep, pytest.raises(UserError) as told:
+        sweep.execute(move)
+    assert str(told.value) == (
+        f"1 of 2 runs are not in out (={folder}): it was moved, or files in it were removed or changed while the "
+        "sweep ran; the same command trains what is missing."
+    )
+    assert len(load_results(moved).runs) == len(load_results(folder).runs) == 1
