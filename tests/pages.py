@@ -172,7 +172,7 @@ def architectures_table() -> str:
 
 
 def spreads(frame: pd.DataFrame, column: str) -> list[str]:
-    """Median, minimum and maximum over seeds at each depth, such as `0.0024 (0.0018 to 0.0031)`; of one seed its value."""
+    """Median, minimum and maximum over seeds at each depth, such as `0.0024 (0.0018 to 0.0031)`; of one: no range."""
     return [
         show(values.median()) + (f" ({show(values.min())} to {show(values.max())})" if len(values) > 1 else "")
         for _, values in frame.groupby("depth")[column]
