@@ -32,7 +32,7 @@ install: .venv/.installed
 
 .venv/.installed: pyproject.toml setup.py constraints.txt
 	@echo "Installing into .venv: about a minute."
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
