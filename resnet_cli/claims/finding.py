@@ -8,12 +8,10 @@ from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning
 
 FEWEST_SEEDS = 5
 MOST_MODELS = 3
-NETS = {
-    "plain-mlp": "plain nets",
-    "plain-cnn": "plain nets",
-    "residual-mlp": "residual nets",
-    "resnet": "residual nets",
-}
+PLAIN, RESIDUAL = ("plain-mlp", "plain-cnn"), ("residual-mlp", "resnet")
+"""The plain nets that the documents compare, and their residual twins in the same order."""
+
+NETS = dict.fromkeys(PLAIN, "plain nets") | dict.fromkeys(RESIDUAL, "residual nets")
 
 
 @dataclass(frozen=True)

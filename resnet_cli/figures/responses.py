@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from resnet_cli.claims.finding import PLAIN, RESIDUAL
 from resnet_cli.figures import frames
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis, wrapped
 from resnet_cli.figures.cells import MIN_SEEDS, draw_dots, fewest_seeds, split_cells, without_spikes
-from resnet_cli.figures.style import GREY, PLAIN, RESIDUAL, ModelStyle, look, model_styles, ordered_models
+from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 
 MAX_COLUMNS = 4
 LOG_FROM = 100

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from resnet_cli.claims.finding import PLAIN, RESIDUAL
 from resnet_cli.figures.frames import Split
 from resnet_cli.spec.errors import UserError
 
@@ -32,9 +33,6 @@ MAX_SHADES = 4
 
 SUFFIXES = (".png", ".svg", ".pdf")
 """Of the files that figures can be."""
-
-PLAIN = ("plain-mlp", "plain-cnn")
-RESIDUAL = ("residual-mlp", "resnet")
 
 _LOOK = {
     "figure.dpi": 100,

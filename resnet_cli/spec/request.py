@@ -22,7 +22,6 @@ Options = Callable[[], Iterable[str]]
 """Returns the names of the settings that models declare themselves; called only for keys that are not in `KEYS`."""
 
 SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out")
-SINGLE_KEYS = ("engine", "device", "threads", "out")
 ENGINES = ("auto", "loop", "stacked")
 KEYS = (*SWEEP_KEYS, *SETTINGS)
 OVERRIDE_KEYS = ("models", "depths", *SETTINGS)

@@ -5,7 +5,6 @@ do one seed at every fourth depth; their time for all depths and seeds follows f
 """
 
 import math
-import os
 import platform
 import statistics
 import sys
@@ -24,7 +23,7 @@ from resnet_cli.spec.run import Run
 from resnet_cli.sweep.plan import plan_sweep
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
-from resnet_cli.training.device import environment, resolve_device
+from resnet_cli.training.device import available_cores, environment, resolve_device
 from resnet_cli.training.grouping import group_runs
 from resnet_cli.training.loop import DTYPES, Batches, length, train
 from resnet_cli.training.stacked import train_stack
@@ -32,7 +31,7 @@ from resnet_cli.training.stacked import train_stack
 if sys.platform != "win32":
     import resource
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = available_cores()
 SAMPLED_DEPTHS = "2..40:4"
 TEXTBOOK_STEPS = 50
 MATRIX = 1024

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from resnet_cli.sweep.jobs import Job, make_jobs
 from resnet_cli.sweep.perform import Conditions, data_key, load_data, perform
 from resnet_cli.sweep.plan import Plan
 from resnet_cli.sweep.workers import do_in_workers
-from resnet_cli.training.device import resolve_device
+from resnet_cli.training.device import available_cores, resolve_device
 from resnet_cli.training.loop import length
 
 LOCK_FILE = ".lock"
@@ -166,7 +165,7 @@ def choose_conditions(
     device = resolve_device(plan.device)
     if device.type == "mps" and any(run.precision == "float64" for run in plan.runs):
         raise UserError("precision (=float64) does not exist on device mps; use --device cpu.")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     if jobs is None:
         jobs = min(cores, len(plan.runs)) if device.type == "cpu" else 1
     threads = plan.threads or max(1, cores // jobs)

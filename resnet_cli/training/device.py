@@ -1,6 +1,7 @@
 """Devices, and what the record of a run says about the machine."""
 
 import contextlib
+import os
 import platform
 from functools import cache
 from importlib.metadata import version
@@ -43,6 +44,11 @@ def resolve_device(name: str) -> torch.device:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UserError(f"{shown}: this machine has no MPS device; use --device cpu.")
     return torch.device(name)
+
+
+def available_cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_small_layers(run: Run, input_shape: tuple[int, ...]) -> bool:
