@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters
 from resnet_cli.models.base import Drawing, StochasticDepth
-from resnet_cli.spec.run import Run
-from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.run import Run
 from resnet_cli.training.device import environment, prepare_device, resolve_device
 from resnet_cli.training.optimizers import build_optimizer
 

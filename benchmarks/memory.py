@@ -17,8 +17,8 @@ from multiprocessing import get_context
 
 import torch
 
-from resnet_cli.spec.run import Run
-from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
 from resnet_cli.training.loop import train

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
         plot_survival,
         plot_winners,
     )
+    from resnet_cli.execution.sweep import OpenSweep, open_sweep
     from resnet_cli.models import all_models, build_net, get_model
-    from resnet_cli.spec.errors import UserError
-    from resnet_cli.spec.run import Run
+    from resnet_cli.planning.plan import Plan, plan_sweep
+    from resnet_cli.settings.errors import UserError
+    from resnet_cli.settings.run import Run
     from resnet_cli.store.reader import Results, load_results
-    from resnet_cli.sweep.plan import Plan, plan_sweep
-    from resnet_cli.sweep.runner import OpenSweep, open_sweep
     from resnet_cli.tasks import all_tasks, get_task
 
 __all__ = [
@@ -69,11 +69,11 @@ _HOMES = {
         "plot_winners",
     ),
     "resnet_cli.models": ("all_models", "build_net", "get_model"),
-    "resnet_cli.spec.errors": ("UserError",),
-    "resnet_cli.spec.run": ("Run",),
+    "resnet_cli.settings.errors": ("UserError",),
+    "resnet_cli.settings.run": ("Run",),
     "resnet_cli.store.reader": ("Results", "load_results"),
-    "resnet_cli.sweep.plan": ("Plan", "plan_sweep"),
-    "resnet_cli.sweep.runner": ("OpenSweep", "open_sweep"),
+    "resnet_cli.planning.plan": ("Plan", "plan_sweep"),
+    "resnet_cli.execution.sweep": ("OpenSweep", "open_sweep"),
     "resnet_cli.tasks": ("all_tasks", "get_task"),
 }
 

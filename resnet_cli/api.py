@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from resnet_cli.analysis.nets import read_net
+from resnet_cli.analysis.trained_nets import read_net
 from resnet_cli.figures import (
     append,
     convergence,
@@ -29,15 +29,15 @@ from resnet_cli.figures import (
     survival,
     winners,
 )
-from resnet_cli.figures.frames import SPLITS, Metric, Scale, Split, in_given_order
+from resnet_cli.figures.run_table import SPLITS, Metric, Scale, Split, in_given_order
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.models.imagenet import CLASSES, SIDE
-from resnet_cli.spec.errors import UserError, did_you_mean, printable, unknown_name
-from resnet_cli.spec.run import Run
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
+from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import Results, load_results
-from resnet_cli.sweep.plan import plan_sweep
 from resnet_cli.tasks import constant_answers, get_task
 
 Measured = Literal["train_loss", "test_loss", "train_error", "test_error"]

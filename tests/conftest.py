@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from resnet_cli.spec.run import Run
-from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.run import Run
 
 torch.set_num_threads(1)
 

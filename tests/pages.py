@@ -24,9 +24,9 @@ from resnet_cli.analysis.convergence import Comparison, compare_twins, measure
 from resnet_cli.api import count_imagenet_nets
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.models import all_models, get_model
-from resnet_cli.spec.configs import bundled_configs
-from resnet_cli.spec.run import SETTINGS, Run
-from resnet_cli.spec.setting import Setting
+from resnet_cli.settings.configs import bundled_configs
+from resnet_cli.settings.run import SETTINGS, Run
+from resnet_cli.settings.setting import Setting
 from resnet_cli.store.reader import Results, load_results
 from tests.pictures import PICTURES, drawn, small_png
 

@@ -13,9 +13,9 @@ from resnet_cli.figures.style import render
 from resnet_cli.figures.sweep import sweep_figures
 from resnet_cli.models import describe_net
 from resnet_cli.models.diagram import trace_blocks
+from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.store.layout import FIGURES_FOLDER
 from resnet_cli.store.reader import load_results
-from resnet_cli.sweep.plan import plan_sweep
 from resnet_cli.tasks import constant_answers, get_task
 
 COMMITTED = Path(__file__).parents[1] / "docs/results"

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 import resnet_cli
 from resnet_cli import Results, UserError
-from resnet_cli.analysis import nets
-from resnet_cli.spec.events import Metrics, Status
-from resnet_cli.spec.run import Run
+from resnet_cli.analysis import trained_nets
+from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import StoredRun
 from tests.conftest import MakeRun
 from tests.pages import REFERENCE
@@ -150,7 +150,7 @@ def test_a_saved_net_comes_back_from_folder_and_id(precision: str) -> None:
     with torch.no_grad():
         loss = data.losses(net(data.train_inputs), data.train_targets).mean()
     assert float(loss) == pytest.approx(last.train_loss, rel=1e-5 if precision == "float32" else 1e-12)
-    again = nets.load_net(Path("results/small"), run, device="cpu").net
+    again = trained_nets.load_net(Path("results/small"), run, device="cpu").net
     assert all(torch.equal(one, other) for one, other in zip(net.parameters(), again.parameters(), strict=True))
     with pytest.raises(UserError, match=r"run \(=plain\) is not among the 1 runs of results.small"):
         resnet_cli.load_net("results/small", "plain")

@@ -25,7 +25,7 @@ def test_the_wheel_holds_all_packages_and_the_configurations(tmp_path: Path) -> 
     configs = {f"resnet_cli/configs/{path.name}" for path in (ROOT / "configs").iterdir()}
     assert packed == {*modules, *configs, "resnet_cli/py.typed"}
 
-    lookup = "from resnet_cli.spec.configs import bundled_configs; print(bundled_configs()['sine'].path)"
+    lookup = "from resnet_cli.settings.configs import bundled_configs; print(bundled_configs()['sine'].path)"
     found = subprocess.run(
         [sys.executable, "-c", lookup],
         cwd=tmp_path / "installed",

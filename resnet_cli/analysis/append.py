@@ -25,14 +25,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.nets import StoredNet, addition_of, load_net
+from resnet_cli.analysis.trained_nets import StoredNet, addition_of, load_net
 from resnet_cli.models import build_net, get_model
 from resnet_cli.models.mlp import MLPBlock
 from resnet_cli.models.resnet import Block
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.events import Metrics
-from resnet_cli.spec.ranges import compact, parse_depths
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.ranges import compact, parse_depths
+from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import StoredRun
 from resnet_cli.store.weights import has_weights
 from resnet_cli.training.loop import EVALUATION_BATCH, is_finite, train

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.events import Metrics
-from resnet_cli.spec.run import IDENTITY
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.run import IDENTITY
 from resnet_cli.store.reader import StoredRun
 
 SHARES_OF_START = (0.5, 0.1, 0.01)

@@ -17,10 +17,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.nets import StoredNet, blocks_of
+from resnet_cli.analysis.trained_nets import StoredNet, blocks_of
 from resnet_cli.models import get_model
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.run import IDENTITY, setting_names
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.run import IDENTITY, setting_names
 from resnet_cli.store.reader import StoredRun
 from resnet_cli.training.loop import EVALUATION_BATCH
 

@@ -29,10 +29,10 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.nets import StoredNet
+from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.models import build_net
 from resnet_cli.models.base import AuxiliaryHead, Drawing
-from resnet_cli.spec.run import IDENTITY
+from resnet_cli.settings.run import IDENTITY
 from resnet_cli.store.reader import StoredRun
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.loop import Batches, length, train

@@ -31,8 +31,8 @@ from torch.func import functional_call, stack_module_state
 from resnet_cli.models.initialisation import initialise
 from resnet_cli.models.mlp import MLPBlock
 from resnet_cli.models.resnet import Block
-from resnet_cli.spec.run import Initialisation, Run
-from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.settings.run import Initialisation, Run
+from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.tasks import get_task
 from resnet_cli.training.device import resolve_device
 from resnet_cli.training.optimizers import build_optimizer

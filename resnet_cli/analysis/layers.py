@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.nets import StoredNet, example
+from resnet_cli.analysis.trained_nets import StoredNet, example
 
 PARALLEL = frozenset({"shortcut", "gate", "auxiliary"})
 """Names of modules whose layers are not counted."""

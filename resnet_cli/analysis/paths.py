@@ -19,12 +19,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from resnet_cli.analysis.nets import Route, StoredNet, addition_of, blocks_of, gradient_through
+from resnet_cli.analysis.trained_nets import Route, StoredNet, addition_of, blocks_of, gradient_through
 from resnet_cli.figures.paths import effective_range, over_seeds
 from resnet_cli.models import describe_net
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.run import IDENTITY, Run
-from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.run import IDENTITY, Run
+from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.reader import StoredRun
 from resnet_cli.tasks import get_task
 

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from resnet_cli.analysis.nets import BlockInfo, StoredNet, blocks_of, in_order, without_blocks
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.ranges import compact
-from resnet_cli.spec.run import IDENTITY
-from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, in_order, without_blocks
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.ranges import compact
+from resnet_cli.settings.run import IDENTITY
+from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.reader import StoredRun
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.loop import evaluate

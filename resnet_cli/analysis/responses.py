@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.nets import StoredNet
+from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.models.base import Addition
-from resnet_cli.spec.run import IDENTITY
+from resnet_cli.settings.run import IDENTITY
 from resnet_cli.training.loop import EVALUATION_BATCH
 
 

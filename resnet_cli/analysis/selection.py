@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from resnet_cli.spec.ranges import compact
+from resnet_cli.settings.ranges import compact
 from resnet_cli.store.reader import StoredRun
 
 

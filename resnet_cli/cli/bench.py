@@ -25,6 +25,6 @@ def command(
     ] = 2,
 ) -> None:
     """Measure the loop engine and the stacked engine on the sine sweep, and print their ratio and useful GFLOP/s."""
-    from resnet_cli.sweep.bench import bench
+    from resnet_cli.execution.bench import bench
 
     bench(device, seeds, repeats)

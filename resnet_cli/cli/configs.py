@@ -12,7 +12,7 @@ def command() -> None:
 
     from resnet_cli.cli.console import make_console
     from resnet_cli.cli.tables import listing
-    from resnet_cli.spec.configs import bundled_configs
+    from resnet_cli.settings.configs import bundled_configs
 
     rows = [
         [name, str(config.runs), f"{config.shows}\nTime: {config.cost}"] for name, config in bundled_configs().items()

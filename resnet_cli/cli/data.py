@@ -7,7 +7,7 @@ import typer
 
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
-from resnet_cli.spec.errors import unknown_name
+from resnet_cli.settings.errors import unknown_name
 
 app = typer.Typer(
     help="Fetch and check data sets. Sine and digits need neither, as they come with the program.",

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.ranges import numbers, parse_depths, parse_seeds, shorten
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.ranges import numbers, parse_depths, parse_seeds, shorten
 
 if TYPE_CHECKING:
     from resnet_cli.store.selection import Selection

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from resnet_cli.spec.request import expand_home
+from resnet_cli.settings.request import expand_home
 
 
 def in_home(parameter: typer.CallbackParam, path: Path | None) -> Path | None:

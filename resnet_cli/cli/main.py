@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 from resnet_cli.cli import analyze, bench, configs, data, models, pack, plot, run_once, show, sweep, tasks
 from resnet_cli.cli.help_pages import examples, tidy_help
 from resnet_cli.cli.options import CONTEXT_SETTINGS
-from resnet_cli.spec.errors import UserError, printable
+from resnet_cli.settings.errors import UserError, printable
 
 app = typer.Typer(
     name="resnet-exp",

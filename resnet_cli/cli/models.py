@@ -8,9 +8,9 @@ import typer
 
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
-from resnet_cli.spec.errors import UserError, printable, unknown_name
-from resnet_cli.spec.request import parse_assignments
-from resnet_cli.spec.run import DEPENDENT, MODEL_SETTINGS, Run
+from resnet_cli.settings.errors import UserError, printable, unknown_name
+from resnet_cli.settings.request import parse_assignments
+from resnet_cli.settings.run import DEPENDENT, MODEL_SETTINGS, Run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -140,7 +140,7 @@ def _page(model: "Model") -> "RenderableType":
 
     from resnet_cli.cli.tables import listing
     from resnet_cli.figures.panels import value_text
-    from resnet_cli.sweep.plan import plan_sweep
+    from resnet_cli.planning.plan import plan_sweep
 
     request = {"models": model.name, "depths": model.depth_rule.first, "seeds": 0}
     runs = {task: plan_sweep({**request, "task": task}).runs[0] for task in _tasks_of(model.family)}
@@ -186,7 +186,7 @@ def _plan_net(
         UserError: the model, the task or the settings do not fit each other, or name several nets.
     """
     from resnet_cli.models import imagenet, option_names
-    from resnet_cli.sweep.plan import plan_sweep
+    from resnet_cli.planning.plan import plan_sweep
     from resnet_cli.tasks import get_task
 
     if task is not None and side is not None:

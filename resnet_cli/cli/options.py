@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from resnet_cli.cli.home import in_home
-from resnet_cli.spec.errors import UserError, did_you_mean
-from resnet_cli.spec.request import KEYS, load_config, merge, parse_assignments
-from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
+from resnet_cli.settings.errors import UserError, did_you_mean
+from resnet_cli.settings.request import KEYS, load_config, merge, parse_assignments
+from resnet_cli.settings.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
 
 WHAT = {
     "task": (["--task"], "Task to learn: sine, digits or cifar10. (default: sine)"),

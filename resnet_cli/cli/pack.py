@@ -9,7 +9,7 @@ import typer
 from resnet_cli.cli.filters import Depths, Models, Seeds, Where, parse_selection
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
-from resnet_cli.spec.errors import printable
+from resnet_cli.settings.errors import printable
 
 PACK_EPILOG = examples(
     "resnet-exp pack results/sine --out docs/results/sine",

@@ -10,7 +10,7 @@ import typer
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
-from resnet_cli.spec.errors import UserError, not_among, printable
+from resnet_cli.settings.errors import UserError, not_among, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

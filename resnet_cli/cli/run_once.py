@@ -8,8 +8,8 @@ import typer
 
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import OF_ONE_RUN, CheckpointEvery, DataDir, Recompute, takes_settings
-from resnet_cli.spec.errors import UserError, printable
-from resnet_cli.spec.request import parse_out
+from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.request import parse_out
 
 NAME = "run"
 EPILOG = examples(
@@ -34,11 +34,11 @@ def command(
     from resnet_cli.cli.console import make_console
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import evaluations_table
+    from resnet_cli.execution.sweep import open_sweep
     from resnet_cli.figures import learning_curves, style
+    from resnet_cli.planning.plan import plan_sweep
     from resnet_cli.store.files import atomic_file
     from resnet_cli.store.layout import FIGURES_FOLDER
-    from resnet_cli.sweep.plan import plan_sweep
-    from resnet_cli.sweep.runner import open_sweep
     from resnet_cli.tasks import constant_answers
 
     defaults = {"models": "residual", "depths": 20, "seeds": 0}

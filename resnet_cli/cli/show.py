@@ -11,7 +11,7 @@ import typer
 
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.spec.errors import UserError, printable, shorten
+from resnet_cli.settings.errors import UserError, printable, shorten
 
 NAME = "show"
 EPILOG = examples(
@@ -48,7 +48,7 @@ def command(
 
     from resnet_cli.cli.console import make_console
     from resnet_cli.cli.tables import LONGEST_MESSAGE, counted, depth_table, failures, results_table
-    from resnet_cli.figures.frames import in_given_order
+    from resnet_cli.figures.run_table import in_given_order
     from resnet_cli.store.reader import find_results, load_results
 
     places = dict.fromkeys(place for root in folders or [Path("results")] for place in find_results(root))

@@ -8,11 +8,11 @@ import typer
 
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute, takes_settings
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.request import parse_out
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.request import parse_out
 
 if TYPE_CHECKING:
-    from resnet_cli.sweep.plan import Plan
+    from resnet_cli.planning.plan import Plan
 
 NAME = "sweep"
 EPILOG = examples(
@@ -56,7 +56,7 @@ def command(
 
     Finished runs are kept: the same command again, or a wider one, trains only what is missing.
     """
-    from resnet_cli.sweep.plan import plan_sweep, requested_tasks
+    from resnet_cli.planning.plan import plan_sweep, requested_tasks
 
     out = parse_out(request)
     names = requested_tasks(request)
@@ -100,10 +100,10 @@ def _print_plan(
 ) -> None:
     from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.tables import plan_listing, product_line
-    from resnet_cli.spec.run import Run
-    from resnet_cli.sweep.estimate import estimate
-    from resnet_cli.sweep.perform import load_data
-    from resnet_cli.sweep.runner import choose_conditions
+    from resnet_cli.execution.estimate import estimate
+    from resnet_cli.execution.sweep import choose_conditions
+    from resnet_cli.execution.unit import load_data
+    from resnet_cli.settings.run import Run
 
     console = make_console()
     say(console, f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
@@ -155,8 +155,8 @@ def _execute(
     from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line
-    from resnet_cli.figures.frames import in_given_order
-    from resnet_cli.sweep.runner import open_sweep
+    from resnet_cli.execution.sweep import open_sweep
+    from resnet_cli.figures.run_table import in_given_order
 
     console = make_console()
     with open_sweep(

@@ -15,13 +15,13 @@ from rich.text import Text
 
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
-from resnet_cli.spec.errors import shorten
-from resnet_cli.spec.ranges import compact
-from resnet_cli.spec.run import Run, setting_names
+from resnet_cli.settings.errors import shorten
+from resnet_cli.settings.ranges import compact
+from resnet_cli.settings.run import Run, setting_names
 from resnet_cli.store.reader import SUMMARY_COLUMNS, StoredRun
 
 if TYPE_CHECKING:
-    from resnet_cli.sweep.jobs import Job
+    from resnet_cli.execution.units import Job
 
 LISTED_FAILURES = 5
 LONGEST_MESSAGE = 300
@@ -50,7 +50,7 @@ def error_text(percent: float) -> str:
 
 
 def varying_settings(runs: Iterable[Run]) -> tuple[str, ...]:
-    """The settings in which runs of one model and depth differ, as `figures.frames.free_settings` for a summary.
+    """The settings in which runs of one model and depth differ, as `figures.run_table.free_settings` for a summary.
 
     A setting that follows from another one, as `init_std` from `init`, is left out.
     """

@@ -55,8 +55,8 @@ def _page(task: "Task") -> "RenderableType":
     from resnet_cli.cli.tables import listing
     from resnet_cli.figures.panels import value_text
     from resnet_cli.models import all_models
-    from resnet_cli.spec.run import DEPENDENT, SETTINGS, Run
-    from resnet_cli.sweep.plan import plan_sweep
+    from resnet_cli.planning.plan import plan_sweep
+    from resnet_cli.settings.run import DEPENDENT, SETTINGS, Run
 
     usual = plan_sweep({"task": task.name}).resolved
     names = [name for name, model in all_models().items() if model.family in task.families]
@@ -98,7 +98,7 @@ def _page(task: "Task") -> "RenderableType":
 
 def _settings_of(task: "Task", model: "Model") -> list[str]:
     """The settings of a run of a model on a task; those that only some models have come last."""
-    from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS
+    from resnet_cli.settings.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS
 
     foreign = (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - task.settings)
     return [*(name for name in SETTINGS if name not in foreign), *(option.name for option in model.options)]

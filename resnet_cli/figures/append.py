@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_cli.figures import frames
+from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, label_outside, new_figure, set_value_axis, wrapped
 from resnet_cli.figures.cells import MIN_SEEDS, without_spikes
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import GREY, PALETTE, look, ordered_models
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 MAX_PANELS = 9
 MAX_COLUMNS = 3
@@ -68,7 +68,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         first = frame.loc[frame["step"] == 0, "train_loss"].median()
         set_value_axis(axes, without_spikes(medians.to_numpy(), start=float(first)), "log", headroom=0.0)
         axes.set_xlim(0, frame["step"].max())
-        label_outside(grid, len(panels), "step", f"training loss: {frames.value_label(frame, 'loss')}")
+        label_outside(grid, len(panels), "step", f"training loss: {run_table.value_label(frame, 'loss')}")
         depth, deeper = frame["depth"].iloc[0], frame["deeper"].iloc[0]
         add_title(figure, *_titles(frame, panels))
         labels = {

@@ -15,9 +15,9 @@ from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator,
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
-from resnet_cli.figures.frames import Metric, Scale, check_choice
+from resnet_cli.figures.run_table import Metric, Scale, check_choice
 from resnet_cli.figures.style import GREY, PALE_GREY
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 POINTS_PER_INCH = 72
 LABEL_SIZE = 8

@@ -10,7 +10,7 @@ from matplotlib.path import Path
 from resnet_cli.figures.axes import POINTS_PER_INCH
 from resnet_cli.figures.block_layout import BARE, BOX_HEIGHT, RADIUS, ROUND, Layout, Point, lay_out
 from resnet_cli.figures.style import BLUE, GREY, look
-from resnet_cli.spec.graph import BlockForm, Graph, Kind, Node
+from resnet_cli.settings.graph import BlockForm, Graph, Kind, Node
 
 MAX_FORMS = 4
 FONT_SIZE = 7.5

@@ -8,7 +8,7 @@ goes past it on the left.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from resnet_cli.spec.graph import Graph, Node
+from resnet_cli.settings.graph import Graph, Node
 
 Point = tuple[float, float]
 

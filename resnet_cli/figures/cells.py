@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from resnet_cli.figures import frames
-from resnet_cli.figures.frames import Metric, Split
+from resnet_cli.figures import run_table
 from resnet_cli.figures.panels import split_panels
+from resnet_cli.figures.run_table import Metric, Split
 from resnet_cli.figures.style import GREY, ModelStyle, ordered_models
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 MAX_CELLS = 12
 MIN_SEEDS = 3
@@ -44,12 +44,12 @@ def split_cells(runs: pd.DataFrame) -> dict[str, list[str]]:
 
 def fewest_seeds(runs: pd.DataFrame) -> int:
     """The number of seeds of the model, depth and settings that have the fewest."""
-    return int(frames.seed_counts(runs).min())
+    return int(run_table.seed_counts(runs).min())
 
 
 def is_compared(runs: pd.DataFrame) -> bool:
     """Whether a title can name medians of the models: no other setting varies, and there are enough seeds."""
-    return not frames.varying_settings(runs) and fewest_seeds(runs) >= MIN_SEEDS and 1 < len(set(runs["model"])) <= 3
+    return not run_table.varying_settings(runs) and fewest_seeds(runs) >= MIN_SEEDS and 1 < len(set(runs["model"])) <= 3
 
 
 def named_values(values: Mapping[str, float], unit: str = "") -> str:
@@ -77,7 +77,7 @@ def deepest_text(runs: pd.DataFrame, metric: Metric, split: Split) -> str | None
     medians = deepest.groupby("model")[f"{split}_{metric}"].median()
     values = {str(model): float(medians[model]) for model in ordered_models(deepest["model"])}
     told = named_values(values, " %" if metric == "error" else "")
-    return f"Median {frames.SPLIT_LABELS[split]} {metric} at depth {max(shared)}: {told}"
+    return f"Median {run_table.SPLIT_LABELS[split]} {metric} at depth {max(shared)}: {told}"
 
 
 def draw_dots(axes: Axes, values: Mapping[str, Sequence[float]], styles: Mapping[str, ModelStyle]) -> None:

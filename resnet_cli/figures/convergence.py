@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_cli.figures import frames
+from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     add_legend,
     add_title,
@@ -21,11 +21,11 @@ from resnet_cli.figures.axes import (
     write_count,
 )
 from resnet_cli.figures.cells import draw_dots, is_compared
-from resnet_cli.figures.frames import FEW_SEEDS, SPLIT_LABELS, check_choice
 from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, MANY_MODELS
 from resnet_cli.figures.panels import grid_columns, split_panels
+from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, check_choice
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 MAX_PANELS = 12
 _MARK_ROW = 0.085
@@ -63,7 +63,7 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
     depths = sorted(rows["depth"].unique())
     models = ordered_models(rows["model"])
     late = ordered_models(rows.loc[np.isinf(rows["when"]), "model"])
-    most_seeds = int(frames.seed_counts(frame).max())
+    most_seeds = int(run_table.seed_counts(frame).max())
     has_band = most_seeds > 1 and len(depths) > 1 and len(styles) <= MANY_MODELS
     interquartile: list[bool] = []
     width, height = (6.4, 4.8) if len(panels) == 1 else (1.6 + 2.7 * across, 1.8 + 2.5 * down)
@@ -99,9 +99,9 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
         what = f"{levels[0]:g}" if len(levels) == 1 else "a level"
         add_title(figure, *_titles(f"{tasks[0]}: {unit}s until the {split} loss reaches {what}", frame, split))
         notes = [
-            f"level: {frames.value_label(frame, 'loss')}",
-            frames.seeds_text(frame),
-            frames.band_text(interquartile) if has_band else "",
+            f"level: {run_table.value_label(frame, 'loss')}",
+            run_table.seeds_text(frame),
+            run_table.band_text(interquartile) if has_band else "",
             "dots: single runs" if most_seeds > 1 else "",
         ]
         marks = "not reached (number of runs)" if len(depths) <= FEW_DEPTHS else "not reached (darker: by more runs)"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_cli.figures import frames
+from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis, wrapped
 from resnet_cli.figures.cells import draw_dots, fewest_seeds, is_compared, named_values, split_cells
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
@@ -161,9 +161,9 @@ def _zero_mark(colour: str) -> dict[str, Any]:
 
 def _notes(runs: pd.DataFrame, lost: int) -> list[str]:
     diverged = int((runs["status"] == "diverged").sum())
-    several = frames.seed_counts(runs.drop(columns=_MEASURED)).max() > 1
+    several = run_table.seed_counts(runs.drop(columns=_MEASURED)).max() > 1
     return [
-        frames.seeds_text(runs.drop(columns=_MEASURED)),
+        run_table.seeds_text(runs.drop(columns=_MEASURED)),
         "band: minimum to maximum" if several else "",
         f"{diverged} of {len(runs)} runs diverged: without gradients after training" if diverged else "",
         f"values that are not finite are not drawn: {lost}" if lost else "",

@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from resnet_cli.figures import frames
+from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     CHANCE_LINE,
     add_headers,
@@ -36,10 +36,10 @@ from resnet_cli.figures.axes import (
     wrapped,
 )
 from resnet_cli.figures.cells import deepest_text
-from resnet_cli.figures.frames import SPLIT_LABELS, SPLITS, Metric, Scale, Split, check_choice
 from resnet_cli.figures.panels import Grid, Panel, arrange, arrange_in_rows, split_panels
+from resnet_cli.figures.run_table import SPLIT_LABELS, SPLITS, Metric, Scale, Split, check_choice
 from resnet_cli.figures.style import GREY, look, model_styles, ordered_models, split_line
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 MAX_ROWS = 6
 MAX_COLUMNS = 6
@@ -112,7 +112,7 @@ def draw(
     """
     axis_scale = resolve_scale(scale, metric)
     check_choice("x", x, ("step", "epoch"))
-    rows = frames.drawable(curves, metric, splits)
+    rows = run_table.drawable(curves, metric, splits)
     all_depths = rows["depth"].nunique()
     if not every_depth:
         rows = choose_depths(rows)
@@ -160,7 +160,7 @@ def draw(
         marks_chance = chance is not None and all(mark_chance(cells.flat[place], chance) for place in place.places)
         progress = _set_progress_axis(cells[0, 0], rows[x], x)
         add_headers(cells, place.column_headers, place.row_headers)
-        label_outside(cells, place.places, progress, frames.value_label(rows, metric))
+        label_outside(cells, place.places, progress, run_table.value_label(rows, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
         plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
@@ -171,15 +171,15 @@ def draw(
             _add_colour_bar(figure, cells, list(styles))
         chosen = rows["depth"].nunique()
         notes = [
-            frames.seeds_text(rows),
+            run_table.seeds_text(rows),
             f"{chosen} of {all_depths} depths" if chosen < all_depths else "",
             "values above the axes are cut off" if cut else "",
             "no line where diverged runs make it infinite" if diverged else "",
-            frames.failed_text(curves),
+            run_table.failed_text(curves),
         ]
         entries = _legend_entries(styles, splits, many=many, diverged=diverged)
         if marks_chance and chance is not None:
-            entries.append(Line2D([], [], **CHANCE_LINE, label=frames.chance_text(chance, metric)))
+            entries.append(Line2D([], [], **CHANCE_LINE, label=run_table.chance_text(chance, metric)))
         add_legend(figure, entries, notes)
     return figure
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from resnet_cli.claims.finding import finding
-from resnet_cli.figures import frames
+from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     add_headers,
     add_legend,
@@ -28,8 +28,8 @@ from resnet_cli.figures.axes import (
     write_count,
 )
 from resnet_cli.figures.cells import deepest_text
-from resnet_cli.figures.frames import FEW_SEEDS, SPLIT_LABELS, SPLITS, Metric, Scale, Split
 from resnet_cli.figures.panels import arrange, arrange_in_rows, grid_columns, split_panels
+from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, SPLITS, Metric, Scale, Split
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
 
 MAX_PANELS = 25
@@ -76,8 +76,8 @@ def draw(
             be told apart, there are too many combinations of settings, or an option has no such value.
     """
     axis_scale = resolve_scale(scale, metric)
-    runs = frames.drawable(summary, metric, splits)
-    columns = frames.metric_columns(metric, splits)
+    runs = run_table.drawable(summary, metric, splits)
+    columns = run_table.metric_columns(metric, splits)
     runs[columns] = runs[columns].mask((runs["status"] == "diverged") | runs[columns].eq(np.inf).any(axis=1), np.inf)
     marked = ordered_models(runs.loc[np.isinf(runs[columns[0]]), "model"])
     depths = sorted(runs["depth"].unique())
@@ -107,7 +107,7 @@ def draw(
                 heading = [panel.title, SPLIT_LABELS[together[0]] if len(shown) > 1 else ""]
                 axes.set_title(wrapped(", ".join(filter(None, heading)), size[0] / across - 0.5, size=9))
             if chance is not None:
-                text = frames.chance_text(chance, metric) if position == place.places[0] else ""
+                text = run_table.chance_text(chance, metric) if position == place.places[0] else ""
                 mark_chance(axes, chance, text)
             drawn = {}
             for model, of_model in panel.rows.groupby("model"):
@@ -125,7 +125,7 @@ def draw(
                     _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
             lines.append((axes, drawn))
         add_headers(cells, place.column_headers, place.row_headers)
-        label_outside(cells, place.places, _depth_label(styles), frames.value_label(runs, metric))
+        label_outside(cells, place.places, _depth_label(styles), run_table.value_label(runs, metric))
         what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
         plain = f"{what} on {runs['task'].iloc[0]} against depth".capitalize()
         says_finding = title is None and len(panels) == 1
@@ -136,12 +136,12 @@ def draw(
             subtitle = "; ".join(filter(None, [plain, subtitle]))
         add_title(figure, plain if title is None else title, subtitle)
         notes = [
-            frames.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
-            frames.band_text(interquartile) if interquartile and len(depths) > 1 and not many else "",
+            run_table.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
+            run_table.band_text(interquartile) if interquartile and len(depths) > 1 and not many else "",
             "dots: single runs" if interquartile else "",
             "no line or band where diverged runs make it infinite" if marked else "",
             found.rule if found else "",
-            frames.failed_text(summary),
+            run_table.failed_text(summary),
         ]
         add_legend(figure, _legend_entries({} if many else styles, splits, diverged=bool(marked)), notes)
         if many:

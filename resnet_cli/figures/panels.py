@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from resnet_cli.figures.frames import free_settings, ordered_values, varying_settings
-from resnet_cli.spec.errors import UserError
+from resnet_cli.figures.run_table import free_settings, ordered_values, varying_settings
+from resnet_cli.settings.errors import UserError
 
 MAX_COLUMNS = 4
 

@@ -14,9 +14,9 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis
 from resnet_cli.figures.cells import MIN_SEEDS
-from resnet_cli.figures.frames import varying_settings
 from resnet_cli.figures.learning_curves import depth_colours
 from resnet_cli.figures.panels import value_text
+from resnet_cli.figures.run_table import varying_settings
 from resnet_cli.figures.style import MARKERS, by_numbers, look, ordered_models
 
 EFFECTIVE = 0.95

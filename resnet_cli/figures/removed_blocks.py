@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_cli.figures import frames
+from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, resolve_scale, set_value_axis, wrapped
 from resnet_cli.figures.cells import fewest_seeds, is_compared, named_values
-from resnet_cli.figures.frames import Metric
 from resnet_cli.figures.panels import split_panels
+from resnet_cli.figures.run_table import Metric
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 MAX_ROWS = 6
 TAU_STEPS = 10
@@ -66,7 +66,7 @@ def draw(frame: pd.DataFrame) -> Figure:
                 axes.set_title(f"{wrapped(title, size[0] / 3 - 0.3, size=9)}\n{heading}")
                 axes.set_xlabel(label)
                 axes.axhline(of_part.loc[of_part["change"] == "chance", "value"].median(), **_CHANCE)
-            single.set_ylabel(f"test {frames.value_label(frame, metric)}")
+            single.set_ylabel(f"test {run_table.value_label(frame, metric)}")
             for model, of_model in of_part.groupby("model"):
                 style = styles[str(model)]
                 kinds = {kind: of_model[of_model["change"] == kind] for kind in _KINDS}
@@ -188,7 +188,7 @@ def _draw_quantiles(
 
 def _nets_text(nets: pd.DataFrame, frame: pd.DataFrame) -> str:
     """How many nets a line stands for, such as `3 seeds with up to 20 random draws each`."""
-    counts = frames.seed_counts(nets)
+    counts = run_table.seed_counts(nets)
     fewest, most = int(counts.min()), int(counts.max())
     seeds = "one seed" if most == 1 else f"{most if fewest == most else f'{fewest} to {most}'} seeds"
     draws = frame["draw"].max()

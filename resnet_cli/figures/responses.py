@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.claims.finding import PLAIN, RESIDUAL
-from resnet_cli.figures import frames
+from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis, wrapped
 from resnet_cli.figures.cells import MIN_SEEDS, draw_dots, fewest_seeds, split_cells, without_spikes
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
@@ -70,8 +70,8 @@ def draw(frame: pd.DataFrame) -> Figure:
         for axes in grid.flat:
             axes.set_visible(axes.has_data())
         add_title(figure, *_titles(frame, runs))
-        several = frames.seed_counts(runs).max() > 1
-        notes = [frames.seeds_text(runs), "band: minimum to maximum" if several else ""]
+        several = run_table.seed_counts(runs).max() > 1
+        notes = [run_table.seeds_text(runs), "band: minimum to maximum" if several else ""]
         add_legend(figure, _legend_entries(styles, has_added=bool(frame["is_added"].any())), notes)
     return figure
 
@@ -110,7 +110,7 @@ def _titles(frame: pd.DataFrame, runs: pd.DataFrame) -> tuple[str, str]:
         both = [
             depth for depth in sorted(runs["depth"].unique()) if {(depth, plain), (depth, residual)} <= set(nets.index)
         ]
-        if both and not frames.varying_settings(chosen) and fewest_seeds(chosen) >= MIN_SEEDS:
+        if both and not run_table.varying_settings(chosen) and fewest_seeds(chosen) >= MIN_SEEDS:
             depth = both[-1]
             finding = (
                 f"At depth {depth} the layers' responses average {nets[depth, residual]:#.3g} in {residual} and "

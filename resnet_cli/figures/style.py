@@ -15,8 +15,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from resnet_cli.claims.finding import PLAIN, RESIDUAL
-from resnet_cli.figures.frames import Split
-from resnet_cli.spec.errors import UserError
+from resnet_cli.figures.run_table import Split
+from resnet_cli.settings.errors import UserError
 
 VERMILLION = "#D55E00"
 BLUE = "#0072B2"

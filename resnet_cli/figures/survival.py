@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_cli.figures import frames
+from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, resolve_scale, set_value_axis, wrapped
 from resnet_cli.figures.cells import MIN_SEEDS, fewest_seeds, without_spikes
-from resnet_cli.figures.frames import Metric
 from resnet_cli.figures.panels import split_panels
+from resnet_cli.figures.run_table import Metric
 from resnet_cli.figures.style import MARKERS, PALETTE, ModelStyle, look, ordered_models
 
 MAX_COLUMNS = 4
@@ -37,7 +37,7 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
         size: width and height in inches.
     """
     metric: Metric = "loss" if curves["test_error"].isna().all() else "error"
-    rows = frames.drawable(curves, metric, ["test"])
+    rows = run_table.drawable(curves, metric, ["test"])
     cells = _cells(rows)
     shown = pd.concat(cells.values())
     levels = sorted(rows["survival"].unique(), reverse=True)
@@ -62,16 +62,16 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
             lower.set_xlabel("epoch")
             lower.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         grid[0, 0].set_ylabel("survival probability")
-        grid[1, 0].set_ylabel(f"test {frames.value_label(rows, metric)}")
+        grid[1, 0].set_ylabel(f"test {run_table.value_label(rows, metric)}")
         finding, what = _titles(shown, column)
         add_title(figure, title or finding, what)
-        several = frames.seed_counts(rows).max() > 1
+        several = run_table.seed_counts(rows).max() > 1
         left_out = len(_all_cells(rows)) - len(cells)
         notes = [
-            frames.seeds_text(rows),
+            run_table.seeds_text(rows),
             "band: minimum to maximum" if several else "",
             f"{left_out} more depths or settings are not drawn" if left_out else "",
-            frames.failed_text(curves),
+            run_table.failed_text(curves),
         ]
         entries: list[Artist] = [
             Line2D([], [], color=style.colour, marker=style.marker, markersize=4, label=_label(level))
@@ -137,7 +137,7 @@ def _titles(shown: pd.DataFrame, column: str) -> tuple[str, str]:
     what = f"{shown['task'].iloc[0]}: stochastic depth, survival probability by block and test {column[5:]}"
     deepest = shown[shown["depth"] == shown["depth"].max()]
     ends = deepest.loc[deepest.groupby("run_id")["epoch"].idxmax()].groupby("survival")[column].median()
-    others = frames.varying_settings(deepest.drop(columns=["survival", "blocks"]))
+    others = run_table.varying_settings(deepest.drop(columns=["survival", "blocks"]))
     is_one_net = not others and len(deepest["model"].unique()) == 1
     if not is_one_net or 1 not in ends or len(ends) < 2 or fewest_seeds(deepest) < MIN_SEEDS:
         return what, ""

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from resnet_cli.figures import learning_curves, loss_by_depth
-from resnet_cli.figures.frames import Metric, in_given_order
 from resnet_cli.figures.panels import (
     as_file_name,
     by_number_of_values,
@@ -17,8 +16,9 @@ from resnet_cli.figures.panels import (
     compare,
     split_pages,
 )
+from resnet_cli.figures.run_table import Metric, in_given_order
 from resnet_cli.figures.style import ordered_models
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 Kind = Literal["depth", "curves"]
 SWEEP = "sweep"

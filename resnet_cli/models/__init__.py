@@ -9,8 +9,8 @@ from torch import nn
 
 from resnet_cli.models.base import Model
 from resnet_cli.models.initialisation import initialise
-from resnet_cli.spec.errors import UserError, unknown_name
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.errors import UserError, unknown_name
+from resnet_cli.settings.run import Run
 
 
 @cache

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from resnet_cli.models.base import AuxiliaryHead, Model
 from resnet_cli.models.mlp import MLP
 from resnet_cli.models.resnet import CifarNet, build_basic_blocks
-from resnet_cli.spec.ranges import DepthRule
-from resnet_cli.spec.run import NotNegative, Run
-from resnet_cli.spec.setting import Setting
+from resnet_cli.settings.ranges import DepthRule
+from resnet_cli.settings.run import NotNegative, Run
+from resnet_cli.settings.setting import Setting
 
 AUXILIARY_WEIGHT = Setting(
     "auxiliary_weight",

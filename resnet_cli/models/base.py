@@ -8,9 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from resnet_cli.spec.ranges import DepthRule
-from resnet_cli.spec.run import Run
-from resnet_cli.spec.setting import Setting
+from resnet_cli.settings.ranges import DepthRule
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import Setting
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from resnet_cli.models.base import ACTIVATIONS, Addition, Dropout, Model
 from resnet_cli.models.mlp import build_layer
-from resnet_cli.spec.ranges import DepthRule
-from resnet_cli.spec.run import Count, Run
-from resnet_cli.spec.setting import Setting
+from resnet_cli.settings.ranges import DepthRule
+from resnet_cli.settings.run import Count, Run
+from resnet_cli.settings.setting import Setting
 
 INNER_WIDTH = Setting(
     "inner_width",

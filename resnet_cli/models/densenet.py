@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
-from resnet_cli.spec.ranges import DepthRule
-from resnet_cli.spec.run import Count, Run, Share
-from resnet_cli.spec.setting import Setting
+from resnet_cli.settings.ranges import DepthRule
+from resnet_cli.settings.run import Count, Run, Share
+from resnet_cli.settings.setting import Setting
 
 GROWTH_RATE = Setting("growth_rate", Count, 12, "Growth rate (k): number of channels that each layer adds.")
 COMPRESSION = Setting(

@@ -10,8 +10,8 @@ from torch import Tensor, fx, nn
 from resnet_cli.models.base import Addition, Drawing, Dropout, StochasticDepth
 from resnet_cli.models.resnet import ZeroPaddingShortcut
 from resnet_cli.models.resnext import BranchedConv2d
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.graph import BlockForm, Graph, Kind, Node
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.graph import BlockForm, Graph, Kind, Node
 
 MAX_BRANCHES = 3
 """If a block has more identical branches, this many are traced."""

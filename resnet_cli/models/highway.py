@@ -38,9 +38,9 @@ from torch import Tensor, nn
 from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
 from resnet_cli.models.mlp import build_layer
 from resnet_cli.models.resnet import CifarNet
-from resnet_cli.spec.ranges import DepthRule
-from resnet_cli.spec.run import Run
-from resnet_cli.spec.setting import Setting
+from resnet_cli.settings.ranges import DepthRule
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import Setting
 
 GATE_BIAS = Setting(
     "gate_bias",

@@ -36,8 +36,8 @@ from torch.nn import functional as F
 
 from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
 from resnet_cli.models.resnet import Block, build_shortcut
-from resnet_cli.spec.ranges import DepthRule
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.ranges import DepthRule
+from resnet_cli.settings.run import Run
 
 SIDE = 224
 CLASSES = 1000

@@ -9,8 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.spec.run import Initialisation
-from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.settings.run import Initialisation
+from resnet_cli.settings.seeding import derive_seed
 
 
 @torch.no_grad()

@@ -19,8 +19,8 @@ import math
 from torch import Tensor, nn
 
 from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
-from resnet_cli.spec.ranges import DepthRule
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.ranges import DepthRule
+from resnet_cli.settings.run import Run
 
 
 def build_layer(run: Run, n_in: int, n_out: int, number: int) -> nn.Sequential:

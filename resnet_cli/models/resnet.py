@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
-from resnet_cli.spec.ranges import DepthRule
-from resnet_cli.spec.run import Run
-from resnet_cli.spec.setting import Setting
+from resnet_cli.settings.ranges import DepthRule
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import Setting
 
 Ordering = Literal[
     "original", "norm-after-addition", "relu-before-addition", "relu-only-preactivation", "full-preactivation"

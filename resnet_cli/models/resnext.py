@@ -30,9 +30,9 @@ from torch.nn import functional as F
 
 from resnet_cli.models.base import Model
 from resnet_cli.models.resnet import Block, CifarNet, build_shortcut
-from resnet_cli.spec.ranges import DepthRule
-from resnet_cli.spec.run import Count, Run
-from resnet_cli.spec.setting import Setting
+from resnet_cli.settings.ranges import DepthRule
+from resnet_cli.settings.run import Count, Run
+from resnet_cli.settings.setting import Setting
 
 CARDINALITY = Setting("cardinality", Count, 8, "Cardinality (C): number of branches in a block.")
 GROUP_WIDTH = Setting(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from resnet_cli.spec.errors import StorageError
+from resnet_cli.settings.errors import StorageError
 
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".resnet-exp-", ".tmp"
 _TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[a-z0-9_]{{8}}{re.escape(TEMPORARY_SUFFIX)}")

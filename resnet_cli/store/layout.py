@@ -24,9 +24,9 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from resnet_cli.spec.events import Metrics, Status
-from resnet_cli.spec.format import FORMAT
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.format import FORMAT
+from resnet_cli.settings.run import Run
 from resnet_cli.store.files import write_text
 
 SWEEP_FILE = "sweep.toml"

@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from resnet_cli.spec.errors import UserError, printable
-from resnet_cli.spec.format import PACKED_RUNS_FILE
+from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.format import PACKED_RUNS_FILE
 from resnet_cli.store.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_file
 from resnet_cli.store.layout import (
     ANALYSIS_FOLDER,

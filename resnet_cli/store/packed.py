@@ -21,11 +21,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from resnet_cli.spec.errors import UserError, printable
-from resnet_cli.spec.format import PACKED_RUNS_FILE
-from resnet_cli.spec.ranges import shorten
-from resnet_cli.spec.run import Run
-from resnet_cli.spec.setting import IDENTITY
+from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.format import PACKED_RUNS_FILE
+from resnet_cli.settings.ranges import shorten
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.layout import METRICS_HEADER, RUNS_FOLDER, Record, RunFiles, record_text
 from resnet_cli.store.regular import MEGABYTE, read_regular, starts_with
 

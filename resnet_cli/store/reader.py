@@ -15,12 +15,12 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from resnet_cli.spec.errors import UserError, printable
-from resnet_cli.spec.events import Metrics, Status
-from resnet_cli.spec.format import FORMAT, check_format
-from resnet_cli.spec.ranges import shorten
-from resnet_cli.spec.request import explain
-from resnet_cli.spec.run import IDENTITY, Run, setting_names
+from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.format import FORMAT, check_format
+from resnet_cli.settings.ranges import shorten
+from resnet_cli.settings.request import explain
+from resnet_cli.settings.run import IDENTITY, Run, setting_names
 from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
 from resnet_cli.store.layout import (
     METRICS_FILE,

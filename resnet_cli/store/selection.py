@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resnet_cli.spec.errors import UserError, did_you_mean, unknown_name
-from resnet_cli.spec.ranges import compact, shorten
-from resnet_cli.spec.run import setting_names
+from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
+from resnet_cli.settings.ranges import compact, shorten
+from resnet_cli.settings.run import setting_names
 from resnet_cli.store.reader import Results, StoredRun
 
 TRUTH = {True: ("on", "true", "yes"), False: ("off", "false", "no")}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.format import FORMAT, check_format
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.format import FORMAT, check_format
+from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import WEIGHTS_FILE, run_folder
 from resnet_cli.store.tensors import DamagedFile, read_tensors, write_tensors
 

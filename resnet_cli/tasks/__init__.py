@@ -5,8 +5,8 @@ import pkgutil
 from collections.abc import Iterable
 from functools import cache
 
-from resnet_cli.spec.errors import unknown_name
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.errors import unknown_name
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data, Task
 
 __all__ = ["Data", "Task", "all_tasks", "constant_answers", "get_task"]

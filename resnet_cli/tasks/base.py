@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.run import Run
 
 Family = Literal["mlp", "cnn"]
 Loss = Literal["mse", "cross_entropy"]

@@ -17,9 +17,9 @@ import platformdirs
 import torch
 from torch import Tensor
 
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.request import expand_home
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.request import expand_home
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data, Task
 from resnet_cli.tasks.sampling import channel_statistics, training_subset
 

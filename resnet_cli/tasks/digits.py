@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data, Task
 from resnet_cli.tasks.sampling import channel_statistics, generator, stratified_order, training_subset
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 import filelock
 
-from resnet_cli.spec.errors import UserError, printable
+from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.tasks import cifar10
 
 FILES = cifar10.TRAIN_FILES + cifar10.TEST_FILES

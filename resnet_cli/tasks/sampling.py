@@ -5,8 +5,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.seeding import derive_seed
 
 
 def generator(*names: object) -> torch.Generator:

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data, Task
 from resnet_cli.tasks.sampling import generator
 

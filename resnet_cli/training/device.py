@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from resnet_cli.models import get_model
-from resnet_cli.spec.errors import UserError, shorten
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.errors import UserError, shorten
+from resnet_cli.settings.run import Run
 
 SMALL_LAYER = 25_000_000
 """Multiply-adds of a layer in one step below which sharing it among threads costs more time than it saves.

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters
 from resnet_cli.models.base import AuxiliaryHead, Drawing, StochasticDepth
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.events import Metrics, Status
-from resnet_cli.spec.run import Run
-from resnet_cli.spec.seeding import derive_seed
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks import augment
 from resnet_cli.tasks.base import Data

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.run import Run
 from resnet_cli.store.tensors import same_form
 
 

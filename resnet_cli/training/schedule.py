@@ -2,7 +2,7 @@
 
 import math
 
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.run import Run
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.append import append_layers, choose_depths, compare, find_twin, summarise
-from resnet_cli.analysis.nets import StoredNet, select_runs
+from resnet_cli.analysis.trained_nets import StoredNet, select_runs
+from resnet_cli.execution.sweep import open_sweep
+from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
-from resnet_cli.spec.errors import UserError
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.errors import UserError
 from resnet_cli.store.reader import StoredRun
-from resnet_cli.sweep.perform import load_data_of
-from resnet_cli.sweep.plan import plan_sweep
-from resnet_cli.sweep.runner import open_sweep
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
 

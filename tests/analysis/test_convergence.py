@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from resnet_cli.analysis.convergence import compare_twins, first_reached, levels_of, measure
-from resnet_cli.analysis.nets import select_runs
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.events import Metrics, Status
+from resnet_cli.analysis.trained_nets import select_runs
+from resnet_cli.execution.sweep import open_sweep
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.events import Metrics, Status
 from resnet_cli.store.reader import StoredRun
-from resnet_cli.sweep.plan import plan_sweep
-from resnet_cli.sweep.runner import open_sweep
 from tests.conftest import MakeRun
 
 INF = math.inf

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.features import feature_maps, pick_cnns
-from resnet_cli.analysis.nets import StoredNet
+from resnet_cli.analysis.trained_nets import StoredNet
+from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.store.reader import StoredRun
-from resnet_cli.sweep.perform import load_data_of
 from resnet_cli.tasks.base import Data
 from tests.conftest import MakeRun
 

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from resnet_cli.analysis.gradients import differences, gradient_norms, replay, summarise
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.nets import StoredNet, select_runs
+from resnet_cli.analysis.trained_nets import StoredNet, select_runs
+from resnet_cli.execution.sweep import open_sweep
+from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing
 from resnet_cli.models.mlp import layer_names
-from resnet_cli.spec.run import Run
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import StoredRun
-from resnet_cli.sweep.perform import load_data_of
-from resnet_cli.sweep.plan import plan_sweep
-from resnet_cli.sweep.runner import open_sweep
 from resnet_cli.training.loop import Batches, length, train
 from tests.conftest import MakeRun
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.nets import StoredNet
+from resnet_cli.analysis.trained_nets import StoredNet
+from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import all_models, build_net
-from resnet_cli.sweep.perform import load_data_of
 from tests.conftest import MakeRun
 
 

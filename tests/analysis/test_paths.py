@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from resnet_cli.analysis.nets import Route, StoredNet
 from resnet_cli.analysis.paths import count_paths, measure_paths, path_gradient, summarise, with_paths
+from resnet_cli.analysis.trained_nets import Route, StoredNet
+from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.store.reader import StoredRun
-from resnet_cli.sweep.perform import load_data_of
 from tests.conftest import MakeRun
 
 DIGITS = {"task": "digits", "width": 2, "train_size": 100}

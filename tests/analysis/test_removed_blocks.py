@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.nets import BlockInfo, StoredNet, blocks_of
 from resnet_cli.analysis.removed_blocks import (
     SWAPS,
     at_largest_shared_depth,
@@ -21,10 +20,11 @@ from resnet_cli.analysis.removed_blocks import (
     plan_changes,
     summarise,
 )
+from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of
+from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.store.reader import StoredRun
-from resnet_cli.sweep.perform import load_data_of
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.analysis import responses
-from resnet_cli.analysis.nets import StoredNet
 from resnet_cli.analysis.responses import measure_responses, summarise
+from resnet_cli.analysis.trained_nets import StoredNet
+from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
-from resnet_cli.sweep.perform import load_data_of
 from tests.conftest import MakeRun
 
 IMAGES = {"task": "digits", "models": "resnet", "depths": 8, "width": 2, "train_size": 100, "precision": "float64"}

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from resnet_cli.execution.unit import load_data_of
 from resnet_cli.store.reader import load_results
-from resnet_cli.sweep.perform import load_data_of
 from resnet_cli.training.loop import train
 from tests.cli.conftest import Command
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resnet_cli.sweep.plan import plan_sweep
-from resnet_cli.sweep.runner import open_sweep
+from resnet_cli.execution.sweep import open_sweep
+from resnet_cli.planning.plan import plan_sweep
 from tests.cli.conftest import Command
 
 

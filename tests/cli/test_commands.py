@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from resnet_cli.cli.main import app
-from resnet_cli.spec.run import SETTINGS
+from resnet_cli.settings.run import SETTINGS
 from tests.cli.conftest import Command
 
 SMALL = ("--seeds", 0, "--steps", 6, "--eval-every", 3, "--depths", "2..4", "--jobs", 1)

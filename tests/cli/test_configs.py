@@ -1,6 +1,6 @@
 import pytest
 
-from resnet_cli.spec.configs import bundled_configs
+from resnet_cli.settings.configs import bundled_configs
 from tests.cli.conftest import Command
 
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from resnet_cli.cli.data import app
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import download
 
 

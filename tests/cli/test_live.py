@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from resnet_cli.cli.live import SweepView, open_view, product_line
-from resnet_cli.spec.events import Evaluated, Finished, Metrics, Started, Status
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.events import Evaluated, Finished, Metrics, Started, Status
+from resnet_cli.settings.run import Run
 from tests.conftest import MakeRun
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"

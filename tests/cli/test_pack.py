@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resnet_cli.models import option_names
-from resnet_cli.spec.request import load_config
+from resnet_cli.settings.request import load_config
 from tests.cli.conftest import Command
 
 TINY = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--jobs", 1, "--quiet")

@@ -18,10 +18,10 @@ from resnet_cli.cli.tables import (
     product_line,
     results_table,
 )
-from resnet_cli.spec.run import Run
+from resnet_cli.execution.units import Job
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import StoredRun
-from resnet_cli.sweep.jobs import Job
-from resnet_cli.sweep.plan import plan_sweep
 from tests.conftest import MakeRun
 
 MODELS = ("plain-mlp", "residual-mlp")

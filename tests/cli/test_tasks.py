@@ -1,8 +1,8 @@
 import pytest
 
 from resnet_cli.models import all_models
-from resnet_cli.spec.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS
-from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS
 from resnet_cli.tasks import all_tasks
 from tests.cli.conftest import Command
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from resnet_cli.figures.append import LOOKS, MAX_PANELS, draw
 from resnet_cli.figures.style import render
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 
 @pytest.fixture

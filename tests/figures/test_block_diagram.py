@@ -13,7 +13,7 @@ from resnet_cli.figures.block_layout import BOX_HEIGHT, RADIUS, ROUND, Point, la
 from resnet_cli.figures.style import render
 from resnet_cli.models import describe_net
 from resnet_cli.models.diagram import trace_blocks
-from resnet_cli.spec.graph import BlockForm, Graph, Node
+from resnet_cli.settings.graph import BlockForm, Graph, Node
 from tests.conftest import MakeRun
 
 NETS: list[tuple[str, int, dict[str, Any]]] = [

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from resnet_cli.figures.convergence import draw
 from resnet_cli.figures.style import BLUE, VERMILLION
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 NAN = math.nan
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from resnet_cli.figures.cells import MAX_CELLS
 from resnet_cli.figures.gradients import draw
 from resnet_cli.figures.style import BLUE, VERMILLION
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 DECAY = {"plain-mlp": 0.1, "residual-mlp": 0.5}
 

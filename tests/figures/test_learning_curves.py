@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from resnet_cli.figures import style
-from resnet_cli.figures.frames import Scale, in_given_order
 from resnet_cli.figures.learning_curves import depth_colours, draw
+from resnet_cli.figures.run_table import Scale, in_given_order
 from resnet_cli.figures.style import BLUE
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 
 def line_of(axes: Axes, colour: str, linestyle: str) -> Line2D:

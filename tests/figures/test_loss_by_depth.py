@@ -15,10 +15,10 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from resnet_cli.figures.axes import spread
-from resnet_cli.figures.frames import Metric
 from resnet_cli.figures.loss_by_depth import draw
+from resnet_cli.figures.run_table import Metric
 from resnet_cli.figures.style import BLUE, PALE_GREY, VERMILLION
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 Diverge = Callable[[pd.DataFrame, str, int, int], pd.DataFrame]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from resnet_cli.figures.panels import arrange, as_file_name, compare, split_panels
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 
 def test_setting_values_become_models_of_their_own(summary: pd.DataFrame) -> None:

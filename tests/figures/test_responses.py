@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from resnet_cli.figures.cells import MAX_CELLS
 from resnet_cli.figures.responses import draw
 from resnet_cli.figures.style import BLUE, VERMILLION
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 
 def net(

@@ -11,9 +11,9 @@ from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
 from resnet_cli.figures import learning_curves, loss_by_depth
-from resnet_cli.figures.frames import in_given_order
+from resnet_cli.figures.run_table import in_given_order
 from resnet_cli.figures.style import BLUE, SUFFIXES, VERMILLION, by_numbers, model_styles, ordered_models, render
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from resnet_cli.figures.sweep import sweep_figures
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 
 def with_settings(frame: pd.DataFrame, **values: list[object]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from resnet_cli.models import build_net
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.run import Run
 
 
 def check_gradients(run: Run, inputs: Tensor, *, fast_mode: bool = False) -> bool:

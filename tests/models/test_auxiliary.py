@@ -7,8 +7,8 @@ from torch.func import functional_call
 
 from resnet_cli.models import build_net, count_parameters, describe_net
 from resnet_cli.models.base import AuxiliaryHead
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.loop import DTYPES, Batches, length, train

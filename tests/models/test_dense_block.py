@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters, describe_net
 from resnet_cli.models.dense_block import ResidualDenseBlock
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import get_task
 from resnet_cli.training.loop import DTYPES, train
 from tests.conftest import MakeRun

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from resnet_cli.models import build_net, count_parameters, describe_net
 from resnet_cli.models.base import ACTIVATIONS, Dropout
 from resnet_cli.models.densenet import DenseLayer
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 

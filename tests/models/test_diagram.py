@@ -10,8 +10,8 @@ from torch.nn import functional
 from resnet_cli.models import all_models, describe_net
 from resnet_cli.models.base import Model
 from resnet_cli.models.diagram import trace_block, trace_blocks
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.graph import BlockForm, Graph
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.graph import BlockForm, Graph
 from tests.conftest import MakeRun
 
 CIFAR = (3, 32, 32)

@@ -6,9 +6,9 @@ from torch import nn
 
 from resnet_cli.models import all_models, build_net, count_parameters, describe_net, get_model
 from resnet_cli.models.base import Model
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.request import parse_values
-from resnet_cli.spec.run import MODEL_SETTINGS, Run
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.request import parse_values
+from resnet_cli.settings.run import MODEL_SETTINGS, Run
 from resnet_cli.tasks import Task, all_tasks
 from tests.conftest import MakeRun
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from resnet_cli.spec.events import Metrics, Status
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import run_folder, write_run
 
 HISTORY = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet_cli.spec.errors import StorageError
+from resnet_cli.settings.errors import StorageError
 from resnet_cli.store.files import atomic_file, is_temporary, remove_temporary_files, set_aside, write_text
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.events import Metrics
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.events import Metrics
 from resnet_cli.store.layout import content_hash, record_text
 from resnet_cli.store.pack import pack_folder, unpack_folder
 from resnet_cli.store.packed import _cell, _value

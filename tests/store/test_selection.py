@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resnet_cli.cli.filters import parse_selection
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.store.selection import Selection
 from tests.conftest import MakeRun

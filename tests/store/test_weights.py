@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from resnet_cli.models import build_net
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.store.layout import WEIGHTS_FILE, run_folder
 from resnet_cli.store.ownership import forget_runs
 from resnet_cli.store.weights import has_weights, read_weights, write_weights

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks import cifar10, get_task
 
 RECORDS = 30  # in each file of the small CIFAR-10

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import cifar10
 from tests.tasks.conftest import RECORDS, Records, TaskRun
 

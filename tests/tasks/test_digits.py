@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import digits
 from tests.tasks.conftest import TaskRun
 

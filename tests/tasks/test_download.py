@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import cifar10, download
 from resnet_cli.tasks.download import Archive
 from tests.tasks.conftest import RECORDS, Records, TaskRun

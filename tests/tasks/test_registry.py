@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.ranges import parse_depths
-from resnet_cli.spec.run import TASK_SETTINGS, Run
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.ranges import parse_depths
+from resnet_cli.settings.run import TASK_SETTINGS, Run
 from resnet_cli.tasks import all_tasks, constant_answers, get_task
 from resnet_cli.tasks.base import Task
 from tests.tasks.conftest import TaskRun

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import sine
 from tests.tasks.conftest import TaskRun
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from resnet_cli.spec.events import Metrics
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.run import Run
 from resnet_cli.store.tensors import read_tensors, write_tensors
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint, State
 from resnet_cli.training.loop import DTYPES, train
-from resnet_cli.training.stacked import train_stack
+from resnet_cli.training.stacked.engine import train_stack
 from tests.conftest import MakeRun
 
 Histories = list[list[Metrics]]

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from resnet_cli.execution.sweep import open_sweep
+from resnet_cli.execution.unit import load_data_of
+from resnet_cli.execution.units import Job, make_jobs
+from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.store.reader import load_results
-from resnet_cli.sweep.jobs import Job, make_jobs
-from resnet_cli.sweep.perform import load_data_of
-from resnet_cli.sweep.plan import plan_sweep
-from resnet_cli.sweep.runner import open_sweep
 
 LONE = {"task": "sine", "models": "residual", "depths": 5, "seeds": 0, "steps": 40, "eval_every": 20}
 

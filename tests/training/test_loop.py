@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from resnet_cli.models import build_net
-from resnet_cli.spec.errors import UserError
-from resnet_cli.spec.events import Metrics
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint, State

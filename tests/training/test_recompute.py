@@ -10,7 +10,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from resnet_cli.models import all_models, build_net
 from resnet_cli.models.base import AuxiliaryHead, Drawing, Dropout, StochasticDepth
-from resnet_cli.spec.run import Run
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint, State

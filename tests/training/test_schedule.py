@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from resnet_cli.spec.request import load_config
-from resnet_cli.sweep.plan import plan_sweep
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.request import load_config
 from resnet_cli.training.schedule import learning_rate
 from tests.conftest import MakeRun
 

@@ -54,7 +54,7 @@ def command(
     import pandas as pd
 
     from resnet_cli.analysis.append import MODELS, check_appendable, choose_depths, compare, summarise
-    from resnet_cli.analysis.nets import select_runs
+    from resnet_cli.analysis.trained_nets import select_runs
     from resnet_cli.figures.append import draw
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.packed import output_folder

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from resnet_cli.cli.home import in_home
-from resnet_cli.spec.errors import not_among, printable
+from resnet_cli.settings.errors import not_among, printable
 
 if TYPE_CHECKING:
     import pandas as pd

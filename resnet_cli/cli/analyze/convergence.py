@@ -19,7 +19,7 @@ from resnet_cli.cli.analyze.common import (
     write,
 )
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 NAME = "convergence"
 EPILOG = examples(
@@ -58,10 +58,10 @@ def command(
     the same depth and seed) is first.
     """
     from resnet_cli.analysis.convergence import compare_twins, levels_of, measure
-    from resnet_cli.analysis.nets import select_runs
+    from resnet_cli.analysis.trained_nets import select_runs
     from resnet_cli.figures import convergence
-    from resnet_cli.figures.frames import SPLITS, check_choice
     from resnet_cli.figures.panels import compare
+    from resnet_cli.figures.run_table import SPLITS, check_choice
     from resnet_cli.figures.style import ordered_models
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.packed import output_folder

@@ -53,7 +53,7 @@ def command(
     import pandas as pd
 
     from resnet_cli.analysis.features import feature_maps, pick_cnns
-    from resnet_cli.analysis.nets import load_net, select_runs
+    from resnet_cli.analysis.trained_nets import load_net, select_runs
     from resnet_cli.figures import features as figure
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.packed import output_folder

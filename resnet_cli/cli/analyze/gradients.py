@@ -72,14 +72,14 @@ def command(
     import pandas as pd
 
     from resnet_cli.analysis.gradients import replay, summarise
-    from resnet_cli.analysis.nets import select_runs
     from resnet_cli.analysis.selection import selection_text, some_runs
+    from resnet_cli.analysis.trained_nets import select_runs
+    from resnet_cli.execution.unit import load_data_of
     from resnet_cli.figures import gradients
     from resnet_cli.figures.cells import split_cells
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.packed import output_folder
     from resnet_cli.store.reader import Results
-    from resnet_cli.sweep.perform import load_data_of
     from resnet_cli.training.device import prepare_device, resolve_device
 
     found = select_runs(

@@ -8,7 +8,7 @@ import typer
 from resnet_cli.cli.analyze.common import Device, Format, show_table, tracked, write
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
-from resnet_cli.spec.ranges import compact, numbers, parse_depths, parse_seeds
+from resnet_cli.settings.ranges import compact, numbers, parse_depths, parse_seeds
 
 NAME = "identity"
 EPILOG = examples(

@@ -21,7 +21,7 @@ from resnet_cli.cli.analyze.common import (
 )
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import DataDir
-from resnet_cli.spec.errors import UserError
+from resnet_cli.settings.errors import UserError
 
 NAME = "paths"
 EPILOG = examples(
@@ -64,9 +64,9 @@ def command(
     """
     import pandas as pd
 
-    from resnet_cli.analysis.nets import load_net, select_runs
     from resnet_cli.analysis.paths import measure_paths, summarise, with_paths
     from resnet_cli.analysis.selection import selection_text, some_runs
+    from resnet_cli.analysis.trained_nets import load_net, select_runs
     from resnet_cli.figures import paths as figure
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.packed import output_folder

@@ -72,9 +72,9 @@ def command(
     """
     import pandas as pd
 
-    from resnet_cli.analysis.nets import load_net, select_runs
     from resnet_cli.analysis.removed_blocks import LEARNED, at_largest_shared_depth, measure_changes, summarise
     from resnet_cli.analysis.selection import selection_text, some_runs
+    from resnet_cli.analysis.trained_nets import load_net, select_runs
     from resnet_cli.figures import removed_blocks
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.packed import output_folder

@@ -52,9 +52,9 @@ def command(
     """
     import pandas as pd
 
-    from resnet_cli.analysis.nets import load_net, select_runs
     from resnet_cli.analysis.responses import measure_responses, summarise
     from resnet_cli.analysis.selection import selection_text, some_runs
+    from resnet_cli.analysis.trained_nets import load_net, select_runs
     from resnet_cli.figures import responses
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.packed import output_folder

@@ -1,0 +1,1 @@
+"""Doing it: units of work, executors, resume."""

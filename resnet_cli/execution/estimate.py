@@ -1,0 +1,307 @@
+"""What a sweep will cost on this machine: a few steps of each kind of net, timed under the sweep's own conditions.
+
+The measure is processor time, because it hardly depends on what else the machine does. A kind's cost is assumed to be
+linear in the number of layers. Initial values, evaluations, the files of every run and the start of the processes are
+added; for many tiny runs they are most of the cost.
+"""
+
+import heapq
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+from resnet_cli.execution.sweep import choose_conditions, finished_runs
+from resnet_cli.execution.unit import Clock, Conditions, data_key, load_data
+from resnet_cli.execution.units import Job, make_jobs
+from resnet_cli.models import count_parameters, describe_net
+from resnet_cli.planning.plan import Plan
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.run import Run
+from resnet_cli.store.layout import run_folder, write_run
+from resnet_cli.store.reader import load_run
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.device import environment, prepare_device, resolve_device
+from resnet_cli.training.loop import length, train
+from resnet_cli.training.stacked.engine import train_stack
+from resnet_cli.training.stacked.grouping import stack_key
+
+T = TypeVar("T")
+
+TIMING_SECONDS = 2.0
+"""Processor time for timing, after which only kinds of a model that has not been timed yet are timed."""
+
+CHUNK_SECONDS, MOST_STEPS = 0.1, 40
+"""How long the timed steps between two evaluations should take, and their maximum number."""
+
+SMALL_BATCH, HEAVY_SECONDS = 32, 0.05
+"""A net is heavy if a step with this many examples takes this long; it is timed on no more, for three steps."""
+
+TIMED_EXAMPLES = 400
+"""The number of training examples, and of test examples, on which an evaluation is timed."""
+
+START_SECONDS = 2.0
+"""The time from the start of a process to its first step, mostly for importing torch."""
+
+IRRELEVANT = frozenset(
+    {*("depth", "seed", "init", "init_std", "sine_range", "noise", "learning_rate", "momentum", "weight_decay")}
+    | {*("epochs", "steps", "schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor")}
+    | {*("warmup_shape", "eval_every", "eval_size")}
+)
+"""Settings that do not change the cost of a step, and depth, to which it is proportional."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds until the first evaluation, per step, and per evaluated example, for jobs with this many layers."""
+
+    layers: int
+    start: float
+    step: float
+    example: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is left of a plan, and its cost on this machine; `problems` names runs that cannot be trained."""
+
+    jobs: list[Job]
+    finished: Collection[str]
+    workers: int
+    steps: int  # of all runs that are left
+    parameters: int  # of the largest net
+    seconds: float
+    problems: list[str]
+
+    def __str__(self) -> str:
+        processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
+        return (
+            f"{self.steps:,} optimiser steps, up to {self.parameters:,} parameters, "
+            f"about {_in_words(self.seconds)} with {processes}"
+        )
+
+
+def estimate(
+    plan: Plan,
+    folder: Path,
+    *,
+    jobs: int | None,
+    data_dir: Path | None,
+    fresh: bool = False,
+    recompute: bool = False,
+    save_models: bool = False,
+    on_timing: Callable[[Run], None] = lambda run: None,
+) -> Estimate:
+    """Time what is left of a plan and add up; nothing is written to its folder.
+
+    Args:
+        plan: the sweep.
+        folder: its results folder, which need not exist.
+        jobs: number of processes, as in `open_sweep`.
+        data_dir: where data sets are.
+        fresh: as in `open_sweep`, and so are the next two.
+        recompute: whether to recompute blocks in the backward pass.
+        save_models: whether to keep final weights.
+        on_timing: called with a run before nets like its own are timed.
+
+    Raises:
+        UserError: no such device, a data set is missing or corrupt, or a batch exceeds the training set.
+    """
+    conditions, workers = choose_conditions(
+        plan, folder, jobs=jobs, data_dir=data_dir, recompute=recompute, save_models=save_models
+    )
+    planned = make_jobs(plan, lambda run: load_data(run, conditions), workers, resolve_device(plan.device).type)
+    finished = {} if fresh else finished_runs(plan.runs, folder, with_weights=save_models)[0]
+    left = [rest for job in planned if (rest := job.after(finished, folder)).unfinished]
+    kinds = list(map(_kind, left))
+    costs, problems = _time_kinds(_grouped(kinds, left), conditions, on_timing)
+    files = _seconds_of_files(left[0].runs[0], conditions) if left else 0.0
+    seconds, steps = [0.0] * len(left), 0
+    for indices in _grouped([data_key(job.runs[0]) for job in left], range(len(left))).values():
+        data = load_data(left[indices[0]].runs[0], conditions)  # each data set is loaded once
+        for index in indices:
+            job = left[index]
+            steps += length(job.runs[0], data)[0] * len(job.unfinished)
+            seconds[index] = _seconds_of(job, data, costs[kinds[index]]) + files * len(job.unfinished)
+    starts = min(2, len(left), workers)  # of this process, and of the workers, which start together
+    return Estimate(
+        jobs=left,
+        finished=finished,
+        workers=workers,
+        steps=steps,
+        parameters=_most_parameters(plan.runs, conditions),
+        seconds=starts * START_SECONDS + _makespan(seconds, workers),
+        problems=problems,
+    )
+
+
+def _grouped(keys: Iterable[str], values: Iterable[T]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = {}
+    for key, value in zip(keys, values, strict=True):
+        groups.setdefault(key, []).append(value)
+    return groups
+
+
+def _kind(job: Job) -> str:
+    """The same for jobs whose costs differ only through their number of layers."""
+    run = job.runs[0]
+    return stack_key(run) if job.stacked else str([(name, value) for name, value in run if name not in IRRELEVANT])
+
+
+def _layers(job: Job) -> int:
+    return sum(run.depth for run in job.runs)
+
+
+def _time_kinds(
+    kinds: Mapping[str, Sequence[Job]], conditions: Conditions, on_timing: Callable[[Run], None]
+) -> tuple[dict[str, list[Cost]], list[str]]:
+    """Time one or two jobs of each kind, those with most work first, and name the runs for which that fails.
+
+    After `TIMING_SECONDS`, further kinds of a model are assumed to cost as much as its first one.
+    """
+    costs: dict[str, list[Cost]] = {}
+    first_of_model: dict[tuple[str, bool], list[Cost]] = {}
+    problems = []
+    began = time.process_time()
+    for kind, jobs in sorted(kinds.items(), key=lambda item: -sum(_layers(job) * _updates(job) for job in item[1])):
+        model = jobs[0].runs[0].model, jobs[0].stacked
+        if model in first_of_model and time.process_time() - began > TIMING_SECONDS:
+            costs[kind] = first_of_model[model]
+            continue
+        costs[kind] = []
+        for job in _samples(jobs):
+            on_timing(job.runs[0])
+            try:
+                costs[kind].append(_time(job, conditions))
+            except UserError:
+                raise
+            except Exception as error:
+                words = " ".join(str(error).split())
+                problems.append(f"{job.runs[0].run_id} cannot be trained: {type(error).__name__}: {words}")
+        first_of_model.setdefault(model, costs[kind])
+    return costs, problems
+
+
+def _updates(job: Job) -> int:
+    """The length of a training in steps or epochs, for comparing kinds."""
+    return job.runs[0].steps or job.runs[0].epochs or 0
+
+
+def _samples(jobs: Sequence[Job]) -> Sequence[Job]:
+    """The jobs of a kind that are timed: the largest stack, or the shallowest run and one half as deep again."""
+    if jobs[0].stacked:
+        return [max(jobs, key=_layers)]
+    shallowest, *others = sorted(jobs, key=_layers)
+    deeper = [job for job in others if _layers(job) > _layers(shallowest)]
+    much_deeper = [job for job in deeper if _layers(job) >= 1.5 * _layers(shallowest)]
+    return [shallowest, *(much_deeper[:1] or deeper[-1:])]
+
+
+def _time(job: Job, conditions: Conditions) -> Cost:
+    """Train a job's nets for a few steps, as a sweep would train them."""
+    data, device = load_data(job.runs[0], conditions), resolve_device(conditions.device)
+    threads = job.threads(conditions.threads)
+    prepare_device(device, threads)
+
+    def clock() -> float:
+        return time.process_time() / threads if device.type == "cpu" else time.perf_counter()
+
+    def times(steps: int, every: int, batch: int, examples: int) -> list[float]:
+        """When a short training began and when each of its evaluations ended, by the clock."""
+        short = {"epochs": None, "steps": steps, "eval_every": every, "batch_size": batch, "eval_size": examples}
+        runs = [run.model_copy(update=short) for run in job.runs]
+        ended = {-1: clock()}
+
+        def note(metrics: Metrics) -> None:
+            ended[metrics.step] = clock()  # of a stack, the last net's
+
+        if job.stacked:
+            train_stack(runs, data, on_evaluation=lambda run, metrics, total: note(metrics))
+        else:
+            train(runs[0], data, recompute=conditions.recompute, on_evaluation=lambda metrics, total: note(metrics))
+        return list(ended.values())
+
+    def cost(start: float, step: float, example: float) -> Cost:
+        return Cost(_layers(job), max(start, 0.0), max(step, 1e-7), max(example, 0.0))
+
+    full = job.runs[0].batch_size
+    batch = min(full, SMALL_BATCH)
+    began, first, *rest = times(3, 1, batch, 1)
+    rough = min(later - earlier for earlier, later in pairwise([first, *rest])) * full / batch
+    if rough * batch / full > HEAVY_SECONDS or len(rest) < 3:  # arithmetic counts, not calls: a step is three passes
+        return cost(first - began, rough, rough / (3 * full))
+    every = min(max(2, round(CHUNK_SECONDS / rough)), MOST_STEPS)
+    examples = min(job.runs[0].eval_size, TIMED_EXAMPLES)
+    began, first, *rest = times(2 * every + 1, every, full, examples)
+    if len(rest) < 3:  # the loss has become infinite
+        return cost(first - began, rough, rough / (3 * full))
+    step = (rest[1] - rest[0] - (rest[2] - rest[1])) / (every - 1)
+    evaluation = rest[2] - rest[1] - step
+    evaluated = sum(min(examples, len(part)) for part in (data.train_inputs, data.test_inputs))
+    return cost(first - began - evaluation, step, evaluation / evaluated)
+
+
+def _seconds_of(job: Job, data: Data, timed: Sequence[Cost]) -> float:
+    """Seconds of a whole job from the costs of one or two of its kind; 0 if none could be trained."""
+    if not timed:
+        return 0.0
+    total_steps, interval, _ = length(job.runs[0], data)
+    evaluated = sum(min(job.runs[0].eval_size, len(part)) for part in (data.train_inputs, data.test_inputs))
+    low, high = timed[0], timed[-1]
+    one, other = (
+        cost.start + total_steps * cost.step + (-(-total_steps // interval) + 1) * evaluated * cost.example
+        for cost in (low, high)
+    )
+    if low.layers == high.layers:
+        return one * _layers(job) / low.layers
+    return max(one, one + (other - one) * (_layers(job) - low.layers) / (high.layers - low.layers))
+
+
+def _seconds_of_files(run: Run, conditions: Conditions) -> float:
+    """Seconds for writing the files of a finished run and for reading them at the end of the sweep."""
+    evaluations = [Metrics(0.0, 0, 1 / 3, 1 / 3, 1 / 3, None, None, 1 / 3)] * 20
+    took = []
+    with TemporaryDirectory() as folder:
+        for _ in range(3):
+            began, clock = time.perf_counter(), Clock()
+            write_run(
+                Path(folder),
+                run,
+                status="done",
+                history=evaluations,
+                parameters=1,
+                environment=environment(resolve_device(conditions.device), 1),
+                times=clock.times(),
+            )
+            load_run(run_folder(Path(folder), run))
+            took.append(time.perf_counter() - began)
+    return min(took)
+
+
+def _most_parameters(runs: Sequence[Run], conditions: Conditions) -> int:
+    largest = {run.model: run for run in sorted(runs, key=lambda run: (run.width, run.depth))}
+    data = {model: load_data(run, conditions) for model, run in largest.items()}
+    return max(
+        count_parameters(describe_net(run, data[model].input_shape, data[model].outputs))
+        for model, run in largest.items()
+    )
+
+
+def _makespan(seconds: Iterable[float], workers: int) -> float:
+    """When the last job ends, if jobs go in order to whichever worker is free."""
+    free = [0.0] * workers
+    for took in seconds:
+        heapq.heapreplace(free, free[0] + took)
+    return max(free)
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

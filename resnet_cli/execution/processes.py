@@ -1,0 +1,188 @@
+"""Worker processes: each does one job after another; if one dies, only its current job fails."""
+
+import contextlib
+import multiprocessing as mp
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+
+from resnet_cli.execution.unit import Clock, Conditions, perform
+from resnet_cli.execution.units import Job
+from resnet_cli.settings.errors import StorageError
+from resnet_cli.settings.events import Event, Finished
+from resnet_cli.settings.run import Run
+from resnet_cli.store.layout import run_folder, write_run
+from resnet_cli.store.reader import BrokenRun, load_run
+from resnet_cli.training.device import environment, resolve_device
+
+ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Ctrl-C, a request to terminate, and a closed terminal, as far as the system has these signals."""
+
+
+def do_in_workers(jobs: Sequence[Job], conditions: Conditions, workers: int, emit: Callable[[Event], None]) -> None:
+    """Do `jobs` in order in several processes, and pass events to `emit`.
+
+    An exception, such as KeyboardInterrupt, stops the processes; finished runs and checkpoints are kept. If this
+    process dies, its workers exit.
+
+    Raises:
+        StorageError: a worker cannot write its files.
+    """
+    waiting = deque(jobs)
+    crew = [_Worker(conditions) for _ in range(min(workers, len(jobs)))]
+    try:
+        for worker in crew:
+            worker.start()
+            worker.give(waiting.popleft())
+        while busy := {worker.connection: worker for worker in crew if worker.unfinished}:
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                event = worker.receive()
+                if event is None:
+                    for finished in worker.bury():
+                        emit(finished)
+                    worker.stop()
+                    crew[crew.index(worker)] = worker = _Worker(conditions)
+                    worker.start()
+                else:
+                    emit(event)
+                if not worker.unfinished and waiting:
+                    worker.give(waiting.popleft())
+    finally:
+        with _signals_held():
+            for worker in crew:
+                worker.stop()
+
+
+class _Worker:
+    """A process and the runs that it has yet to finish."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self.conditions = conditions
+        self.unfinished: dict[str, Run] = {}
+        context = mp.get_context("spawn")
+        self.connection, self.theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(self.theirs, conditions), daemon=True)
+
+    def start(self) -> None:
+        with _signals_held():
+            self.process.start()
+            self.theirs.close()
+
+    def give(self, job: Job) -> None:
+        self.unfinished, self.clock = {run.run_id: run for run in job.unfinished}, Clock()
+        with contextlib.suppress(OSError):  # the process has died: receive() will notice
+            self.connection.send(job)
+
+    def receive(self) -> Event | None:
+        """The next event; None if the process has died.
+
+        Raises:
+            StorageError: the process cannot write its files.
+        """
+        try:
+            event: Event | StorageError = self.connection.recv()
+        except (EOFError, OSError):
+            return None
+        if isinstance(event, StorageError):
+            raise event
+        if isinstance(event, Finished):
+            del self.unfinished[event.run_id]
+        return event
+
+    def bury(self) -> Iterator[Finished]:
+        """Record the unfinished runs of a dead process as failed, except those whose files it had just written."""
+        self.process.join()
+        for run_id in [*self.unfinished]:
+            with contextlib.suppress(BrokenRun):
+                stored = load_run(run_folder(self.conditions.folder, self.unfinished[run_id]))
+                yield Finished(run_id, stored.status, stored.last, stored.seconds, stored.message)
+                del self.unfinished[run_id]
+        message = f"its process ended without a result (exit code {self.process.exitcode})"
+        times = self.clock.times()
+        for run in self.unfinished.values():
+            write_run(
+                self.conditions.folder,
+                run,
+                status="failed",
+                history=[],
+                parameters=None,
+                environment=environment(resolve_device(self.conditions.device), self.conditions.threads),
+                times=times,
+                message=message,
+            )
+            yield Finished(run.run_id, "failed", None, times["seconds"], message)
+
+    def stop(self) -> None:
+        if self.process.pid is not None:
+            self.process.kill()
+            self.process.join()
+        self.connection.close()
+
+
+def _work(connection: "Connection[Event | StorageError, Job]", conditions: Conditions) -> None:
+    """What a worker process does until its connection closes."""
+    for number in ENDING_SIGNALS:  # they are sent to the whole process group; the parent decides
+        signal.signal(number, signal.SIG_IGN)
+    _end_with_parent()
+
+    def send(event: Event | StorageError) -> None:
+        try:
+            connection.send(event)
+        except OSError:  # the parent has gone: leave at once, before this counts as an error of the training
+            os._exit(1)
+
+    while True:
+        try:
+            job = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            perform(job, conditions, send)
+        except StorageError as error:
+            send(error)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back the signals that end the sweep until the block is over; processes started in it never receive any.
+
+    So every process that has been started is known, and none dies of Ctrl-C during its imports. The mask is for the
+    new processes (Windows has none); this one's other threads may still receive a signal, so handlers wait as well.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals interrupt the main thread alone
+        yield
+        return
+    has_masks = hasattr(signal, "pthread_sigmask")
+    came: list[int] = []
+    answered = [number for number in ENDING_SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    handlers = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in answered}
+    if has_masks:
+        from multiprocessing import resource_tracker
+
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+        resource_tracker.ensure_running()  # with the first process: it keeps this mask, but lifts a part of it here
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        if has_masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def _end_with_parent() -> None:
+    parent = mp.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,168 @@
+"""What every figure checks in its DataFrame: which runs can be drawn, and in which unit."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from resnet_cli.settings.errors import UserError, unknown_name
+from resnet_cli.settings.setting import RUN_COLUMNS
+
+Metric = Literal["loss", "error"]
+Scale = Literal["auto", "log", "linear"]
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
+SPLIT_LABELS: dict[Split, str] = {"train": "training", "test": "test"}
+
+TOO_LARGE = 1e100
+"""Values from here on are drawn as infinite: the arithmetic of axes overflows near the largest float."""
+
+
+def check_choice(option: str, value: str, known: Collection[str]) -> None:
+    """Raise UserError if `value` is not one of the `known` words for `option`."""
+    if value not in known:
+        raise unknown_name(option, value, known)
+
+
+def value_label(runs: pd.DataFrame, metric: Metric) -> str:
+    """The label of the value axis with its unit; runs of a classification have errors, those of a regression none."""
+    if metric == "error":
+        return "error (% of examples)"
+    classified = runs.filter(items=["train_error", "test_error"]).notna().any(axis=None)
+    return "cross-entropy (nats)" if classified else "mean squared error"
+
+
+def chance_text(chance: float, metric: Metric) -> str:
+    """The words for what a net with constant output reaches, such as `constant answer: 90 %`."""
+    return f"constant answer: {chance:.3g}" + (" %" if metric == "error" else "")
+
+
+def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd.DataFrame:
+    """The rows of runs that did not fail; metrics are floats, and infinite where they are not finite or too large.
+
+    Raises:
+        UserError: unknown metric or split, no run left, several tasks, no value of the metric, or two runs that the
+            frame's columns cannot tell apart.
+    """
+    check_choice("metric", metric, ("loss", "error"))
+    for split in splits:
+        check_choice("splits", split, SPLITS)
+    if not splits:
+        raise UserError("splits is empty; name train, test or both.")
+    rows = frame[frame["status"] != "failed"].copy()
+    if rows.empty:
+        raise UserError("There is nothing to draw: no run has finished or diverged.")
+    tasks = sorted(rows["task"].unique())
+    if len(tasks) > 1:
+        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
+    columns = metric_columns(metric, splits)
+    rows[columns] = rows[columns].astype(float)
+    done = rows.loc[rows["status"] == "done", columns].to_numpy()
+    if done.size and not (np.abs(done) < TOO_LARGE).any():
+        other = "loss" if metric == "error" else "error"
+        raise UserError(f"metric (={metric}): the runs on {tasks[0]} have no {metric}; draw their {other} instead.")
+    rows[columns] = rows[columns].where(rows[columns].abs() < TOO_LARGE, np.inf)
+    _check_told_apart(rows)
+    return rows
+
+
+def metric_columns(metric: Metric, splits: Sequence[Split]) -> list[str]:
+    """The columns that hold `metric` on each of `splits`."""
+    return [f"{split}_{metric}" for split in splits]
+
+
+def seeds_text(runs: pd.DataFrame, mark: str = "line") -> str:
+    """How many seeds a line or other `mark` stands for, such as `line: median of 5 seeds`."""
+    counts = seed_counts(runs)
+    fewest, most = int(counts.min()), int(counts.max())
+    if most == 1:
+        return "one seed"
+    return f"{mark}: median of {most if fewest == most else f'{fewest} to {most}'} seeds"
+
+
+def seed_counts(runs: pd.DataFrame) -> "pd.Series[int]":
+    """The number of seeds of each model, depth and combination of settings."""
+    each = runs.drop_duplicates("run_id")
+    return each.groupby(["model", "depth", *varying_settings(runs)], dropna=False, observed=True).size()
+
+
+FEW_SEEDS = 5
+"""A band is the interquartile range where each depth of its line has so many seeds; else it goes from end to end."""
+
+
+def band_text(interquartile: Collection[bool]) -> str:
+    """What bands span, from whether each is the interquartile range, such as `band: minimum to maximum`."""
+    if len(set(interquartile)) == 2:
+        return f"band: interquartile range, minimum to maximum of lines with fewer than {FEW_SEEDS} seeds at some depth"
+    return f"band: {'interquartile range' if any(interquartile) else 'minimum to maximum'}"
+
+
+def failed_text(frame: pd.DataFrame) -> str:
+    """How many runs failed, such as `2 failed runs are not drawn`, or nothing where none did."""
+    failed = frame.loc[frame["status"] == "failed", "run_id"].nunique()
+    return f"{failed} failed {'run is' if failed == 1 else 'runs are'} not drawn" if failed else ""
+
+
+def _check_told_apart(rows: pd.DataFrame) -> None:
+    runs = rows.drop_duplicates("run_id")
+    repeated = runs[runs.duplicated(["model", "depth", "seed", *varying_settings(rows)])]
+    if not repeated.empty:
+        raise UserError(
+            f"run_id (={repeated['run_id'].iloc[0]}): another run has the same model, depth and seed; add a "
+            "column with the setting in which they differ, or draw them separately."
+        )
+
+
+def varying_settings(frame: pd.DataFrame) -> list[str]:
+    """The columns beyond the usual ones in which runs of one model and depth differ.
+
+    What follows from model or depth alone, such as a warm-up for the deepest nets only, tells no runs apart.
+    """
+    alike = frame.groupby(["model", "depth"])
+    several = [c for c in frame.columns if c not in RUN_COLUMNS and len(frame[c].unique()) > 1]
+    return [c for c in several if alike[c].nunique(dropna=False).max() > 1]
+
+
+def free_settings(frame: pd.DataFrame) -> list[str]:
+    """The settings that vary, without those that follow from another one, as `init_std` follows from `init`."""
+    free = varying_settings(frame)
+    for setting in reversed(free.copy()):
+        others = (
+            frame.groupby(other, observed=True) for other in free if other != setting and frame[other].notna().all()
+        )
+        if any(alike[setting].nunique(dropna=False).max() == 1 for alike in others):
+            free.remove(setting)
+    return free
+
+
+def ordered_values(column: "pd.Series[Any]") -> list[Any]:
+    """The values of a setting, without missing ones: in the order of its categories if it has some, else ascending."""
+    values = column.dropna()
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        present = set(values)
+        return [value for value in column.cat.categories if value in present]
+    return sorted(values.unique().tolist(), key=_by_kind)
+
+
+def _by_kind(value: Any) -> tuple[bool, Any]:
+    """Sorts numbers before texts, which cannot be compared with them."""
+    return isinstance(value, str), value
+
+
+def in_given_order(frame: pd.DataFrame, given: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """`frame` with its settings as ordered categories, so that figures keep the order of the values that were `given`.
+
+    Args:
+        frame: a summary or curves.
+        given: for some settings, such as those that sweep.toml lists, the values in their order. Other values follow.
+    """
+    ordered = {}
+    for setting in varying_settings(frame):
+        if setting in given:
+            values = frame[setting].dropna().unique().tolist()
+            order = given[setting]
+            first = sorted((value for value in values if value in order), key=order.index)
+            rest = sorted((value for value in values if value not in order), key=_by_kind)
+            ordered[setting] = pd.Categorical(frame[setting], [*first, *rest], ordered=True)
+    return frame.assign(**ordered)

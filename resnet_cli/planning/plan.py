@@ -1,0 +1,364 @@
+"""From a request to the list of runs: look up names, fill in defaults, multiply lists, reject invalid settings."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from resnet_cli.models import all_models, get_model, option_names
+from resnet_cli.models.base import Model
+from resnet_cli.settings.errors import UserError, unknown_name
+from resnet_cli.settings.ranges import (
+    Range,
+    compact,
+    format_ranges,
+    numbers,
+    parse_depths,
+    parse_ranges,
+    parse_seeds,
+    shorten,
+)
+from resnet_cli.settings.request import (
+    ENGINES,
+    Request,
+    check_keys,
+    explain,
+    parse_setting,
+    parse_values,
+    replace_settings,
+    single_value,
+    split_list,
+)
+from resnet_cli.settings.run import DEPENDENT, MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, setting_names
+from resnet_cli.tasks import all_tasks, get_task
+from resnet_cli.tasks.base import Task
+
+MAX_RUNS = 100_000
+MAX_THREADS = 1024
+
+COMMON_DEFAULTS: dict[str, Any] = {
+    "activation": "relu",
+    "dropout": 0.0,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "warmup_steps": 0,
+    "eval_size": 10_000,
+    "precision": "float32",
+}
+
+SMOKE: dict[str, Any] = {
+    "train_size": (64,),
+    "batch_size": (16,),
+    "steps": (4,),
+    "eval_every": (2,),
+    "eval_size": (64,),
+}
+"""What `--smoke` replaces; it also keeps the first seed and the two smallest depths that the models share."""
+
+Lists = dict[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved sweep: all runs, the longest first, and notes for the user."""
+
+    task: Task
+    runs: list[Run]
+    notes: list[str]
+    device: str
+    threads: int | None
+    engine: str
+    resolved: dict[str, Any]
+    """The sweep as plain TOML values with every default spelled out; planning it again gives the same runs."""
+
+
+@dataclass(frozen=True)
+class _Override:
+    """Settings that replace others for some models and depths: fields of `Run` as lists, and the table as written."""
+
+    models: frozenset[str]
+    depths: frozenset[int] | None
+    lists: Lists
+    table: dict[str, Any]
+
+    def applies_to(self, model: str, depth: int) -> bool:
+        return model in self.models and (self.depths is None or depth in self.depths)
+
+    @property
+    def text(self) -> str:
+        """The table on one line."""
+        return shorten(", ".join(f"{name} = {value}" for name, value in self.table.items()))
+
+    def without(self, names: set[str]) -> "_Override":
+        """The same without some settings."""
+        lists = {name: values for name, values in self.lists.items() if name not in names}
+        table = {name: value for name, value in self.table.items() if name not in names}
+        return replace(self, lists=lists, table=table)
+
+
+def requested_tasks(request: Request) -> list[str]:
+    """The tasks that a request names; each makes a sweep of its own."""
+    return [get_task(str(name)).name for name in split_list("task", request.get("task", "sine"))]
+
+
+def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
+    """Resolve a request for one task into its runs.
+
+    Args:
+        request: keys as in `resnet_cli.settings.request.KEYS` and the models' options; missing ones get the defaults of
+            the task and the model.
+        smoke: shrink it to seconds (see `SMOKE`).
+
+    Raises:
+        UserError: a name or key is unknown, a value is outside its limits, a depth does not exist, a setting has no
+            effect on any run, or there are too many runs.
+    """
+    request = check_keys(dict(request), "key", option_names)
+    task = get_task(str(single_value("task", request, "sine")))
+    models = _find_models(task, request.get("models", "plain,residual"))
+    seeds = parse_seeds(request.get("seeds", task.default_seeds))
+    given = {name: parse_setting(name, request[name]) for name in SETTINGS if name in request}
+    _reject_foreign(request, task, models)
+    overrides = [_parse_override(table, task, models) for table in request.get("override", [])]
+
+    lists = {model.name: _with_defaults(given, request, task, model) for model in models}
+    if smoke:
+        lists = {name: replace_settings(of_model, SMOKE) for name, of_model in lists.items()}
+        overrides = [override.without({*SMOKE, "epochs"}) for override in overrides]
+    chosen_seeds = numbers(seeds)[: 1 if smoke else None]
+    runs: dict[Run, None] = {}
+    notes: list[str] = []
+    idle = {override.text for override in overrides}
+    selected = _select_depths(request.get("depths"), task, models)
+    if isinstance(request.get("depths"), dict):
+        unused = [
+            name for name in request["depths"] if not {model.name for model in _find_models(task, name)} & {*lists}
+        ]
+        notes += [f"The depths of {name} apply to no model of this sweep." for name in unused]
+    if smoke:
+        shared = sorted(set.intersection(*(set(kept) for kept, _ in selected.values())))
+        selected = {name: ((shared or kept)[:2], left_out) for name, (kept, left_out) in selected.items()}
+    for model in models:
+        kept, left_out = selected[model.name]
+        if left_out and not smoke:
+            notes.append(
+                f"{model.name} has depths {model.depth_rule.formula}: "
+                f"kept {compact(kept)}; left out {compact(left_out)}."
+            )
+        for depth in kept:
+            combination = lists[model.name]
+            for override in overrides:
+                if override.applies_to(model.name, depth):
+                    idle.discard(override.text)
+                    asked = _applicable(override.lists, task, model) | _options(override.table, model)
+                    combination = replace_settings(combination, asked)
+            _reject_too_many(len(runs), len(chosen_seeds), combination)
+            for settings in _product(combination):
+                for seed in chosen_seeds:
+                    runs[_make_run(task=task.name, model=model.name, depth=depth, seed=seed, **settings)] = None
+    _reject_unused(given, list(runs))
+    notes += [f"The override {text} applies to no run of this sweep." for text in sorted(idle)]
+
+    device = str(single_value("device", request, "auto"))
+    threads = _parse_threads(single_value("threads", request, None))
+    engine = str(single_value("engine", request, "auto"))
+    if engine not in ENGINES:
+        raise unknown_name("engine", shorten(engine), ENGINES)
+    resolved = {
+        "task": task.name,
+        "models": [model.name for model in models],
+        "depths": _resolved_depths(request.get("depths"), selected, smoke),
+        "seeds": format_ranges(seeds) if not smoke else str(numbers(seeds)[0]),
+        "engine": engine,
+        "device": device,
+        **({"threads": threads} if threads else {}),
+        **_resolved_settings(lists, list(runs), overrides),
+    }
+    return Plan(task, sorted(runs, key=_cost, reverse=True), notes, device, threads, engine, resolved)
+
+
+Selected = dict[str, tuple[list[int], list[int]]]
+"""For every model, the depths at which it will be trained, and the requested ones that it does not have."""
+
+
+def _select_depths(raw: object, task: Task, models: list[Model]) -> Selected:
+    """The depths of each model: from common ranges, its entry in a table, or nearest to the task's defaults."""
+    if raw is None:
+        nearest = {
+            model.name: {model.depth_rule.nearest(depth)[0] for depth in numbers(_default_depths(task, model))}
+            for model in models
+        }
+        return {name: (sorted(depths), []) for name, depths in nearest.items()}
+    if not isinstance(raw, dict):
+        return {model.name: model.depth_rule.select(parse_depths(raw), model.name) for model in models}
+    try:
+        given = {model.name: value for names, value in raw.items() for model in _find_models(task, names)}
+    except UserError as error:
+        raise UserError(f"depths: {error}") from None
+    for model in models:
+        if model.name not in given:
+            raise UserError(
+                f"depths: the table has none for {model.name}; add them there, or give --depths for all models."
+            )
+    return {model.name: model.depth_rule.select(parse_depths(given[model.name]), model.name) for model in models}
+
+
+def _default_depths(task: Task, model: Model) -> tuple[Range, ...]:
+    return parse_depths(task.default_depths[model.family])
+
+
+def _resolved_depths(raw: object, selected: Selected, smoke: bool) -> object:
+    """Depths as TOML: as they were given, or a table by model if the models' depths differ."""
+    if raw is not None and not isinstance(raw, dict) and not smoke:
+        return format_ranges(parse_depths(raw))
+    texts = {name: compact(kept) for name, (kept, _) in selected.items()}
+    return texts if len(set(texts.values())) > 1 else next(iter(texts.values()))
+
+
+def _make_run(**settings: Any) -> Run:
+    try:
+        return Run(**settings)
+    except ValidationError as error:
+        raise UserError(f"{settings['model']} at depth {settings['depth']}: {explain(error)}.") from None
+
+
+def _cost(run: Run) -> tuple[int, int]:
+    """A sort key: the longest runs first, so that no worker is left with one at the end; then the lower seeds."""
+    return run.depth * (run.steps or run.epochs or 0), -run.seed
+
+
+def _find_models(task: Task, raw: object) -> list[Model]:
+    aliases: dict[str, list[str]] = {"all": []}
+    for model in all_models().values():
+        if model.family == task.families[0] and model.role != "other":
+            aliases[model.role] = [model.name]
+        if model.family in task.families:
+            aliases["all"].append(model.name)
+    found: dict[str, Model] = {}
+    for item in split_list("models", raw):
+        for name in aliases.get(str(item), [str(item)]):
+            if name not in all_models():
+                raise unknown_name("model", shorten(name), [*all_models(), *aliases])
+            found[name] = get_model(name)
+    for model in found.values():
+        if model.family not in task.families:
+            fitting = ", ".join(aliases["all"])
+            raise UserError(f"models (={model.name}) cannot learn {task.name}; models that can are {fitting}.")
+    return list(found.values())
+
+
+def _reject_foreign(request: Request, task: Task, models: list[Model]) -> None:
+    """Reject settings that the task or all of the models lack."""
+    of_models = {name for model in models for name in model.settings}
+    of_some_models = {*MODEL_SETTINGS, *option_names()}
+    for name, values in request.items():
+        shown = f"{name} (={shorten(values)})"
+        if name in of_some_models and name not in of_models:
+            names = " and ".join(model.name for model in models)
+            have = "have" if len(models) > 1 else "has"
+            raise UserError(f"{shown} is not a setting of {names}; {names} {have} {', '.join(sorted(of_models))}.")
+        if name in TASK_SETTINGS and name not in task.settings:
+            having = ", ".join(other.name for other in all_tasks().values() if name in other.settings)
+            known = ", ".join(sorted(task.settings)) or "none"
+            raise UserError(f"{shown} is not a setting of {task.name} but of {having}; {task.name} has {known}.")
+
+
+def _reject_unused(given: Lists, runs: list[Run]) -> None:
+    """Reject settings that were given but have no effect."""
+    for name, values in given.items():
+        if name in DEPENDENT and all(getattr(run, name) is None for run in runs):
+            raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {DEPENDENT[name].words}.")
+
+
+def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
+    count = so_far + seeds * math.prod(len(values) for values in lists.values())
+    if count > MAX_RUNS:
+        raise UserError(f"the sweep has {count:,} runs or more; at most {MAX_RUNS:,} are allowed, so shorten a list.")
+
+
+def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _Override:
+    chosen = {model.name for model in _find_models(task, table["models"])} if "models" in table else None
+    affected = [model for model in models if chosen is None or model.name in chosen]
+    given = {name: parse_setting(name, table[name]) for name in SETTINGS if name in table}
+    if affected:
+        _reject_foreign(table, task, affected)
+    depths = frozenset(numbers(parse_depths(table["depths"]))) if "depths" in table else None
+    return _Override(frozenset(model.name for model in affected), depths, given, table)
+
+
+def _applicable(lists: Lists, task: Task, model: Model) -> Lists:
+    """The settings that the task and the model have."""
+    foreign = (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - task.settings)
+    return {name: values for name, values in lists.items() if name not in foreign}
+
+
+def _options(request: Request, model: Model) -> Lists:
+    """The requested settings that the model itself declares."""
+    return {
+        option.name: parse_values(option.name, option.kind, request[option.name])
+        for option in model.options
+        if option.name in request
+    }
+
+
+def _with_defaults(given: Lists, request: Request, task: Task, model: Model) -> Lists:
+    own = {option.name: option.default for option in model.options if option.default is not None}
+    layers = (COMMON_DEFAULTS, own, model.defaults, task.defaults, task.family_defaults.get(model.family, {}))
+    lists: Lists = {}
+    for layer in layers:
+        lists |= {name: (value,) for name, value in layer.items()}
+    return _applicable(replace_settings(lists, given | _options(request, model)), task, model)
+
+
+def _product(lists: Lists) -> Iterator[dict[str, Any]]:
+    """Every combination of some lists, without settings that do not apply and with defaults for those that do."""
+    seen = set()
+    for values in itertools.product(*lists.values()):
+        settings = dict(zip(lists, values, strict=True))
+        for name, (parent, useful, default, _) in DEPENDENT.items():
+            if useful(settings[parent]):
+                settings.setdefault(name, default)
+            else:
+                settings.pop(name, None)
+        if (key := tuple(sorted(settings.items(), key=str))) not in seen:
+            seen.add(key)
+            yield settings
+
+
+def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list[_Override]) -> dict[str, Any]:
+    """Settings as TOML: at the top where all models agree, else in overrides by model; then the user's overrides."""
+    used = {name for run in runs for name, value in run if value is not None}
+    by_model = {}
+    for model, of_model in lists.items():
+        dependent = {name: (other.default,) for name, other in DEPENDENT.items() if name not in of_model}
+        by_model[model] = {name: values for name, values in (of_model | dependent).items() if name in used}
+    common: dict[str, Any] = {}
+    special: dict[str, dict[str, Any]] = {model: {} for model in lists}
+    for name in setting_names(runs):
+        having = {model: of_model[name] for model, of_model in by_model.items() if name in of_model}
+        if len(set(having.values())) == 1:
+            common[name] = _plain(next(iter(having.values())))
+        else:
+            for model, values in having.items():
+                special[model][name] = _plain(values)
+    tables = [{"models": [model], **settings} for model, settings in special.items() if settings]
+    asked = [override.table for override in overrides]
+    if asked[: len(tables)] != tables:  # otherwise the request had been resolved before
+        asked = tables + asked
+    return common | ({"override": asked} if asked else {})
+
+
+def _plain(values: tuple[Any, ...]) -> Any:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _parse_threads(raw: object) -> int | None:
+    if raw is None:
+        return None
+    ranges: tuple[Range, ...] = parse_ranges(raw, option="threads", minimum=1, maximum=MAX_THREADS)
+    if len(numbers(ranges)) > 1:
+        raise UserError(f"threads (={raw}) takes one value, not a list.")
+    return ranges[0].start

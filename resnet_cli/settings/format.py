@@ -1,0 +1,33 @@
+"""The version of what is on disk."""
+
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.ranges import shorten
+
+FORMAT = 2
+"""Version of the results folder's layout and of its files' content; raised when an older program could misread them.
+
+1: run.json without a checksum of its own.
+2: run.json ends with `content_sha256`.
+"""
+
+PACKED_RUNS_FILE = "runs.csv"
+"""What a results folder in packed form has instead of runs/."""
+
+
+def check_format(path: object, found: object) -> None:
+    """Raise UserError if the file `path` says that its format is `found`, and this program does not read that.
+
+    A file that says nothing (`found` is None) is of no particular format.
+    """
+    if found is None:
+        return
+    if type(found) is not int or found < 1:
+        raise UserError(
+            f"{shorten(path, 200)} has format (={shorten(repr(found))}), but a format is a whole number from 1 to "
+            f"{FORMAT}; the file was changed, or another program wrote it."
+        )
+    if found > FORMAT:
+        raise UserError(
+            f"{shorten(path, 200)} has format version {shorten(found)}, newer than the {FORMAT} that this resnet-exp "
+            "reads; upgrade it with `pip install --upgrade resnet-exp`."
+        )

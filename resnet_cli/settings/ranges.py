@@ -1,0 +1,191 @@
+"""The grammar of depths and seeds: `2..40`, `2..40:2`, `8,20,56` and combinations of these."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.errors import shorten as shorten
+
+MAX_DEPTH = 10_000
+MAX_SEED = 2**31 - 1
+MAX_COUNT = 10_000
+MAX_DIGITS = 20
+
+_ITEM = re.compile(r"(?P<start>\d+)(?:\s*\.\.\s*(?P<stop>\d+)(?:\s*:\s*(?P<step>\d+))?)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Whole numbers from `start` to `stop`, both included, in steps of `step`."""
+
+    start: int
+    stop: int
+    step: int = 1
+
+    @property
+    def is_single(self) -> bool:
+        """Whether this is a single number, rather than a range from which some numbers may be left out."""
+        return self.start == self.stop
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.start, self.stop + 1, self.step))
+
+    def __len__(self) -> int:
+        return len(range(self.start, self.stop + 1, self.step))
+
+    def __str__(self) -> str:
+        if self.is_single:
+            return str(self.start)
+        return f"{self.start}..{self.stop}" + (f":{self.step}" if self.step != 1 else "")
+
+
+def parse_ranges(value: object, *, option: str, minimum: int, maximum: int) -> tuple[Range, ...]:
+    """Parse `value` (text, a whole number, or a list of both) as ranges.
+
+    Args:
+        value: the input.
+        option: the option's name, for the error text.
+        minimum: the smallest number allowed.
+        maximum: the largest number allowed.
+
+    Raises:
+        UserError: the text is malformed or empty, runs backwards, exceeds the limits, or names too many numbers.
+    """
+    items = value if isinstance(value, (list, tuple)) else [value]
+    if not items:
+        raise UserError(f"{option} is an empty list; write it like 2..40 or 8,20,56.")
+    ranges: list[Range] = []
+    for item in items:
+        if isinstance(item, bool) or not isinstance(item, (int, str)):
+            raise UserError(f"{option} (={item!r}) must be text like 2..40 or 8,20,56, or whole numbers.")
+        parts = str(item).split(",")
+        ranges.extend(_parse_item(part.strip(), str(item), option, minimum, maximum) for part in parts)
+    count = sum(len(r) for r in ranges)
+    if count > MAX_COUNT:
+        raise UserError(f"{option} (={shorten(value)}) names {count:,} numbers; at most {MAX_COUNT:,} are allowed.")
+    return tuple(ranges)
+
+
+def _parse_item(part: str, whole: str, option: str, minimum: int, maximum: int) -> Range:
+    shown = f"{option} (={shorten(whole)})"
+    if not part:
+        raise UserError(f"{shown} is empty or has an empty part; write it like 2..40, 2..40:2 or 8,20,56.")
+    match = _ITEM.fullmatch(part)
+    if match is None:
+        raise UserError(f"{shown} is not a list of whole numbers and ranges; write it like 2..40, 2..40:2 or 8,20,56.")
+    longest = max(len(digits) for digits in match.groups() if digits)
+    if longest > MAX_DIGITS:
+        limits = f"between {minimum} and {maximum:,}"
+        raise UserError(f"{shown} contains a number of {longest} digits; each number must lie {limits}.")
+    start = int(match["start"])
+    stop = int(match["stop"]) if match["stop"] else start
+    step = int(match["step"]) if match["step"] else 1
+    if step < 1:
+        raise UserError(f"{shown} has a step of {step}; a step must be 1 or more.")
+    if stop < start:
+        raise UserError(f"{shown} runs backwards; write {stop}..{start}.")
+    for number in (start, stop):
+        if not minimum <= number <= maximum:
+            raise UserError(f"{shown} contains {number}; each number must lie between {minimum} and {maximum:,}.")
+    return Range(start, stop, step)
+
+
+def parse_depths(value: object) -> tuple[Range, ...]:
+    """Parse depths (numbers of layers, from 1 to 10,000). Raises UserError as `parse_ranges` does."""
+    return parse_ranges(value, option="depths", minimum=1, maximum=MAX_DEPTH)
+
+
+def parse_seeds(value: object) -> tuple[Range, ...]:
+    """Parse seeds (from 0 to 2³¹ − 1). Raises UserError as `parse_ranges` does."""
+    return parse_ranges(value, option="seeds", minimum=0, maximum=MAX_SEED)
+
+
+def numbers(ranges: Iterable[Range]) -> list[int]:
+    """All numbers in some ranges, each once, ascending."""
+    return sorted({number for item in ranges for number in item})
+
+
+def format_ranges(ranges: Iterable[Range]) -> str:
+    """The text that `parse_ranges` turns back into `ranges`."""
+    return ",".join(str(item) for item in ranges)
+
+
+def compact(values: Iterable[int]) -> str:
+    """Whole numbers as short text, with equal steps joined: 2, 3, 4, 5 → `2..5`; 8, 14, 20 → `8..20:6`.
+
+    `parse_ranges` turns the text back into the same numbers.
+    """
+    rest = sorted(set(values))
+    parts: list[Range] = []
+    while rest:
+        length = 1
+        step = rest[1] - rest[0] if len(rest) > 1 else 1
+        while length < len(rest) and rest[length] - rest[length - 1] == step:
+            length += 1
+        if length < 3:
+            length, step = 1, 1
+        parts.append(Range(rest[0], rest[length - 1], step))
+        rest = rest[length:]
+    return format_ranges(parts)
+
+
+@dataclass(frozen=True)
+class DepthRule:
+    """Which depths a model has: every `step`-th one from `first` on, or exactly those `listed`.
+
+    `formula` is the paper's notation, such as `6n+2`.
+    """
+
+    first: int
+    step: int
+    formula: str
+    listed: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, *depths: int) -> "DepthRule":
+        """The rule of a model that has exactly these depths (in ascending order)."""
+        return cls(first=depths[0], step=1, formula=", ".join(map(str, depths)), listed=depths)
+
+    @property
+    def words(self) -> str:
+        """The rule as text: `6n+2 from 8 on`, or `16, 19`."""
+        return self.formula if self.listed else f"{self.formula} from {self.first} on"
+
+    def exists(self, depth: int) -> bool:
+        """Whether the model has this depth."""
+        if self.listed:
+            return depth in self.listed
+        return depth >= self.first and (depth - self.first) % self.step == 0
+
+    def nearest(self, depth: int) -> list[int]:
+        """The one or two nearest depths that exist, ascending."""
+        if self.exists(depth):
+            return [depth]
+        if depth < self.first:
+            return [self.first]
+        if self.listed:
+            return [*[d for d in self.listed if d < depth][-1:], *[d for d in self.listed if d > depth][:1]]
+        below = depth - (depth - self.first) % self.step
+        return [below, below + self.step]
+
+    def select(self, ranges: Iterable[Range], model: str) -> tuple[list[int], list[int]]:
+        """Split the depths in `ranges` into those that the model has and those that it lacks, both ascending.
+
+        Raises:
+            UserError: a single depth does not exist, or a range contains no depth that exists.
+        """
+        kept: set[int] = set()
+        left_out: set[int] = set()
+        for item in ranges:
+            found = [depth for depth in item if self.exists(depth)]
+            if not found:
+                near = " and ".join(map(str, self.nearest(item.start)))
+                what = f"depth {item}" if item.is_single else f"depth in {item}"
+                raise UserError(
+                    f"depths (={item}): {model} has no {what}; its depths are {self.words}, "
+                    f"the nearest {'is' if ' ' not in near else 'are'} {near}."
+                )
+            kept.update(found)
+            left_out.update(depth for depth in item if depth not in kept)
+        return sorted(kept), sorted(left_out)

@@ -1,1 +1,0 @@
-"""Doing it: plan, executors, resume."""

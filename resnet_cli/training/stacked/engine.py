@@ -1,0 +1,368 @@
+"""Training many MLPs at once: one batched matrix product per layer instead of a small product per net.
+
+The loop (`loop.py`) is the reference; this module gets the same results for plain and residual MLPs in less time. Nets
+are sorted by depth, deepest first, so that those with a hidden layer l are the first n_l: all tensors of a layer are
+stacked along a leading net axis, and a layer is one `bmm` over a prefix of the stack.
+
+**Shapes.** N nets, B examples, W units in P > W columns, F inputs in Q > F columns. Unit W of a layer, and input F,
+is the constant 1, so that a bias is column W of the next weights and its gradient comes with theirs; the rest is
+padding (`packing.py`).
+
+**Forward**, with A_l the activations (n_l, B, P) of hidden layer l, f the activation function, k the block size, l from
+0:
+
+    Z_l = A_{l-1} W_lᵀ + [l > 0 and k divides l] A_{l-k}        A_l = f(Z_l)        Y = A_last Vᵀ
+
+**Backward**, with D the gradient of the loss with respect to A_l, and Δ_l that with respect to Z_l:
+
+    D = ∂L/∂Y V                                       for every net, at its own last layer
+    D += Δ_{l+k}             where a skip leaves l    (its end, layer l + k, has been processed already)
+    Δ_l = D ∘ f'(Z_l)                                 (for all three activations, f' can be computed from A_l)
+    ∂L/∂W_l = Δ_lᵀ A_{l-1}
+    D = Δ_l W_l                                       on to layer l - 1
+
+Δ_l overwrites A_l in memory. D has a block for every net, and the last line writes only to the blocks of the n_l nets
+that have layer l. The others still hold ∂L/∂Y V when the backward pass reaches their last layer.
+
+**The constant unit** maintains itself: its only weight, from the constant unit of the previous layer, makes f exactly 1
+(and exactly 0 for the padding), and rows W to P of all weights are excluded from updates. The gradient that flows into
+it is meaningless, but it reaches only these rows and the constant unit of the previous layer.
+
+**Update.** As soon as the gradient of a few layers is complete, their parameters are updated (`piece.py`), while all of
+it is in the cache. The buffers for gradient and direction are only as large as the largest of these pieces.
+
+Each net has its own matrices in every product, so a net that diverges does not affect the others.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.run import Run
+from resnet_cli.store.tensors import same_form
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.checkpoint import Checkpoint, State
+from resnet_cli.training.loop import Batches, is_finite, length, metrics_row
+from resnet_cli.training.optimizers import load_state, state_fits, state_of
+from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.stacked.packing import Packing, closes_skip
+from resnet_cli.training.stacked.parameter_group import Piece, Scratch
+
+EVALUATION_ROWS = 200
+"""Number of examples in an evaluation batch: large enough for fast products, small enough for the cache."""
+
+PIECE_BYTES = {"cpu": 800_000, "cuda": 10**12}
+"""Maximum size of the parameters that are updated together. On a CPU, they fit into a core's cache together with their
+gradient, direction and moments."""
+
+_aten = torch.ops.aten
+_ACTIVATE: dict[str, Callable[[Tensor], object]] = {
+    "relu": torch.relu_,
+    "tanh": torch.tanh_,
+    "sigmoid": torch.sigmoid_,
+}
+_DIFFERENTIATE: dict[str, Callable[[Tensor, Tensor], object]] = {
+    "relu": lambda gradient, signal: _aten.threshold_backward.grad_input(gradient, signal, 0, grad_input=signal),
+    "tanh": lambda gradient, signal: _aten.tanh_backward.grad_input(gradient, signal, grad_input=signal),
+    "sigmoid": lambda gradient, signal: _aten.sigmoid_backward.grad_input(gradient, signal, grad_input=signal),
+}
+"""D, A ↦ D ∘ f'(Z), written over A."""
+
+
+@dataclass(frozen=True)
+class StackedOutcome:
+    """The result of training one run: as `loop.Outcome`, with the state dict of its `MLP` instead of the net."""
+
+    run: Run
+    status: Status
+    history: list[Metrics]
+    parameters: int
+    state: dict[str, Tensor]
+
+
+@torch.no_grad()
+def train_stack(
+    runs: Sequence[Run],
+    data: Data,
+    *,
+    checkpoint: Checkpoint | None = None,
+    on_evaluation: Callable[[Run, Metrics, int], None] = lambda run, metrics, total_steps: None,
+) -> list[StackedOutcome]:
+    """Train the nets of `runs` together, with the results that `loop.train` gets for each of them.
+
+    A run whose loss is not finite at an evaluation after the first step ends there as `diverged`; the others continue.
+
+    Args:
+        runs: runs with the same `grouping.stack_key`, no two of them equal.
+        data: what to learn, loaded for these runs and moved to a device in their precision.
+        checkpoint: where to save the stack's state from time to time, and from which to resume if it holds one that
+            fits.
+        on_evaluation: called with each new evaluation of a run and the total number of steps.
+
+    Returns:
+        The outcomes, in the order of `runs`.
+
+    Raises:
+        UserError: the batch is larger than the training set.
+    """
+    total_steps, interval, epoch_steps = length(runs[0], data)
+    stack = Stack(runs, data)
+    members = [run.run_id for run in stack.runs]
+    step, histories = 0, [list[Metrics]() for _ in members]
+    ended: dict[int, dict[str, Tensor]] = {}  # diverged nets: place in the stack, state when they diverged
+
+    if checkpoint is not None and (state := checkpoint.load(members, total_steps, stack.can_load)):
+        stack.load(state)
+        step, ended, rows = state.step, state.net["ended"], iter(state.history)
+        histories = [[next(rows) for _ in range(count)] for count in state.net["rows"]]
+
+    def record() -> None:
+        for place, (*sums, norm) in enumerate(stack.evaluate().tolist()):
+            if place in ended:
+                continue
+            run, history = stack.runs[place], histories[place]
+            rate = learning_rate(run, max(step - 1, 0), total_steps)
+            shown_norm = norm if step > 0 else None
+            history.append(metrics_row(run, data, step, step / epoch_steps, rate, sums, shown_norm))
+            if step > 0 and not is_finite(history[-1]):
+                ended[place] = stack.state(place)
+            on_evaluation(run, history[-1], total_steps)
+
+    if step == 0:
+        record()
+    while step < total_steps and len(ended) < len(members):
+        shown = (step + 1) % interval == 0 or step + 1 == total_steps
+        stack.advance(step, [learning_rate(run, step, total_steps) for run in stack.runs], with_norm=shown)
+        step += 1
+        if shown:
+            record()
+        if checkpoint is not None and step < total_steps and checkpoint.is_due():
+            net = {"parameters": stack.parameters, "ended": ended, "rows": list(map(len, histories))}
+            optimizers = [state_of(piece.optimizer) for piece in stack.pieces]
+            rows_of_all = [row for history in histories for row in history]
+            checkpoint.save(State(members, net, optimizers, step, rows_of_all))
+
+    outcomes = {}
+    for place, run in enumerate(stack.runs):
+        last = ended.get(place) or stack.state(place)
+        size = sum(parameter.numel() for parameter in last.values())
+        outcomes[run] = StackedOutcome(run, "diverged" if place in ended else "done", histories[place], size, last)
+    return [outcomes[run] for run in runs]
+
+
+class Stack:
+    """The nets of some runs, stacked layer by layer, with training steps and evaluations of all of them.
+
+    Attributes:
+        runs: deepest first; the order of all net axes.
+        parameters: of all nets, in a flat buffer laid out by `packing`.
+        pieces: in the order in which they are updated.
+    """
+
+    def __init__(self, runs: Sequence[Run], data: Data) -> None:
+        self.packing = packing = Packing(runs, data)
+        self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
+        self.skip = (self.lead.block_size or 0) if self.lead.model == "residual-mlp" else 0
+        self.parameters = self._zeros(packing.ends[-1])
+        packing.initialise(self.parameters, self.skip)
+        *self.weights, self.output_weights = packing.views(self.parameters)
+        self.transposed = [weights.mT for weights in self.weights]
+
+        nets, batch = len(self.runs), self.lead.batch_size
+        pieces = packing.pieces(PIECE_BYTES[data.device.type] // self.parameters.itemsize)
+        most = max(sum(prod(packing.shapes[layer]) for layer in layers) for layers in pieces)
+        gradient, direction = self._zeros(most), self._zeros(most)
+        penalises = self.lead.optimizer != "adamw" and any(run.weight_decay for run in self.runs)
+        scratch = Scratch(gradient, self._zeros(most) if penalises else gradient, direction)
+        self.pieces = [Piece(packing, layers, self.parameters, scratch) for layers in pieces]
+        self.piece_of_first = {piece.layers[0]: piece for piece in self.pieces}
+        # the gradient of each layer; the output layer is the last
+        self.gradients = [gradient for piece in self.pieces[::-1] for gradient in piece.gradients]
+        self._let_optimizers_be_captured()
+        self.rates, self.squared_norms = [0.0] * nets, self._zeros(nets)
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+        seeds = sorted({run.seed for run in self.runs})
+        one_a_seed = [next(run for run in self.runs if run.seed == seed) for seed in seeds]
+        self.batches = [Batches(run, data, length(run, data)[2]) for run in one_a_seed]
+        self.batch_of_net = torch.tensor([seeds.index(run.seed) for run in self.runs], device=data.device)
+        self.inputs = self._inputs(nets, batch)
+        self.targets = data.train_targets.new_zeros(nets, batch, *data.train_targets.shape[1:])
+        self.output_flow = self._zeros(nets, batch, packing.shapes[-1][1])  # ∂L/∂Y
+        self.minus_one = self._zeros(nets, batch, 1) - 1
+        self.flow = self._zeros(nets, batch, packing.columns)  # D
+        self.flows = [self.flow[:size] for size in packing.sizes]
+        self.signals = _Signals(self.flow, packing.sizes, kept=self.lead.depth)
+        self.shown = self._inputs(1, EVALUATION_ROWS)
+        room = self._zeros(nets, EVALUATION_ROWS, packing.columns)
+        self.shown_signals = _Signals(room, packing.sizes, kept=max(1, self.skip) + 1)
+
+    def advance(self, step: int, rates: list[float], with_norm: bool) -> None:
+        """Take optimiser step number `step` with a learning rate for each net, without waiting for the device.
+
+        `with_norm` says whether the next evaluation needs the norm of this step's gradient.
+        """
+        batches = [batch[step] for batch in self.batches]
+        inputs = torch.stack([some_inputs.flatten(1) for some_inputs, _ in batches])  # (seeds, B, F)
+        self.inputs[:, :, : self.packing.features] = inputs[self.batch_of_net]
+        self.targets.copy_(torch.stack([some_targets for _, some_targets in batches])[self.batch_of_net])
+        if rates != self.rates:
+            self.rates, column = rates, torch.tensor(rates, dtype=self.data.dtype)
+            if self.data.device.type == "cuda":  # from pinned memory, copying does not block
+                column = column.pin_memory().to(self.data.device, non_blocking=True)
+            for piece in self.pieces:
+                piece.set_rates(column)
+        if self.graph is not None:
+            self.graph.replay()
+        elif self.data.device.type == "cuda":  # the first step is a warm-up; all others replay one CUDA graph
+            with warnings.catch_warnings():  # the warm-up step is not captured
+                warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
+                self._step(with_norm=True)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self._step(with_norm=True)
+        else:
+            self._step(with_norm)
+
+    def evaluate(self) -> Tensor:
+        """(N, 5): summed loss and errors on training examples, the same on test examples, and the gradient's norm.
+
+        It uses the first `eval_size` examples and leaves the result on the device; the gradient is that of the last
+        step `with_norm`.
+        """
+        data, limit = self.data, self.lead.eval_size
+        training = self._sums(data.train_inputs[:limit], data.train_targets[:limit])
+        testing = self._sums(data.test_inputs[:limit], data.test_targets[:limit])
+        return torch.stack([*training, *testing, self.squared_norms.sqrt()], dim=1)
+
+    def state(self, place: int) -> dict[str, Tensor]:
+        """The current parameters of the net at `place` as the state dict of an `MLP`, on the CPU."""
+        return self.packing.state(self.parameters, place)
+
+    def can_load(self, state: State) -> bool:
+        """Whether a state has the form of this stack's: of its parameters, its pieces and the nets that diverged."""
+        nets = len(self.runs)
+        if state.net.keys() != {"parameters", "ended", "rows"} or not isinstance(state.optimizer, list):
+            return False
+        ended, rows = state.net["ended"], state.net["rows"]
+        return (
+            same_form(state.net["parameters"], self.parameters)
+            and len(state.optimizer) == len(self.pieces)
+            and all(
+                state_fits(found, self.lead, [piece.direction])
+                for found, piece in zip(state.optimizer, self.pieces, strict=True)
+            )
+            and same_form(rows, [0] * nets)
+            and min(rows) > 0
+            and sum(rows) == len(state.history)
+            and isinstance(ended, dict)
+            and all(place in range(nets) and same_form(ended[place], self.state(place)) for place in ended)
+        )
+
+    def load(self, state: State) -> None:
+        """Continue from a state that fits."""
+        self.parameters.copy_(state.net["parameters"])
+        for piece, of_piece in zip(self.pieces, state.optimizer, strict=True):
+            load_state(piece.optimizer, of_piece)
+
+    def _step(self, with_norm: bool) -> None:
+        outputs = self._forward(self.inputs, self.signals)  # (N, B, outputs)
+        flow = self.output_flow[:, :, : self.data.outputs]
+        if self.data.loss == "mse":
+            torch.sub(outputs, self.targets, out=flow).mul_(2 / outputs[0].numel())
+        else:
+            torch.softmax(outputs, dim=2, out=flow)
+            flow.scatter_add_(2, self.targets[:, :, None], self.minus_one).div_(outputs.shape[1])
+        if with_norm:
+            self.squared_norms.zero_()
+        self._backward(with_norm)
+
+    def _forward(self, inputs: Tensor, signals: "_Signals") -> Tensor:
+        """(N, rows, Q) to (N, rows, outputs); the activations of each layer are left in `signals`."""
+        activate, sizes = _ACTIVATE[self.lead.activation], [*self.packing.sizes, 0]
+        for layer, signal in enumerate(signals.layers):  # (n_l, rows, P)
+            torch.bmm(signals.sources[layer] if layer else inputs, self.transposed[layer], out=signal)
+            if closes_skip(layer, self.skip):
+                signal.add_(signals.layers[layer - self.skip][: len(signal)])
+            activate(signal)
+            deeper = sizes[layer + 1]
+            if deeper < len(signal):
+                signals.last[deeper : len(signal)] = signal[deeper:]
+        return torch.bmm(signals.last, self.output_weights.mT)[:, :, : self.data.outputs]
+
+    def _backward(self, with_norm: bool) -> None:
+        """Compute the gradient from ∂L/∂Y and the activations, which are overwritten, and update the parameters."""
+        differentiate = _DIFFERENTIATE[self.lead.activation]
+        layers, sources = self.signals.layers, self.signals.sources
+        torch.bmm(self.output_flow.mT, self.signals.last, out=self.gradients[-1])
+        torch.bmm(self.output_flow, self.output_weights, out=self.flow)
+        self._update_from(len(layers), with_norm)
+        for layer in reversed(range(len(layers))):
+            end = layer + self.skip
+            if end < len(layers) and closes_skip(end, self.skip):
+                self.flows[end].add_(layers[end])
+            differentiate(self.flows[layer], layers[layer])
+            torch.bmm(layers[layer].mT, sources[layer] if layer else self.inputs, out=self.gradients[layer])
+            if layer:
+                torch.bmm(layers[layer], self.weights[layer], out=self.flows[layer])
+            self._update_from(layer, with_norm)
+
+    def _update_from(self, layer: int, with_norm: bool) -> None:
+        """Update the piece that starts with `layer`, if there is one: its gradient is complete."""
+        if (piece := self.piece_of_first.get(layer)) is not None:
+            if with_norm:
+                piece.add_squares(self.squared_norms)
+            piece.update()
+
+    def _sums(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Each net's summed loss and number of errors over some examples, (2, N)."""
+        nets = len(self.runs)
+        total = self._zeros(2, nets)
+        for some_inputs, some_targets in zip(
+            torch.split(inputs, EVALUATION_ROWS), torch.split(targets, EVALUATION_ROWS), strict=True
+        ):
+            count = len(some_targets)
+            self.shown[0, :count, : self.packing.features] = self.data.prepare(some_inputs).flatten(1)
+            outputs = self._forward(self.shown.expand(nets, -1, -1), self.shown_signals)
+            outputs = outputs[:, :count].flatten(0, 1)  # (N · count, outputs)
+            repeated = torch.cat([some_targets] * nets)
+            total[0] += self.data.losses(outputs, repeated).view(nets, count).sum(dim=1)
+            errors = self.data.errors(outputs, repeated)
+            if errors is not None:
+                total[1] += errors.view(nets, count).sum(dim=1)
+        return total
+
+    def _inputs(self, nets: int, rows: int) -> Tensor:
+        """A buffer for inputs, (nets, rows, Q), with their constant."""
+        inputs = self._zeros(nets, rows, self.packing.inputs)
+        inputs[:, :, self.packing.features] = 1
+        return inputs
+
+    def _zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=self.data.dtype, device=self.data.device)
+
+    def _let_optimizers_be_captured(self) -> None:
+        for piece in self.pieces:
+            for group in piece.optimizer.param_groups:
+                group["capturable"] = self.data.device.type == "cuda"
+
+
+class _Signals:
+    """Buffers for the activations of a stack's nets on some examples.
+
+    Attributes:
+        layers: (n_l, rows, P) for each hidden layer; all layers share `kept` buffers in turn.
+        sources: the input of each layer l: the activations of layer l - 1 in the nets that have a layer l.
+        last: the activations of every net's last hidden layer, (N, rows, P).
+    """
+
+    def __init__(self, like: Tensor, sizes: list[int], kept: int) -> None:
+        self.last = torch.zeros_like(like)
+        memory = [torch.zeros_like(like[:size]) for size in sizes[:kept]]
+        self.layers = [memory[layer % kept][:size] for layer, size in enumerate(sizes)]
+        self.sources = [self.layers[max(0, layer - 1)][:size] for layer, size in enumerate(sizes)]

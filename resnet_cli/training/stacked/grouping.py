@@ -1,0 +1,95 @@
+"""Which runs train together in a stack, and how large a stack is."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
+
+import torch
+
+from resnet_cli.settings.run import Run
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.stacked.packing import padded
+
+STACK_BYTES = {"cpu": 12_000_000, "cuda": 1_000_000_000}
+"""Maximum working set of a stack's training step, by type of device; a stack has at least one net.
+
+On a CPU it should fit into the process's share of the last-level cache: with 32 MB for two cores, products of 32×32
+matrices run at 83 GFLOP/s while they touch up to 9 MB, at 76 with 12 MB, 58 with 14 MB and 50 with 35 MB. Much smaller
+stacks lose as much to call overhead, about 10 µs per layer and step: a single net takes 15 µs per layer, a full stack 4
+to 5 per layer of each net.
+"""
+
+STACKS_A_WORKER = 2
+"""The minimum number of stacks per worker, so that no process is idle for long when the last stacks finish."""
+
+_FREE_IN_A_STACK = (
+    *("depth", "seed", "init", "init_std", "learning_rate", "weight_decay"),
+    *("schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor", "warmup_shape"),
+)
+
+
+def can_stack(run: Run, device_type: str) -> bool:
+    """Whether the stacked engine can train a run: a plain or residual MLP without batch norm or random layers.
+
+    It supports the devices cpu and cuda.
+    """
+    if device_type not in STACK_BYTES:
+        return False
+    is_mlp = run.model in ("plain-mlp", "residual-mlp")
+    is_deterministic = run.dropout == 0 and run["survival"] in (None, 1)
+    return is_mlp and not run.batch_norm and is_deterministic and run.precision in ("float32", "float64")
+
+
+def stack_key(run: Run) -> str:
+    """What the runs of a stack have in common: all settings that determine shapes, batches, skips or the update rule.
+
+    They may differ in depth, seed, initialisation, learning rate and its schedule, and weight decay.
+    """
+    return run.model_dump_json(exclude=set(_FREE_IN_A_STACK))
+
+
+def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 1) -> list[list[Run]]:
+    """Divide runs into stacks, the longest first.
+
+    Nets of similar depth are grouped, so that a layer's product includes many of them. A run's result is the same in
+    every stack, at least up to rounding, so the division may depend on `workers`.
+
+    Args:
+        runs: all runs that can be stacked, no two of them equal.
+        data: returns a run's data on their device.
+        workers: number of processes that will train stacks at the same time.
+    """
+    alike: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (-run.depth, run.seed, run.run_id)):
+        alike.setdefault(stack_key(run), []).append(run)
+    sizes = {run: working_set(run, data(run)) for members in alike.values() for run in members}
+    share = -(-sum(sizes.values()) // (STACKS_A_WORKER * workers))
+    stacks: dict[tuple[str, int], list[Run]] = {}
+    for key, members in alike.items():
+        total, before = sum(sizes[run] for run in members), 0
+        most = min(share, STACK_BYTES[data(members[0]).device.type])
+        count = -(-total // most)
+        for run in members:
+            middle = before + sizes[run] // 2
+            stacks.setdefault((key, middle * count // total), []).append(run)
+            before += sizes[run]
+    return sorted(stacks.values(), key=lambda stack: _cost(stack, sizes), reverse=True)
+
+
+def working_set(run: Run, data: Data) -> int:
+    """The working set of a run's training step in a stack, in bytes: weights, moments and a batch's activations."""
+    columns, inputs = padded(run.width), padded(prod(data.input_shape))
+    weights = columns * (inputs + (run.depth - 1) * columns + data.outputs)
+    activations = run.batch_size * (inputs + (run.depth + 2) * columns)
+    copies = 3  # parameters and two moments
+    return (copies * weights + activations) * torch.finfo(data.dtype).bits // 8
+
+
+def stack_name(runs: Sequence[Run]) -> str:
+    """A file name for the state of a stack, determined by its runs."""
+    names = "\n".join(sorted(run.run_id for run in runs))
+    return f"stack_{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+
+def _cost(stack: list[Run], sizes: dict[Run, int]) -> int:
+    return sum(sizes[run] * (run.steps or run.epochs or 0) for run in stack)

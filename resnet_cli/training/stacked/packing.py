@@ -1,0 +1,120 @@
+"""The parameters of many MLPs of one width, stacked layer by layer in one flat, padded buffer.
+
+Nets are sorted by depth, deepest first, so that those with a hidden layer l are the first n_l. With N nets, W units, F
+inputs and O outputs, the buffer holds the layers one after another, each for all nets:
+
+    hidden layer 0 (N, P, Q)    hidden layers l > 0 (n_l, P, P)    outputs (N, O, P), at least two rows
+
+P > W and Q > F are multiples of 8: products of such matrices are several times as fast as with, say, 30 columns. The
+bias is column F of layer 0 and column W of the others, where the inputs of all products have a constant 1. Rows from W
+on (O in the outputs) are not parameters: nothing may change what `Packing.initialise` writes there.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from math import prod
+
+import torch
+from torch import Tensor
+
+from resnet_cli.models import build_net
+from resnet_cli.models.mlp import layer_names
+from resnet_cli.settings.run import Run
+from resnet_cli.tasks.base import Data
+
+_CONSTANT = {"relu": (1.0, 0.0), "tanh": (1000.0, 0.0), "sigmoid": (1000.0, -1000.0)}
+"""The pre-activations at which an activation is exactly 1 (for the constant unit) and exactly 0 (for the padding)."""
+
+
+class Packing:
+    """The layout of the parameters of some nets in a flat buffer.
+
+    Attributes:
+        runs: of the nets, deepest first; the order of all net axes.
+        depth: of the deepest net; layers 0 to depth - 1 are hidden, layer `depth` is the output layer.
+        shapes: the shape of each layer in the buffer.
+        real_rows: the number of rows of each layer that are parameters.
+        ends: where each layer ends in the buffer.
+    """
+
+    def __init__(self, runs: Sequence[Run], data: Data) -> None:
+        self.runs = sorted(runs, key=lambda run: (-run.depth, run.seed, run.run_id))
+        self.input_shape, self.output_count = data.input_shape, data.outputs
+        self.depth, self.width, self.features = self.runs[0].depth, self.runs[0].width, prod(data.input_shape)
+        self.columns, self.inputs = padded(self.width), padded(self.features)
+        self.sizes = [sum(run.depth > layer for run in self.runs) for layer in range(self.depth)]  # n_l
+        # At least two rows: with one output, the product for a single net uses another kernel, with other last bits.
+        outputs = (len(self.runs), max(2, data.outputs), self.columns)
+        hidden = [(size, self.columns, self.columns if layer else self.inputs) for layer, size in enumerate(self.sizes)]
+        self.shapes = [*hidden, outputs]
+        self.real_rows = [*([self.width] * self.depth), data.outputs]
+        self.ends = list(accumulate(map(prod, self.shapes)))
+
+    def views(self, flat: Tensor) -> list[Tensor]:
+        """The layers of a buffer, without copying."""
+        parts = torch.split(flat, [prod(shape) for shape in self.shapes])
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def pieces(self, most: int) -> list[range]:
+        """The layers, last first, in groups of equal shape; a group of several has at most `most` values."""
+        pieces: list[range] = []
+        for layer in reversed(range(self.depth + 1)):
+            longer = range(layer, pieces[-1].stop) if pieces else range(0)
+            alike = layer < self.depth - 1 and self.shapes[layer][1:] == self.shapes[layer + 1][1:]
+            if alike and sum(prod(self.shapes[member]) for member in longer) <= most:
+                pieces[-1] = longer
+            else:
+                pieces.append(range(layer, layer + 1))
+        return pieces
+
+    def initialise(self, flat: Tensor, skip: int) -> None:
+        """Fill a buffer of zeros with each net's initial values and the weights that keep its constant unit at 1.
+
+        Args:
+            flat: the buffer.
+            skip: number of layers that a skip spans; 0 in plain nets.
+        """
+        built: dict[object, dict[str, Tensor]] = {}
+        for place, run in enumerate(self.runs):
+            draw = (run.seed, run.init, run.init_std)
+            if draw not in built:  # values depend on name and shape only, so shallower nets share those of this one
+                built[draw] = build_net(run, self.input_shape, self.output_count).state_dict()
+            for name, weight, bias in self._net(flat, place):
+                weight.copy_(built[draw][f"{name}.weight"])
+                bias.copy_(built[draw][f"{name}.bias"])
+        one, zero = _CONSTANT[self.runs[0].activation]
+        for layer, weights in enumerate(self.views(flat)[: self.depth]):
+            constant = self.width if layer else self.features
+            weights[:, self.width :, constant] = zero
+            # At the end of a skip the skip itself adds the 1 that a ReLU needs; the other activations saturate.
+            has_one = closes_skip(layer, skip) and self.runs[0].activation == "relu"
+            weights[:, self.width, constant] = 0.0 if has_one else one
+
+    def state(self, flat: Tensor, place: int) -> dict[str, Tensor]:
+        """The parameters of the net at `place` in a buffer, as the state dict of its `MLP`, on the CPU."""
+        state = {}
+        for name, weight, bias in self._net(flat, place):
+            state[f"{name}.weight"] = weight.to("cpu", copy=True)
+            state[f"{name}.bias"] = bias.to("cpu", copy=True)
+        return state
+
+    def _net(self, flat: Tensor, place: int) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Name, weight and bias of each layer of one net, as views."""
+        layers = self.views(flat)
+        inputs, run = self.features, self.runs[place]
+        for layer, name in enumerate(layer_names(run.depth, run.block_size)):
+            weights = layers[layer][place, : self.width]
+            yield name, weights[:, :inputs], weights[:, inputs]
+            inputs = self.width
+        weights = layers[-1][place, : self.output_count]
+        yield "output", weights[:, :inputs], weights[:, inputs]
+
+
+def padded(units: int) -> int:
+    """Number of columns for `units` units and the constant unit."""
+    return (units // 8 + 1) * 8
+
+
+def closes_skip(layer: int, skip: int) -> bool:
+    """Whether hidden layer `layer`, counted from 0, is the last of a block with a skip."""
+    return skip > 0 and layer > 0 and layer % skip == 0

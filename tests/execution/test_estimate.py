@@ -1,0 +1,126 @@
+"""What is estimated is what a sweep would do, under the conditions that it would have."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from resnet_cli.execution import estimate as module
+from resnet_cli.execution.estimate import Cost, Estimate, estimate
+from resnet_cli.execution.sweep import open_sweep
+from resnet_cli.execution.unit import Conditions, load_data
+from resnet_cli.execution.units import Job
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.run import Run
+from resnet_cli.training.stacked import engine as stacked
+
+SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
+
+
+def estimate_of(folder: Path, *, fresh: bool = False, **request: Any) -> Estimate:
+    return estimate(plan_sweep(SMALL | request), folder, jobs=2, data_dir=None, fresh=fresh)
+
+
+def with_fixed_costs(monkeypatch: pytest.MonkeyPatch, cost: Cost, files: float = 0.0) -> list[Job]:
+    """Let timing find these costs; returns the jobs that it is asked to time."""
+    timed = []
+
+    def time(job: Job, conditions: Conditions) -> Cost:
+        timed.append(job)
+        return cost
+
+    monkeypatch.setattr(module, "_time", time)
+    monkeypatch.setattr(module, "_seconds_of_files", lambda run, conditions: files)
+    return timed
+
+
+def test_steps_evaluations_starts_and_files_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_fixed_costs(monkeypatch, Cost(layers=9, start=1.0, step=0.5, example=0.001), files=0.25)
+    plan = plan_sweep(SMALL | {"engine": "loop", "models": "plain", "depths": 9, "steps": 7})
+    whole = estimate(plan, tmp_path, jobs=1, data_dir=None)
+    evaluations = 4  # before the first step, after steps 3, 6 and 7
+    training = 1.0 + 7 * 0.5 + evaluations * 2000 * 0.001
+    assert whole.seconds == pytest.approx(module.START_SECONDS + training + 0.25)
+    assert (whole.steps, whole.workers) == (7, 1)
+
+
+def test_many_tiny_runs_cost_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_fixed_costs(monkeypatch, Cost(layers=3, start=0.0, step=0.0, example=0.0), files=0.5)
+    whole = estimate_of(tmp_path, models="plain", depths=3, seeds="0..99")
+    assert whole.seconds == pytest.approx(2 * module.START_SECONDS + 100 * 0.5 / 2)
+
+
+def test_jobs_go_to_whichever_process_is_free() -> None:
+    assert module._makespan([5.0, 1.0, 1.0, 4.0], 2) == 6.0
+    assert module._makespan([], 2) == 0.0
+
+
+def test_cost_is_linear_in_depth() -> None:
+    run = plan_sweep(SMALL | {"models": "plain", "depths": 10, "steps": 2, "eval_every": 2}).runs[0]
+    data = load_data(run, Conditions(Path(), "cpu", 1, None, 0.0))
+    job = Job((run,), stacked=False)
+    timed = [Cost(2, start=1.0, step=1.0, example=0.0), Cost(4, start=1.0, step=2.0, example=0.0)]
+    assert module._seconds_of(job, data, timed) == pytest.approx(1 + 2 * 5)
+    assert module._seconds_of(job, data, timed[:1]) == pytest.approx(5 * (1 + 2 * 1))
+
+
+def test_finished_runs_are_not_counted_again(tmp_path: Path) -> None:
+    with open_sweep(plan_sweep(SMALL | {"models": "plain"}), tmp_path, jobs=1) as sweep:
+        sweep.execute(lambda event: None)
+    before = sorted(tmp_path.rglob("*"))
+    wider = estimate_of(tmp_path)
+    assert len(wider.finished) == 3
+    assert {run.model for job in wider.jobs for run in job.unfinished} == {"residual-mlp"}
+    assert wider.steps == 3 * 6
+    assert estimate_of(tmp_path, models="plain").jobs == []
+    assert len(estimate_of(tmp_path, fresh=True).jobs) > len(wider.jobs)
+    assert sorted(tmp_path.rglob("*")) == before, "nothing is written"
+
+
+def test_nets_are_timed_with_the_threads_and_engine_of_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def train_stack(runs: list[Run], *args: object, **options: object) -> object:
+        used.append(torch.get_num_threads())
+        return real(runs, *args, **options)  # type: ignore[arg-type]
+
+    real = stacked.train_stack
+    monkeypatch.setattr(module, "train_stack", train_stack)
+    estimate(plan_sweep(SMALL | {"threads": 2}), tmp_path, jobs=1, data_dir=None)
+    assert set(used) == {1}
+
+
+def test_timing_is_bounded_but_sees_every_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = with_fixed_costs(monkeypatch, Cost(layers=3, start=0.0, step=0.1, example=0.0))
+    monkeypatch.setattr(module, "TIMING_SECONDS", -1.0)
+    whole = estimate_of(tmp_path, batch_size=[10, 20, 30, 40, 50], engine="loop")
+    assert len(timed) == 2 * 2, "two depths of each model"
+    assert whole.seconds > 0
+
+
+def test_every_kind_is_announced_before_it_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_fixed_costs(monkeypatch, Cost(layers=3, start=0.0, step=0.1, example=0.0))
+    told: list[Run] = []
+    estimate(plan_sweep(SMALL), tmp_path, jobs=1, data_dir=None, on_timing=told.append)
+    assert {run.model for run in told} == {"plain-mlp", "residual-mlp"}
+
+
+def test_nets_that_cannot_be_trained_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> object:
+        raise RuntimeError("not enough\nmemory")
+
+    monkeypatch.setattr(module, "train", fail)
+    whole = estimate_of(tmp_path, models="plain", depths=3, engine="loop")
+    (problem,) = whole.problems
+    assert problem.startswith("plain-mlp_d003_s0_")
+    assert problem.endswith(" cannot be trained: RuntimeError: not enough memory")
+
+
+def test_an_infinite_loss_spoils_no_estimate(tmp_path: Path) -> None:
+    for engine in ("loop", "stacked"):
+        whole = estimate_of(tmp_path, engine=engine, init="normal", init_std=1e30, optimizer="sgd")
+        assert whole.problems == []
+        assert whole.seconds > 0

@@ -1,0 +1,324 @@
+"""The stacked engine gives every run the results of the loop, whatever else is in the stack."""
+
+import dataclasses
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.run import Run
+from resnet_cli.tasks import get_task
+from resnet_cli.tasks.base import Data
+from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.loop import DTYPES, train
+from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.stacked.engine import PIECE_BYTES, Stack, StackedOutcome, train_stack
+from resnet_cli.training.stacked.grouping import STACK_BYTES, can_stack, group_runs, stack_key, stack_name, working_set
+from resnet_cli.training.stacked.packing import padded
+from tests.conftest import MakeRun
+
+SMALL: dict[str, object] = {
+    "width": 9,
+    "batch_size": 16,
+    "train_size": 70,
+    "steps": 12,
+    "eval_every": 5,
+    "precision": "float64",
+}
+PLAIN: dict[str, object] = {"models": "plain-mlp"}
+
+
+RESIDUAL: list[dict[str, object]] = [{"models": "residual-mlp", "block_size": k} for k in (1, 2, 3)]
+
+
+def load(run: Run) -> Data:
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+
+
+def assert_like_loop(outcome: StackedOutcome, data: Data, tolerance: float = 1e-9) -> None:
+    """Every parameter, relative to the norm of its tensor, and every number of the history."""
+    expected = train(outcome.run, data)
+    assert (outcome.status, outcome.parameters) == (expected.status, expected.parameters)
+    values = expected.net.state_dict()
+    assert list(outcome.state) == list(values)
+    for name, value in values.items():
+        assert (outcome.state[name] - value).norm() <= tolerance * value.norm(), name
+    assert len(outcome.history) == len(expected.history)
+    for row, expected_row in zip(outcome.history, expected.history, strict=True):
+        assert row[:3] == expected_row[:3]
+        for value, expected_value in zip(row[3:], expected_row[3:], strict=True):
+            assert value == (expected_value if expected_value is None else pytest.approx(expected_value, tolerance, 0))
+
+
+def assert_same_bits(outcome: StackedOutcome, other: StackedOutcome) -> None:
+    assert (outcome.run, outcome.status) == (other.run, other.status)
+    assert repr(outcome.history) == repr(other.history)  # equal also where a value is nan
+    for name, value in outcome.state.items():
+        assert torch.equal(value, other.state[name]) or not value.isfinite().all(), name
+
+
+@pytest.mark.parametrize("steps", [1, 10, 100])
+@pytest.mark.parametrize("kind", [PLAIN, *RESIDUAL], ids=str)
+def test_every_parameter_matches_the_loop(make_run: MakeRun, kind: dict[str, object], steps: int) -> None:
+    small = SMALL | kind | {"steps": steps, "eval_every": 50}
+    runs = [make_run(**small, depths=depth) for depth in (1, 2, 3, 4, 5, 8)]
+    data = load(runs[0])
+    for outcome in train_stack(runs, data):
+        assert_like_loop(outcome, data)
+
+
+@pytest.mark.parametrize("task", ["sine", "digits"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"])
+def test_every_activation_optimiser_and_loss_matches_the_loop(
+    make_run: MakeRun, optimizer: str, activation: str, task: str
+) -> None:
+    rate = 0.02 if optimizer in ("sgd", "momentum", "nesterov") else 1e-3
+    small = SMALL | RESIDUAL[1] | {"task": task, "activation": activation, "optimizer": optimizer}
+    settings = [(6, 2, 0.01), (3, 0, 0.02), (2, 1, 0.0), (1, 0, 0.01)]
+    runs = [
+        make_run(**small, depths=depth, seeds=seed, weight_decay=decay, learning_rate=rate * (1 + seed))
+        for depth, seed, decay in settings
+    ]
+    data = load(runs[0])
+    for outcome in train_stack(runs, data):
+        assert_like_loop(outcome, data)
+
+
+def test_each_run_has_its_own_rate_schedule_and_initial_values(make_run: MakeRun) -> None:
+    different: list[dict[str, object]] = [
+        {"learning_rate": 0.01, "init": "he"},
+        {"learning_rate": 0.02, "schedule": "cosine", "init": "normal"},
+        {"learning_rate": 0.03, "schedule": "steps", "init": "normal", "init_std": 0.3},
+        {"learning_rate": 0.04, "warmup_steps": 5, "init": "glorot"},
+        {"learning_rate": 0.04, "warmup_steps": 3, "warmup_shape": "constant", "seeds": 5},
+    ]
+    runs = [make_run(**SMALL, depths=4, **settings) for settings in different]
+    assert len({stack_key(run) for run in runs}) == 1
+    data = load(runs[0])
+    for outcome in train_stack(runs, data):
+        assert_like_loop(outcome, data)
+
+
+def test_augmented_images_match_the_loop(make_run: MakeRun) -> None:
+    runs = [make_run(**SMALL, task="digits", models="plain-mlp", depths=depth, seeds=depth % 2) for depth in (1, 2, 3)]
+    data = dataclasses.replace(load(runs[0]), crop_padding=1)
+    for outcome in train_stack(runs, data):
+        assert_like_loop(outcome, data)
+
+
+@pytest.mark.parametrize("width", [7, 8, 16])
+def test_every_width_leaves_room_for_the_constant_unit(make_run: MakeRun, width: int) -> None:
+    assert padded(width) > width
+    assert padded(width) % 8 == 0
+    run = make_run(**SMALL | {"task": "digits", "models": "plain-mlp", "width": width}, depths=3)
+    (outcome,) = train_stack([run], load(run))
+    assert_like_loop(outcome, load(run))
+
+
+def test_outputs_may_outnumber_hidden_units(make_run: MakeRun) -> None:
+    run = make_run(**SMALL | {"task": "digits", "models": "plain-mlp", "width": 3}, depths=2)
+    (outcome,) = train_stack([run], load(run))
+    assert_like_loop(outcome, load(run))
+
+
+def test_float32_losses_are_close_to_the_loops(make_run: MakeRun) -> None:
+    small = SMALL | {"precision": "float32", "width": 30}
+    runs = [make_run(**small, depths=depth, seeds=seed) for depth in (2, 5) for seed in (0, 1)]
+    data = load(runs[0])
+    for outcome in train_stack(runs, data):
+        assert_like_loop(outcome, data, tolerance=1e-3)
+
+
+@pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1]], ids=str)
+def test_results_do_not_depend_on_other_runs_in_the_stack(make_run: MakeRun, kind: dict[str, object]) -> None:
+    """To the bit: alone, among others, and beside a net that diverges."""
+    small = SMALL | kind | {"precision": "float32", "optimizer": "sgd", "learning_rate": 0.01}
+    runs = [make_run(**small, depths=depth, seeds=seed) for depth in (1, 2, 4, 7) for seed in (0, 1)]
+    diverging = [make_run(**small | {"learning_rate": 1e12}, depths=depth) for depth in (3, 7)]
+    data = load(runs[0])
+    company = train_stack([*runs, *diverging], data)
+    assert [outcome.run for outcome in company] == [*runs, *diverging]
+    for outcome in company[: len(runs)]:
+        assert outcome.status == "done"
+        (alone,) = train_stack([outcome.run], data)
+        assert_same_bits(outcome, alone)
+    for outcome in company[len(runs) :]:
+        assert outcome.status == "diverged"
+        assert len(outcome.history) == len(train(outcome.run, data).history) < 4
+        assert not math.isfinite(outcome.history[-1].train_loss)
+
+
+def test_evaluations_are_reported_as_they_happen(make_run: MakeRun) -> None:
+    runs = [make_run(**SMALL, depths=depth) for depth in (2, 3)]
+    told: list[tuple[Run, Metrics, int]] = []
+    outcomes = train_stack(
+        runs, load(runs[0]), on_evaluation=lambda run, metrics, total_steps: told.append((run, metrics, total_steps))
+    )
+    assert [metrics.step for _, metrics, _ in told] == [0, 0, 5, 5, 10, 10, 12, 12]
+    assert {total_steps for *_, total_steps in told} == {12}
+    for outcome in outcomes:
+        assert [metrics for run, metrics, _ in told if run == outcome.run] == outcome.history
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "rmsprop"])
+def test_a_resumed_stack_ends_with_the_same_bits(make_run: MakeRun, tmp_path: Path, optimizer: str) -> None:
+    small = SMALL | {
+        "task": "digits",
+        "models": "plain-mlp",
+        "precision": "float32",
+        "optimizer": optimizer,
+        "schedule": "cosine",
+    }
+    runs = [make_run(**small, depths=depth, learning_rate=0.01) for depth in (2, 4)]
+    runs.append(make_run(**small, depths=3, learning_rate=1e30))
+    data = load(runs[0])
+    undisturbed = train_stack(runs, data)
+    assert [outcome.status for outcome in undisturbed] == ["done", "done", "diverged"]
+
+    def kill(run: Run, metrics: Metrics, total_steps: int) -> None:
+        if metrics.step == 10:
+            raise Killed
+
+    path = tmp_path / "stack.pt"
+    with pytest.raises(Killed):
+        train_stack(runs, data, checkpoint=Checkpoint(path, every_seconds=0), on_evaluation=kill)
+    told: list[int] = []
+    resumed = train_stack(
+        runs[::-1],
+        data,
+        checkpoint=Checkpoint(path, every_seconds=1000),
+        on_evaluation=lambda run, metrics, total_steps: told.append(metrics.step),
+    )
+    assert told == [10, 10, 12, 12]
+    for outcome, expected in zip(resumed[::-1], undisturbed, strict=True):
+        assert_same_bits(outcome, expected)
+
+    others = train_stack(runs[:1], data, checkpoint=Checkpoint(path, every_seconds=1000))  # not this checkpoint's
+    assert_same_bits(others[0], undisturbed[0])
+
+
+def test_a_batch_larger_than_the_training_set_is_rejected(make_run: MakeRun) -> None:
+    run = make_run(**SMALL | {"batch_size": 71}, depths=2)
+    with pytest.raises(UserError, match=r"batch_size \(=71\) must not exceed the training set, which has 70 examples"):
+        train_stack([run], load(run))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, True),
+        ({"precision": "float64"}, True),
+        ({"task": "digits", "models": "residual-mlp"}, True),
+        ({"precision": "bfloat16"}, False),
+        ({"batch_norm": "on"}, False),
+        ({"dropout": 0.1}, False),
+        ({"models": "residual", "survival": 0.9}, False),
+        ({"models": "residual", "survival": 1}, True),
+        ({"task": "digits", "models": "plain-cnn", "depths": 8}, False),
+    ],
+)
+def test_only_similar_mlps_can_be_stacked(make_run: MakeRun, settings: dict[str, object], expected: bool) -> None:
+    run = make_run(**{"models": "plain-mlp"} | settings)
+    assert can_stack(run, "cpu") is can_stack(run, "cuda") is expected
+    assert not can_stack(run, "mps")
+
+
+def test_groups_hold_every_run_exactly_once(make_run: MakeRun) -> None:
+    runs = [
+        make_run(**kind, depths=depth, seeds=seed, optimizer=optimizer)
+        for kind, depth, seed, optimizer in itertools.product([PLAIN, *RESIDUAL], range(1, 30), (0, 1), ("adam", "sgd"))
+    ]
+    data = load(runs[0])
+    groups = group_runs(runs, lambda run: data, workers=3)
+    assert sorted(run.run_id for group in groups for run in group) == sorted(run.run_id for run in runs)
+    assert all(len({stack_key(run) for run in group}) == 1 for group in groups)
+    assert groups == group_runs(runs[::-1], lambda run: data, workers=3)
+    assert len({stack_name(group) for group in groups}) == len(groups)
+    assert stack_name(groups[0]) == stack_name(groups[0][::-1])
+
+
+def test_groups_fit_in_memory_and_occupy_all_workers(make_run: MakeRun) -> None:
+    runs = [make_run(depths=depth, seeds=seed) for depth in range(2, 41) for seed in range(10)]
+    data = load(runs[0])
+    largest = max(working_set(run, data) for run in runs)
+    for group in group_runs(runs, lambda run: data):
+        assert sum(working_set(run, data) for run in group) <= STACK_BYTES["cpu"] + largest
+    few = group_runs(runs[:16], lambda run: data, workers=4)
+    assert len(few) == 8
+    assert len(group_runs(runs[:3], lambda run: data, workers=4)) == 3
+
+
+@pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1]], ids=str)
+def test_results_do_not_depend_on_other_runs_across_pieces(make_run: MakeRun, kind: dict[str, object]) -> None:
+    """To the bit on a CPU: other runs decide which layers are updated together, but no sum runs over several layers."""
+    settings: dict[str, object] = {"width": 30, "steps": 4, "eval_every": 2, "eval_size": 100}
+    runs = [make_run(**settings | kind, depths=depth, seeds=seed) for depth in range(2, 41, 2) for seed in range(5)]
+    data = load(runs[0])
+    for outcome in train_stack(runs, data)[::9]:
+        (alone,) = train_stack([outcome.run], data)
+        assert_same_bits(outcome, alone)
+
+
+def test_a_non_finite_initial_loss_does_not_end_a_run(make_run: MakeRun) -> None:
+    small = SMALL | PLAIN | {"init": "normal", "precision": "float32", "depths": 3}
+    huge, usual = make_run(**small, init_std=1e30), make_run(**small, init_std=0.1)
+    outcome, other = train_stack([huge, usual], load(huge))
+    assert not math.isfinite(outcome.history[0].train_loss)
+    assert (outcome.status, [row.step for row in outcome.history]) == ("diverged", [0, 5])
+    assert (other.status, [row.step for row in other.history]) == ("done", [0, 5, 10, 12])
+
+
+def test_a_checkpoint_with_another_layout_restarts_the_stack(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [make_run(**SMALL, depths=depth) for depth in (4, 6)]
+    data, path = load(runs[0]), tmp_path / "stack.pt"
+    saved = train_stack(runs, data, checkpoint=Checkpoint(path, every_seconds=0))
+    monkeypatch.setitem(PIECE_BYTES, "cpu", 1)
+    told: list[int] = []
+    anew = train_stack(
+        runs,
+        data,
+        checkpoint=Checkpoint(path, every_seconds=1000),
+        on_evaluation=lambda run, metrics, total_steps: told.append(metrics.step),
+    )
+    assert told[0] == 0
+    for outcome, expected in zip(anew, saved, strict=True):
+        assert_same_bits(outcome, expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw", "rmsprop"])
+def test_cuda_parameters_match_the_loop_on_the_cpu(make_run: MakeRun, optimizer: str) -> None:
+    small = SMALL | RESIDUAL[1] | {"optimizer": optimizer, "learning_rate": 1e-3, "schedule": "cosine"}
+    runs = [make_run(**small, depths=depth, seeds=depth % 2, weight_decay=1e-3) for depth in (1, 2, 3, 6)]
+    data = load(runs[0])
+    for outcome in train_stack(runs, data.to(torch.device("cuda"), torch.float64)):
+        assert_like_loop(outcome, data)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_no_step_waits_for_the_gpu(make_run: MakeRun) -> None:
+    runs = [make_run(**SMALL, depths=depth, schedule="cosine") for depth in (2, 5)]
+    with torch.no_grad():
+        stack = Stack(runs, load(runs[0]).to(torch.device("cuda"), torch.float64))
+        rates = [[learning_rate(run, step, 12) for run in stack.runs] for step in range(12)]
+        stack.advance(0, rates[0], with_norm=False)  # warms up and captures the graph
+        before = torch.cuda.get_sync_debug_mode()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for step in range(1, 12):
+                stack.advance(step, rates[step], with_norm=step == 11)
+        finally:
+            torch.cuda.set_sync_debug_mode(before)
