@@ -8,6 +8,7 @@ import torch
 
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data
+from resnet_cli.training.optimizers import OPTIMIZERS
 from resnet_cli.training.stacked.packing import padded
 
 STACK_BYTES = {"cpu": 12_000_000, "cuda": 1_000_000_000}
@@ -31,9 +32,9 @@ _FREE_IN_A_STACK = (
 def can_stack(run: Run, device_type: str) -> bool:
     """Whether the stacked engine can train a run: a plain or residual MLP without batch norm or random layers.
 
-    It supports the devices cpu and cuda.
+    It supports the devices cpu and cuda, and optimisers that are linear in the learning rate.
     """
-    if device_type not in STACK_BYTES:
+    if device_type not in STACK_BYTES or not OPTIMIZERS[run.optimizer].linear_in_rate:
         return False
     is_mlp = run.model in ("plain-mlp", "residual-mlp")
     is_deterministic = run.dropout == 0 and run["survival"] in (None, 1)

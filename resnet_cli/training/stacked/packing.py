@@ -55,17 +55,17 @@ class Packing:
         parts = torch.split(flat, [prod(shape) for shape in self.shapes])
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
-    def pieces(self, most: int) -> list[range]:
+    def layer_groups(self, most: int) -> list[range]:
         """The layers, last first, in groups of equal shape; a group of several has at most `most` values."""
-        pieces: list[range] = []
+        groups: list[range] = []
         for layer in reversed(range(self.depth + 1)):
-            longer = range(layer, pieces[-1].stop) if pieces else range(0)
+            longer = range(layer, groups[-1].stop) if groups else range(0)
             alike = layer < self.depth - 1 and self.shapes[layer][1:] == self.shapes[layer + 1][1:]
             if alike and sum(prod(self.shapes[member]) for member in longer) <= most:
-                pieces[-1] = longer
+                groups[-1] = longer
             else:
-                pieces.append(range(layer, layer + 1))
-        return pieces
+                groups.append(range(layer, layer + 1))
+        return groups
 
     def initialise(self, flat: Tensor, skip: int) -> None:
         """Fill a buffer of zeros with each net's initial values and the weights that keep its constant unit at 1.

@@ -16,9 +16,10 @@ from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.schedule import learning_rate
-from resnet_cli.training.stacked.engine import PIECE_BYTES, Stack, StackedOutcome, train_stack
+from resnet_cli.training.stacked.engine import Stack, StackedOutcome, train_stack
 from resnet_cli.training.stacked.grouping import STACK_BYTES, can_stack, group_runs, stack_key, stack_name, working_set
 from resnet_cli.training.stacked.packing import padded
+from resnet_cli.training.stacked.parameter_group import GROUP_BYTES
 from tests.conftest import MakeRun
 
 SMALL: dict[str, object] = {
@@ -258,7 +259,7 @@ def test_groups_fit_in_memory_and_occupy_all_workers(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1]], ids=str)
-def test_results_do_not_depend_on_other_runs_across_pieces(make_run: MakeRun, kind: dict[str, object]) -> None:
+def test_results_do_not_depend_on_other_runs_across_groups(make_run: MakeRun, kind: dict[str, object]) -> None:
     """To the bit on a CPU: other runs decide which layers are updated together, but no sum runs over several layers."""
     settings: dict[str, object] = {"width": 30, "steps": 4, "eval_every": 2, "eval_size": 100}
     runs = [make_run(**settings | kind, depths=depth, seeds=seed) for depth in range(2, 41, 2) for seed in range(5)]
@@ -283,7 +284,7 @@ def test_a_checkpoint_with_another_layout_restarts_the_stack(
     runs = [make_run(**SMALL, depths=depth) for depth in (4, 6)]
     data, path = load(runs[0]), tmp_path / "stack.pt"
     saved = train_stack(runs, data, checkpoint=Checkpoint(path, every_seconds=0))
-    monkeypatch.setitem(PIECE_BYTES, "cpu", 1)
+    monkeypatch.setitem(GROUP_BYTES, "cpu", 1)
     told: list[int] = []
     anew = train_stack(
         runs,
