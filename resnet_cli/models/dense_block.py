@@ -21,7 +21,8 @@ import math
 
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Addition, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Addition, Dropout, Model
 from resnet_cli.models.mlp import build_layer
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Count, Run

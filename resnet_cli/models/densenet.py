@@ -27,7 +27,8 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout, Model
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Count, Run, Share
 from resnet_cli.settings.setting import Setting

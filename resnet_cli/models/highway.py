@@ -35,7 +35,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout, Model
 from resnet_cli.models.mlp import build_layer
 from resnet_cli.models.resnet import CifarNet
 from resnet_cli.settings.ranges import DepthRule

@@ -34,7 +34,8 @@ from math import ceil, prod
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout, Model
 from resnet_cli.models.resnet import Block, build_shortcut
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run

@@ -18,7 +18,8 @@ import math
 
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 

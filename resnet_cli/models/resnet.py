@@ -26,7 +26,8 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting

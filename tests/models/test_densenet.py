@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters, describe_net
-from resnet_cli.models.base import ACTIVATIONS, Dropout
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout
 from resnet_cli.models.densenet import DenseLayer
 from resnet_cli.settings.errors import UserError
 from tests.conftest import MakeRun

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout
 
 
 def seeded(seed: int = 0) -> torch.Generator:

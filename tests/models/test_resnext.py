@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from resnet_cli.models import build_net, count_parameters, describe_net
-from resnet_cli.models.base import ACTIVATIONS, Dropout
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout
 from resnet_cli.settings.errors import UserError
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients

@@ -17,7 +17,7 @@ padding (`packing.py`).
 
     D = ∂L/∂Y V                                       for every net, at its own last layer
     D += Δ_{l+k}             where a skip leaves l    (its end, layer l + k, has been processed already)
-    Δ_l = D ∘ f'(Z_l)                                 (for all three activations, f' can be computed from A_l)
+    Δ_l = D ∘ f'(Z_l)                                 (f' is computed from A_l: `models/activations.py`)
     ∂L/∂W_l = Δ_lᵀ A_{l-1}
     D = Δ_l W_l                                       on to layer l - 1
 
@@ -41,6 +41,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.settings.events import Metrics, Status
 from resnet_cli.settings.run import Run
 from resnet_cli.store.tensors import same_form
@@ -53,23 +54,6 @@ from resnet_cli.training.stacked.parameter_group import divide_parameters
 
 EVALUATION_ROWS = 200
 """Number of examples in an evaluation batch: large enough for fast products, small enough for the cache."""
-
-_aten = torch.ops.aten
-_ACTIVATE: dict[str, Callable[[Tensor], object]] = {
-    "relu": torch.relu_,
-    "tanh": torch.tanh_,
-    "sigmoid": torch.sigmoid_,
-}
-_DIFFERENTIATE: dict[str, Callable[[Tensor, Tensor], object]] = {
-    "relu": lambda gradient, activation: _aten.threshold_backward.grad_input(
-        gradient, activation, 0, grad_input=activation
-    ),
-    "tanh": lambda gradient, activation: _aten.tanh_backward.grad_input(gradient, activation, grad_input=activation),
-    "sigmoid": lambda gradient, activation: _aten.sigmoid_backward.grad_input(
-        gradient, activation, grad_input=activation
-    ),
-}
-"""D, A ↦ D ∘ f'(Z), written over A."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +149,7 @@ class Stack:
     def __init__(self, runs: Sequence[Run], data: Data) -> None:
         self.packing = packing = Packing(runs, data)
         self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
+        self.function = ACTIVATIONS[self.lead.activation]
         self.skip = (self.lead.block_size or 0) if self.lead.model == "residual-mlp" else 0
         self.parameters = self._zeros(packing.ends[-1])
         packing.initialise(self.parameters, self.skip)
@@ -276,12 +261,12 @@ class Stack:
 
     def _forward(self, inputs: Tensor, activations: "_Activations") -> Tensor:
         """(N, rows, Q) to (N, rows, outputs); the activations of each layer are left in `activations`."""
-        activate, sizes = _ACTIVATE[self.lead.activation], [*self.packing.sizes, 0]
+        sizes = [*self.packing.sizes, 0]
         for layer, activation in enumerate(activations.layers):  # (n_l, rows, P)
             torch.bmm(activations.sources[layer] if layer else inputs, self.transposed[layer], out=activation)
             if closes_skip(layer, self.skip):
                 activation.add_(activations.layers[layer - self.skip][: len(activation)])
-            activate(activation)
+            self.function.in_place(activation)
             deeper = sizes[layer + 1]
             if deeper < len(activation):
                 activations.last[deeper : len(activation)] = activation[deeper:]
@@ -289,7 +274,6 @@ class Stack:
 
     def _backward(self, with_norm: bool) -> None:
         """Compute the gradient from ∂L/∂Y and the activations, which are overwritten, and update the parameters."""
-        differentiate = _DIFFERENTIATE[self.lead.activation]
         layers, sources = self.activations.layers, self.activations.sources
         torch.bmm(self.output_gradient.mT, self.activations.last, out=self.gradients[-1])
         torch.bmm(self.output_gradient, self.output_weights, out=self.activation_gradient)
@@ -298,7 +282,7 @@ class Stack:
             end = layer + self.skip
             if end < len(layers) and closes_skip(end, self.skip):
                 self.activation_gradients[end].add_(layers[end])
-            differentiate(self.activation_gradients[layer], layers[layer])
+            self.function.differentiate(self.activation_gradients[layer], layers[layer])
             torch.bmm(layers[layer].mT, sources[layer] if layer else self.inputs, out=self.gradients[layer])
             if layer:
                 torch.bmm(layers[layer], self.weights[layer], out=self.activation_gradients[layer])

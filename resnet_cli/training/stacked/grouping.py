@@ -6,6 +6,7 @@ from math import prod
 
 import torch
 
+from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.optimizers import OPTIMIZERS
@@ -32,9 +33,12 @@ _FREE_IN_A_STACK = (
 def can_stack(run: Run, device_type: str) -> bool:
     """Whether the stacked engine can train a run: a plain or residual MLP without batch norm or random layers.
 
-    It supports the devices cpu and cuda, and optimisers that are linear in the learning rate.
+    It supports the devices cpu and cuda, optimisers that are linear in the learning rate, and activation functions
+    whose derivative follows from their value.
     """
     if device_type not in STACK_BYTES or not OPTIMIZERS[run.optimizer].linear_in_rate:
+        return False
+    if ACTIVATIONS[run.activation].backward is None:
         return False
     is_mlp = run.model in ("plain-mlp", "residual-mlp")
     is_deterministic = run.dropout == 0 and run["survival"] in (None, 1)

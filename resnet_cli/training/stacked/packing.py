@@ -18,12 +18,10 @@ import torch
 from torch import Tensor
 
 from resnet_cli.models import build_net
+from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.mlp import layer_names
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data
-
-_CONSTANT = {"relu": (1.0, 0.0), "tanh": (1000.0, 0.0), "sigmoid": (1000.0, -1000.0)}
-"""The pre-activations at which an activation is exactly 1 (for the constant unit) and exactly 0 (for the padding)."""
 
 
 class Packing:
@@ -82,13 +80,12 @@ class Packing:
             for name, weight, bias in self._net(flat, place):
                 weight.copy_(built[draw][f"{name}.weight"])
                 bias.copy_(built[draw][f"{name}.bias"])
-        one, zero = _CONSTANT[self.runs[0].activation]
+        activation = ACTIVATIONS[self.runs[0].activation]
         for layer, weights in enumerate(self.views(flat)[: self.depth]):
             constant = self.width if layer else self.features
-            weights[:, self.width :, constant] = zero
-            # At the end of a skip the skip itself adds the 1 that a ReLU needs; the other activations saturate.
-            has_one = closes_skip(layer, skip) and self.runs[0].activation == "relu"
-            weights[:, self.width, constant] = 0.0 if has_one else one
+            weights[:, self.width :, constant] = activation.zero
+            # at the end of a skip, the skip itself adds 1 to the constant unit
+            weights[:, self.width, constant] = activation.one - closes_skip(layer, skip)
 
     def state(self, flat: Tensor, place: int) -> dict[str, Tensor]:
         """The parameters of the net at `place` in a buffer, as the state dict of its `MLP`, on the CPU."""
