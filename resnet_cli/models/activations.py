@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,7 @@ class Activation:
 
     Args:
         name: what runs call it.
-        function: where torch has it, as `module:name`; the same name and an underscore is f in place.
+        place: where torch has it, as `module:name`; the same name and an underscore is f in place.
         backward: the operator of `torch.ops.aten` that computes D ∘ f'(z) from D, f(z) and `constants`. Without it,
             nets are trained one after another.
         constants: of this operator.
@@ -25,32 +25,27 @@ class Activation:
     """
 
     name: str
-    function: str
+    place: str
     backward: str | None = None
     constants: tuple[float, ...] = ()
     one: float = 0.0
     zero: float = 0.0
 
-    def __call__(self, inputs: "Tensor") -> "Tensor":
-        """Any shape to the same shape."""
-        return self._function(inputs)
+    @cached_property
+    def function(self) -> Callable[["Tensor"], "Tensor"]:
+        """The function f."""
+        return resolve_name(self.place)  # type: ignore[no-any-return]
 
     @cached_property
-    def in_place(self) -> Callable[["Tensor"], "Tensor"]:
+    def in_place(self) -> Callable[["Tensor"], object]:
         """Z ↦ f(Z), written over Z."""
-        return resolve_name(f"{self.function}_")  # type: ignore[no-any-return]
+        return resolve_name(f"{self.place}_")  # type: ignore[no-any-return]
 
-    def differentiate(self, gradient: "Tensor", outputs: "Tensor") -> None:
+    @cached_property
+    def differentiate(self) -> Callable[["Tensor", "Tensor"], object]:
         """D, f(Z) ↦ D ∘ f'(Z), written over f(Z)."""
-        self._backward(gradient, outputs, *self.constants, grad_input=outputs)
-
-    @cached_property
-    def _function(self) -> Callable[["Tensor"], "Tensor"]:
-        return resolve_name(self.function)  # type: ignore[no-any-return]
-
-    @cached_property
-    def _backward(self) -> Callable[..., "Tensor"]:
-        return resolve_name(f"torch:ops.aten.{self.backward}.grad_input")  # type: ignore[no-any-return]
+        operator: Any = resolve_name(f"torch:ops.aten.{self.backward}.grad_input")
+        return lambda gradient, outputs: operator(gradient, outputs, *self.constants, grad_input=outputs)
 
 
 ACTIVATIONS: Mapping[str, Activation] = {

@@ -50,7 +50,7 @@ class ResidualDenseBlock(nn.Module):
         self.dropout = Dropout(run.dropout)
         self.narrow = build_layer(run, run.width, inner, first)
         self.widen = build_layer(run, inner, run.width, first + 1)
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         self.addition = Addition()
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class ResidualDenseMLP(nn.Module):
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
         self.entry = build_layer(run, math.prod(input_shape), run.width, 0)
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         self.blocks = nn.Sequential(*(ResidualDenseBlock(run, first) for first in range(1, run.depth, 2)))
         self.output = nn.Linear(run.width, outputs)
 

@@ -45,7 +45,7 @@ class Composite(nn.Module):
     def __init__(self, run: Run, n_in: int, n_out: int, kernel_size: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(n_in) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         self.conv = nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=not run.batch_norm)
         self.dropout = Dropout(run.dropout)
 
@@ -80,7 +80,7 @@ class DenseNet(nn.Module):
         self.conv = nn.Conv2d(channels, run.width, 3, padding=1, bias=not run.batch_norm)
         self.blocks = nn.Sequential(*blocks)
         self.last_norm = nn.BatchNorm2d(filters) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         self.output = nn.Linear(filters, outputs)
 
     def forward(self, images: Tensor) -> Tensor:

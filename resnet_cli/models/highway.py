@@ -65,7 +65,7 @@ class HighwayLayer(nn.Module):
         if gate is not None:
             gate.initial_bias = run["gate_bias"]
         self.layer, self.gate = layer, gate
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         self.dropout = Dropout(run.dropout)
 
     def forward(self, inputs: Tensor) -> Tensor:

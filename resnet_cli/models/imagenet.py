@@ -60,7 +60,7 @@ class PooledConvolution(nn.Module):
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if pools else nn.Identity()
         self.conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=not run.batch_norm)
         self.norm = nn.BatchNorm2d(n_out) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H, W); `pools` halves height and width, rounded up."""
@@ -88,7 +88,7 @@ class VGG(nn.Module):
         self.hidden = nn.ModuleList((nn.Linear(n_in * prod(self.sides), hidden), nn.Linear(hidden, hidden)))
         self.output = nn.Linear(hidden, outputs)
         self.dropout = Dropout(run.dropout)
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
@@ -107,7 +107,7 @@ class ImagenetResNet(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(input_shape[0], run.width, 7, stride=2, padding=3, bias=not run.batch_norm)
         self.norm = nn.BatchNorm2d(run.width) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         blocks: list[Block] = []
         n_in = run.width
         for stage, count in enumerate(RESNET_STAGES[run.depth]):

@@ -51,7 +51,7 @@ class MLPBlock(nn.Module):
     def __init__(self, run: Run, numbers: range, *, is_residual: bool, survival: float = 1.0) -> None:
         super().__init__()
         self.layers = nn.ModuleList([build_layer(run, run.width, run.width, number) for number in numbers])
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         self.dropout = Dropout(run.dropout)
         self.stochastic_depth = StochasticDepth(survival)
         self.addition = Addition() if is_residual else None
@@ -83,7 +83,7 @@ class MLP(nn.Module):
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int, block_size: int | None) -> None:
         super().__init__()
         self.entry = build_layer(run, math.prod(input_shape), run.width, 0)
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         self.dropout = Dropout(run.dropout)
         size = block_size or 1
         starts = range(1, run.depth, size)

@@ -113,7 +113,7 @@ class Block(nn.Module):
             self.add_module(f"conv{index + 1}", convolution)
             self.add_module(f"norm{index + 1}", nn.BatchNorm2d(filters) if has_norm else nn.Identity())
         self.dropout = Dropout(run.dropout)
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         self.shortcut = shortcut
         self.stochastic_depth = StochasticDepth(survival)
         self.addition = None if shortcut is None else Addition()
@@ -192,7 +192,7 @@ class CifarNet(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, run.width, 3, padding=1, bias=not run.batch_norm)
         self.norm = nn.BatchNorm2d(run.width) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
+        self.activation = ACTIVATIONS[run.activation].function
         self.blocks = nn.Sequential(*blocks)
         has_last_norm = ordering == "full-preactivation" and run.batch_norm
         self.last_norm = nn.BatchNorm2d(filters) if has_last_norm else nn.Identity()

@@ -68,4 +68,4 @@ def test_gradients_flow_only_through_kept_elements() -> None:
     ],
 )
 def test_activations_are_the_functions_they_are_named_after(name: str, expected: list[float]) -> None:
-    assert ACTIVATIONS[name](torch.tensor([-1.0, 0.0, 2.0])).tolist() == pytest.approx(expected)
+    assert ACTIVATIONS[name].function(torch.tensor([-1.0, 0.0, 2.0])).tolist() == pytest.approx(expected)
