@@ -4,8 +4,9 @@ These functions are available from `resnet_cli` itself; see `docs/python.md`.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,9 @@ from resnet_cli.figures import (
     survival,
     winners,
 )
-from resnet_cli.figures.run_table import SPLITS, Metric, Scale, Split, in_given_order
+from resnet_cli.figures.kinds import OF_RUNS
+from resnet_cli.figures.run_table import SPLITS, SWEEP, Metric, Scale, Split, in_given_order
+from resnet_cli.figures.sweep import sweep_figures
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
@@ -37,6 +40,7 @@ from resnet_cli.models.imagenet import CLASSES, SIDE
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
 from resnet_cli.settings.run import Run
+from resnet_cli.store.combine import combine, sweep_names
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import constant_answers, get_task
 
@@ -82,9 +86,8 @@ def plot_loss_by_depth(
         UserError: there is nothing to draw, the task has no such metric, runs do not differ in `by`, one figure cannot
             show all combinations of settings, or an option has no such value.
     """
-    summary = in_given_order(results.summary(), results.given_values())
-    rows = summary if by is None else panels.compare(summary, by)
     chance = constant_answers(stored.run for stored in results.runs).get(metric)
+    rows = _compared(results, results.summary(), by)
     return loss_by_depth.draw(rows, metric=metric, scale=scale, splits=splits, title=title, size=size, chance=chance)
 
 
@@ -114,9 +117,8 @@ def plot_learning_curves(
     Raises:
         UserError: as `plot_loss_by_depth`.
     """
-    curves = in_given_order(results.curves(), results.given_values())
     return learning_curves.draw(
-        curves if by is None else panels.compare(curves, by),
+        _compared(results, results.curves(), by),
         metric=metric,
         lines="depth" if by is None else "model",
         x=x,
@@ -126,6 +128,49 @@ def plot_learning_curves(
         size=size,
         chance=constant_answers(stored.run for stored in results.runs).get(metric),
     )
+
+
+def _compared(results: Results, frame: pd.DataFrame, by: str | None) -> pd.DataFrame:
+    """`frame` in the order in which values were given, with those of the setting `by` as models of their own."""
+    rows = in_given_order(frame, results.given_values())
+    return rows if by is None else panels.compare(rows, by)
+
+
+def sweep_drawings(
+    group: Sequence[Results],
+    *,
+    kinds: Sequence[str] = tuple(OF_RUNS),
+    by: Sequence[str] = (),
+    title: str | None = None,
+    size: tuple[float, float] | None = None,
+    **options: Any,
+) -> dict[str, Callable[[], Figure]]:
+    """How to draw the figures of one sweep, or of several as lines of the same figures, by file name.
+
+    Args:
+        group: of one task.
+        kinds: names of `figures.kinds.OF_RUNS`.
+        by: one setting whose values are compared as lines, or two that make rows and columns of panels.
+        title: instead of the automatic ones.
+        size: width and height in inches.
+        options: as for `figures.sweep.sweep_figures`.
+
+    Raises:
+        UserError: as `figures.sweep.sweep_figures`.
+    """
+    given = {name: values for results in group for name, values in results.given_values().items()}
+    chances = constant_answers(stored.run for results in group for stored in results.runs)
+    shared: dict[str, Any] = {"kinds": kinds, "by": by, "chances": chances, "title": title, "size": size, **options}
+    if len(group) > 1:
+        names = sweep_names(group)
+        held = "-and-".join(map(panels.as_file_name, names)) if len(names) <= 3 else f"{len(names)}-sweeps"
+        drawings = sweep_figures(*combine(group), given={**given, SWEEP: names}, **shared)
+        return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
+    (results,) = group
+    drawings = sweep_figures(results.summary(), results.curves(), given=given, **shared)
+    if "survival" in kinds and "survival" in results.varying and not by:
+        drawings["survival"] = partial(plot_survival, results, title=title, size=size)
+    return drawings
 
 
 def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:

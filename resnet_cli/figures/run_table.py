@@ -16,6 +16,9 @@ Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 SPLIT_LABELS: dict[Split, str] = {"train": "training", "test": "test"}
 
+SWEEP = "sweep"
+"""The column that tells several sweeps apart that share a figure."""
+
 TOO_LARGE = 1e100
 """Values from here on are drawn as infinite: the arithmetic of axes overflows near the largest float."""
 

@@ -15,6 +15,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from resnet_cli.claims.finding import PLAIN, RESIDUAL
+from resnet_cli.figures.kinds import FORMATS
 from resnet_cli.figures.run_table import Split
 from resnet_cli.settings.errors import UserError
 
@@ -30,9 +31,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "*", "p")
 
 MAX_SHADES = 4
 """More values of a setting than this are told apart by hue where there is but one model."""
-
-SUFFIXES = (".png", ".svg", ".pdf")
-"""Of the files that figures can be."""
 
 _LOOK = {
     "figure.dpi": 100,
@@ -159,14 +157,14 @@ def render(figure: Figure, suffix: str, *, dpi: float = 150) -> bytes:
 
     Args:
         figure: what a `draw` function returned.
-        suffix: one of `SUFFIXES`.
+        suffix: of a file in one of the `FORMATS`, such as `.png`.
         dpi: pixels per inch of a PNG; SVG and PDF have no pixels.
 
     Raises:
         UserError: the suffix is none of these, or `dpi` is not positive.
     """
-    if suffix not in SUFFIXES:
-        raise UserError(f"suffix (={suffix}) must be {' or '.join(SUFFIXES)}.")
+    if suffix[1:] not in FORMATS:
+        raise UserError(f"suffix (={suffix}) must be {' or '.join(f'.{extension}' for extension in FORMATS)}.")
     if not dpi > 0:
         raise UserError(f"dpi (={dpi}) must be greater than 0.")
     metadata: dict[str, dict[str, Any]] = {
