@@ -47,7 +47,7 @@ from resnet_cli.tasks import constant_answers, get_task
 Measured = Literal["train_loss", "test_loss", "train_error", "test_error"]
 IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
 """What is counted: model and depths by the name that papers use."""
-ANALYSES: dict[str, Callable[[pd.DataFrame], Figure]] = {
+ANALYSES: dict[str, Callable[..., Figure]] = {
     "append": append.draw,
     "convergence": convergence.draw,
     "features": features.draw,
@@ -173,12 +173,13 @@ def sweep_drawings(
     return drawings
 
 
-def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
+def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -> Figure:
     """The figure of an analysis from its table, such as `plot_analysis("paths", "results/mine/analysis/paths.csv")`.
 
     Args:
         kind: append, convergence, features, gradients, identity, paths, remove or responses.
         table: what `resnet-exp analyze KIND` wrote, or some rows of it.
+        options: what the kind's own `draw` takes, such as `unit="epoch"` for convergence.
 
     Raises:
         UserError: there is no such kind, the table is not one of that kind or cannot be read, or one figure cannot
@@ -192,7 +193,7 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
         except (OSError, ValueError) as error:
             raise UserError(f"table (={table}) cannot be read: {error}.") from None
     try:
-        return ANALYSES[kind](table)
+        return ANALYSES[kind](table, **options)
     except KeyError as error:
         raise UserError(f"table: it has no column {error}, so `resnet-exp analyze {kind}` did not write it.") from None
 

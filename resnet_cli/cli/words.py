@@ -33,8 +33,7 @@ def known_word(option: str, text: str, known: Collection[str]) -> str:
 
 
 def _check_formats(text: str) -> str:
-    known_words("format", text, FORMATS)
-    return text
+    return ",".join(known_words("format", text, FORMATS))
 
 
 Formats = Annotated[

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_cli.claims.finding import finding
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     add_headers,
@@ -28,6 +27,7 @@ from resnet_cli.figures.axes import (
     write_count,
 )
 from resnet_cli.figures.cells import deepest_text
+from resnet_cli.figures.finding import finding
 from resnet_cli.figures.panels import arrange, arrange_in_rows, grid_columns, split_panels
 from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, SPLITS, Metric, Scale, Split
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
@@ -64,7 +64,7 @@ def draw(
         metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
         scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
         splits: which of `train` and `test`.
-        title: instead of the finding, where `claims.finding` can name one, of what the models reach at the greatest
+        title: instead of the finding, where `finding` can name one, of what the models reach at the greatest
             depth, or of "Loss on sine against depth".
         subtitle: added to the smaller line below the title.
         size: width and height in inches.

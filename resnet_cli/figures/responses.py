@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_cli.claims.finding import PLAIN, RESIDUAL
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis, wrapped
 from resnet_cli.figures.cells import MIN_SEEDS, draw_dots, fewest_seeds, split_cells, without_spikes
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
+from resnet_cli.models import twins
 
 MAX_COLUMNS = 4
 LOG_FROM = 100
@@ -105,7 +105,7 @@ def _titles(frame: pd.DataFrame, runs: pd.DataFrame) -> tuple[str, str]:
     """What the deepest plain and residual nets show, and what the figure is."""
     what = f"{runs['task'].iloc[0]}: standard deviation of the layers' responses to the test inputs"
     nets = frame.groupby(["depth", "model", "run_id"])["deviation"].mean().groupby(["depth", "model"]).median()
-    for plain, residual in zip(PLAIN, RESIDUAL, strict=True):
+    for plain, residual in twins():
         chosen = runs[runs["model"].isin([plain, residual])]
         both = [
             depth for depth in sorted(runs["depth"].unique()) if {(depth, plain), (depth, residual)} <= set(nets.index)

@@ -14,7 +14,7 @@ Metric = Literal["loss", "error"]
 Scale = Literal["auto", "log", "linear"]
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
-SPLIT_LABELS: dict[Split, str] = {"train": "training", "test": "test"}
+SPLIT_LABELS: dict[str, str] = {"train": "training", "test": "test"}
 
 SWEEP = "sweep"
 """The column that tells several sweeps apart that share a figure."""
