@@ -15,6 +15,7 @@ from resnet_cli.figures.axes import (
     add_headers,
     add_legend,
     add_title,
+    draw_runs,
     label_ends,
     label_outside,
     mark_chance,
@@ -181,17 +182,8 @@ def _draw_spread(
     high = values.groupby(level="depth").apply(_quantile, 1 - share)
     if has_band:
         axes.fill_between(low.index, low, high, where=np.isfinite(high), color=style.colour, alpha=0.13, linewidth=0)
-    axes.plot(
-        values.index,
-        values.where(np.isfinite(values)),
-        color=style.colour,
-        linestyle="none",
-        marker=".",
-        markersize=5 if len(low) <= FEW_DEPTHS else 3.5,
-        markeredgewidth=0,
-        alpha=0.4 if len(low) <= FEW_DEPTHS else 0.25,
-        zorder=2,
-    )
+    size, alpha = (5, 0.4) if len(low) <= FEW_DEPTHS else (3.5, 0.25)
+    draw_runs(axes, values.index, values, style.colour, size=size, alpha=alpha)
 
 
 def _quantile(values: "pd.Series[float]", share: float) -> float:

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -72,7 +72,11 @@ def draw(frame: pd.DataFrame) -> Figure:
         add_title(figure, *_titles(frame, runs))
         several = run_table.seed_counts(runs).max() > 1
         notes = [run_table.seeds_text(runs), "band: minimum to maximum" if several else ""]
-        add_legend(figure, _legend_entries(styles, has_added=bool(frame["is_added"].any())), notes)
+        entries = [Line2D([], [], color=style.colour, linewidth=1.6, label=model) for model, style in styles.items()]
+        if frame["is_added"].any():
+            mark: dict[str, Any] = {"linestyle": "none", "marker": "s", "markersize": 4.5}
+            entries.append(Line2D([], [], **mark, color=GREY, label="added to a shortcut"))
+        add_legend(figure, entries, notes)
     return figure
 
 
@@ -118,13 +122,3 @@ def _titles(frame: pd.DataFrame, runs: pd.DataFrame) -> tuple[str, str]:
             )
             return finding, f"{what} (mean over layers, median of {fewest_seeds(chosen)} seeds)"
     return what, ""
-
-
-def _legend_entries(styles: Mapping[str, ModelStyle], *, has_added: bool) -> list[Artist]:
-    entries: list[Artist] = [
-        Line2D([], [], color=style.colour, linewidth=1.6, label=model) for model, style in styles.items()
-    ]
-    if has_added:
-        mark = Line2D([], [], linestyle="none", marker="s", markersize=4.5, color=GREY, label="added to a shortcut")
-        entries.append(mark)
-    return entries

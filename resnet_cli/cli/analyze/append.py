@@ -21,7 +21,7 @@ EPILOG = examples(
 )
 
 
-@of_stored_runs(depths=None)
+@of_stored_runs(without=["depths"])
 def command(
     request: AnalysisRequest,
     depth: Annotated[

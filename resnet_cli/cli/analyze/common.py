@@ -3,7 +3,7 @@
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -25,30 +25,33 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        callback=in_home,
-        metavar="DIR",
-        help="Output folder. (default: analysis/ beside the runs; of packed results results/analysis/<name>)",
-    ),
-]
+AFTER = ("device", "data_dir", "formats", "out")
+"""The options that follow those of a single analysis on its help page."""
 
 
 @dataclass(frozen=True)
 class AnalysisRequest:
     """What a person asked of an analysis of stored runs: which runs, where to compute, and where its files go."""
 
-    folder: Path
-    formats: str
-    out: Path | None
-    models: str | None
-    seeds: str | None
-    where: list[str] | None
-    depths: str | None = None
-    device: str = "auto"
-    data_dir: Path | None = None
+    folder: Annotated[
+        Path, typer.Argument(help="A results folder; most analyses need one of a sweep with --save-models.")
+    ]
+    models: filters.Models = None
+    depths: filters.Depths = None
+    seeds: filters.Seeds = None
+    where: filters.Where = None
+    device: Device = "auto"
+    data_dir: DataDir = None
+    formats: Formats = "png,svg"
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            callback=in_home,
+            metavar="DIR",
+            help="Output folder. (default: analysis/ beside the runs; of packed results results/analysis/<name>)",
+        ),
+    ] = None
 
     def select(self, *, with_diverged: bool = False) -> "Results":
         """The runs that the options choose; those that cannot be read are named on stderr.
@@ -105,31 +108,16 @@ class AnalysisRequest:
 
 
 def of_stored_runs(
-    *, needs_nets: bool = True, device: bool = True, depths: str | None = "all", seeds: str = "all"
+    *, needs_nets: bool = True, without: Collection[str] = (), depths: str = "all", seeds: str = "all"
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options that all analyses of stored runs have; it receives them as one `AnalysisRequest`.
+    """Give a command the options of an `AnalysisRequest`, which it receives as one, before and after its own options.
 
     Args:
         needs_nets: whether the nets must have been saved.
-        device: whether the analysis computes with nets, so that it has options for the device and the data sets.
-        depths: which depths are used by default; None leaves the option out.
+        without: options that the analysis does not have.
+        depths: which depths are used by default.
         seeds: which seeds are used by default.
     """
-    folder = (
-        "A results folder of a sweep with --save-models." if needs_nets else "A results folder; nets are not needed."
-    )
-    before: dict[str, tuple[Any, Any]] = {
-        "folder": (Annotated[Path, typer.Argument(help=folder)], inspect.Parameter.empty),
-        "models": (filters.Models, None),
-        **({"depths": (Annotated[str | None, filters.depths_option(depths)], None)} if depths else {}),
-        "seeds": (Annotated[str | None, filters.seeds_option(seeds)], None),
-        "where": (filters.Where, None),
-    }
-    after: dict[str, tuple[Any, Any]] = {
-        **({"device": (Device, "auto"), "data_dir": (DataDir, None)} if device else {}),
-        "formats": (Formats, "png,svg"),
-        "out": (Out, None),
-    }
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command).parameters.values())[1:]
@@ -138,19 +126,27 @@ def of_stored_runs(
             own_options = {parameter.name: options.pop(parameter.name) for parameter in own}
             command(AnalysisRequest(**options), **own_options)
 
-        def parameters(shared: Mapping[str, tuple[Any, Any]]) -> list[inspect.Parameter]:
-            return [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-                for name, (annotation, default) in shared.items()
-            ]
-
-        own_parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-        signature = inspect.Signature([*parameters(before), *own_parameters, *parameters(after)])
-        wrapper.__signature__ = signature  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
         wrapper.__doc__ = command.__doc__
+        wrapper.__signature__ = signature = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+                for parameter in (*shared[: -len(AFTER)], *own, *shared[-len(AFTER) :])
+                if parameter.name not in without
+            ]
+        )
+        wrapper.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
         return wrapper
 
+    folder = "A results folder of a sweep with --save-models." if needs_nets else "A results folder, nets saved or not."
+    special = {
+        "folder": Annotated[Path, typer.Argument(help=folder)],
+        "depths": Annotated[str | None, filters.depths_option(depths)],
+        "seeds": Annotated[str | None, filters.seeds_option(seeds)],
+    }
+    shared = [
+        parameter.replace(annotation=special.get(name, parameter.annotation))
+        for name, parameter in inspect.signature(AnalysisRequest).parameters.items()
+    ]
     return decorate
 
 

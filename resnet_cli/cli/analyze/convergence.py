@@ -17,7 +17,7 @@ EPILOG = examples(
 )
 
 
-@of_stored_runs(needs_nets=False, device=False)
+@of_stored_runs(needs_nets=False, without=["device", "data_dir"])
 def command(
     request: AnalysisRequest,
     levels: Annotated[

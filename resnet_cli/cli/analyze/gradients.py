@@ -22,11 +22,7 @@ MOST_DEPTHS = 3
 MOST_SEEDS = 3
 
 
-@of_stored_runs(
-    needs_nets=False,
-    depths=f"{MOST_DEPTHS}, or the deepest if other settings vary",
-    seeds=f"the first {MOST_SEEDS}",
-)
+@of_stored_runs(depths=f"{MOST_DEPTHS}, or the deepest if other settings vary", seeds=f"the first {MOST_SEEDS}")
 def command(request: AnalysisRequest) -> None:
     """Train stored runs again, and measure the gradient of every weight layer on one batch at each evaluation.
 
