@@ -37,6 +37,7 @@ from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.models.imagenet import CLASSES, SIDE
+from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
 from resnet_cli.settings.run import Run
@@ -168,8 +169,8 @@ def sweep_drawings(
         return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
     (results,) = group
     drawings = sweep_figures(results.summary(), results.curves(), given=given, **shared)
-    if "survival" in kinds and "survival" in results.varying and not by:
-        drawings["survival"] = partial(plot_survival, results, title=title, size=size)
+    if SURVIVAL.name in kinds and SURVIVAL.name in results.varying and not by:
+        drawings[SURVIVAL.name] = partial(plot_survival, results, title=title, size=size)
     return drawings
 
 
@@ -209,11 +210,11 @@ def plot_survival(results: Results, *, title: str | None = None, size: tuple[flo
     Raises:
         UserError: the runs do not differ in `survival`, or none has finished.
     """
-    if "survival" not in results.varying:
+    if SURVIVAL.name not in results.varying:
         raise UserError(f"{printable(results.folder)} holds no runs that differ in survival.")
     blocks = {}
     for stored in results.runs:
-        if stored.run["survival"] is not None:
+        if stored.run.get(SURVIVAL) is not None:
             task = get_task(stored.run.task)
             net = describe_net(stored.run, task.input_shape(stored.run), task.outputs)
             blocks[stored.run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())

@@ -33,7 +33,7 @@ from resnet_cli.analysis.trained_nets import StoredNet, identity_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import AuxiliaryHead, Drawing
 from resnet_cli.store.reader import StoredRun
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import Batches, length, train
 
 

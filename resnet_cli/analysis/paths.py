@@ -51,7 +51,7 @@ def with_paths(runs: Sequence[StoredRun]) -> list[StoredRun]:
 
 def check_rows(results: Results) -> None:
     """Raise UserError where the nets have more models or settings than one figure shows."""
-    rows = {tuple(stored.run[name] for name in ("model", *results.varying)) for stored in results.runs}
+    rows = {tuple(stored.run.get(name) for name in ("model", *results.varying)) for stored in results.runs}
     if len(rows) > MOST_ROWS:
         raise UserError(
             f"{results.folder} holds residual nets of {len(rows)} models or settings, but one figure shows at most "

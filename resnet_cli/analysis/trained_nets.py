@@ -18,12 +18,14 @@ from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Addition
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.run import IDENTITY, Run
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.packed import is_packed
 from resnet_cli.store.weights import read_weights
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import prepare_device
 from resnet_cli.training.loop import DTYPES
+from resnet_cli.training.settings import PRECISION
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ Route = Literal["both", "branch", "skip"]
 
 def identity_of(run: Run, settings: Sequence[str] = ()) -> dict[str, Any]:
     """The columns that say which run a row of an analysis is of: id, task, model, depth, seed and some settings."""
-    return {"run_id": run.run_id} | {name: run[name] for name in (*IDENTITY, *settings)}
+    return {"run_id": run.run_id} | {name: run.get(name) for name in (*IDENTITY, *settings)}
 
 
 def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: str = "auto") -> StoredNet:
@@ -85,7 +87,7 @@ def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int)
         UserError: the net was not saved, or its file is unusable.
     """
     state = read_weights(folder, run)
-    net = build_net(run, input_shape, outputs).to(DTYPES[run.precision])
+    net = build_net(run, input_shape, outputs).to(DTYPES[run[PRECISION]])
     try:
         net.load_state_dict(state)
     except RuntimeError:

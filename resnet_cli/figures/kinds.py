@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from resnet_cli.models.settings import SURVIVAL
+
 FORMATS = ("png", "svg", "pdf")
 
 
@@ -16,7 +18,9 @@ class Kind(NamedTuple):
 OF_RUNS = {
     "depth": Kind("against depth", "are of one depth; use curves"),
     "curves": Kind("learning curves", "have no evaluations; train them again"),
-    "survival": Kind("survival probabilities, if they vary", "do not differ in survival; use depth or curves"),
+    SURVIVAL.name: Kind(
+        "survival probabilities, if they vary", f"do not differ in {SURVIVAL.name}; use depth or curves"
+    ),
 }
 """What `--kind` chooses: `api.sweep_drawings` draws these."""
 

@@ -16,8 +16,7 @@ from resnet_cli.figures.style import BLUE, VERMILLION, by_numbers, model_styles,
 from resnet_cli.settings.errors import UserError
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-@pytest.mark.parametrize("figure", ["depth", "curves"])
+@pytest.mark.parametrize(("figure", "suffix"), [("depth", ".png"), ("curves", ".svg"), ("depth", ".pdf")])
 def test_same_input_gives_the_same_bytes(summary: pd.DataFrame, curves: pd.DataFrame, figure: str, suffix: str) -> None:
     def draw() -> Figure:
         return loss_by_depth.draw(summary) if figure == "depth" else learning_curves.draw(curves)
