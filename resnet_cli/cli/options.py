@@ -9,9 +9,9 @@ import typer
 from typer.core import TyperCommand
 
 from resnet_cli.cli.home import in_home
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, did_you_mean
 from resnet_cli.settings.request import load_config, merge, parse_assignments
-from resnet_cli.settings.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
 
 WHAT = {
     "task": (["--task"], "Task to learn: sine, digits or cifar10. (default: sine)"),
@@ -86,12 +86,6 @@ Recompute = Annotated[
 ]
 
 
-def _panel(setting: str) -> str:
-    if setting in MODEL_SETTINGS:
-        return "Model"
-    return "Task" if setting in TASK_SETTINGS else "Training"
-
-
 def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
     """Shell completion from fixed words."""
 
@@ -112,25 +106,19 @@ def _click_options(texts: Mapping[str, str]) -> list[Any]:
         )
         for key, (names, text) in WHAT.items()
     }
-    for name in SETTINGS:
-        flags[name] = typer.Option(
-            "--" + name.replace("_", "-"),
+    for setting in registry.declared():
+        flags[setting.name] = typer.Option(
+            setting.flag,
             metavar="LIST",
-            help=Run.model_fields[name].description,
-            rich_help_panel=_panel(name),
-            autocompletion=_complete(choices(name)),
+            help=setting.description,
+            rich_help_panel=registry.owner(setting),
+            autocompletion=_complete(setting.choices),
         )
     annotations = {name: Annotated[str | None, option] for name, option in flags.items()}
     fields = {"config": Config, "assignments": Assignments, **annotations}
     app = typer.Typer(add_completion=False)
     app.command()(make_dataclass("Options", [(name, kind, None) for name, kind in fields.items()]))
     return typer.main.get_command(app).params
-
-
-def _options() -> tuple[str, ...]:
-    from resnet_cli.models import option_names
-
-    return option_names()
 
 
 def _own_flags(arguments: list[str], declared: Sequence[str]) -> dict[str, str]:
@@ -146,8 +134,9 @@ def _own_flags(arguments: list[str], declared: Sequence[str]) -> dict[str, str]:
         key = flag.removeprefix("--").replace("-", "_")
         if not flag.startswith("--"):
             raise UserError(f"argument (={argument}) is not expected here; options begin with --, see --help.")
-        if key not in _options():
-            known = [*declared, *("--" + name.replace("_", "-") for name in _options())]
+        settings = {setting.name: setting.flag for setting in registry.all_settings()}
+        if key not in settings:
+            known = [*declared, *settings.values()]
             raise UserError(f"No such option: {flag}{did_you_mean(flag, known)}; see --help and `resnet-exp models`.")
         flags[key] = value if sign else next(rest, "--")
         if not sign and flags[key].startswith("--"):
@@ -171,8 +160,8 @@ class SettingsCommand(TyperCommand):
         config, assignments = given.pop("config"), given.pop("assignments")
         flags = {name: value for name, value in given.items() if value is not None}
         flags |= _own_flags(ctx.args, [flag for option in self.params for flag in option.opts])
-        from_file = load_config(config, _options) if config else {}
-        ctx.obj = merge(from_file, flags, parse_assignments(assignments or [], _options))
+        from_file = load_config(config) if config else {}
+        ctx.obj = merge(from_file, flags, parse_assignments(assignments or []))
         return super().invoke(ctx)
 
 

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from resnet_cli.cli.main import app
-from resnet_cli.settings.run import SETTINGS
+from resnet_cli.settings import registry
 from tests.cli.conftest import Command
 
 SMALL = ("--seeds", 0, "--steps", 6, "--eval-every", 3, "--depths", "2..4", "--jobs", 1)
@@ -50,7 +50,7 @@ def test_every_command_has_help_with_an_example(command: Command) -> None:
 
 def test_sweep_has_an_option_for_every_setting(command: Command) -> None:
     text = command("sweep", "--help").out
-    missing = [name for name in SETTINGS if "--" + name.replace("_", "-")[:20] not in text]
+    missing = [setting.name for setting in registry.declared() if setting.flag[:22] not in text]
     assert missing == []
 
 
