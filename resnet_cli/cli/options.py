@@ -134,9 +134,8 @@ def _own_flags(arguments: list[str], declared: Sequence[str]) -> dict[str, str]:
         key = flag.removeprefix("--").replace("-", "_")
         if not flag.startswith("--"):
             raise UserError(f"argument (={argument}) is not expected here; options begin with --, see --help.")
-        settings = {setting.name: setting.flag for setting in registry.all_settings()}
-        if key not in settings:
-            known = [*declared, *settings.values()]
+        if key not in (setting.name for setting in registry.all_settings()):
+            known = [*declared, *(setting.flag for setting in registry.all_settings())]
             raise UserError(f"No such option: {flag}{did_you_mean(flag, known)}; see --help and `resnet-exp models`.")
         flags[key] = value if sign else next(rest, "--")
         if not sign and flags[key].startswith("--"):

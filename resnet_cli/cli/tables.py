@@ -297,7 +297,7 @@ def results_table(summary: pd.DataFrame) -> RenderableType:
         table.add_column(HEADERS.get(name, name), justify="left" if name == "status" else "right", no_wrap=True)
     for run in summary.sort_values(["model", "depth", "seed"]).to_dict("records"):
         style = {"done": "", "diverged": "red", "failed": "bold red"}[run["status"]]
-        table.add_row(run["run_id"], *(_cell(name, run[name]) for name in columns), style=style)
+        table.add_row(run["run_id"], *(_cell(name, run.get(name)) for name in columns), style=style)
     return Group(Text(", ".join([counted(len(summary), "run"), *told]), "bold"), table)
 
 

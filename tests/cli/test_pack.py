@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from resnet_cli.settings.request import load_config
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Train
 
 TINY = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--jobs", 1, "--quiet")
 
 
 @pytest.fixture
-def packed(command: Command) -> Path:
+def packed(command: Command, train: Train) -> Path:
     """A packed sweep in docs/sine, the sweep itself in results/sine."""
-    assert command("sweep", *TINY, "--save-models", "--out", "results/sine").code == 0
+    train(*TINY, "--save-models", "--out", "results/sine")
     answer = command("pack", "results/sine", "--out", "docs/sine")
     assert (answer.code, answer.err) == (0, "")
     size = sum(path.stat().st_size for path in Path("docs/sine").iterdir())

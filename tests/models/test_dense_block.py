@@ -51,8 +51,8 @@ def test_the_forward_pass_narrows_widens_and_adds(batch_norm: bool, make_run: Ma
     torch.testing.assert_close(net(inputs), expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("depth", [3, 5, 11])
-@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("depth", [3, 11])
+@pytest.mark.parametrize("init", ["default", "he"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_with_full_inner_width_it_is_the_residual_mlp(
     depth: int, init: str, batch_norm: bool, make_run: MakeRun
@@ -84,10 +84,9 @@ def test_the_articles_block_has_1024_512_and_1024_units(make_run: MakeRun) -> No
     assert count_parameters(net) == (784 * 1024 + 1024) + (1024 * 512 + 512) + (512 * 1024 + 1024) + (1024 * 10 + 10)
 
 
-@pytest.mark.parametrize("depth", [3, 5, 21])
 @pytest.mark.parametrize(
-    ("width", "asked", "inner"),
-    [(8, {}, 4), (7, {}, 4), (1, {}, 1), (8, {"inner_width": 3}, 3), (8, {"inner_width": 20}, 20)],
+    ("depth", "width", "asked", "inner"),
+    [(3, 8, {}, 4), (5, 7, {}, 4), (21, 1, {}, 1), (21, 8, {"inner_width": 3}, 3), (3, 8, {"inner_width": 20}, 20)],
 )
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_net_has_exactly_the_parameters_of_its_layers(
