@@ -114,8 +114,9 @@ def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableT
     for run in runs:
         groups[run.model, run in number].append(run)
     table = _plain_table()
-    for header in ("model", "depths", "seeds", *(["settings"] if settings else []), *(["engine"] if jobs else [])):
-        table.add_column(header, overflow="fold")
+    for header, shown in {"model": True, "depths": True, "seeds": True, "settings": settings, "engine": jobs}.items():
+        if shown:
+            table.add_column(header, overflow="fold")
     table.add_column("runs", justify="right")
     for (model, stacked), of_group in groups.items():
         cells = [model, compact({run.depth for run in of_group}), compact({run.seed for run in of_group})]
@@ -193,7 +194,7 @@ class _DepthTable:
         counts = runs.groupby(["model", "depth"]).size()
         self.uneven = counts.min() < counts.max() or bool((runs["status"] != "done").any())
         self.spread = counts.max() > 1
-        seeds = "over seeds" if self.uneven else "of 1 seed" if counts.max() == 1 else f"of {counts.max()} seeds"
+        seeds = "over seeds" if self.uneven else f"of {counted(counts.max(), 'seed')}"
         self.title = f"{title}: loss by depth, median {seeds}"
         self.measures = [name for name in MEASURES if runs[name].notna().any()]
         self.columns = {
