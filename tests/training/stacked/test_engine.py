@@ -88,7 +88,7 @@ def assert_all_like_loop(make_run: MakeRun, small: dict[str, object], **not_plan
         make_run(**SMALL | small, depths=depth, seeds=seed, weight_decay=decay, learning_rate=0.002 * (1 + seed))
         for depth, seed, decay in members
     ]
-    runs = [run.but(**not_planned) for run in planned]
+    runs = [run.but(not_planned) for run in planned]
     assert len({stack_key(run) for run in runs}) == 1
     assert all(can_stack(run, "cpu") for run in runs)
     data = load(runs[0])
