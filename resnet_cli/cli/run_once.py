@@ -1,13 +1,12 @@
 """`resnet-exp run`: train one model at one depth with one seed, and draw its learning curve."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import OF_ONE_RUN, CheckpointEvery, DataDir, Recompute, takes_settings
+from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.request import parse_out
 
@@ -18,9 +17,8 @@ EPILOG = examples(
 )
 
 
-@partial(takes_settings, texts=OF_ONE_RUN)
 def command(
-    request: dict[str, Any],
+    context: typer.Context,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
@@ -41,6 +39,7 @@ def command(
     from resnet_cli.store.layout import FIGURES_FOLDER
     from resnet_cli.tasks import constant_answers
 
+    request: dict[str, Any] = context.obj
     defaults = {"models": "residual", "depths": 20, "seeds": 0}
     plan = plan_sweep({**defaults, **request})
     if len(plan.runs) > 1:

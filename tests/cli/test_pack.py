@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from resnet_cli.models import option_names
 from resnet_cli.settings.request import load_config
 from tests.cli.conftest import Command, Train
 
@@ -96,8 +95,8 @@ def test_pack_takes_filters(command: Command) -> None:
 
 def test_no_sweep_writes_to_packed_results(command: Command, packed: Path) -> None:
     before = {path: path.read_bytes() for path in packed.iterdir()}
-    assert load_config(packed / "sweep.toml", option_names)["out"] == "results/sine"
-    assert load_config(Path("results/sine/sweep.toml"), option_names)["out"] == "results/sine"
+    assert load_config(packed / "sweep.toml")["out"] == "results/sine"
+    assert load_config(Path("results/sine/sweep.toml"))["out"] == "results/sine"
     answer = command("sweep", *TINY, "--out", packed)
     assert answer.code == 2
     assert answer.err == (

@@ -10,8 +10,9 @@ from resnet_cli.models.base import AuxiliaryHead
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import DTYPES, Batches, length, train
+from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 
 EACH_KIND = pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def small_run(make_run: MakeRun, prefix: str, name: str, **settings: Any) -> Run
 
 
 def load(run: Run) -> Data:
-    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
 
 
 def build(make_run: MakeRun, model: str, depth: int, shape: tuple[int, ...], **settings: Any) -> nn.Module:

@@ -9,6 +9,7 @@ from resnet_cli.models.dense_block import ResidualDenseBlock
 from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import get_task
 from resnet_cli.training.loop import DTYPES, train
+from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 
@@ -149,6 +150,6 @@ def test_gradients_agree_with_finite_differences(batch_norm: bool, make_run: Mak
 )
 def test_training_lowers_the_loss(settings: dict[str, Any], make_run: MakeRun) -> None:
     run = make_run(models="residual-dense-mlp", depths=11, batch_size=20, **settings)
-    data = get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    data = get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
     history = train(run, data).history
     assert history[-1].train_loss < 0.9 * history[0].train_loss

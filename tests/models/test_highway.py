@@ -11,6 +11,7 @@ from resnet_cli.models.highway import HighwayLayer
 from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import get_task
 from resnet_cli.training.loop import DTYPES, train
+from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 
@@ -265,6 +266,6 @@ def test_gradients_agree_with_finite_differences(
 )
 def test_training_lowers_the_loss(settings: dict[str, Any], make_run: MakeRun) -> None:
     run = make_run(**({"batch_size": 20} | settings))
-    data = get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    data = get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
     history = train(run, data).history
     assert history[-1].train_loss < 0.9 * history[0].train_loss

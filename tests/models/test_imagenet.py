@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from resnet_cli.models import build_net, count_parameters, describe_net, get_model
 from resnet_cli.models.base import Dropout
 from resnet_cli.models.count import count_multiply_adds, layer_table
+from resnet_cli.models.settings import DROPOUT
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 
@@ -148,7 +149,7 @@ def test_convolutions_have_biases_only_without_batch_norm(
 
 def test_vgg_drops_hidden_units_only_in_training_mode(make_run: MakeRun) -> None:
     settings = {"task": "digits", "models": "vgg", "depths": 11, "width": 1}
-    assert make_run(**settings).dropout == 0.5
+    assert make_run(**settings)[DROPOUT] == 0.5
     net = build_net(make_run(**settings), (1, 8, 8), 10)
     dropped: list[float] = []
     for module in net.modules():

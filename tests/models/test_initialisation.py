@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from resnet_cli.models import build_net
 from resnet_cli.models.initialisation import initialise, weight_std
-from resnet_cli.settings.run import Initialisation
+from resnet_cli.models.settings import Initialisation
 from tests.conftest import MakeRun
 
 SCHEMES: tuple[Initialisation, ...] = ("default", "he", "glorot", "normal")

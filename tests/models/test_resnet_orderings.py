@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters, describe_net
-from resnet_cli.models.resnet import Block, Ordering
+from resnet_cli.models.resnet import Block
+from resnet_cli.models.settings import Ordering
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 

@@ -13,9 +13,10 @@ from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.tensors import read_tensors, write_tensors
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State
 from resnet_cli.training.loop import DTYPES, train
+from resnet_cli.training.settings import PRECISION
 from resnet_cli.training.stacked.engine import train_stack
 from tests.conftest import MakeRun
 
@@ -55,7 +56,7 @@ def runs(request: pytest.FixtureRequest, make_run: MakeRun) -> list[Run]:
 
 
 def load(run: Run) -> Data:
-    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
 
 
 def stop_in_the_middle(engine: Engine, runs: list[Run], data: Data, path: Path) -> None:

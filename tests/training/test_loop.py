@@ -12,14 +12,15 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State
 from resnet_cli.training.loop import DTYPES, Batches, batch_order, evaluate, length, train
+from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 
 
 def load(run: Run) -> Data:
-    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
 
 
 def small_digits(make_run: MakeRun, **settings: object) -> Run:

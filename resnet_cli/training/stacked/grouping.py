@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
+from typing import get_args
 
 import torch
 
+from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data
+from resnet_cli.training.optimizers import OPTIMIZERS
 from resnet_cli.training.stacked.packing import padded
 
 STACK_BYTES = {"cpu": 12_000_000, "cuda": 1_000_000_000}
@@ -22,18 +25,16 @@ to 5 per layer of each net.
 STACKS_A_WORKER = 2
 """The minimum number of stacks per worker, so that no process is idle for long when the last stacks finish."""
 
-_FREE_IN_A_STACK = (
-    *("depth", "seed", "init", "init_std", "learning_rate", "weight_decay"),
-    *("schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor", "warmup_shape"),
-)
-
 
 def can_stack(run: Run, device_type: str) -> bool:
-    """Whether the stacked engine can train a run: a plain or residual MLP without batch norm or random layers.
+    """Whether the stacked engine can train a run: on this type of device, its model, and with all of its settings.
 
-    It supports the devices cpu and cuda.
+    It supports the devices cpu and cuda, optimisers that are linear in the learning rate, and activation functions
+    whose derivative follows from their value.
     """
-    if device_type not in STACK_BYTES:
+    if device_type not in STACK_BYTES or not OPTIMIZERS[run.optimizer].linear_in_rate:
+        return False
+    if ACTIVATIONS[run.activation].backward is None:
         return False
     is_mlp = run.model in ("plain-mlp", "residual-mlp")
     is_deterministic = run.dropout == 0 and run["survival"] in (None, 1)
@@ -45,7 +46,7 @@ def stack_key(run: Run) -> str:
 
     They may differ in depth, seed, initialisation, learning rate and its schedule, and weight decay.
     """
-    return run.model_dump_json(exclude=set(_FREE_IN_A_STACK))
+    return str((run.task, run.model, run.that_affect(*get_args(Effect))))
 
 
 def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 1) -> list[list[Run]]:
@@ -78,9 +79,9 @@ def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 
 
 def working_set(run: Run, data: Data) -> int:
     """The working set of a run's training step in a stack, in bytes: weights, moments and a batch's activations."""
-    columns, inputs = padded(run.width), padded(prod(data.input_shape))
+    columns, inputs = padded(run[WIDTH]), padded(prod(data.input_shape))
     weights = columns * (inputs + (run.depth - 1) * columns + data.outputs)
-    activations = run.batch_size * (inputs + (run.depth + 2) * columns)
+    activations = run[BATCH_SIZE] * (inputs + (run.depth + 2) * columns)
     copies = 3  # parameters and two moments
     return (copies * weights + activations) * torch.finfo(data.dtype).bits // 8
 
@@ -92,4 +93,4 @@ def stack_name(runs: Sequence[Run]) -> str:
 
 
 def _cost(stack: list[Run], sizes: dict[Run, int]) -> int:
-    return sum(sizes[run] * (run.steps or run.epochs or 0) for run in stack)
+    return sum(sizes[run] * (run.get(STEPS) or run.get(EPOCHS) or 0) for run in stack)
