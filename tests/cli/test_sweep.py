@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resnet_cli.settings.run import SETTINGS
+from resnet_cli.settings import registry
 from tests.cli.conftest import SMALL, Command
 
 
 def test_sweep_has_an_option_for_every_setting(command: Command) -> None:
     text = command("sweep", "--help").out
-    missing = [name for name in SETTINGS if "--" + name.replace("_", "-")[:20] not in text]
+    missing = [setting.name for setting in registry.declared() if setting.flag[:22] not in text]
     assert missing == []
 
 
