@@ -15,11 +15,10 @@ import pandas as pd
 import torch
 from scipy.stats import kendalltau
 
-from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, in_order, without_blocks
+from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, identity_of, in_order, without_blocks
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.seeding import derive_seed
-from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.reader import StoredRun
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import evaluate
@@ -182,8 +181,8 @@ def measure_changes(stored: StoredNet, *, draws: int, settings: Sequence[str] = 
         {"kendall_tau": float, "test_error": float} | dict.fromkeys(("removed", "swaps", "draw"), "Int64")
     )
     frame.insert(2, "net_blocks", len(blocks))
-    for place, name in enumerate(("run_id", *IDENTITY, *settings)):
-        frame.insert(place, name, getattr(run, name) if name == "run_id" else run.get(name))
+    for place, (name, value) in enumerate(identity_of(run, settings).items()):
+        frame.insert(place, name, value)
     return frame
 
 

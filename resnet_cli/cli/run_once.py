@@ -33,9 +33,9 @@ def command(
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import evaluations_table
     from resnet_cli.execution.sweep import open_sweep
-    from resnet_cli.figures import learning_curves, style
+    from resnet_cli.figures import learning_curves
     from resnet_cli.planning.plan import plan_sweep
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.figures import write_figure
     from resnet_cli.store.layout import FIGURES_FOLDER
     from resnet_cli.tasks import constant_answers
 
@@ -64,7 +64,6 @@ def command(
         raise typer.Exit(1)
     curves = results.curves()
     figure = learning_curves.draw(curves[curves["run_id"] == run.run_id], chance=constant_answers([run]).get("loss"))
-    path = folder / FIGURES_FOLDER / f"{'loss-curves' if len(results.runs) == 1 else run.run_id}.png"
-    with atomic_file(path) as file:
-        file.write(style.render(figure, ".png"))
+    name = "loss-curves" if len(results.runs) == 1 else run.run_id
+    (path,) = write_figure(figure, folder / FIGURES_FOLDER, name)
     typer.echo(printable(path))

@@ -46,11 +46,11 @@ class ResidualDenseBlock(nn.Module):
 
     def __init__(self, run: Run, first: int) -> None:
         super().__init__()
-        inner = run["inner_width"] or (run.width + 1) // 2
-        self.dropout = Dropout(run.dropout)
-        self.narrow = build_layer(run, run.width, inner, first)
-        self.widen = build_layer(run, inner, run.width, first + 1)
-        self.activation = ACTIVATIONS[run.activation].function
+        inner = run.get(INNER_WIDTH) or (run[WIDTH] + 1) // 2
+        self.dropout = Dropout(run[DROPOUT])
+        self.narrow = build_layer(run, run[WIDTH], inner, first)
+        self.widen = build_layer(run, inner, run[WIDTH], first + 1)
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.addition = Addition()
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -64,8 +64,8 @@ class ResidualDenseMLP(nn.Module):
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
-        self.entry = build_layer(run, math.prod(input_shape), run.width, 0)
-        self.activation = ACTIVATIONS[run.activation].function
+        self.entry = build_layer(run, math.prod(input_shape), run[WIDTH], 0)
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.blocks = nn.Sequential(*(ResidualDenseBlock(run, first) for first in range(1, run.depth, 2)))
         self.output = nn.Linear(run[WIDTH], outputs)
 

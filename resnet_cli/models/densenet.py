@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.base import Dropout, Model
+from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Count, Setting, Share
@@ -46,10 +47,10 @@ class Composite(nn.Module):
 
     def __init__(self, run: Run, n_in: int, n_out: int, kernel_size: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(n_in) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation].function
-        self.conv = nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=not run.batch_norm)
-        self.dropout = Dropout(run.dropout)
+        self.norm = nn.BatchNorm2d(n_in) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.conv = nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=not run[BATCH_NORM])
+        self.dropout = Dropout(run[DROPOUT])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H, W)."""
@@ -81,8 +82,8 @@ class DenseNet(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, run[WIDTH], 3, padding=1, bias=not run[BATCH_NORM])
         self.blocks = nn.Sequential(*blocks)
-        self.last_norm = nn.BatchNorm2d(filters) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation].function
+        self.last_norm = nn.BatchNorm2d(filters) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.output = nn.Linear(filters, outputs)
 
     def forward(self, images: Tensor) -> Tensor:

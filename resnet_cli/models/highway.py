@@ -66,8 +66,8 @@ class HighwayLayer(nn.Module):
         if gate is not None:
             gate.initial_bias = run[GATE_BIAS]  # type: ignore[assignment]
         self.layer, self.gate = layer, gate
-        self.activation = ACTIVATIONS[run.activation].function
-        self.dropout = Dropout(run.dropout)
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.dropout = Dropout(run[DROPOUT])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in) to (B, n_out), or (B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""

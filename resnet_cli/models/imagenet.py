@@ -59,9 +59,9 @@ class PooledConvolution(nn.Module):
     def __init__(self, run: Run, n_in: int, n_out: int, *, pools: bool) -> None:
         super().__init__()
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if pools else nn.Identity()
-        self.conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=not run.batch_norm)
-        self.norm = nn.BatchNorm2d(n_out) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation].function
+        self.conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=not run[BATCH_NORM])
+        self.norm = nn.BatchNorm2d(n_out) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H, W); `pools` halves height and width, rounded up."""
@@ -88,8 +88,8 @@ class VGG(nn.Module):
         hidden = 64 * run[WIDTH]
         self.hidden = nn.ModuleList((nn.Linear(n_in * prod(self.sides), hidden), nn.Linear(hidden, hidden)))
         self.output = nn.Linear(hidden, outputs)
-        self.dropout = Dropout(run.dropout)
-        self.activation = ACTIVATIONS[run.activation].function
+        self.dropout = Dropout(run[DROPOUT])
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
@@ -106,9 +106,9 @@ class ImagenetResNet(nn.Module):
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(input_shape[0], run.width, 7, stride=2, padding=3, bias=not run.batch_norm)
-        self.norm = nn.BatchNorm2d(run.width) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation].function
+        self.conv = nn.Conv2d(input_shape[0], run[WIDTH], 7, stride=2, padding=3, bias=not run[BATCH_NORM])
+        self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         blocks: list[Block] = []
         n_in = run[WIDTH]
         for stage, count in enumerate(RESNET_STAGES[run.depth]):

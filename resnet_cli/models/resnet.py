@@ -27,7 +27,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.base import SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.base import Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.settings import (
+    ACTIVATION,
+    BATCH_NORM,
+    BLOCK_SIZE,
+    COMMON,
+    DROPOUT,
+    ORDERING,
+    SHORTCUT,
+    SURVIVAL,
+    WIDTH,
+    Ordering,
+)
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -99,8 +111,8 @@ class Block(nn.Module):
             has_norm = run[BATCH_NORM] and not is_absent
             self.add_module(f"conv{index + 1}", convolution)
             self.add_module(f"norm{index + 1}", nn.BatchNorm2d(filters) if has_norm else nn.Identity())
-        self.dropout = Dropout(run.dropout)
-        self.activation = ACTIVATIONS[run.activation].function
+        self.dropout = Dropout(run[DROPOUT])
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.shortcut = shortcut
         self.stochastic_depth = StochasticDepth(survival)
         self.addition = None if shortcut is None else Addition()
@@ -177,9 +189,9 @@ class CifarNet(nn.Module):
         ordering: Ordering = "original",
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, run.width, 3, padding=1, bias=not run.batch_norm)
-        self.norm = nn.BatchNorm2d(run.width) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation].function
+        self.conv = nn.Conv2d(channels, run[WIDTH], 3, padding=1, bias=not run[BATCH_NORM])
+        self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.blocks = nn.Sequential(*blocks)
         has_last_norm = ordering == "full-preactivation" and run[BATCH_NORM]
         self.last_norm = nn.BatchNorm2d(filters) if has_last_norm else nn.Identity()

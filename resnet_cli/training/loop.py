@@ -23,8 +23,7 @@ from resnet_cli.settings.events import Metrics, Status
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.tensors import same_form
-from resnet_cli.tasks import augment
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data, augment
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
 from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.recompute import recompute_blocks

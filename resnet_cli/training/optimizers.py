@@ -5,10 +5,10 @@ Weight decay acts on all parameters, as in He et al. 2015.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import Fraction, Need, NotNegative, Positive, Setting, always
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +23,7 @@ class Optimizer:
         name: what runs call it.
         torch_class: the name of its class in `torch.optim`.
         arguments: of the class, besides parameters, learning rate and weight decay.
-        settings: names of the settings of a run that are arguments, too.
+        settings: names of the settings of a run that are arguments too.
         decoupled_decay: whether weight decay shrinks the parameters instead of being added to the gradient.
         linear_in_rate: whether a step without weight decay is the learning rate times a direction that depends on
             nothing but the gradients so far. If it is not, nets are trained one after another.
@@ -56,17 +56,54 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
 }
 
 
+def _complaint(run: Run) -> str:
+    return "nesterov needs a momentum above 0" if run[OPTIMIZER] == "nesterov" and not run.get(MOMENTUM) else ""
+
+
+_DECOUPLED = " or ".join(optimizer.name for optimizer in OPTIMIZERS.values() if optimizer.decoupled_decay)
+_HAVE_MOMENTUM = [optimizer.name for optimizer in OPTIMIZERS.values() if "momentum" in optimizer.settings]
+
+OPTIMIZER = Setting[str](
+    "optimizer",
+    Literal[tuple(OPTIMIZERS)],
+    f"Optimiser: {', '.join([*OPTIMIZERS][:-1])} or {[*OPTIMIZERS][-1]}.",
+    affects=("update rule", "cost"),
+    stacks=lambda name: OPTIMIZERS[name].linear_in_rate,
+    complaint=_complaint,
+)
+LEARNING_RATE = Setting[float](
+    "learning_rate", Positive, "Learning rate, before warm-up and schedule.", affects=(), stacks=always
+)
+MOMENTUM = Setting[float](
+    "momentum",
+    Fraction,
+    f"Momentum coefficient of the optimisers {' and '.join(_HAVE_MOMENTUM)}.",
+    default=0.9,
+    affects=("update rule",),
+    stacks=always,
+    need=Need(OPTIMIZER, lambda name: name in _HAVE_MOMENTUM, f"optimizer {' or '.join(_HAVE_MOMENTUM)}"),
+)
+WEIGHT_DECAY = Setting[float](
+    "weight_decay",
+    NotNegative,
+    f"Weight decay on all parameters (an L2 penalty; decoupled with {_DECOUPLED}).",
+    default=0.0,
+    affects=(),
+    stacks=always,
+)
+
+
 def build_optimizer(run: Run, parameters: Iterable["nn.Parameter"]) -> "TorchOptimizer":
     """The optimiser of a run."""
     import torch
 
-    declared = OPTIMIZERS[run.optimizer]
+    declared = OPTIMIZERS[run[OPTIMIZER]]
     optimizer: TorchOptimizer = getattr(torch.optim, declared.torch_class)(
         parameters,
-        lr=run.learning_rate,
-        weight_decay=run.weight_decay,
+        lr=run[LEARNING_RATE],
+        weight_decay=run[WEIGHT_DECAY],
         **declared.arguments,
-        **{setting: run[setting] for setting in declared.settings},
+        **{setting: run.get(setting) for setting in declared.settings},
     )
     for name in declared.zero_state:
         for parameter in optimizer.param_groups[0]["params"]:

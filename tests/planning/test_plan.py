@@ -29,19 +29,16 @@ from resnet_cli.settings.request import load_config
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import all_tasks
 from resnet_cli.tasks.settings import AUGMENT, IMAGE_SIZE
+from resnet_cli.training.optimizers import LEARNING_RATE, MOMENTUM, OPTIMIZER, WEIGHT_DECAY
 from resnet_cli.training.settings import (
     BATCH_SIZE,
     DECAY_FACTOR,
     EPOCHS,
-    LEARNING_RATE,
     MILESTONES,
-    MOMENTUM,
-    OPTIMIZER,
     SCHEDULE,
     STEPS,
     WARMUP_FACTOR,
     WARMUP_STEPS,
-    WEIGHT_DECAY,
 )
 
 FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=120)

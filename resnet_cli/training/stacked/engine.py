@@ -42,14 +42,15 @@ import torch
 from torch import Tensor
 
 from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE
 from resnet_cli.settings.events import Metrics, Status
 from resnet_cli.settings.run import Run
 from resnet_cli.store.tensors import same_form
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
 from resnet_cli.training.loop import Batches, is_finite, length, metrics_row
 from resnet_cli.training.schedule import learning_rate
-from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE, OPTIMIZER, WEIGHT_DECAY
+from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE
 from resnet_cli.training.stacked.packing import Packing, closes_skip
 from resnet_cli.training.stacked.parameter_group import divide_parameters
 
@@ -150,14 +151,14 @@ class Stack:
     def __init__(self, runs: Sequence[Run], data: Data) -> None:
         self.packing = packing = Packing(runs, data)
         self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
-        self.function = ACTIVATIONS[self.lead.activation]
-        self.skip = (self.lead.block_size or 0) if self.lead.model == "residual-mlp" else 0
+        self.function = ACTIVATIONS[self.lead[ACTIVATION]]
+        self.skip = (self.lead[BLOCK_SIZE] or 0) if self.lead.model == "residual-mlp" else 0
         self.parameters = self._zeros(packing.ends[-1])
         packing.initialise(self.parameters, self.skip)
         *self.weights, self.output_weights = packing.views(self.parameters)
         self.transposed = [weights.mT for weights in self.weights]
 
-        nets, batch = len(self.runs), self.lead.batch_size
+        nets, batch = len(self.runs), self.lead[BATCH_SIZE]
         self.groups = divide_parameters(packing, self.parameters)
         self.group_from = {group.layers[0]: group for group in self.groups}
         # the gradient of each layer; the output layer is the last

@@ -7,10 +7,13 @@ from typing import get_args
 
 import torch
 
-from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models import get_model
+from resnet_cli.models.settings import WIDTH
+from resnet_cli.settings import registry
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks.base import Data
-from resnet_cli.training.optimizers import OPTIMIZERS
+from resnet_cli.settings.setting import Effect
+from resnet_cli.tasks.data import Data
+from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, STEPS
 from resnet_cli.training.stacked.packing import padded
 
 STACK_BYTES = {"cpu": 12_000_000, "cuda": 1_000_000_000}
@@ -29,16 +32,14 @@ STACKS_A_WORKER = 2
 def can_stack(run: Run, device_type: str) -> bool:
     """Whether the stacked engine can train a run: on this type of device, its model, and with all of its settings.
 
-    It supports the devices cpu and cuda, optimisers that are linear in the learning rate, and activation functions
-    whose derivative follows from their value.
+    A model, and each of its settings and those of training, must say so itself.
     """
-    if device_type not in STACK_BYTES or not OPTIMIZERS[run.optimizer].linear_in_rate:
-        return False
-    if ACTIVATIONS[run.activation].backward is None:
-        return False
-    is_mlp = run.model in ("plain-mlp", "residual-mlp")
-    is_deterministic = run.dropout == 0 and run["survival"] in (None, 1)
-    return is_mlp and not run.batch_norm and is_deterministic and run.precision in ("float32", "float64")
+    return device_type in STACK_BYTES and get_model(run.model).can_stack and all(map(_can_stack, run.settings.items()))
+
+
+def _can_stack(item: tuple[str, object]) -> bool:
+    setting = registry.find(item[0])
+    return setting is not None and (registry.owner(setting) == "Task" or setting.stacks(item[1]))
 
 
 def stack_key(run: Run) -> str:

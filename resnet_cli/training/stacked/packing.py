@@ -81,7 +81,7 @@ class Packing:
             for name, weight, bias in self._net(flat, place):
                 weight.copy_(built[draw][f"{name}.weight"])
                 bias.copy_(built[draw][f"{name}.bias"])
-        activation = ACTIVATIONS[self.runs[0].activation]
+        activation = ACTIVATIONS[self.runs[0][ACTIVATION]]
         for layer, weights in enumerate(self.views(flat)[: self.depth]):
             constant = self.width if layer else self.features
             weights[:, self.width :, constant] = activation.zero

@@ -11,7 +11,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.training.optimizers import OPTIMIZERS, build_optimizer
+from resnet_cli.training.optimizers import LEARNING_RATE, OPTIMIZER, OPTIMIZERS, WEIGHT_DECAY, build_optimizer
 from resnet_cli.training.stacked.packing import Packing
 
 GROUP_BYTES = {"cpu": 800_000, "cuda": 10**12}
@@ -45,13 +45,13 @@ class ParameterGroup:
         self.gradients = torch.split(self.gradient, [nets for nets, *_ in shapes])
         every_net = torch.arange(len(packing.runs), device=parameters.device)
         self.nets = torch.cat([every_net[:nets] for nets, *_ in shapes])  # the net that each matrix belongs to
-        self.decays = self._of_matrices(parameters.new_tensor([run.weight_decay for run in packing.runs]))
+        self.decays = self._of_matrices(parameters.new_tensor([run[WEIGHT_DECAY] for run in packing.runs]))
         self.rates = torch.zeros_like(self.decays)
-        self.has_decay, self.decoupled_decay = bool(self.decays.any()), OPTIMIZERS[lead.optimizer].decoupled_decay
+        self.has_decay, self.decoupled_decay = bool(self.decays.any()), OPTIMIZERS[lead[OPTIMIZER]].decoupled_decay
 
         self.direction = nn.Parameter(direction[:size].view(-1, *matrix), requires_grad=False)
         self.direction.grad = self.gradient
-        neutral = lead.model_copy(update={"learning_rate": 1.0, "weight_decay": 0.0})
+        neutral = lead.but({LEARNING_RATE: 1.0, WEIGHT_DECAY: 0.0})
         self.optimizer = build_optimizer(neutral, [self.direction])
         self.optimizer.param_groups[0]["capturable"] = parameters.is_cuda
 

@@ -3,9 +3,11 @@
 import itertools
 
 import pytest
+from pydantic import TypeAdapter
 
 from resnet_cli.models.activations import ACTIVATIONS, Activation
-from resnet_cli.training.optimizers import OPTIMIZERS, Optimizer
+from resnet_cli.models.settings import ACTIVATION
+from resnet_cli.training.optimizers import OPTIMIZER, OPTIMIZERS, Optimizer
 from resnet_cli.training.stacked.grouping import STACK_BYTES, can_stack, group_runs, stack_key, stack_name, working_set
 from tests.conftest import MakeRun
 from tests.training.stacked.test_engine import PLAIN, RESIDUAL, load
@@ -37,9 +39,11 @@ def test_what_an_optimiser_or_activation_lacks_sends_runs_to_the_loop(
 ) -> None:
     monkeypatch.setitem(OPTIMIZERS, "new", Optimizer("new", "NAdam", linear_in_rate=linear_in_rate))
     monkeypatch.setitem(ACTIVATIONS, "new", Activation("new", "torch:tanh", backward))
+    for setting in (OPTIMIZER, ACTIVATION):
+        monkeypatch.setitem(vars(setting), "_adapter", TypeAdapter(str))  # it takes the new words too
     run = make_run(models="plain-mlp")
     assert can_stack(run, "cpu")
-    assert not can_stack(run.model_copy(update={"optimizer": "new", "activation": "new"}), "cpu")
+    assert not can_stack(run.but({OPTIMIZER: "new", ACTIVATION: "new"}), "cpu")
 
 
 def test_groups_hold_every_run_exactly_once(make_run: MakeRun) -> None:
