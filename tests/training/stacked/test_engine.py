@@ -67,7 +67,7 @@ def assert_same_bits(outcome: StackedOutcome, other: StackedOutcome) -> None:
         assert torch.equal(value, other.state[name]) or not value.isfinite().all(), name
 
 
-@pytest.mark.parametrize("steps", [1, 10, 100])
+@pytest.mark.parametrize("steps", [1, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", [PLAIN, *RESIDUAL], ids=str)
 def test_every_parameter_matches_the_loop(make_run: MakeRun, kind: dict[str, object], steps: int) -> None:
     small = SMALL | kind | {"steps": steps, "eval_every": 50}
