@@ -50,8 +50,6 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
             hook = module.register_forward_hook(lambda *call, name=layer.name: note(name, *call))
             hooks.callback(hook.remove)
         for inputs in torch.split(stored.data.test_inputs[: stored.run.eval_size], EVALUATION_BATCH):
-            if inputs.dim() == 4:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
             stored.net(stored.data.prepare(inputs))
 
     measured = torch.stack([torch.stack(parts[layer.name]) for layer in layers]).cpu().double()  # (layer, batch, 3)

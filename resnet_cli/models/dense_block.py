@@ -21,7 +21,7 @@ import math
 
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Addition, Dropout, Model
+from resnet_cli.models.base import ACTIVATIONS, Block, Dropout, Model
 from resnet_cli.models.mlp import build_layer
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Count, Run
@@ -35,7 +35,7 @@ INNER_WIDTH = Setting(
 )
 
 
-class ResidualDenseBlock(nn.Module):
+class ResidualDenseBlock(Block):
     """Dropout, a layer W→V, a layer V→W, and the input added back.
 
     Args:
@@ -49,13 +49,10 @@ class ResidualDenseBlock(nn.Module):
         self.dropout = Dropout(run.dropout)
         self.narrow = build_layer(run, run.width, inner, first)
         self.widen = build_layer(run, inner, run.width, first + 1)
-        self.activation = ACTIVATIONS[run.activation]
-        self.addition = Addition()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(B, W) to (B, W)."""
-        narrowed = self.activation(self.narrow(self.dropout(inputs)))  # (B, V)
-        return self.activation(self.addition(self.widen(narrowed), inputs))
+        activation = ACTIVATIONS[run.activation]
+        self.branch = self.dropout, self.narrow, activation, self.widen
+        self.exit = (activation,)
+        self.add_shortcut(nn.Identity())
 
 
 class ResidualDenseMLP(nn.Module):

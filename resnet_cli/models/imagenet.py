@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
-from resnet_cli.models.resnet import Block, build_shortcut
+from resnet_cli.models.resnet import ConvBlock, build_shortcut
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -107,7 +107,7 @@ class ImagenetResNet(nn.Module):
         self.conv = nn.Conv2d(input_shape[0], run.width, 7, stride=2, padding=3, bias=not run.batch_norm)
         self.norm = nn.BatchNorm2d(run.width) if run.batch_norm else nn.Identity()
         self.activation = ACTIVATIONS[run.activation]
-        blocks: list[Block] = []
+        blocks: list[ConvBlock] = []
         n_in = run.width
         for stage, count in enumerate(RESNET_STAGES[run.depth]):
             for index in range(count):
@@ -116,7 +116,7 @@ class ImagenetResNet(nn.Module):
                 n_out = convolutions[-1].out_channels
                 assert run.shortcut is not None
                 shortcut = build_shortcut(run.shortcut, n_in, n_out, stride, batch_norm=run.batch_norm)
-                blocks.append(Block(run, convolutions, shortcut))
+                blocks.append(ConvBlock(run, convolutions, shortcut))
                 n_in = n_out
         self.blocks = nn.Sequential(*blocks)
         self.output = nn.Linear(n_in, outputs)
