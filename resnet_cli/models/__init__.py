@@ -1,31 +1,25 @@
-"""The models, one family per file. Any file in this folder that defines `MODELS` is registered automatically."""
-
-import importlib
-import pkgutil
-from functools import cache
+"""The models, one family per file; see `resnet_cli.settings.registry` for how they are found."""
 
 import torch
 from torch import nn
 
 from resnet_cli.models.base import Model
 from resnet_cli.models.initialisation import initialise
-from resnet_cli.settings.errors import UserError, unknown_name
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.registry import Registry
 from resnet_cli.settings.run import Run
 
+REGISTRY = Registry("model", Model, __name__, "MODELS", "resnet_exp.models")
 
-@cache
+
 def all_models() -> dict[str, Model]:
-    """Every registered model by name."""
-    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
-    return {model.name: model for module in modules for model in getattr(module, "MODELS", ())}
+    """Every registered model by name. Raises UserError if somebody else's model cannot be registered."""
+    return REGISTRY.all()
 
 
 def get_model(name: str) -> Model:
     """The model called `name`. Raises UserError, listing the known names, if there is none."""
-    try:
-        return all_models()[name]
-    except KeyError:
-        raise unknown_name("model", name, all_models()) from None
+    return REGISTRY.get(name)
 
 
 def option_names() -> tuple[str, ...]:
