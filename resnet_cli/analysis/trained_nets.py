@@ -23,9 +23,10 @@ from resnet_cli.settings.run import Run
 from resnet_cli.store.packed import is_packed
 from resnet_cli.store.reader import StoredRun, find_results, load_results
 from resnet_cli.store.weights import read_weights
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import prepare_device
 from resnet_cli.training.loop import DTYPES
+from resnet_cli.training.settings import PRECISION
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int)
         UserError: the net was not saved, or its file is unusable.
     """
     state = read_weights(folder, run)
-    net = build_net(run, input_shape, outputs).to(DTYPES[run.precision])
+    net = build_net(run, input_shape, outputs).to(DTYPES[run[PRECISION]])
     try:
         net.load_state_dict(state)
     except RuntimeError:

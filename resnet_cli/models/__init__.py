@@ -1,38 +1,39 @@
-"""The models, one family per file; see `resnet_cli.settings.registry` for how they are found."""
+"""The models, one family per file; see `resnet_cli.settings.discovery` for how they are found."""
 
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
-from resnet_cli.models.base import Model
-from resnet_cli.models.initialisation import initialise
+from resnet_cli.models.settings import INIT, INIT_STD
+from resnet_cli.settings.discovery import Catalogue
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.registry import Registry
 from resnet_cli.settings.run import Run
 
-REGISTRY = Registry("model", Model, __name__, "MODELS", "resnet_exp.models")
+if TYPE_CHECKING:
+    from torch import nn
+
+    from resnet_cli.models.base import Model
 
 
-def all_models() -> dict[str, Model]:
-    """Every registered model by name. Raises UserError if somebody else's model cannot be registered."""
-    return REGISTRY.all()
+CATALOGUE: Catalogue["Model"] = Catalogue("Model", __name__, "MODELS")
 
 
-def get_model(name: str) -> Model:
+def all_models() -> dict[str, "Model"]:
+    """Every registered model by name. Raises UserError if somebody else's cannot be registered."""
+    return CATALOGUE.all()
+
+
+def get_model(name: str) -> "Model":
     """The model called `name`. Raises UserError, listing the known names, if there is none."""
-    return REGISTRY.get(name)
+    return CATALOGUE.get(name)
 
 
-def option_names() -> tuple[str, ...]:
-    """The names of all settings that models declare themselves, each once."""
-    return tuple(dict.fromkeys(option.name for model in all_models().values() for option in model.options))
-
-
-def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Module":
     """The net of a run on torch's meta device, for counting: it allocates no memory for parameters.
 
     Raises:
         UserError: a tensor of it has a size in bytes that no 64-bit number can hold.
     """
+    import torch
+
     try:
         with torch.device("meta"):
             return get_model(run.model).build(run, input_shape, outputs)
@@ -42,7 +43,7 @@ def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Mod
         raise UserError(f"{run.model} at depth {run.depth} has a tensor of over 2⁶³ bytes; make it smaller.") from None
 
 
-def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Module":
     """The net of a run with its initial values, on the CPU in float32.
 
     Args:
@@ -50,11 +51,13 @@ def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module
         input_shape: shape of one input, (features,) or (C, H, W).
         outputs: number of outputs.
     """
+    from resnet_cli.models.initialisation import initialise
+
     net = describe_net(run, input_shape, outputs).to_empty(device="cpu")
-    initialise(net, run.init, run.seed, run.init_std)
+    initialise(net, run[INIT], run.seed, run.get(INIT_STD))
     return net
 
 
-def count_parameters(net: nn.Module) -> int:
+def count_parameters(net: "nn.Module") -> int:
     """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in net.parameters())

@@ -1,110 +1,97 @@
-"""Registries of models and of tasks: built in, from entry points of other packages, and from plug-in files.
+"""All settings that have been declared, by name. What declares them is named in `resnet_cli/__init__.py`."""
 
-A registry looks for one attribute, `MODELS` or `TASK`, which holds what is registered or a tuple of it:
+from __future__ import annotations
 
-- in every module of its own folder;
-- in the entry points of the group `resnet_exp.models` or `resnet_exp.tasks` of installed packages, each of which names
-  a module with that attribute, or such a value itself;
-- in the plug-in files that this process has run.
-"""
-
-import pkgutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
-from pathlib import Path
-from types import ModuleType
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from resnet_cli.settings.errors import UserError, unknown_name
+if TYPE_CHECKING:
+    from resnet_cli.settings.run import Run
+    from resnet_cli.settings.setting import Setting
 
-plugins: dict[Path, ModuleType] = {}
-"""The plug-in files that this process has run; `resnet_cli.planning.plugins` fills it."""
+Owner = Literal["Model", "Task", "Training"]
 
-
-class Named(Protocol):
-    """What can be registered."""
-
-    @property
-    def name(self) -> str:
-        """By which it is chosen."""
+_owners: dict[str, Owner] = {}
+_settings: dict[str, Setting[Any]] = {}
+_quick: list[Setting[Any]] = []
+_sources: list[Callable[[], object]] = []
+_slow_sources: list[Callable[[], object]] = []
 
 
-T = TypeVar("T", bound=Named)
+def add_sources(quick: Callable[[], object], slow: Callable[[], object]) -> None:
+    """Register what declares the settings: called when one is first asked for, `slow`, which may import torch, last."""
+    _sources.append(quick)
+    _slow_sources.append(slow)
 
 
-@dataclass(frozen=True)
-class Registry(Generic[T]):
-    """What there is of one kind, by name.
+def declare(owner: Owner, settings: Iterable[Setting[Any]]) -> None:
+    """Register settings that a part of the program declares.
 
-    Args:
-        kind: what error messages call it, such as `model`.
-        item_type: of what is registered, which has a `name`.
-        package: whose modules are searched.
-        attribute: to look for in modules.
-        group: of entry points.
+    Raises:
+        ValueError: another setting has the same name.
     """
+    for setting in settings:
+        if _settings.setdefault(setting.name, setting) is not setting:
+            raise ValueError(f"there are two declarations of the setting {setting.name}")
+        _owners.setdefault(setting.name, owner)
+    before.cache_clear()
 
-    kind: str
-    item_type: type[T]
-    package: str
-    attribute: str
-    group: str
 
-    def all(self) -> dict[str, T]:
-        """Everything that is registered, by name.
+def declared() -> tuple[Setting[Any], ...]:
+    """The settings that can be known without importing torch: of models, tasks and training; the latest ones last.
 
-        Raises:
-            UserError: an entry point or a plug-in does not define what it should, or a name that exists already.
-        """
-        return collect(self, tuple(plugins.items()))
+    Settings that single models declare themselves are not among them.
+    """
+    while _sources:
+        _sources.pop()()
+        _quick.extend(sorted(_settings.values(), key=lambda setting: setting.came_later))
+    return tuple(_quick)
 
-    def get(self, name: str) -> T:
-        """What is called `name`. Raises UserError, listing the known names, if there is none."""
-        if name not in self.all():
-            raise unknown_name(self.kind, name, self.all())
-        return self.all()[name]
 
-    def read(self, source: str, found: object) -> Iterator[T]:
-        """What a module, or the value of an entry point, holds. Raises UserError if it is of another type."""
-        found = getattr(found, self.attribute, ()) if isinstance(found, ModuleType) else found
-        for item in found if isinstance(found, (tuple, list)) else (found,):
-            if not isinstance(item, self.item_type):
-                raise UserError(
-                    f"{source}: {self.attribute} holds a {type(item).__name__} where every part must be a "
-                    f"{self.item_type.__name__}; mend it."
-                )
-            yield item
+def all_settings() -> tuple[Setting[Any], ...]:
+    """All settings, also those that single models declare; this may import torch."""
+    quick = declared()
+    for load in _slow_sources:
+        load()
+    return tuple(dict.fromkeys([*quick, *_settings.values()]))
+
+
+def find(name: str) -> Setting[Any] | None:
+    """The setting called `name` if it has been declared so far."""
+    declared()
+    return _settings.get(name)
+
+
+def owner(setting: Setting[Any]) -> Owner:
+    """Which part of the program declares a setting."""
+    return _owners[setting.name]
 
 
 @cache
-def collect(registry: Registry[T], loaded: tuple[tuple[Path, ModuleType], ...]) -> dict[str, T]:
-    package = import_module(registry.package)
-    sources: list[tuple[str, object]] = [
-        (found.name, import_module(f"{registry.package}.{found.name}"))
-        for found in pkgutil.iter_modules(package.__path__)
-    ]
-    for entry in entry_points(group=registry.group):
-        source = f"entry point {entry.name} (={entry.value}) of {entry.dist.name if entry.dist else 'a package'}"
-        try:
-            sources.append((source, entry.load()))
-        except Exception as error:
-            raise UserError(
-                f"{source} cannot be loaded: {describe_error(error)}; mend or remove that package."
-            ) from error
-    sources += [(f"plugin (={path})", module) for path, module in loaded]
-    items: dict[str, T] = {}
-    for source, found in sources:
-        for item in registry.read(source, found):
-            if item.name in items:
-                raise UserError(f"{source}: {registry.kind} (={item.name}) exists already; give it another name.")
-            items[item.name] = item
-    return items
+def before(model: str, task: str) -> Mapping[str, Any]:
+    """By name, the settings that a model and a task got later, with the values that apply to runs without them."""
+    declared()
+    return {
+        setting.name: setting.before[place]
+        for setting in _settings.values()
+        for place in (model, task, "*")
+        if place in setting.before
+    }
 
 
-def describe_error(error: BaseException) -> str:
-    """An error of somebody else's code on one line, such as `NameError: name 'x' is not defined`."""
-    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split()).rstrip(".")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of settings in the order of columns: as declared, then what came later or is a single model's, as given."""
+    given = dict.fromkeys(names)
+    old = [setting.name for setting in declared() if not setting.came_later]
+    return list(dict.fromkeys([*(name for name in old if name in given), *given]))
+
+
+def column_names(runs: Iterable[Run]) -> list[str]:
+    """What could be a column of settings in a table of some runs: what is declared, and what they have besides."""
+    return list(dict.fromkeys([*(setting.name for setting in declared()), *names_in_order(runs)]))
+
+
+def names_in_order(runs: Iterable[Run]) -> list[str]:
+    """The names of all settings of some runs, in the order of columns."""
+    return in_order(name for run in runs for name in run.settings)

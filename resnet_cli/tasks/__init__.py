@@ -1,25 +1,25 @@
-"""The tasks, one per file; see `resnet_cli.settings.registry` for how they are found."""
+"""The tasks, one per file; see `resnet_cli.settings.discovery` for how they are found."""
 
 from collections.abc import Iterable
 
-from resnet_cli.settings.registry import Registry
+from resnet_cli.settings.discovery import Catalogue
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks.base import Data, Task
+from resnet_cli.tasks.base import Task
 
-__all__ = ["Data", "Task", "all_tasks", "constant_answers", "get_task"]
+__all__ = ["Task", "all_tasks", "constant_answers", "get_task"]
 
 
-REGISTRY = Registry("task", Task, __name__, "TASK", "resnet_exp.tasks")
+CATALOGUE: Catalogue[Task] = Catalogue("Task", __name__, "TASK")
 
 
 def all_tasks() -> dict[str, Task]:
-    """Every registered task by name. Raises UserError if somebody else's task cannot be registered."""
-    return REGISTRY.all()
+    """Every registered task by name. Raises UserError if somebody else's cannot be registered."""
+    return CATALOGUE.all()
 
 
 def get_task(name: str) -> Task:
     """The task called `name`. Raises UserError, listing the known names, if there is none."""
-    return REGISTRY.get(name)
+    return CATALOGUE.get(name)
 
 
 def constant_answers(runs: Iterable[Run]) -> dict[str, float]:
@@ -29,7 +29,9 @@ def constant_answers(runs: Iterable[Run]) -> dict[str, float]:
     """
     tasks = all_tasks()
     alike = {
-        (run.task, *(run[name] for name in sorted(tasks[run.task].settings))): run for run in runs if run.task in tasks
+        (run.task, *(run.get(setting) for setting in tasks[run.task].settings)): run
+        for run in runs
+        if run.task in tasks
     }
     answers = [tasks[run.task].constant_answer(run) for run in alike.values()]
     values = {metric: [answer[metric] for answer in answers if metric in answer] for metric in ("loss", "error")}
