@@ -26,7 +26,8 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import ACTIVATIONS, Block, Dropout, Model, Step, linear_decay
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Block, Dropout, Model, Step, linear_decay
 from resnet_cli.models.settings import (
     ACTIVATION,
     BATCH_NORM,
@@ -129,7 +130,7 @@ class ConvBlock(Block):
             norm = nn.BatchNorm2d(filters) if has_norm else nn.Identity()
             self.add_module(f"conv{number}", convolution)
             self.add_module(f"norm{number}", norm)
-            steps: dict[str, Step] = {"norm": norm, "activation": ACTIVATIONS[run[ACTIVATION]]}
+            steps: dict[str, Step] = {"norm": norm, "activation": ACTIVATIONS[run[ACTIVATION]].function}
             before = [steps[name] for name in order.before]
             after = order.after_last if number == len(convolutions) else order.after
             if number > 1:
@@ -171,7 +172,7 @@ class CifarNet(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, run[WIDTH], 3, padding=1, bias=not run[BATCH_NORM])
         self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.blocks = nn.Sequential(*blocks)
         before = ORDERS[ordering].before
         self.last_norm = nn.BatchNorm2d(filters) if run[BATCH_NORM] and "norm" in before else nn.Identity()

@@ -3,15 +3,8 @@
 import math
 
 from resnet_cli.settings.run import Run
-from resnet_cli.training.settings import (
-    DECAY_FACTOR,
-    LEARNING_RATE,
-    MILESTONES,
-    SCHEDULE,
-    WARMUP_FACTOR,
-    WARMUP_SHAPE,
-    WARMUP_STEPS,
-)
+from resnet_cli.training.optimizers import LEARNING_RATE
+from resnet_cli.training.settings import DECAY_FACTOR, MILESTONES, SCHEDULE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:
