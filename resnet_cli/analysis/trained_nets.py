@@ -74,10 +74,7 @@ def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: st
     data = load_data_of(run, data_dir, device)
     net = read_net(folder, run, data.input_shape, data.outputs)
     prepare_device(data.device, torch.get_num_threads())
-    net = net.to(data.device, data.dtype).eval()
-    if len(data.input_shape) == 3:
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return StoredNet(run, net, data)
+    return StoredNet(run, data.adapt(net).eval(), data)
 
 
 def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:

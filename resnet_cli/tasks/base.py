@@ -11,6 +11,7 @@ from resnet_cli.settings.setting import Setting
 from resnet_cli.tasks.settings import IMAGE_SIZE
 
 if TYPE_CHECKING:
+    from resnet_cli.tasks.archive import Archive
     from resnet_cli.tasks.data import Data
 
 Family = Literal["mlp", "cnn"]
@@ -40,6 +41,7 @@ class Task:
     constant_loss: Callable[[Run], float] | None = (
         None  # of a regression: the training loss of the best constant answer
     )
+    archive: "Archive | None" = None  # that `resnet-exp data fetch` downloads
 
     def constant_answer(self, run: Run) -> dict[str, float]:
         """The `loss` of a net that always gives the same answer, and the `error` (%) of one that guesses a class."""

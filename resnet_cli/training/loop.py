@@ -10,7 +10,7 @@ copied to the host only at evaluations.
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -94,16 +94,14 @@ def train(
     total_steps, interval, epoch_steps = length(run, data)
     device = data.device
 
-    net = build_net(run, data.input_shape, data.outputs).to(device, data.dtype)
+    net = data.adapt(build_net(run, data.input_shape, data.outputs))
     if start is not None:
         net.load_state_dict(start)
-    if len(data.input_shape) == 3:
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recompute:
         recompute_blocks(net)
     optimizer = build_optimizer(run, net.parameters())
     generators = _attach_generators(net, device)
-    heads = [layer for layer in net.modules() if isinstance(layer, AuxiliaryHead)]
+    heads = auxiliary_heads(net)
 
     def fits(state: State) -> bool:
         return same_form(state.net, net.state_dict()) and state_fits(state.optimizer, run, [*net.parameters()])
@@ -134,10 +132,7 @@ def train(
         net.train()
         with _precision(run, device):
             outputs = net(inputs)
-        loss = data.losses(outputs.to(data.dtype), targets).mean()
-        for head in heads:
-            assert head.outputs is not None
-            loss = loss + head.weight * data.losses(head.outputs.to(data.dtype), targets).mean()
+        loss = training_loss(data, outputs, targets, heads)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -149,6 +144,27 @@ def train(
 
     status: Status = "done" if is_finite(history[-1]) else "diverged"
     return Outcome(status, history, count_parameters(net), net)
+
+
+def auxiliary_heads(net: nn.Module) -> list[AuxiliaryHead]:
+    """The auxiliary outputs of a net."""
+    return [layer for layer in net.modules() if isinstance(layer, AuxiliaryHead)]
+
+
+def training_loss(data: Data, outputs: Tensor, targets: Tensor, heads: Iterable[AuxiliaryHead]) -> Tensor:
+    """The loss of a batch that training minimises: the net's own and, with their weights, those of auxiliary heads.
+
+    Args:
+        data: for the kind of loss.
+        outputs: of the net, (B, outputs), just computed in training mode.
+        targets: (B,) or (B, outputs).
+        heads: the net's `auxiliary_heads`.
+    """
+    loss = data.losses(outputs.to(data.dtype), targets).mean()
+    for head in heads:
+        assert head.outputs is not None
+        loss = loss + head.weight * data.losses(head.outputs.to(data.dtype), targets).mean()
+    return loss
 
 
 class Batches:
@@ -166,8 +182,6 @@ class Batches:
         inputs = self.data.train_inputs[chosen]
         if self.draws is not None:
             inputs = augment.apply(inputs, self.draws[position], self.data.crop_padding)
-        elif inputs.dim() == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
         return self.data.prepare(inputs), self.data.train_targets[chosen]
 
     def _begin(self, epoch: int) -> None:
@@ -231,8 +245,6 @@ def _sums(net: nn.Module, run: Run, data: Data, inputs: Tensor, targets: Tensor)
     for some_inputs, some_targets in zip(
         torch.split(inputs, EVALUATION_BATCH), torch.split(targets, EVALUATION_BATCH), strict=True
     ):
-        if some_inputs.dim() == 4:
-            some_inputs = some_inputs.contiguous(memory_format=torch.channels_last)
         with _precision(run, data.device):
             outputs = net(data.prepare(some_inputs))
         outputs = outputs.to(data.dtype)
