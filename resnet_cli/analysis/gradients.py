@@ -34,7 +34,7 @@ from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing
 from resnet_cli.store.reader import StoredRun
 from resnet_cli.tasks.data import Data
-from resnet_cli.training.loop import Batches, auxiliary_heads, length, train, training_loss
+from resnet_cli.training.loop import Batches, auxiliary_heads, train, training_loss
 
 
 def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.Da
     run = stored.run
     twin = data.adapt(build_net(run, data.input_shape, data.outputs)).eval()
     names = [layer.name for layer in weight_layers(StoredNet(run, twin, data))]
-    inputs, targets = Batches(run, data, length(run, data)[2])[0]
+    inputs, targets = Batches(run, data)[0]
     norms: list[list[float]] = []
 
     def measure(net: nn.Module, step: int) -> None:

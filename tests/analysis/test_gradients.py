@@ -23,7 +23,7 @@ from resnet_cli.models.settings import BLOCK_SIZE, WIDTH
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import StoredRun, load_results
-from resnet_cli.training.loop import Batches, length, train
+from resnet_cli.training.loop import Batches, train
 from tests.conftest import MakeRun
 
 TINY = {"steps": 6, "eval_every": 3, "batch_size": 16, "train_size": 60}
@@ -36,7 +36,7 @@ def unstored(run: Run) -> StoredRun:
 
 def first_batch(run: Run) -> tuple[Tensor, Tensor]:
     data = load_data_of(run, None, "cpu")
-    return Batches(run, data, length(run, data)[2])[0]
+    return Batches(run, data)[0]
 
 
 @torch.no_grad()
@@ -73,7 +73,7 @@ def test_gradients_match_the_backpropagation_formula(models: str, skips: dict[in
     data = load_data_of(run, None, "cpu")
     inputs, targets = first_batch(run)
     net = build_net(run, data.input_shape, data.outputs).double()
-    layers: list[Any] = [net.get_submodule(name) for name in [*layer_names(5, run[BLOCK_SIZE]), "output"]]
+    layers: list[Any] = [net.get_submodule(name) for name in [*layer_names(5, run.get(BLOCK_SIZE)), "output"]]
     expected = by_hand([layer.weight for layer in layers], [layer.bias for layer in layers], skips, inputs, targets)
 
     found = torch.autograd.grad(data.losses(net(inputs), targets).mean(), [layer.weight for layer in layers])
