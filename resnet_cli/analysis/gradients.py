@@ -35,7 +35,8 @@ from resnet_cli.models.base import AuxiliaryHead, Drawing
 from resnet_cli.settings.run import IDENTITY
 from resnet_cli.store.reader import StoredRun
 from resnet_cli.tasks.base import Data
-from resnet_cli.training.loop import Batches, length, train
+from resnet_cli.training.loop import Batches, train
+from resnet_cli.training.schedule import length
 
 
 def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:
@@ -58,7 +59,7 @@ def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.Da
     if len(data.input_shape) == 3:
         twin = twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     names = [layer.name for layer in weight_layers(StoredNet(run, twin, data))]
-    inputs, targets = Batches(run, data, length(run, data)[2])[0]
+    inputs, targets = Batches(run, data, length(run, len(data.train_inputs))[2])[0]
     norms: list[list[float]] = []
 
     def measure(net: nn.Module, step: int) -> None:

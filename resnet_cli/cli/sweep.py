@@ -102,8 +102,8 @@ def _print_plan(
     from resnet_cli.cli.tables import plan_listing, product_line
     from resnet_cli.execution.estimate import estimate
     from resnet_cli.execution.sweep import choose_conditions
-    from resnet_cli.execution.unit import load_data
     from resnet_cli.settings.run import Run
+    from resnet_cli.training.data import load_data
 
     console = make_console()
     say(console, f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
@@ -111,7 +111,7 @@ def _print_plan(
         say(console, note)
     conditions, _ = choose_conditions(plan, folder, jobs=jobs, data_dir=data_dir)
     try:
-        load_data(plan.runs[0], conditions)
+        load_data(plan.runs[0], conditions.data_dir, conditions.device)
     except UserError as error:  # the plan can be looked at before its data set is there
         console.print(plan_listing(plan.runs))
         say(console, f"Estimated cost: unknown, because {error}")

@@ -24,7 +24,8 @@ from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.device import available_cores, environment, resolve_device
-from resnet_cli.training.loop import DTYPES, Batches, length, train
+from resnet_cli.training.loop import DTYPES, Batches, train
+from resnet_cli.training.schedule import length
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import group_runs
 
@@ -214,7 +215,7 @@ def textbook_seconds(run: Run) -> float:
     data = load(run)
     net = build_net(run, data.input_shape, data.outputs)
     optimizer = torch.optim.Adam(net.parameters(), run.learning_rate)
-    batches = Batches(run, data, length(run, data)[2])
+    batches = Batches(run, data, length(run, len(data.train_inputs))[2])
 
     def steps() -> None:
         for step in range(TEXTBOOK_STEPS):

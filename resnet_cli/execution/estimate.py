@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from resnet_cli.execution.sweep import choose_conditions, finished_runs
-from resnet_cli.execution.unit import Clock, Conditions, data_key, load_data
+from resnet_cli.execution.unit import Clock, Conditions
 from resnet_cli.execution.units import Job, make_jobs
 from resnet_cli.models import count_parameters, describe_net
 from resnet_cli.planning.plan import Plan
@@ -25,8 +25,10 @@ from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import run_folder, write_run
 from resnet_cli.store.reader import load_run
 from resnet_cli.tasks.base import Data
+from resnet_cli.training.data import data_key, load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
-from resnet_cli.training.loop import length, train
+from resnet_cli.training.loop import train
+from resnet_cli.training.schedule import length
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import stack_key
 
@@ -114,7 +116,12 @@ def estimate(
     conditions, workers = choose_conditions(
         plan, folder, jobs=jobs, data_dir=data_dir, recompute=recompute, save_models=save_models
     )
-    planned = make_jobs(plan, lambda run: load_data(run, conditions), workers, resolve_device(plan.device).type)
+    planned = make_jobs(
+        plan,
+        lambda run: load_data(run, conditions.data_dir, conditions.device),
+        workers,
+        resolve_device(plan.device).type,
+    )
     finished = {} if fresh else finished_runs(plan.runs, folder, with_weights=save_models)[0]
     left = [rest for job in planned if (rest := job.after(finished, folder)).unfinished]
     kinds = list(map(_kind, left))
@@ -122,10 +129,12 @@ def estimate(
     files = _seconds_of_files(left[0].runs[0], conditions) if left else 0.0
     seconds, steps = [0.0] * len(left), 0
     for indices in _grouped([data_key(job.runs[0]) for job in left], range(len(left))).values():
-        data = load_data(left[indices[0]].runs[0], conditions)  # each data set is loaded once
+        data = load_data(
+            left[indices[0]].runs[0], conditions.data_dir, conditions.device
+        )  # each data set is loaded once
         for index in indices:
             job = left[index]
-            steps += length(job.runs[0], data)[0] * len(job.unfinished)
+            steps += length(job.runs[0], len(data.train_inputs))[0] * len(job.unfinished)
             seconds[index] = _seconds_of(job, data, costs[kinds[index]]) + files * len(job.unfinished)
     starts = min(2, len(left), workers)  # of this process, and of the workers, which start together
     return Estimate(
@@ -203,7 +212,7 @@ def _samples(jobs: Sequence[Job]) -> Sequence[Job]:
 
 def _time(job: Job, conditions: Conditions) -> Cost:
     """Train a job's nets for a few steps, as a sweep would train them."""
-    data, device = load_data(job.runs[0], conditions), resolve_device(conditions.device)
+    data, device = load_data(job.runs[0], conditions.data_dir, conditions.device), resolve_device(conditions.device)
     threads = job.threads(conditions.threads)
     prepare_device(device, threads)
 
@@ -249,7 +258,7 @@ def _seconds_of(job: Job, data: Data, timed: Sequence[Cost]) -> float:
     """Seconds of a whole job from the costs of one or two of its kind; 0 if none could be trained."""
     if not timed:
         return 0.0
-    total_steps, interval, _ = length(job.runs[0], data)
+    total_steps, interval, _ = length(job.runs[0], len(data.train_inputs))
     evaluated = sum(min(job.runs[0].eval_size, len(part)) for part in (data.train_inputs, data.test_inputs))
     low, high = timed[0], timed[-1]
     one, other = (
@@ -284,7 +293,7 @@ def _seconds_of_files(run: Run, conditions: Conditions) -> float:
 
 def _most_parameters(runs: Sequence[Run], conditions: Conditions) -> int:
     largest = {run.model: run for run in sorted(runs, key=lambda run: (run.width, run.depth))}
-    data = {model: load_data(run, conditions) for model, run in largest.items()}
+    data = {model: load_data(run, conditions.data_dir, conditions.device) for model, run in largest.items()}
     return max(
         count_parameters(describe_net(run, data[model].input_shape, data[model].outputs))
         for model, run in largest.items()

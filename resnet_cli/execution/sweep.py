@@ -11,7 +11,7 @@ import filelock
 import tomli_w
 
 from resnet_cli.execution.processes import do_in_workers
-from resnet_cli.execution.unit import Conditions, data_key, load_data, perform
+from resnet_cli.execution.unit import Conditions, perform
 from resnet_cli.execution.units import Job, make_jobs
 from resnet_cli.planning.plan import Plan
 from resnet_cli.settings.errors import StorageError, UserError
@@ -32,8 +32,9 @@ from resnet_cli.store.ownership import check_folder, forget_runs, forget_stacks
 from resnet_cli.store.packed import is_packed
 from resnet_cli.store.reader import BrokenRun, Results, load_results, load_run, write_summary
 from resnet_cli.store.weights import UnusableWeights, has_weights, read_weights
+from resnet_cli.training.data import data_key, load_data
 from resnet_cli.training.device import available_cores, resolve_device
-from resnet_cli.training.loop import length
+from resnet_cli.training.schedule import length
 
 LOCK_FILE = ".lock"
 CHECKPOINT_SECONDS = 10.0
@@ -125,9 +126,11 @@ def open_sweep(
         save_models=save_models,
     )
     for run in sorted(plan.runs, key=data_key):
-        length(run, load_data(run, conditions))
+        length(run, len(load_data(run, conditions.data_dir, conditions.device).train_inputs))
     device = resolve_device(plan.device)
-    jobs_of_plan = make_jobs(plan, lambda run: load_data(run, conditions), workers, device.type)
+    jobs_of_plan = make_jobs(
+        plan, lambda run: load_data(run, conditions.data_dir, conditions.device), workers, device.type
+    )
 
     check_folder(folder, plan.task.name)
     if is_packed(folder):

@@ -5,24 +5,21 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from resnet_cli.execution.units import Job
 from resnet_cli.settings.errors import StorageError
 from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Status, Warned
-from resnet_cli.settings.run import TASK_SETTINGS, Run
+from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import write_run
 from resnet_cli.store.weights import write_weights
-from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
-from resnet_cli.training.loop import DTYPES, train
+from resnet_cli.training.loop import train
 from resnet_cli.training.stacked.engine import train_stack
 
 
@@ -106,7 +103,7 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
 
 
 def _train(job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Callable[[Event], None]) -> Iterator[Result]:
-    data = load_data(job.runs[0], conditions)
+    data = load_data(job.runs[0], conditions.data_dir, conditions.device)
 
     def evaluated(run: Run, metrics: Metrics, total_steps: int) -> None:
         if run.run_id not in job.finished:
@@ -140,32 +137,3 @@ class Clock:
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self.began, 3),
         }
-
-
-_DECIDING = ("task", "precision", *TASK_SETTINGS)
-
-
-def load_data(run: Run, conditions: Conditions) -> Data:
-    """The data of a run on its device; loaded once for all runs with the same task settings.
-
-    Raises:
-        UserError: the data set is missing or corrupt.
-    """
-    return load_data_of(run, conditions.data_dir, conditions.device)
-
-
-def load_data_of(run: Run, data_dir: Path | None, device: str) -> Data:
-    """As `load_data`, for a run that is not part of a sweep."""
-    deciding: dict[str, Any] = {name: run[name] if name in _DECIDING else None for name in Run.model_fields}
-    return _load(Run.model_construct(None, **deciding), data_dir, device)
-
-
-def data_key(run: Run) -> str:
-    """A key shared by runs with the same data; runs sorted by it load each data set once."""
-    return str([run[name] for name in _DECIDING])
-
-
-@lru_cache(maxsize=4)
-def _load(run: Run, data_dir: Path | None, device: str) -> Data:
-    torch_device: torch.device = resolve_device(device)
-    return get_task(run.task).load(run, data_dir).to(torch_device, DTYPES[run.precision])

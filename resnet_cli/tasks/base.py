@@ -103,6 +103,8 @@ class Task:
     families: tuple[Family, ...]  # of models that can learn it, the most suitable one first
     shape: tuple[int, ...]  # of an input, (features,) or (C, H, W), unless `image_size` is set
     outputs: int
+    train_examples: int  # unless `train_size` is set
+    test_examples: int
     settings: frozenset[str]  # the task settings that apply to it
     default_depths: Mapping[Family, str]
     default_seeds: str
@@ -122,3 +124,7 @@ class Task:
     def input_shape(self, run: Run) -> tuple[int, ...]:
         """The shape of one input in the data of a run, without loading the data."""
         return self.shape if run.image_size is None else (self.shape[0], run.image_size, run.image_size)
+
+    def examples(self, run: Run) -> tuple[int, int]:
+        """The number of training examples and of test examples in the data of a run, without loading the data."""
+        return run.train_size or self.train_examples, self.test_examples

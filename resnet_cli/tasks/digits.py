@@ -13,7 +13,8 @@ from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Data, Task
 from resnet_cli.tasks.sampling import channel_statistics, generator, stratified_order, training_subset
 
-TRAIN_SIZE = 1400  # the other 397 of the 1,797 images are for testing
+TRAIN_SIZE = 1400
+TEST_SIZE = 397  # the rest of the 1,797 images
 
 
 def load(run: Run, data_dir: Path | None = None) -> Data:
@@ -54,6 +55,8 @@ TASK = Task(
     families=("cnn", "mlp"),
     shape=(1, 8, 8),
     outputs=10,
+    train_examples=TRAIN_SIZE,
+    test_examples=TEST_SIZE,
     settings=frozenset({"train_size"}),
     default_depths={"cnn": "8,20,32", "mlp": "2..20"},
     default_seeds="0",

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters
 from resnet_cli.models.base import AuxiliaryHead, Drawing, StochasticDepth
-from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics, Status
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
@@ -28,7 +27,7 @@ from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint, State
 from resnet_cli.training.optimizers import build_optimizer, load_state, state_fits, state_of
 from resnet_cli.training.recompute import recompute_blocks
-from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.schedule import learning_rate, length
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 EVALUATION_BATCH = 2000
@@ -42,26 +41,6 @@ class Outcome:
     history: list[Metrics]
     parameters: int
     net: nn.Module
-
-
-def length(run: Run, data: Data) -> tuple[int, int, int]:
-    """The number of steps in the whole training, between evaluations, and in an epoch.
-
-    An epoch consists of full batches only; which examples are left over differs from epoch to epoch.
-
-    Raises:
-        UserError: the batch is larger than the training set.
-    """
-    examples = len(data.train_inputs)
-    if run.batch_size > examples:
-        raise UserError(
-            f"batch_size (={run.batch_size}) must not exceed the training set, which has {examples} examples."
-        )
-    epoch_steps = examples // run.batch_size
-    if run.steps is not None:
-        return run.steps, run.eval_every, epoch_steps
-    assert run.epochs is not None
-    return run.epochs * epoch_steps, run.eval_every * epoch_steps, epoch_steps
 
 
 def train(
@@ -92,7 +71,7 @@ def train(
     Raises:
         UserError: the batch is larger than the training set.
     """
-    total_steps, interval, epoch_steps = length(run, data)
+    total_steps, interval, epoch_steps = length(run, len(data.train_inputs))
     device = data.device
 
     net = build_net(run, data.input_shape, data.outputs).to(device, data.dtype)

@@ -1,8 +1,28 @@
-"""Learning rate by step, as a pure function: nothing to save, nothing to restore wrongly."""
+"""Length of training and learning rate by step, as pure functions: nothing to save, nothing to restore wrongly."""
 
 import math
 
+from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
+
+
+def length(run: Run, train_examples: int) -> tuple[int, int, int]:
+    """The number of steps in the whole training, between evaluations, and in an epoch.
+
+    An epoch consists of full batches only; which examples are left over differs from epoch to epoch.
+
+    Raises:
+        UserError: the batch is larger than the training set.
+    """
+    if run.batch_size > train_examples:
+        raise UserError(
+            f"batch_size (={run.batch_size}) must not exceed the training set, which has {train_examples} examples."
+        )
+    epoch_steps = train_examples // run.batch_size
+    if run.steps is not None:
+        return run.steps, run.eval_every, epoch_steps
+    assert run.epochs is not None
+    return run.epochs * epoch_steps, run.eval_every * epoch_steps, epoch_steps
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:

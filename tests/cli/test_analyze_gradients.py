@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.store.reader import load_results
+from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import train
 from tests.cli.conftest import Command
 
@@ -40,7 +40,7 @@ def test_a_training_that_differs_is_reported(command: Command) -> None:
     assert answer.code == 0, answer.err
     same = 0
     for stored in load_results(FOLDER).runs:
-        again = train(stored.run, load_data_of(stored.run, None, "cpu"))
+        again = train(stored.run, load_data(stored.run, None, "cpu"))
         same += [row.train_loss for row in again.history] == [row.train_loss for row in stored.history]
     assert f"{same} of 2 runs gave the stored losses again, to the last bit." in answer.out
     assert ("The training losses of the others differ by up to" in answer.out) == (same < 2)

@@ -9,10 +9,11 @@ import torch
 from resnet_cli.execution import estimate as module
 from resnet_cli.execution.estimate import Cost, Estimate, estimate
 from resnet_cli.execution.sweep import open_sweep
-from resnet_cli.execution.unit import Conditions, load_data
+from resnet_cli.execution.unit import Conditions
 from resnet_cli.execution.units import Job
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
+from resnet_cli.training.data import load_data
 from resnet_cli.training.stacked import engine as stacked
 
 SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
@@ -58,7 +59,7 @@ def test_jobs_go_to_whichever_process_is_free() -> None:
 
 def test_cost_is_linear_in_depth() -> None:
     run = plan_sweep(SMALL | {"models": "plain", "depths": 10, "steps": 2, "eval_every": 2}).runs[0]
-    data = load_data(run, Conditions(Path(), "cpu", 1, None, 0.0))
+    data = load_data(run, None, "cpu")
     job = Job((run,), stacked=False)
     timed = [Cost(2, start=1.0, step=1.0, example=0.0), Cost(4, start=1.0, step=2.0, example=0.0)]
     assert module._seconds_of(job, data, timed) == pytest.approx(1 + 2 * 5)

@@ -25,7 +25,7 @@ from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_results
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
-from resnet_cli.training import loop
+from resnet_cli.training import data, loop
 
 SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
 
@@ -269,7 +269,7 @@ def test_data_sets_are_not_loaded_for_every_run(tmp_path: Path, monkeypatch: pyt
         loads.append(run.train_size)
         return task.load(run, data_dir)
 
-    monkeypatch.setattr(perform_module, "get_task", lambda name: replace(task, load=load))
+    monkeypatch.setattr(data, "get_task", lambda name: replace(task, load=load))
     sizes = list(range(100, 112))
     plan = plan_sweep(SMALL | {"train_size": sizes, "depths": "2..9"})
     with open_sweep(plan, tmp_path, jobs=1):

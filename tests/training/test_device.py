@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from resnet_cli.execution.sweep import open_sweep
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.execution.units import Job, make_jobs
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.store.reader import load_results
+from resnet_cli.training.data import load_data
 
 LONE = {"task": "sine", "models": "residual", "depths": 5, "seeds": 0, "steps": 40, "eval_every": 20}
 
 
 def jobs_of(**request: Any) -> list[Job]:
     plan = plan_sweep(LONE | request)
-    return make_jobs(plan, lambda run: load_data_of(run, None, "cpu"), 1, "cpu")
+    return make_jobs(plan, lambda run: load_data(run, None, "cpu"), 1, "cpu")
 
 
 @pytest.mark.parametrize(

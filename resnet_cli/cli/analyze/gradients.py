@@ -74,12 +74,12 @@ def command(
     from resnet_cli.analysis.gradients import replay, summarise
     from resnet_cli.analysis.selection import selection_text, some_runs
     from resnet_cli.analysis.trained_nets import select_runs
-    from resnet_cli.execution.unit import load_data_of
     from resnet_cli.figures import gradients
     from resnet_cli.figures.cells import split_cells
     from resnet_cli.store.layout import ANALYSIS_FOLDER
     from resnet_cli.store.packed import output_folder
     from resnet_cli.store.reader import Results
+    from resnet_cli.training.data import load_data
     from resnet_cli.training.device import prepare_device, resolve_device
 
     found = select_runs(
@@ -94,7 +94,7 @@ def command(
     prepare_device(resolve_device(device), threads=1)  # as sweeps of several runs do, for the same bits
     frame = pd.concat(
         tracked(
-            (replay(stored, load_data_of(stored.run, data_dir, device), results.varying) for stored in runs),
+            (replay(stored, load_data(stored.run, data_dir, device), results.varying) for stored in runs),
             run_ids(runs),
         ),
         ignore_index=True,
