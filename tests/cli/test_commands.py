@@ -239,7 +239,7 @@ def test_show_says_which_runs_failed_and_why(command: Command) -> None:
 def test_help_groups_commands_and_names_no_types(command: Command) -> None:
     text = command("--help").out
     assert [text.index(panel) for panel in ("Train nets", "Look at results", "What there is")]
-    for name in ("", "sweep", "show", "pack", "bench"):
+    for name in ("", "sweep", "show", "pack", "plot"):
         page = command(*filter(None, [name]), "--help").out
         assert "TEXT" not in page
         assert re.findall(r"<(?:bool|int|float|str|path|list)\b.*?>", page) == []
