@@ -25,25 +25,35 @@ cores, each layer waits for its slowest thread, and two threads are 10 to 600 ti
 """
 
 
+def device_type(name: str) -> str:
+    """The type (cpu, cuda, mps) of the device `name`, which this machine need not have; `auto` is the best one here.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal() and len(index) < 5)):
+        raise UserError(f"device (={shorten(name)}) must be auto, cpu, cuda, cuda:N or mps.")
+    return kind
+
+
 def resolve_device(name: str) -> torch.device:
     """The torch device that `name` (auto, cpu, cuda, cuda:N, mps) means on this machine.
 
     Raises:
         UserError: the name is unknown, or the machine or this torch lacks the device.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, index = device_type(name), name.partition(":")[2]
     shown = f"device (={shorten(name)})"
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal() and len(index) < 5)):
-        raise UserError(f"{shown} must be auto, cpu, cuda, cuda:N or mps.")
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError(f"{shown}: this machine has no CUDA device that torch can use; use --device cpu.")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
         raise UserError(f"{shown}: the CUDA devices here are numbered 0 to {torch.cuda.device_count() - 1}.")
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UserError(f"{shown}: this machine has no MPS device; use --device cpu.")
-    return torch.device(name)
+    return torch.device(kind if name == "auto" else name)
 
 
 def available_cores() -> int:
