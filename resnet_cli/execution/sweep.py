@@ -80,7 +80,10 @@ class OpenSweep:
 def open_sweep(
     plan: Plan, folder: str | Path, *, fresh: bool = False, **options: Any
 ) -> AbstractContextManager[OpenSweep]:
-    """As `open_under`, with the results folder and `options` as `choose_conditions` takes them."""
+    """As `open_under`, under conditions that `planning.conditions.choose_conditions` makes of `folder` and `options`.
+
+    These are `jobs` (number of processes), `data_dir`, `checkpoint_seconds`, `recompute`, `save_models` and `executor`.
+    """
     return open_under(plan, choose_conditions(plan, folder, **options), fresh=fresh)
 
 

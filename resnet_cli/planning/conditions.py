@@ -38,7 +38,9 @@ class Conditions:
     plugins: tuple[Path, ...] = ()
 
 
-def choose_conditions(plan: Plan, folder: str | Path, *, jobs: int | None = None, **others: Any) -> Conditions:
+def choose_conditions(
+    plan: Plan, folder: str | Path, *, jobs: int | None = None, data_dir: str | Path | None = None, **others: Any
+) -> Conditions:
     """The conditions of a plan: its device, and its threads or this machine's cores divided among the workers.
 
     They follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits.
@@ -47,6 +49,7 @@ def choose_conditions(plan: Plan, folder: str | Path, *, jobs: int | None = None
         plan: what to do.
         folder: the results folder.
         jobs: number of workers; by default one per core on a CPU (at most one per run), one on an accelerator.
+        data_dir: where data sets are.
         others: further fields of `Conditions`.
 
     Raises:
@@ -59,4 +62,11 @@ def choose_conditions(plan: Plan, folder: str | Path, *, jobs: int | None = None
     if jobs is None:
         jobs = min(cores, len(plan.runs)) if kind == "cpu" else 1
     threads = plan.threads or max(1, cores // jobs)
-    return Conditions(folder=Path(folder), device=plan.device, workers=jobs, threads=threads, **others)
+    return Conditions(
+        folder=Path(folder),
+        device=plan.device,
+        workers=jobs,
+        threads=threads,
+        data_dir=None if data_dir is None else Path(data_dir),
+        **others,
+    )

@@ -275,11 +275,8 @@ def _seconds_of_files(run: Run, conditions: Conditions) -> float:
 
 def _most_parameters(runs: Sequence[Run]) -> int:
     largest = {run.model: run for run in sorted(runs, key=lambda run: (run.width, run.depth))}
-    tasks = {run.task: get_task(run.task) for run in runs}
-    return max(
-        count_parameters(describe_net(run, tasks[run.task].input_shape(run), tasks[run.task].outputs))
-        for run in largest.values()
-    )
+    task = get_task(runs[0].task)
+    return max(count_parameters(describe_net(run, task.input_shape(run), task.outputs)) for run in largest.values())
 
 
 def _makespan(seconds: Iterable[float], workers: int) -> float:

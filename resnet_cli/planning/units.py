@@ -12,7 +12,6 @@ from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import CHECKPOINT_FILE, RUN_FILE, STACKS_FOLDER, run_folder
 from resnet_cli.store.reader import BrokenRun, load_run
 from resnet_cli.store.weights import has_weights
-from resnet_cli.tasks import get_task
 from resnet_cli.training.device import device_type, has_small_layers
 from resnet_cli.training.schedule import length
 from resnet_cli.training.stacked.grouping import can_stack, group_runs, stack_name
@@ -31,7 +30,7 @@ class Unit:
 
     def threads(self, most: int) -> int:
         """How many threads it uses on a CPU where it may have `most`: one where its layers are too small to share."""
-        return 1 if self.stacked or _has_small_layers(self.runs[0]) else most
+        return 1 if self.stacked or has_small_layers(self.runs[0]) else most
 
     @property
     def unfinished(self) -> list[Run]:
@@ -83,7 +82,7 @@ def make_units(plan: Plan, conditions: Conditions) -> list[Unit]:
         )
     stacks = [tuple(stack) for stack in group_runs(stackable, kind, conditions.workers)]
     if plan.engine == "auto":
-        stacks = [stack for stack in stacks if len(stack) > 1 or _has_small_layers(stack[0])]
+        stacks = [stack for stack in stacks if len(stack) > 1 or has_small_layers(stack[0])]
     in_stacks = {run for stack in stacks for run in stack}
     alone = [Unit((run,), stacked=False) for run in plan.runs if run not in in_stacks]
     return alone + [Unit(stack, stacked=True) for stack in stacks]
@@ -116,7 +115,3 @@ def finished_runs(
         if stored.status != "failed" and (not conditions.save_models or has_weights(conditions.folder, run)):
             finished[run.run_id] = (stored.status, stored.last)
     return finished, problems
-
-
-def _has_small_layers(run: Run) -> bool:
-    return has_small_layers(run, get_task(run.task).input_shape(run))

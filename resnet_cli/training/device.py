@@ -14,6 +14,7 @@ import torch
 from resnet_cli.models import get_model
 from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.run import Run
+from resnet_cli.tasks import get_task
 
 SMALL_LAYER = 25_000_000
 """Multiply-adds of a layer in one step below which sharing it among threads costs more time than it saves.
@@ -61,14 +62,10 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def has_small_layers(run: Run, input_shape: tuple[int, ...]) -> bool:
-    """Whether a typical layer of a run's net, with `width` inputs and outputs, is too little work for several threads.
-
-    Args:
-        run: the settings.
-        input_shape: of one input, (features,) or (C, H, W).
-    """
-    by_position = 9 * prod(input_shape[1:]) if get_model(run.model).family == "cnn" else 1  # 3×3 filters
+def has_small_layers(run: Run) -> bool:
+    """Whether a typical layer of a run's net, from `width` to `width` units, is too little work for several threads."""
+    pixels = prod(get_task(run.task).input_shape(run)[1:])
+    by_position = 9 * pixels if get_model(run.model).family == "cnn" else 1  # 3×3 filters
     return run.batch_size * by_position * run.width**2 < SMALL_LAYER
 
 
