@@ -22,8 +22,9 @@ from resnet_cli.planning.plan import Plan
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
-from resnet_cli.store.layout import run_folder, write_run
+from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_run
+from resnet_cli.store.record import RunRecord, write_run
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
 from resnet_cli.training.loop import length, train
@@ -268,15 +269,9 @@ def _seconds_of_files(run: Run, conditions: Conditions) -> float:
     with TemporaryDirectory() as folder:
         for _ in range(3):
             began, clock = time.perf_counter(), Clock()
-            write_run(
-                Path(folder),
-                run,
-                status="done",
-                history=evaluations,
-                parameters=1,
-                environment=environment(resolve_device(conditions.device), 1),
-                times=clock.times(),
-            )
+            machine = environment(resolve_device(conditions.device), 1)
+            record = RunRecord(status="done", run=run, environment=machine, history=evaluations, **clock.times())
+            write_run(Path(folder), record)
             load_run(run_folder(Path(folder), run))
             took.append(time.perf_counter() - began)
     return min(took)

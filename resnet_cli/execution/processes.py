@@ -14,8 +14,9 @@ from resnet_cli.execution.units import Job
 from resnet_cli.settings.errors import StorageError
 from resnet_cli.settings.events import Event, Finished
 from resnet_cli.settings.run import Run
-from resnet_cli.store.layout import run_folder, write_run
-from resnet_cli.store.reader import BrokenRun, load_run
+from resnet_cli.store.layout import run_folder
+from resnet_cli.store.reader import load_run
+from resnet_cli.store.record import BrokenRun, RunRecord, write_run
 from resnet_cli.training.device import environment, resolve_device
 
 ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -104,17 +105,10 @@ class _Worker:
         message = f"its process ended without a result (exit code {self.process.exitcode})"
         times = self.clock.times()
         for run in self.unfinished.values():
-            write_run(
-                self.conditions.folder,
-                run,
-                status="failed",
-                history=[],
-                parameters=None,
-                environment=environment(resolve_device(self.conditions.device), self.conditions.threads),
-                times=times,
-                message=message,
-            )
-            yield Finished(run.run_id, "failed", None, times["seconds"], message)
+            machine = environment(resolve_device(self.conditions.device), self.conditions.threads)
+            record = RunRecord(status="failed", message=message, run=run, environment=machine, **times)
+            write_run(self.conditions.folder, record)
+            yield Finished(run.run_id, "failed", None, record.seconds, message)
 
     def stop(self) -> None:
         if self.process.pid is not None:

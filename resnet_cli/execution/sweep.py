@@ -30,7 +30,8 @@ from resnet_cli.store.layout import (
 )
 from resnet_cli.store.ownership import check_folder, forget_runs, forget_stacks
 from resnet_cli.store.packed import is_packed
-from resnet_cli.store.reader import BrokenRun, Results, load_results, load_run, write_summary
+from resnet_cli.store.reader import Results, load_results, load_run, write_summary
+from resnet_cli.store.record import BrokenRun
 from resnet_cli.store.weights import UnusableWeights, has_weights, read_weights
 from resnet_cli.training.device import available_cores, resolve_device
 from resnet_cli.training.loop import length

@@ -2,21 +2,20 @@
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from resnet_cli.execution.units import Job
 from resnet_cli.settings.errors import StorageError
-from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Status, Warned
+from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Warned
 from resnet_cli.settings.run import TASK_SETTINGS, Run
-from resnet_cli.store.layout import write_run
+from resnet_cli.store.record import RunRecord, write_run
 from resnet_cli.store.weights import write_weights
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.base import Data
@@ -37,18 +36,6 @@ class Conditions:
     checkpoint_seconds: float
     recompute: bool = False
     save_models: bool = False
-
-
-@dataclass(frozen=True)
-class Result:
-    """The outcome of a run."""
-
-    run: Run
-    status: Status
-    history: list[Metrics]
-    parameters: int | None
-    state: Mapping[str, Tensor] | None = None  # of the net
-    message: str = ""
 
 
 def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> None:
@@ -73,39 +60,28 @@ def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> 
         on_damage=lambda sentence: emit(Warned(sentence)),
     )
     try:
-        results = list(_train(job, conditions, checkpoint, emit))
+        records = _train(job, conditions, checkpoint, emit)
     except StorageError:  # not an error in training: the sweep stops, and can be resumed once there is space
         raise
     except Exception as error:
         message = f"{type(error).__name__}: {' '.join(str(error).split()) or traceback.format_exc(limit=-1)}"
-        results = [Result(run, "failed", [], None, message=message) for run in job.runs]
-    times = clock.times()
-    written = [result for result in results if result.run.run_id not in job.finished]
-    for result in written:
-        if conditions.save_models and result.state is not None:
-            write_weights(conditions.folder, result.run, result.state)
-        write_run(
-            conditions.folder,
-            result.run,
-            status=result.status,
-            history=result.history,
-            parameters=result.parameters,
-            environment={
-                **environment(device, threads),
-                "engine": "stacked" if job.stacked else "loop",
-                "recompute": conditions.recompute,
-            },
-            times=times,
-            message=result.message,
-        )
-    if not any(result.status == "failed" for result in results):  # a failed run is tried again from its checkpoint
+        records = [RunRecord(status="failed", message=message, run=run) for run in job.runs]
+    engine = {"engine": "stacked" if job.stacked else "loop", "recompute": conditions.recompute}
+    surroundings = {"environment": environment(device, threads) | engine, **clock.times()}
+    written = [replace(record, **surroundings) for record in records if record.run.run_id not in job.finished]
+    for record in written:
+        if conditions.save_models and record.state:
+            write_weights(conditions.folder, record.run, record.state)
+        write_run(conditions.folder, record)
+    if not any(record.status == "failed" for record in records):  # a failed run is tried again from its checkpoint
         checkpoint.remove()
-    for result in written:
-        last = result.history[-1] if result.history else None
-        emit(Finished(result.run.run_id, result.status, last, times["seconds"], result.message, len(job.runs)))
+    for record in written:
+        emit(Finished(record.run.run_id, record.status, record.last, record.seconds, record.message, len(job.runs)))
 
 
-def _train(job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Callable[[Event], None]) -> Iterator[Result]:
+def _train(
+    job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Callable[[Event], None]
+) -> Sequence[RunRecord]:
     data = load_data(job.runs[0], conditions)
 
     def evaluated(run: Run, metrics: Metrics, total_steps: int) -> None:
@@ -113,18 +89,16 @@ def _train(job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Calla
             emit(Evaluated(run.run_id, metrics, total_steps))
 
     if job.stacked:
-        for done in train_stack(job.runs, data, checkpoint=checkpoint, on_evaluation=evaluated):
-            yield Result(done.run, done.status, done.history, done.parameters, done.state)
-    else:
-        (run,) = job.runs
-        outcome = train(
-            run,
-            data,
-            checkpoint=checkpoint,
-            recompute=conditions.recompute,
-            on_evaluation=lambda *event: evaluated(run, *event),
-        )
-        yield Result(run, outcome.status, outcome.history, outcome.parameters, outcome.net.state_dict())
+        return train_stack(job.runs, data, checkpoint=checkpoint, on_evaluation=evaluated)
+    (run,) = job.runs
+    record = train(
+        run,
+        data,
+        checkpoint=checkpoint,
+        recompute=conditions.recompute,
+        on_evaluation=lambda *event: evaluated(run, *event),
+    )
+    return [record]
 
 
 class Clock:
