@@ -108,9 +108,9 @@ def check_device(device: torch.device, seeds: int) -> None:
             settings = {"activation": activation, "optimizer": optimizer, "learning_rate": 1e-3, "weight_decay": 1e-3}
             for runs in make_groups(sine_runs(depths="1..7", steps=40, precision="float64", **settings)):
                 data = load(runs[0])
-                for outcome in train_stack(runs, data.to(device, torch.float64)):
-                    for name, values in train(outcome.run, data).net.state_dict().items():
-                        worst = max(worst, float((outcome.state[name] - values).norm() / values.norm()))
+                for record in train_stack(runs, data.to(device, torch.float64)):
+                    for name, values in train(record.run, data).state.items():
+                        worst = max(worst, float((record.state[name] - values).norm() / values.norm()))
     print(f"largest relative difference of parameters after 40 steps in float64: {worst:.1e}")
     if not worst < 1e-9:
         raise SystemExit(f"The results on {device} differ from those of the CPU by {worst:.1e}, more than 1e-9.")

@@ -21,11 +21,11 @@ from resnet_cli.analysis.trained_nets import StoredNet, blocks_of
 from resnet_cli.models import get_model
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import IDENTITY, setting_names
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.training.loop import EVALUATION_BATCH
 
 
-def pick_cnns(runs: Sequence[StoredRun]) -> list[StoredRun]:
+def pick_cnns(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """The deepest residual CNN of the lowest seed, after its plain twin if there is one; or else the deepest CNN.
 
     A twin has the same depth and seed, and the same value of each setting that both have.
@@ -38,10 +38,10 @@ def pick_cnns(runs: Sequence[StoredRun]) -> list[StoredRun]:
         models = ", ".join(sorted({stored.run.model for stored in runs}))
         raise UserError(f"The nets selected ({models}) are MLPs, which have no feature maps; select a CNN.")
 
-    def preference(stored: StoredRun) -> tuple[bool, int, int]:
+    def preference(stored: RunRecord) -> tuple[bool, int, int]:
         return get_model(stored.run.model).role == "residual", stored.run.depth, -stored.run.seed
 
-    def is_plain_twin(stored: StoredRun) -> bool:
+    def is_plain_twin(stored: RunRecord) -> bool:
         names = ("depth", "seed", *setting_names([stored.run, chosen.run]))
         pairs = [(stored.run[name], chosen.run[name]) for name in names]
         return get_model(stored.run.model).role == "plain" and all(a == b for a, b in pairs if None not in (a, b))

@@ -20,7 +20,8 @@ from resnet_cli.settings.errors import UserError, did_you_mean
 from resnet_cli.settings.ranges import compact, parse_depths, parse_seeds
 from resnet_cli.settings.run import Run
 from resnet_cli.store.packed import is_packed
-from resnet_cli.store.reader import StoredRun, find_results, load_results
+from resnet_cli.store.reader import find_results, load_results
+from resnet_cli.store.record import RunRecord
 from resnet_cli.store.weights import read_weights
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.data import load_data
@@ -63,7 +64,7 @@ def select_runs(
     seeds: object = None,
     with_diverged: bool = False,
     on_problem: Callable[[str], None] = lambda problem: None,
-) -> list[StoredRun]:
+) -> list[RunRecord]:
     """The finished runs of a results folder with the given models, depths and seeds, or with any where none are given.
 
     Among models, `plain` and `residual` stand for all models with that role. `on_problem` is called for each run that

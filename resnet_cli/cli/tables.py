@@ -18,7 +18,8 @@ from resnet_cli.figures.panels import split_panels, value_text
 from resnet_cli.settings.errors import shorten
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.run import Run, setting_names
-from resnet_cli.store.reader import SUMMARY_COLUMNS, StoredRun
+from resnet_cli.store.reader import SUMMARY_COLUMNS
+from resnet_cli.store.record import RunRecord
 
 if TYPE_CHECKING:
     from resnet_cli.planning.units import Unit
@@ -301,7 +302,7 @@ def results_table(summary: pd.DataFrame) -> RenderableType:
     return Group(Text(", ".join([counted(len(summary), "run"), *told]), "bold"), table)
 
 
-def failures(runs: Iterable[StoredRun]) -> Iterator[str]:
+def failures(runs: Iterable[RunRecord]) -> Iterator[str]:
     """A line for each reason why runs failed, with the ids of the first ones."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for stored in runs:

@@ -20,8 +20,9 @@ from resnet_cli.planning.units import Unit, finished_runs, remaining_units
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
-from resnet_cli.store.layout import run_folder, write_run
+from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_run
+from resnet_cli.store.record import RunRecord, write_run
 from resnet_cli.tasks import get_task
 from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
@@ -259,15 +260,8 @@ def _seconds_of_files(run: Run, conditions: Conditions) -> float:
     with TemporaryDirectory() as folder:
         for _ in range(3):
             began = time.perf_counter()
-            write_run(
-                Path(folder),
-                run,
-                status="done",
-                history=evaluations,
-                parameters=1,
-                environment=environment(resolve_device(conditions.device), 1),
-                times={"started": "", "finished": "", "seconds": 0.0},
-            )
+            machine = environment(resolve_device(conditions.device), 1)
+            write_run(Path(folder), RunRecord(status="done", run=run, environment=machine, history=evaluations))
             load_run(run_folder(Path(folder), run))
             took.append(time.perf_counter() - began)
     return min(took)

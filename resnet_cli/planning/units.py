@@ -10,7 +10,8 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics, Status
 from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import CHECKPOINT_FILE, RUN_FILE, STACKS_FOLDER, run_folder
-from resnet_cli.store.reader import BrokenRun, load_run
+from resnet_cli.store.reader import load_run
+from resnet_cli.store.record import BrokenRun
 from resnet_cli.store.weights import has_weights
 from resnet_cli.training.device import device_type, has_small_layers
 from resnet_cli.training.schedule import length

@@ -11,16 +11,16 @@ copied to the host only at evaluations.
 import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters
 from resnet_cli.models.base import AuxiliaryHead, Drawing, StochasticDepth
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
+from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks import augment
 from resnet_cli.tasks.base import Data
@@ -33,16 +33,6 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 EVALUATION_BATCH = 2000
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The result of training a run: its evaluations in order, and whether its loss stayed finite."""
-
-    status: Status
-    history: list[Metrics]
-    parameters: int
-    net: nn.Module
-
-
 def train(
     run: Run,
     data: Data,
@@ -52,7 +42,7 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     probe: Callable[[nn.Module, int], None] = lambda net, step: None,
     on_evaluation: Callable[[Metrics, int], None] = lambda metrics, total_steps: None,
-) -> Outcome:
+) -> RunRecord:
     """Train the net of `run` on `data`, on the device where the data are.
 
     The net is evaluated before the first step, at every `eval_every` and after the last step. Training stops with the
@@ -127,8 +117,13 @@ def train(
         if checkpoint is not None and step < total_steps and checkpoint.is_due():
             checkpoint.save(State([run.run_id], net.state_dict(), state_of(optimizer), step, history))
 
-    status: Status = "done" if is_finite(history[-1]) else "diverged"
-    return Outcome(status, history, count_parameters(net), net)
+    return RunRecord(
+        status="done" if is_finite(history[-1]) else "diverged",
+        run=run,
+        parameters=count_parameters(net),
+        history=history,
+        state=net.state_dict(),
+    )
 
 
 class Batches:

@@ -16,7 +16,7 @@ from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.models import build_net
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
@@ -159,8 +159,8 @@ def test_nets_that_cannot_be_extended_are_rejected(
     assert words in str(error.value)
 
 
-def finished(make_run: MakeRun, **settings: Any) -> StoredRun:
-    return StoredRun(make_run(**settings), "done", "", None, 0.0, [])
+def finished(make_run: MakeRun, **settings: Any) -> RunRecord:
+    return RunRecord(run=make_run(**settings), status="done")
 
 
 def test_the_twin_may_differ_only_in_its_warm_up(make_run: MakeRun) -> None:

@@ -12,7 +12,7 @@ from resnet_cli.analysis.features import feature_maps, pick_cnns
 from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.data import load_data
 from tests.conftest import MakeRun
@@ -135,8 +135,8 @@ def test_image_numbers_outside_the_test_set_are_rejected(stored: Callable[..., S
 
 
 def test_the_deepest_residual_cnn_with_the_lowest_seed_is_picked(make_run: MakeRun) -> None:
-    def one(model: str, depth: int, seed: int) -> StoredRun:
-        return StoredRun(make_run(**DIGITS, models=model, depths=depth, seeds=seed), "done", "", None, 0.0, [])
+    def one(model: str, depth: int, seed: int) -> RunRecord:
+        return RunRecord(run=make_run(**DIGITS, models=model, depths=depth, seeds=seed), status="done")
 
     runs = [one("plain-cnn", 20, 0), one("resnet", 14, 2), one("resnet", 14, 1), one("resnet", 8, 0)]
     runs.append(one("plain-mlp", 30, 0))

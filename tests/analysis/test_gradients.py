@@ -19,7 +19,7 @@ from resnet_cli.models.base import Drawing
 from resnet_cli.models.mlp import layer_names
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import Batches, train
 from resnet_cli.training.schedule import length
@@ -29,8 +29,8 @@ TINY = {"steps": 6, "eval_every": 3, "batch_size": 16, "train_size": 60}
 IMAGES = {"task": "digits", "width": 2, "train_size": 100, "eval_size": 60, "batch_size": 20, "epochs": 2}
 
 
-def unstored(run: Run) -> StoredRun:
-    return StoredRun(run, "done", "", None, 0.0, [])
+def unstored(run: Run) -> RunRecord:
+    return RunRecord(run=run, status="done")
 
 
 def first_batch(run: Run) -> tuple[Tensor, Tensor]:
@@ -111,7 +111,7 @@ def test_initial_gradients_match_the_first_step_of_gradient_descent(
     data = load_data(run, None, "cpu")
     frame = replay(unstored(run), data)
     before = build_net(run, data.input_shape, data.outputs).double().state_dict()
-    after = train(run, data).net.state_dict()
+    after = train(run, data).state
     for row in frame[frame["step"] == 0].to_dict("records"):
         change = after[f"{row['name']}.weight"] - before[f"{row['name']}.weight"]
         assert row["gradient_norm"] == pytest.approx(float(change.norm()), rel=1e-9), row["name"]

@@ -23,7 +23,7 @@ from resnet_cli.analysis.removed_blocks import (
 from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
@@ -228,9 +228,9 @@ def test_guessing_gives_the_chance_level(make_net: MakeNet) -> None:
 
 
 def test_the_largest_depth_of_all_models_is_chosen(make_run: MakeRun) -> None:
-    def stored(model: str, depth: int, seed: int = 0) -> StoredRun:
+    def stored(model: str, depth: int, seed: int = 0) -> RunRecord:
         run = make_run(task="digits", models=model, depths=depth, seeds=seed)
-        return StoredRun(run, "done", "", None, 0.0, [])
+        return RunRecord(run=run, status="done")
 
     deep = [stored("plain-cnn", 20), stored("resnet", 20, 0), stored("resnet", 20, 1)]
     others = [stored("plain-cnn", 8), stored("resnet", 8), stored("resnet", 32)]

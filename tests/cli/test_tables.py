@@ -21,7 +21,7 @@ from resnet_cli.cli.tables import (
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.planning.units import Unit
 from resnet_cli.settings.run import Run
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from tests.conftest import MakeRun
 
 MODELS = ("plain-mlp", "residual-mlp")
@@ -264,9 +264,9 @@ def test_runs_are_counted_by_model_and_engine(make_run: MakeRun) -> None:
 
 
 def test_failures_are_told_by_reason() -> None:
-    def failed(number: int, message: str) -> StoredRun:
+    def failed(number: int, message: str) -> RunRecord:
         run = plan_sweep({"models": "plain", "depths": 3, "seeds": number}).runs[0]
-        return StoredRun(run, "failed", message, None, 1.0, [])
+        return RunRecord(run=run, status="failed", message=message)
 
     runs = [failed(number, "MemoryError: no\x1b[31m memory") for number in range(7)] + [failed(7, "ValueError: odd")]
     first, second = failures(runs)

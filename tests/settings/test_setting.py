@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting, check_setting_name
-from resnet_cli.store.layout import Record
+from resnet_cli.store.record import RunJson
 
 SMALL = {
     **{"task": "sine", "model": "plain-mlp", "depth": 2, "seed": 0, "width": 4, "init": "he", "optimizer": "adam"},
@@ -19,7 +19,7 @@ TAKEN = [
     "parameters",
     "folder",
     *Metrics._fields,
-    *Record.model_fields,
+    *RunJson.model_fields,
     "model_dump",
     "copy",
 ]

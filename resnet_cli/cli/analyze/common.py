@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from resnet_cli.store.reader import StoredRun
+    from resnet_cli.store.record import RunRecord
 
 _Item = TypeVar("_Item")
 FORMATS = ("png", "svg", "pdf")
@@ -78,7 +78,7 @@ def tracked(items: Iterable[_Item], names: Sequence[str]) -> Iterator[_Item]:
             progress.advance(task)
 
 
-def run_ids(runs: "Iterable[StoredRun]") -> list[str]:
+def run_ids(runs: "Iterable[RunRecord]") -> list[str]:
     """The names of runs."""
     return [stored.run.run_id for stored in runs]
 

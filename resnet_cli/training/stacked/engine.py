@@ -36,14 +36,14 @@ Each net has its own matrices in every product, so a net that diverges does not 
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 
 import torch
 from torch import Tensor
 
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
+from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.base import Data
 from resnet_cli.training.checkpoint import Checkpoint, State
@@ -74,17 +74,6 @@ _DIFFERENTIATE: dict[str, Callable[[Tensor, Tensor], object]] = {
 """D, A ↦ D ∘ f'(Z), written over A."""
 
 
-@dataclass(frozen=True)
-class StackedOutcome:
-    """The result of training one run: as `loop.Outcome`, with the state dict of its `MLP` instead of the net."""
-
-    run: Run
-    status: Status
-    history: list[Metrics]
-    parameters: int
-    state: dict[str, Tensor]
-
-
 @torch.no_grad()
 def train_stack(
     runs: Sequence[Run],
@@ -92,7 +81,7 @@ def train_stack(
     *,
     checkpoint: Checkpoint | None = None,
     on_evaluation: Callable[[Run, Metrics, int], None] = lambda run, metrics, total_steps: None,
-) -> list[StackedOutcome]:
+) -> list[RunRecord]:
     """Train the nets of `runs` together, with the results that `loop.train` gets for each of them.
 
     A run whose loss is not finite at an evaluation after the first step ends there as `diverged`; the others continue.
@@ -105,7 +94,7 @@ def train_stack(
         on_evaluation: called with each new evaluation of a run and the total number of steps.
 
     Returns:
-        The outcomes, in the order of `runs`.
+        Their records, in the order of `runs`, with the state dict of an `MLP` on the CPU.
 
     Raises:
         UserError: the batch is larger than the training set.
@@ -147,12 +136,17 @@ def train_stack(
             rows_of_all = [row for history in histories for row in history]
             checkpoint.save(State(members, net, optimizers, step, rows_of_all))
 
-    outcomes = {}
+    records = {}
     for place, run in enumerate(stack.runs):
         last = ended.get(place) or stack.state(place)
-        size = sum(parameter.numel() for parameter in last.values())
-        outcomes[run] = StackedOutcome(run, "diverged" if place in ended else "done", histories[place], size, last)
-    return [outcomes[run] for run in runs]
+        records[run] = RunRecord(
+            status="diverged" if place in ended else "done",
+            run=run,
+            parameters=sum(parameter.numel() for parameter in last.values()),
+            history=histories[place],
+            state=last,
+        )
+    return [records[run] for run in runs]
 
 
 class Stack:
