@@ -24,13 +24,15 @@ import torch
 from torch import nn
 
 from resnet_cli.models import build_net
+from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import available_cores, environment, resolve_device
 from resnet_cli.training.loop import DTYPES, Batches, train
 from resnet_cli.training.schedule import length
+from resnet_cli.training.settings import BATCH_SIZE, EVAL_EVERY, EVAL_SIZE, LEARNING_RATE, PRECISION, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import group_runs
 
@@ -95,7 +97,7 @@ def show_growth() -> None:
                 runs = sine_runs(steps=steps, eval_every=10**6, eval_size=1, **change)
                 times.append(min(sum(one_core.map(stack_cpu_seconds, make_groups(runs))) for _ in range(2)))
             a_step = (times[1] - times[0]) / 40
-            flops = sum(useful_flops(run) - useful_flops(run.model_copy(update={"steps": 20})) for run in runs) / 40
+            flops = sum(useful_flops(run) - useful_flops(run.but({STEPS: 20})) for run in runs) / 40
             name = ", ".join(f"{key} {value}" for key, value in change.items()) or "depths 2..40, 1 seed, width 30"
             print(f"| {name} | {1000 * a_step:.1f} | {flops / a_step / 1e9:.1f} |")
 
@@ -132,10 +134,10 @@ def sine_runs(**request: Any) -> list[Run]:
 
 def useful_flops(run: Run) -> float:
     """Multiplications and additions in the products of a run's training and evaluations, none of them padded."""
-    first, others = run.width, (run.depth - 1) * run.width**2 + run.width
-    steps, evaluations = run.steps or 0, (run.steps or 0) // run.eval_every + 1
-    shown = min(run.eval_size, 1000) * 2
-    return 2.0 * (steps * run.batch_size * (2 * first + 3 * others) + evaluations * shown * (first + others))
+    first, others = run[WIDTH], (run.depth - 1) * run[WIDTH] ** 2 + run[WIDTH]
+    steps, evaluations = run[STEPS], run[STEPS] // run[EVAL_EVERY] + 1
+    shown = min(run[EVAL_SIZE], 1000) * 2
+    return 2.0 * (steps * run[BATCH_SIZE] * (2 * first + 3 * others) + evaluations * shown * (first + others))
 
 
 def scaled(seconds: dict[Run, float], sweep: Iterable[Run]) -> float:
@@ -153,7 +155,7 @@ def workers(count: int) -> ProcessPoolExecutor:
 
 def load(run: Run) -> Data:
     """The data of a run on the CPU."""
-    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
 
 
 def make_groups(runs: list[Run]) -> list[list[Run]]:
@@ -197,7 +199,7 @@ def textbook_seconds(run: Run) -> float:
     """What most people would write: autograd, torch.optim.Adam as it comes, all threads; some steps, scaled."""
     data = load(run)
     net = build_net(run, data.input_shape, data.outputs)
-    optimizer = torch.optim.Adam(net.parameters(), run.learning_rate)
+    optimizer = torch.optim.Adam(net.parameters(), run[LEARNING_RATE])
     batches = Batches(run, data, length(run, len(data.train_inputs))[2])
 
     def steps() -> None:
@@ -208,7 +210,7 @@ def textbook_seconds(run: Run) -> float:
             optimizer.step()
 
     steps()
-    return _timed(steps) * (run.steps or 0) / TEXTBOOK_STEPS
+    return _timed(steps) * run[STEPS] / TEXTBOOK_STEPS
 
 
 def _timed(action: Callable[[], object]) -> float:

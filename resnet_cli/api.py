@@ -34,6 +34,7 @@ from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.models.imagenet import CLASSES, SIDE
+from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
 from resnet_cli.settings.run import Run
@@ -163,11 +164,11 @@ def plot_survival(results: Results, *, title: str | None = None, size: tuple[flo
     Raises:
         UserError: the runs do not differ in `survival`, or none has finished.
     """
-    if "survival" not in results.varying:
+    if SURVIVAL.name not in results.varying:
         raise UserError(f"{printable(results.folder)} holds no runs that differ in survival.")
     blocks = {}
     for stored in results.runs:
-        if stored.run["survival"] is not None:
+        if stored.run[SURVIVAL] is not None:
             task = get_task(stored.run.task)
             net = describe_net(stored.run, task.input_shape(stored.run), task.outputs)
             blocks[stored.run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())

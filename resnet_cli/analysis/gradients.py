@@ -32,9 +32,9 @@ from resnet_cli.analysis.layers import weight_layers
 from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.models import build_net
 from resnet_cli.models.base import AuxiliaryHead, Drawing
-from resnet_cli.settings.run import IDENTITY
+from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.record import RunRecord
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import Batches, train
 from resnet_cli.training.schedule import length
 
@@ -68,7 +68,7 @@ def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.Da
 
     again = train(run, data, probe=measure)
     before = {row.step: row.train_loss for row in stored.history}
-    identity = {"run_id": run.run_id} | {name: run[name] for name in (*IDENTITY, *settings)}
+    identity = {"run_id": run.run_id} | {name: run.get(name) for name in (*IDENTITY, *settings)}
     rows = [
         {
             **identity,

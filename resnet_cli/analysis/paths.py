@@ -23,8 +23,9 @@ from resnet_cli.analysis.trained_nets import Route, StoredNet, addition_of, bloc
 from resnet_cli.figures.paths import effective_range, over_seeds
 from resnet_cli.models import describe_net
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.run import IDENTITY, Run
+from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
+from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
 
@@ -97,7 +98,7 @@ def measure_paths(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()
     totals = path_shares * gradients
     if not totals.sum() > 0:
         raise UserError(f"No gradient reaches the input of {stored.label}; choose a net that has learned something.")
-    identity = {"run_id": stored.run.run_id} | {name: stored.run[name] for name in (*IDENTITY, *settings)}
+    identity = {"run_id": stored.run.run_id} | {name: stored.run.get(name) for name in (*IDENTITY, *settings)}
     return pd.DataFrame(
         identity
         | {

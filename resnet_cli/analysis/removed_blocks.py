@@ -18,11 +18,12 @@ import torch
 from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, in_order, without_blocks
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
-from resnet_cli.settings.run import IDENTITY
 from resnet_cli.settings.seeding import derive_seed
+from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.record import RunRecord
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import evaluate
+from resnet_cli.training.settings import EVAL_SIZE
 
 MOST_REMOVED = 20
 """The maximum number of blocks removed together, as in the paper."""
@@ -181,14 +182,14 @@ def measure_changes(stored: StoredNet, *, draws: int, settings: Sequence[str] = 
                 "test_error": metrics.test_error,
             }
         )
-    loss, error = chance_level(stored.data, run.eval_size)
+    loss, error = chance_level(stored.data, run[EVAL_SIZE])
     rows.append({"change": "chance", "blocks": "", "changes_shape": False, "test_loss": loss, "test_error": error})
     frame = pd.DataFrame(rows).astype(
         {"kendall_tau": float, "test_error": float} | dict.fromkeys(("removed", "swaps", "draw"), "Int64")
     )
     frame.insert(2, "net_blocks", len(blocks))
     for place, name in enumerate(("run_id", *IDENTITY, *settings)):
-        frame.insert(place, name, getattr(run, name) if name == "run_id" else run[name])
+        frame.insert(place, name, getattr(run, name) if name == "run_id" else run.get(name))
     return frame
 
 

@@ -29,7 +29,7 @@ def selection_text(kept: Sequence[RunRecord], runs: Sequence[RunRecord]) -> str:
     """A sentence that says which runs were kept, or nothing if all were."""
     if len(kept) == len(runs):
         return ""
-    named = [_named({stored.run[name] for stored in kept}, name) for name in ("depth", "seed")]
+    named = [_named({stored.run.get(name) for stored in kept}, name) for name in ("depth", "seed")]
     return f"Using {len(kept)} of {len(runs)} runs, {' and '.join(named)}; choose others with --depths and --seeds."
 
 

@@ -23,10 +23,11 @@ from resnet_cli.store.packed import is_packed
 from resnet_cli.store.reader import find_results, load_results
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.weights import read_weights
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.data import load_data
 from resnet_cli.training.device import prepare_device
 from resnet_cli.training.loop import DTYPES
+from resnet_cli.training.settings import PRECISION
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int)
         UserError: the net was not saved, or its file is unusable.
     """
     state = read_weights(folder, run)
-    net = build_net(run, input_shape, outputs).to(DTYPES[run.precision])
+    net = build_net(run, input_shape, outputs).to(DTYPES[run[PRECISION]])
     try:
         net.load_state_dict(state)
     except RuntimeError:

@@ -25,6 +25,7 @@ from resnet_cli.cli.tables import error_text, loss_text, product_line, varying_s
 from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Status, Warned
 from resnet_cli.settings.run import Run
+from resnet_cli.training.settings import EPOCHS, STEPS
 
 __all__ = ["SweepView", "open_view", "product_line"]
 
@@ -49,7 +50,7 @@ class SweepView(ABC):
 
     def _series(self, run: Run) -> str:
         """What runs that differ only in depth and seed have in common, in words."""
-        named = [(name, run[name]) for name in self._settings if run[name] is not None]
+        named = [(name, run.get(name)) for name in self._settings if run.get(name) is not None]
         if len(self._settings) == 1 and all(isinstance(value, str) for _, value in named):
             return " ".join([run.model, *(value for _, value in named)])  # such as `plain-mlp relu`
         return " ".join([run.model, *(f"{name} {value_text(value)}" for name, value in named)])
@@ -300,7 +301,7 @@ class _LiveView(SweepView):
 
 def _work(run: Run) -> float:
     """The cost of a run relative to others in its sweep."""
-    return run.depth * (run.steps or run.epochs or 1)
+    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 1)
 
 
 def _clock(seconds: float) -> str:

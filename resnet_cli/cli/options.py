@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from resnet_cli.cli.home import in_home
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, did_you_mean
-from resnet_cli.settings.request import KEYS, load_config, merge, parse_assignments
-from resnet_cli.settings.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
+from resnet_cli.settings.request import SWEEP_KEYS, load_config, merge, parse_assignments
 
 WHAT = {
     "task": (["--task"], "Task to learn: sine, digits or cifar10. (default: sine)"),
@@ -89,12 +89,6 @@ CONTEXT_SETTINGS = {"ignore_unknown_options": True, "allow_extra_args": True}
 """For commands that take settings: flags for the models' own settings, such as --growth-rate, are parsed here."""
 
 
-def _panel(setting: str) -> str:
-    if setting in MODEL_SETTINGS:
-        return "Model"
-    return "Task" if setting in TASK_SETTINGS else "Training"
-
-
 def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
     """Shell completion from fixed words."""
 
@@ -112,23 +106,15 @@ def _flags(texts: Mapping[str, str]) -> dict[str, Any]:
         )
         for key, (names, text) in WHAT.items()
     }
-    for name in SETTINGS:
-        text = Run.model_fields[name].description
-        flag = "--" + name.replace("_", "-")
-        flags[name] = typer.Option(
-            flag,
+    for setting in registry.declared():
+        flags[setting.name] = typer.Option(
+            setting.flag,
             metavar="LIST",
-            help=text,
-            rich_help_panel=_panel(name),
-            autocompletion=_complete(choices(name)),
+            help=setting.description,
+            rich_help_panel=registry.owner(setting),
+            autocompletion=_complete(setting.choices),
         )
     return {name: Annotated[str | None, option] for name, option in flags.items()}
-
-
-def _options() -> tuple[str, ...]:
-    from resnet_cli.models import option_names
-
-    return option_names()
 
 
 def _own_flags(arguments: list[str], others: set[str]) -> dict[str, str]:
@@ -144,8 +130,8 @@ def _own_flags(arguments: list[str], others: set[str]) -> dict[str, str]:
         key = flag.removeprefix("--").replace("-", "_")
         if not flag.startswith("--"):
             raise UserError(f"argument (={argument}) is not expected here; options begin with --, see --help.")
-        if key not in _options():
-            known = ["--" + name.replace("_", "-") for name in (*KEYS, *_options(), *others)]
+        if key not in (names := [setting.name for setting in registry.all_settings()]):
+            known = ["--" + name.replace("_", "-") for name in (*SWEEP_KEYS, *names, *others)]
             raise UserError(f"No such option: {flag}{did_you_mean(flag, known)}; see --help and `resnet-exp models`.")
         flags[key] = value if sign else next(rest, "--")
         if not sign and flags[key].startswith("--"):
@@ -163,8 +149,8 @@ def takes_settings(command: Callable[..., None], texts: Mapping[str, str] | None
     def wrapper(context: typer.Context, config: Path | None, assignments: list[str] | None, **arguments: Any) -> None:
         flags = {name: value for name in flag_types if (value := arguments.pop(name)) is not None}
         flags |= _own_flags(context.args, {parameter.name for parameter in own})
-        from_file = load_config(config, _options) if config else {}
-        command(request=merge(from_file, flags, parse_assignments(assignments or [], _options)), **arguments)
+        from_file = load_config(config) if config else {}
+        command(request=merge(from_file, flags, parse_assignments(assignments or [])), **arguments)
 
     flag_types = _flags(texts or {})
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "request"]

@@ -10,6 +10,7 @@ import typer
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
+from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.settings.errors import UserError, not_among, printable
 
 if TYPE_CHECKING:
@@ -188,8 +189,8 @@ def _figures(group: Sequence["Results"], choices: dict[str, Any]) -> dict[str, C
     chances = constant_answers(stored.run for results in group for stored in results.runs)
     if len(group) == 1:
         drawings = sweep_figures(group[0].summary(), group[0].curves(), given=given, chances=chances, **choices)
-        if "survival" in group[0].varying and not choices["by"] and set(choices["kinds"]) == set(KINDS):
-            drawings["survival"] = partial(_draw_survival, group[0], title=choices["title"], size=choices["size"])
+        if SURVIVAL.name in group[0].varying and not choices["by"] and set(choices["kinds"]) == set(KINDS):
+            drawings[SURVIVAL.name] = partial(_draw_survival, group[0], title=choices["title"], size=choices["size"])
         return drawings
     names = sweep_names(group)
     summary, curves = combine(group)

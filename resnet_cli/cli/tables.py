@@ -15,9 +15,10 @@ from rich.text import Text
 
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import shorten
 from resnet_cli.settings.ranges import compact
-from resnet_cli.settings.run import Run, setting_names
+from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import SUMMARY_COLUMNS
 from resnet_cli.store.record import RunRecord
 
@@ -56,11 +57,10 @@ def varying_settings(runs: Iterable[Run]) -> tuple[str, ...]:
     A setting that follows from another one, as `init_std` from `init`, is left out.
     """
     runs = list(runs)
-    names = setting_names(runs)
-    settings_of = itemgetter(*names)
+    names = registry.names_in_order(runs)
     found: dict[tuple[str, int], set[tuple[object, ...]]] = defaultdict(set)
     for run in runs:
-        found[run.model, run.depth].add(settings_of(run))
+        found[run.model, run.depth].add(tuple(map(run.get, names)))
     differing = {
         name
         for combinations in found.values()
@@ -76,7 +76,7 @@ def varying_settings(runs: Iterable[Run]) -> tuple[str, ...]:
 
 def _follows(setting: str, other: str, runs: Sequence[Run]) -> bool:
     """Whether each value of `other`, which all runs have, comes with only one value of `setting`."""
-    pairs = {(run[other], run[setting]) for run in runs}
+    pairs = {(run.get(other), run.get(setting)) for run in runs}
     values = {value for value, _ in pairs}
     return None not in values and len(values) == len(pairs)
 
@@ -110,7 +110,7 @@ def _model_lines(runs: Sequence[Run], settings: Sequence[str]) -> Iterator[str]:
 
 
 def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:
-    counts = [len({run[name] for run in runs}) for name in ("depth", "model", "seed")]
+    counts = [len({run.get(name) for run in runs}) for name in ("depth", "model", "seed")]
     factors = [(n, counted(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
     combinations = len(set(map(itemgetter(*settings), runs))) if settings else 1
     if combinations > 1:
@@ -144,7 +144,7 @@ def plan_listing(runs: Sequence[Run], units: Sequence["Unit"] = ()) -> Renderabl
     for (model, stacked), of_group in groups.items():
         cells = [model, compact({run.depth for run in of_group}), compact({run.seed for run in of_group})]
         if settings:
-            combinations = {tuple(run[name] for name in settings) for run in of_group}
+            combinations = {tuple(run.get(name) for name in settings) for run in of_group}
             cells.append(f"{len(combinations)} of {' and '.join(settings)}")
         if units:
             cells.append(counted(len({number[run] for run in of_group}), "stack") if stacked else "loop")

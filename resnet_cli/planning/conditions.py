@@ -7,6 +7,7 @@ from typing import Any
 from resnet_cli.planning.plan import Plan
 from resnet_cli.settings.errors import UserError
 from resnet_cli.training.device import available_cores, device_type
+from resnet_cli.training.settings import PRECISION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def choose_conditions(
         UserError: there is no such kind of device, or it lacks the precision of a run.
     """
     kind = device_type(plan.device)
-    if kind == "mps" and any(run.precision == "float64" for run in plan.runs):
+    if kind == "mps" and any(run[PRECISION] == "float64" for run in plan.runs):
         raise UserError("precision (=float64) does not exist on device mps; use --device cpu.")
     cores = available_cores()
     if jobs is None:

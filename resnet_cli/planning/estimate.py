@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from resnet_cli.models import count_parameters, describe_net
+from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.units import Unit, finished_runs, remaining_units
 from resnet_cli.settings.errors import UserError
@@ -28,6 +29,7 @@ from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
 from resnet_cli.training.loop import train
 from resnet_cli.training.schedule import length
+from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import stack_key
 
@@ -47,13 +49,6 @@ TIMED_EXAMPLES = 400
 
 START_SECONDS = 2.0
 """The time from the start of a process to its first step, mostly for importing torch."""
-
-IRRELEVANT = frozenset(
-    {*("depth", "seed", "init", "init_std", "sine_range", "noise", "learning_rate", "momentum", "weight_decay")}
-    | {*("epochs", "steps", "schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor")}
-    | {*("warmup_shape", "eval_every", "eval_size")}
-)
-"""Settings that do not change the cost of a step, and depth, to which it is proportional."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +130,7 @@ def _grouped(keys: Iterable[str], values: Iterable[T]) -> dict[str, list[T]]:
 def _kind(unit: Unit) -> str:
     """The same for units whose costs differ only through their number of layers."""
     run = unit.runs[0]
-    return stack_key(run) if unit.stacked else str([(name, value) for name, value in run if name not in IRRELEVANT])
+    return stack_key(run) if unit.stacked else str((run.task, run.model, run.that_affect("shape", "cost")))
 
 
 def _layers(unit: Unit) -> int:
@@ -174,7 +169,7 @@ def _time_kinds(
 
 def _updates(unit: Unit) -> int:
     """The length of a training in steps or epochs, for comparing kinds."""
-    return unit.runs[0].steps or unit.runs[0].epochs or 0
+    return unit.runs[0].get(STEPS) or unit.runs[0].get(EPOCHS) or 0
 
 
 def _samples(units: Sequence[Unit]) -> Sequence[Unit]:
@@ -198,8 +193,8 @@ def _time(unit: Unit, conditions: Conditions) -> Cost:
 
     def times(steps: int, every: int, batch: int, examples: int) -> list[float]:
         """When a short training began and when each of its evaluations ended, by the clock."""
-        short = {"epochs": None, "steps": steps, "eval_every": every, "batch_size": batch, "eval_size": examples}
-        runs = [run.model_copy(update=short) for run in unit.runs]
+        short = {EPOCHS: None, STEPS: steps, EVAL_EVERY: every, BATCH_SIZE: batch, EVAL_SIZE: examples}
+        runs = [run.but(short) for run in unit.runs]
         ended = {-1: clock()}
 
         def note(metrics: Metrics) -> None:
@@ -214,14 +209,14 @@ def _time(unit: Unit, conditions: Conditions) -> Cost:
     def cost(start: float, step: float, example: float) -> Cost:
         return Cost(_layers(unit), max(start, 0.0), max(step, 1e-7), max(example, 0.0))
 
-    full = unit.runs[0].batch_size
+    full = unit.runs[0][BATCH_SIZE]
     batch = min(full, SMALL_BATCH)
     began, first, *rest = times(3, 1, batch, 1)
     rough = min(later - earlier for earlier, later in pairwise([first, *rest])) * full / batch
     if rough * batch / full > HEAVY_SECONDS or len(rest) < 3:  # arithmetic counts, not calls: a step is three passes
         return cost(first - began, rough, rough / (3 * full))
     every = min(max(2, round(CHUNK_SECONDS / rough)), MOST_STEPS)
-    examples = min(unit.runs[0].eval_size, TIMED_EXAMPLES)
+    examples = min(unit.runs[0][EVAL_SIZE], TIMED_EXAMPLES)
     began, first, *rest = times(2 * every + 1, every, full, examples)
     if len(rest) < 3:  # the loss has become infinite
         return cost(first - began, rough, rough / (3 * full))
@@ -237,7 +232,7 @@ def _seconds_of(unit: Unit, timed: Sequence[Cost]) -> float:
         return 0.0
     total_steps, interval, _ = _length(unit)
     run = unit.runs[0]
-    evaluated = sum(min(run.eval_size, part) for part in get_task(run.task).examples(run))
+    evaluated = sum(min(run[EVAL_SIZE], part) for part in get_task(run.task).examples(run))
     low, high = timed[0], timed[-1]
     one, other = (
         cost.start + total_steps * cost.step + (-(-total_steps // interval) + 1) * evaluated * cost.example
@@ -268,7 +263,7 @@ def _seconds_of_files(run: Run, conditions: Conditions) -> float:
 
 
 def _most_parameters(runs: Sequence[Run]) -> int:
-    largest = {run.model: run for run in sorted(runs, key=lambda run: (run.width, run.depth))}
+    largest = {run.model: run for run in sorted(runs, key=lambda run: (run[WIDTH], run.depth))}
     task = get_task(runs[0].task)
     return max(count_parameters(describe_net(run, task.input_shape(run), task.outputs)) for run in largest.values())
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.format import check_format
 from resnet_cli.settings.ranges import shorten
-from resnet_cli.settings.run import IDENTITY, setting_names
+from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
 from resnet_cli.store.layout import (
     METRICS_FILE,
@@ -61,10 +62,10 @@ class Results:
     def varying(self) -> list[str]:
         """The settings, beside task, model, depth and seed, that tell runs of the same model apart."""
         found = []
-        for name in setting_names(stored.run for stored in self.runs):
+        for name in registry.names_in_order(stored.run for stored in self.runs):
             values: dict[str, set[object]] = {}
             for stored in self.runs:
-                values.setdefault(stored.run.model, set()).add(stored.run[name])
+                values.setdefault(stored.run.model, set()).add(stored.run.get(name))
             if any(len(of_model) > 1 for of_model in values.values()):
                 found.append(name)
         return found
@@ -92,8 +93,8 @@ class Results:
         varying = self.varying
         rows: list[tuple[Any, ...]] = []
         for stored in self.runs:
-            identity = [stored.run.run_id, *(stored.run[name] for name in IDENTITY), stored.status]
-            settings = [stored.run[name] for name in varying]
+            identity = [stored.run.run_id, *(stored.run.get(name) for name in IDENTITY), stored.status]
+            settings = [stored.run.get(name) for name in varying]
             rows += [(*identity, *settings, *metrics) for metrics in stored.history]
         columns = ["run_id", *IDENTITY, "status", *varying, *Metrics._fields]
         frame = pd.DataFrame(rows, columns=columns)
@@ -101,7 +102,7 @@ class Results:
 
 
 def _identity(stored: RunRecord, varying: list[str]) -> dict[str, Any]:
-    settings = {name: stored.run[name] for name in (*IDENTITY, *varying)}
+    settings = {name: stored.run.get(name) for name in (*IDENTITY, *varying)}
     return {"run_id": stored.run.run_id, "status": stored.status, **settings}
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
 from resnet_cli.settings.ranges import compact, shorten
-from resnet_cli.settings.run import setting_names
 from resnet_cli.store.reader import Results
 from resnet_cli.store.record import RunRecord
 
@@ -58,7 +58,7 @@ class Selection:
             for results in folders
         ]
         if not any(results.runs for results in selected):
-            depths, seeds = (compact(stored.run[name] for stored in runs) for name in ("depth", "seed"))
+            depths, seeds = (compact(stored.run.get(name) for stored in runs) for name in ("depth", "seed"))
             raise UserError(
                 f"{place} holds no run of this selection; it has {', '.join(sorted(roles))} at depths {depths} "
                 f"with seeds {seeds}."
@@ -71,7 +71,7 @@ class Selection:
             (not self.models or run.model in self.models or roles[run.model] in self.models)
             and (self.depths is None or run.depth in self.depths)
             and (self.seeds is None or run.seed in self.seeds)
-            and all(any(_is(run[name], text) for text in texts) for name, texts in self.where.items())
+            and all(any(_is(run.get(name), text) for text in texts) for name, texts in self.where.items())
         )
 
     def _check(self, runs: Sequence[RunRecord], place: str) -> dict[str, str]:
@@ -89,11 +89,11 @@ class Selection:
                     f"models (={shorten(model)}): {place} has no run of it{did_you_mean(model, there)}; "
                     f"it has {', '.join(there)}."
                 )
-        known = ("task", *setting_names(stored.run for stored in runs))
+        known = ("task", *registry.column_names(stored.run for stored in runs))
         for name, texts in self.where.items():
             if name not in known:
                 raise unknown_name("where", shorten(name), known)
-            values = list(dict.fromkeys(stored.run[name] for stored in runs))
+            values = list(dict.fromkeys(stored.run.get(name) for stored in runs))
             for text in texts:
                 if not any(_is(value, text) for value in values):
                     listed = ", ".join(shorten(_text(value)) for value in values[:MAX_LISTED])

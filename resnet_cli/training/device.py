@@ -12,9 +12,11 @@ from typing import Any
 import torch
 
 from resnet_cli.models import get_model
+from resnet_cli.models.settings import WIDTH
 from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
+from resnet_cli.training.settings import BATCH_SIZE
 
 SMALL_LAYER = 25_000_000
 """Multiply-adds of a layer in one step below which sharing it among threads costs more time than it saves.
@@ -66,7 +68,7 @@ def has_small_layers(run: Run) -> bool:
     """Whether a typical layer of a run's net, from `width` to `width` units, is too little work for several threads."""
     pixels = prod(get_task(run.task).input_shape(run)[1:])
     by_position = 9 * pixels if get_model(run.model).family == "cnn" else 1  # 3×3 filters
-    return run.batch_size * by_position * run.width**2 < SMALL_LAYER
+    return run[BATCH_SIZE] * by_position * run[WIDTH] ** 2 < SMALL_LAYER
 
 
 def prepare_device(device: torch.device, threads: int) -> None:

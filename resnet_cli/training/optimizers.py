@@ -6,23 +6,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.settings.run import Run
 from resnet_cli.store.tensors import same_form
+from resnet_cli.training.settings import LEARNING_RATE, MOMENTUM, OPTIMIZER, WEIGHT_DECAY
 
 
 def build_optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser of a run, in torch's fused implementation if there is one (same formulas, fewer calls)."""
-    rate, decay = run.learning_rate, run.weight_decay
-    match run.optimizer:
+    rate, decay = run[LEARNING_RATE], run[WEIGHT_DECAY]
+    match run[OPTIMIZER]:
         case "sgd":
             return torch.optim.SGD(parameters, rate, weight_decay=decay, fused=True)
         case "momentum" | "nesterov":
-            assert run.momentum is not None
-            nesterov = run.optimizer == "nesterov"
+            assert run[MOMENTUM] is not None
+            nesterov = run[OPTIMIZER] == "nesterov"
             optimizer = torch.optim.SGD(
-                parameters, rate, momentum=run.momentum, nesterov=nesterov, weight_decay=decay, fused=True
+                parameters, rate, momentum=run[MOMENTUM], nesterov=nesterov, weight_decay=decay, fused=True
             )
-            if run["survival"] not in (None, 1):
+            if run[SURVIVAL] not in (None, 1):
                 _begin_momentum(optimizer)
             return optimizer
         case "adam":

@@ -4,6 +4,19 @@ import math
 
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
+from resnet_cli.training.settings import (
+    BATCH_SIZE,
+    DECAY_FACTOR,
+    EPOCHS,
+    EVAL_EVERY,
+    LEARNING_RATE,
+    MILESTONES,
+    SCHEDULE,
+    STEPS,
+    WARMUP_FACTOR,
+    WARMUP_SHAPE,
+    WARMUP_STEPS,
+)
 
 
 def length(run: Run, train_examples: int) -> tuple[int, int, int]:
@@ -14,15 +27,13 @@ def length(run: Run, train_examples: int) -> tuple[int, int, int]:
     Raises:
         UserError: the batch is larger than the training set.
     """
-    if run.batch_size > train_examples:
-        raise UserError(
-            f"batch_size (={run.batch_size}) must not exceed the training set, which has {train_examples} examples."
-        )
-    epoch_steps = train_examples // run.batch_size
-    if run.steps is not None:
-        return run.steps, run.eval_every, epoch_steps
-    assert run.epochs is not None
-    return run.epochs * epoch_steps, run.eval_every * epoch_steps, epoch_steps
+    batch = run[BATCH_SIZE]
+    if batch > train_examples:
+        raise UserError(f"batch_size (={batch}) must not exceed the training set, which has {train_examples} examples.")
+    epoch_steps = train_examples // batch
+    if (steps := run.get(STEPS)) is not None:
+        return steps, run[EVAL_EVERY], epoch_steps
+    return run[EPOCHS] * epoch_steps, run[EVAL_EVERY] * epoch_steps, epoch_steps
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:
@@ -34,20 +45,20 @@ def learning_rate(run: Run, step: int, total_steps: int) -> float:
     `warmup_steps` steps by `warmup_factor` (shape `constant`, He et al. 2015, §4.2) or by a ramp from there to 1 (shape
     `linear`, Goyal et al. 2017, §2.2). It does not shift the schedule, which applies unchanged afterwards.
     """
-    rate = run.learning_rate * _schedule(run, step / total_steps)
-    if step < run.warmup_steps:
-        assert run.warmup_factor is not None
-        ramp = step / run.warmup_steps if run.warmup_shape == "linear" else 0.0
-        rate *= run.warmup_factor + (1 - run.warmup_factor) * ramp
+    rate = run[LEARNING_RATE] * _schedule(run, step / total_steps)
+    if step < run[WARMUP_STEPS]:
+        assert run[WARMUP_FACTOR] is not None
+        ramp = step / run[WARMUP_STEPS] if run[WARMUP_SHAPE] == "linear" else 0.0
+        rate *= run[WARMUP_FACTOR] + (1 - run[WARMUP_FACTOR]) * ramp
     return rate
 
 
 def _schedule(run: Run, progress: float) -> float:
-    if run.schedule == "cosine":
+    if run[SCHEDULE] == "cosine":
         return (1 + math.cos(math.pi * progress)) / 2
-    if run.schedule == "steps":
-        assert run.milestones is not None
-        assert run.decay_factor is not None
-        passed = sum(progress >= float(milestone) for milestone in run.milestones.split("/"))
-        return float(run.decay_factor**passed)
+    if run[SCHEDULE] == "steps":
+        assert run[MILESTONES] is not None
+        assert run[DECAY_FACTOR] is not None
+        passed = sum(progress >= float(milestone) for milestone in run[MILESTONES].split("/"))
+        return float(run[DECAY_FACTOR] ** passed)
     return 1.0

@@ -75,7 +75,7 @@ def test_the_deeper_net_computes_the_same_function(settings: dict[str, Any], dee
     projections = 2 if settings.get("shortcut") == "B" else 0
     output = 1 if settings["models"].endswith("mlp") else 0  # depth counts the hidden layers of an MLP
     assert len(layers) == deeper + projections + output
-    assert appended.run.model_dump() == shallow.run.model_dump() | {"depth": deeper}
+    assert appended.run == shallow.run.but(depth=deeper)
     expected = outputs(shallow)
     assert expected.std() > 1e-3
     torch.testing.assert_close(outputs(appended), expected, rtol=0, atol=1e-10)

@@ -13,7 +13,7 @@ from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
 from resnet_cli.store.record import RunRecord
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.data import load_data
 from tests.conftest import MakeRun
 

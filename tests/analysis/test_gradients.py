@@ -17,6 +17,7 @@ from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing
 from resnet_cli.models.mlp import layer_names
+from resnet_cli.models.settings import BLOCK_SIZE, WIDTH
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
@@ -72,7 +73,7 @@ def test_gradients_match_the_backpropagation_formula(models: str, skips: dict[in
     data = load_data(run, None, "cpu")
     inputs, targets = first_batch(run)
     net = build_net(run, data.input_shape, data.outputs).double()
-    layers: list[Any] = [net.get_submodule(name) for name in [*layer_names(5, run.block_size), "output"]]
+    layers: list[Any] = [net.get_submodule(name) for name in [*layer_names(5, run[BLOCK_SIZE]), "output"]]
     expected = by_hand([layer.weight for layer in layers], [layer.bias for layer in layers], skips, inputs, targets)
 
     found = torch.autograd.grad(data.losses(net(inputs), targets).mean(), [layer.weight for layer in layers])
@@ -136,7 +137,7 @@ def test_the_replayed_training_is_bit_identical_to_the_stored_one(settings: dict
     assert list(frame[frame["layer"] == 1]["train_loss"]) == [row.train_loss for row in stored.history]
     assert (frame["train_loss"] == frame["stored_loss"]).all()
     assert (differences(frame) == 0).all()
-    assert (frame["width"] == stored.run.width).all()
+    assert (frame["width"] == stored.run[WIDTH]).all()
     assert (frame["status"] == "done").all()
 
 

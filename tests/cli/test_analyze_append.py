@@ -3,18 +3,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Train
 
 SMALL = ("--steps", 4, "--eval-every", 2, "--jobs", 1, "--engine", "loop")
 
 
 @pytest.fixture
-def folder(command: Command, tmp_path: Path) -> Path:
+def folder(train: Train) -> Path:
     """Sine nets; the residual ones have whole blocks at depths 4 and 7."""
-    results = tmp_path / "sine"
-    sweep = ("--models", "plain,residual", "--depths", "3,4,7", "--seeds", "0..1", "--out", results, "--save-models")
-    assert command("sweep", *sweep, *SMALL).code == 0
-    return results
+    train("--models", "plain,residual", "--depths", "3,4,7", "--seeds", "0..1", "--save-models", *SMALL)
+    return Path("results/sine")
 
 
 def test_the_smallest_and_largest_depth_are_compared_by_default(folder: Path, command: Command) -> None:

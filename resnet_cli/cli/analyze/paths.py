@@ -77,7 +77,7 @@ def command(
     )
     runs = some_runs(residual, depths=DEPTHS if depths is None else MOST_DEPTHS, seeds=SEEDS if seeds is None else None)
     settings = Results(folder, runs, []).varying
-    rows = {tuple(stored.run[name] for name in ("model", *settings)) for stored in runs}
+    rows = {tuple(stored.run.get(name) for name in ("model", *settings)) for stored in runs}
     if len(rows) > MOST_ROWS:
         raise UserError(
             f"{folder} holds residual nets of {len(rows)} models or settings, but one figure shows at most "

@@ -41,15 +41,17 @@ from math import prod
 import torch
 from torch import Tensor
 
+from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State
 from resnet_cli.training.loop import Batches, is_finite, metrics_row
 from resnet_cli.training.optimizers import load_state, state_fits, state_of
 from resnet_cli.training.schedule import learning_rate, length
+from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE, OPTIMIZER, WEIGHT_DECAY
 from resnet_cli.training.stacked.packing import Packing, closes_skip
 from resnet_cli.training.stacked.parameter_group import Piece, Scratch
 
@@ -161,17 +163,17 @@ class Stack:
     def __init__(self, runs: Sequence[Run], data: Data) -> None:
         self.packing = packing = Packing(runs, data)
         self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
-        self.skip = (self.lead.block_size or 0) if self.lead.model == "residual-mlp" else 0
+        self.skip = (self.lead[BLOCK_SIZE] or 0) if self.lead.model == "residual-mlp" else 0
         self.parameters = self._zeros(packing.ends[-1])
         packing.initialise(self.parameters, self.skip)
         *self.weights, self.output_weights = packing.views(self.parameters)
         self.transposed = [weights.mT for weights in self.weights]
 
-        nets, batch = len(self.runs), self.lead.batch_size
+        nets, batch = len(self.runs), self.lead[BATCH_SIZE]
         pieces = packing.pieces(PIECE_BYTES[data.device.type] // self.parameters.itemsize)
         most = max(sum(prod(packing.shapes[layer]) for layer in layers) for layers in pieces)
         gradient, direction = self._zeros(most), self._zeros(most)
-        penalises = self.lead.optimizer != "adamw" and any(run.weight_decay for run in self.runs)
+        penalises = self.lead[OPTIMIZER] != "adamw" and any(run[WEIGHT_DECAY] for run in self.runs)
         scratch = Scratch(gradient, self._zeros(most) if penalises else gradient, direction)
         self.pieces = [Piece(packing, layers, self.parameters, scratch) for layers in pieces]
         self.piece_of_first = {piece.layers[0]: piece for piece in self.pieces}
@@ -229,7 +231,7 @@ class Stack:
         It uses the first `eval_size` examples and leaves the result on the device; the gradient is that of the last
         step `with_norm`.
         """
-        data, limit = self.data, self.lead.eval_size
+        data, limit = self.data, self.lead[EVAL_SIZE]
         training = self._sums(data.train_inputs[:limit], data.train_targets[:limit])
         testing = self._sums(data.test_inputs[:limit], data.test_targets[:limit])
         return torch.stack([*training, *testing, self.squared_norms.sqrt()], dim=1)
@@ -278,7 +280,7 @@ class Stack:
 
     def _forward(self, inputs: Tensor, signals: "_Signals") -> Tensor:
         """(N, rows, Q) to (N, rows, outputs); the activations of each layer are left in `signals`."""
-        activate, sizes = _ACTIVATE[self.lead.activation], [*self.packing.sizes, 0]
+        activate, sizes = _ACTIVATE[self.lead[ACTIVATION]], [*self.packing.sizes, 0]
         for layer, signal in enumerate(signals.layers):  # (n_l, rows, P)
             torch.bmm(signals.sources[layer] if layer else inputs, self.transposed[layer], out=signal)
             if closes_skip(layer, self.skip):
@@ -291,7 +293,7 @@ class Stack:
 
     def _backward(self, with_norm: bool) -> None:
         """Compute the gradient from ∂L/∂Y and the activations, which are overwritten, and update the parameters."""
-        differentiate = _DIFFERENTIATE[self.lead.activation]
+        differentiate = _DIFFERENTIATE[self.lead[ACTIVATION]]
         layers, sources = self.signals.layers, self.signals.sources
         torch.bmm(self.output_flow.mT, self.signals.last, out=self.gradients[-1])
         torch.bmm(self.output_flow, self.output_weights, out=self.flow)

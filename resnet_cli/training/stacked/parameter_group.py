@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.training.optimizers import build_optimizer
+from resnet_cli.training.settings import LEARNING_RATE, OPTIMIZER, WEIGHT_DECAY
 from resnet_cli.training.stacked.packing import Packing
 
 
@@ -47,18 +48,16 @@ class Piece:
         every_net = torch.arange(len(packing.runs), device=parameters.device)
         self.nets = torch.cat([every_net[:nets] for nets, *_ in shapes])  # the net that each matrix belongs to
         decays = torch.tensor(
-            [run.weight_decay for run in packing.runs], dtype=parameters.dtype, device=parameters.device
+            [run[WEIGHT_DECAY] for run in packing.runs], dtype=parameters.dtype, device=parameters.device
         )
         self.decays = decays[self.nets][:, None, None]
         self.rates = torch.zeros_like(self.decays)
         self.penalises = scratch.penalised is not scratch.gradient
-        self.shrinks = lead.optimizer == "adamw" and bool(decays.any())
+        self.shrinks = lead[OPTIMIZER] == "adamw" and bool(decays.any())
 
         self.direction = nn.Parameter(direction, requires_grad=False)
         self.direction.grad = self.penalised
-        self.optimizer = build_optimizer(
-            lead.model_copy(update={"learning_rate": 1.0, "weight_decay": 0.0}), [self.direction]
-        )
+        self.optimizer = build_optimizer(lead.but({LEARNING_RATE: 1.0, WEIGHT_DECAY: 0.0}), [self.direction])
 
     def set_rates(self, rates: Tensor) -> None:
         """Set the learning rate of each net, (N,)."""

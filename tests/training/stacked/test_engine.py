@@ -13,10 +13,11 @@ from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.settings import PRECISION
 from resnet_cli.training.stacked.engine import PIECE_BYTES, Stack, train_stack
 from resnet_cli.training.stacked.grouping import STACK_BYTES, can_stack, group_runs, stack_key, stack_name, working_set
 from resnet_cli.training.stacked.packing import padded
@@ -37,7 +38,7 @@ RESIDUAL: list[dict[str, object]] = [{"models": "residual-mlp", "block_size": k}
 
 
 def load(run: Run) -> Data:
-    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
 
 
 def assert_like_loop(outcome: RunRecord, data: Data, tolerance: float = 1e-9) -> None:
