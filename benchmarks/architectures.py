@@ -23,8 +23,7 @@ from resnet_cli.models.base import Drawing, StochasticDepth
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.training.device import environment, prepare_device, resolve_device
-from resnet_cli.training.optimizers import build_optimizer
-from resnet_cli.training.settings import LEARNING_RATE, MOMENTUM, WEIGHT_DECAY
+from resnet_cli.training.optimizers import LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, build_optimizer
 
 WITH_STOCHASTIC_DEPTH = "ResNet-56, stochastic depth"
 BATCH = 32

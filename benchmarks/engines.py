@@ -31,8 +31,9 @@ from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import available_cores, environment, resolve_device
 from resnet_cli.training.loop import DTYPES, Batches, train
+from resnet_cli.training.optimizers import LEARNING_RATE
 from resnet_cli.training.schedule import length
-from resnet_cli.training.settings import BATCH_SIZE, EVAL_EVERY, EVAL_SIZE, LEARNING_RATE, PRECISION, STEPS
+from resnet_cli.training.settings import BATCH_SIZE, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import group_runs
 

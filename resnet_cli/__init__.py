@@ -84,12 +84,13 @@ def _declare_settings() -> None:
     from resnet_cli.models import settings as of_models
     from resnet_cli.settings.setting import settings_in
     from resnet_cli.tasks import all_tasks
+    from resnet_cli.training import optimizers
     from resnet_cli.training import settings as of_training
 
     registry.declare("Model", settings_in(of_models))
     for task in all_tasks().values():
         registry.declare("Task", task.settings)
-    registry.declare("Training", settings_in(of_training))
+    registry.declare("Training", [*settings_in(optimizers), *settings_in(of_training)])
 
 
 def _declare_settings_of_single_models() -> None:

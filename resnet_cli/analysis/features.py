@@ -17,11 +17,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.trained_nets import StoredNet, blocks_of
+from resnet_cli.analysis.trained_nets import StoredNet, blocks_of, identity_of
 from resnet_cli.models import get_model
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.record import RunRecord
 from resnet_cli.training.loop import EVALUATION_BATCH
 from resnet_cli.training.settings import EVAL_SIZE
@@ -112,11 +111,25 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
         answer = stored.net(inputs)[0].argmax()
 
     frame = pd.DataFrame(rows)
-    identity = {"run_id": run.run_id} | {name: run.get(name) for name in IDENTITY}
     told = {"image": image, "target": int(data.test_targets[image]), "answer": int(answer), "examples": len(many)}
-    for place, (name, value) in enumerate((identity | told).items()):
+    for place, (name, value) in enumerate((identity_of(run) | told).items()):
         frame.insert(place, name, value)
     return frame
+
+
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """What the channels of each net do.
+
+    Args:
+        frame: what `feature_maps` gives for some nets.
+
+    Returns:
+        One row per net: `model`, `depth`, `seed`, `target`, `answer`, the number of `channels` in all layers, how many
+        of them are `dead`, and their mean share of `zeros` in percent.
+    """
+    maps = frame[frame["part"] == "map"].assign(dead=lambda of: of["zeros"] == 1, zeros=lambda of: 100 * of["zeros"])
+    of_net = maps.groupby(["run_id", "model", "depth", "seed", "target", "answer"], sort=False)
+    return of_net.agg(channels=("map", "size"), dead=("dead", "sum"), zeros=("zeros", "mean")).reset_index().iloc[:, 1:]
 
 
 def _rows(part: str, layer: int, name: str, values: Tensor, pictures: Sequence[str]) -> list[dict[str, Any]]:

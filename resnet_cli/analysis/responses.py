@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.trained_nets import StoredNet
+from resnet_cli.analysis.trained_nets import StoredNet, identity_of
 from resnet_cli.models.base import Addition
-from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.training.loop import EVALUATION_BATCH
 from resnet_cli.training.settings import EVAL_SIZE
 
@@ -58,7 +57,7 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
     measured = torch.stack([torch.stack(parts[layer.name]) for layer in layers]).cpu().double()  # (layer, batch, 3)
     deviations = _pooled_std(*measured.unbind(dim=2))
     added = _added_to_shortcuts(stored.net, [layer.name for layer in layers])
-    identity = {"run_id": stored.run.run_id} | {name: stored.run.get(name) for name in (*IDENTITY, *settings)}
+    identity = identity_of(stored.run, settings)
     frame = pd.DataFrame(
         {
             **identity,

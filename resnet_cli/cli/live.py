@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import cycle
 from statistics import median
 from typing import Self
@@ -286,9 +287,9 @@ class _LiveView(SweepView):
         elapsed = time.monotonic() - self._began
         told = [f"{self._counts.total()}/{len(self._runs)} runs"]
         told += [f"{self._counts[status]} {status}" for status in ("diverged", "failed") if self._counts[status]]
-        told.append(_clock(elapsed))
+        told.append(str(timedelta(seconds=round(elapsed))))
         if self._work_done_here and self._training:
-            told.append(f"{_clock(elapsed * self._work_left / self._work_done_here)} left")
+            told.append(f"{timedelta(seconds=round(elapsed * self._work_left / self._work_done_here))} left")
         text = Text(" · ".join(told), no_wrap=True, overflow="ellipsis")
         if width < len(text) + SHORTEST_BAR:
             return text
@@ -302,8 +303,3 @@ class _LiveView(SweepView):
 def _work(run: Run) -> float:
     """The cost of a run relative to others in its sweep."""
     return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 1)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -8,6 +8,7 @@ import typer
 
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
+from resnet_cli.figures.kinds import FORMATS
 from resnet_cli.settings.errors import UserError, printable, unknown_name
 from resnet_cli.settings.request import parse_assignments
 from resnet_cli.settings.run import Run
@@ -207,15 +208,13 @@ def _plan_net(
 
 def _draw(net: "nn.Module", shape: tuple[int, ...], title: str, path: Path) -> None:
     """Write a drawing of a net's blocks, and print its path."""
-    from resnet_cli.figures import block_diagram, style
+    from resnet_cli.figures import block_diagram
     from resnet_cli.models.diagram import trace_blocks
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.figures import write_figure
 
-    if path.suffix not in style.SUFFIXES:
+    if path.suffix[1:] not in FORMATS:
         raise UserError(f"draw (={path}) must end in .png, .svg or .pdf.")
-    content = style.render(block_diagram.draw(trace_blocks(net, shape), title=title), path.suffix)
-    with atomic_file(path) as file:
-        file.write(content)
+    write_figure(block_diagram.draw(trace_blocks(net, shape), title=title), path.parent, path.stem, [path.suffix[1:]])
     typer.echo(printable(path))
 
 

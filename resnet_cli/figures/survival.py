@@ -7,14 +7,20 @@ import math
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures import run_table
-from resnet_cli.figures.axes import add_legend, add_title, new_figure, resolve_scale, set_value_axis, wrapped
+from resnet_cli.figures.axes import (
+    add_legend,
+    add_title,
+    model_entries,
+    new_figure,
+    resolve_scale,
+    set_value_axis,
+    wrapped,
+)
 from resnet_cli.figures.cells import MIN_SEEDS, fewest_seeds, without_spikes
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.run_table import Metric
@@ -74,11 +80,7 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
             f"{left_out} more depths or settings are not drawn" if left_out else "",
             run_table.failed_text(curves),
         ]
-        entries: list[Artist] = [
-            Line2D([], [], color=style.colour, marker=style.marker, markersize=4, label=_label(level))
-            for level, style in styles.items()
-        ]
-        add_legend(figure, entries, notes)
+        add_legend(figure, model_entries({_label(level): style for level, style in styles.items()}), notes)
     return figure
 
 

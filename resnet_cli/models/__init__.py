@@ -34,6 +34,22 @@ def get_model(name: str) -> "Model":
         raise unknown_name("model", name, all_models()) from None
 
 
+def role_of(name: str) -> str:
+    """The role of a model; `other` of one that is not registered here, since results may come from elsewhere."""
+    return all_models()[name].role if name in all_models() else "other"
+
+
+def twins() -> list[tuple[str, str]]:
+    """Each plain model with the residual one of its family."""
+    models = list(all_models().values())
+    return [
+        (plain.name, residual.name)
+        for plain in models
+        for residual in models
+        if (plain.role, residual.role) == ("plain", "residual") and plain.family == residual.family
+    ]
+
+
 def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Module":
     """The net of a run on torch's meta device, for counting: it allocates no memory for parameters.
 

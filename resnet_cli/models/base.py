@@ -146,10 +146,3 @@ class AuxiliaryHead(nn.Module):
         """Return the activations unchanged; in training mode, keep the head's outputs for the training loop."""
         self.outputs = self.head(x) if self.training else None
         return x
-
-
-ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-}

@@ -21,7 +21,8 @@ import math
 
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Addition, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Addition, Dropout, Model
 from resnet_cli.models.mlp import build_layer
 from resnet_cli.models.settings import ACTIVATION, COMMON, DROPOUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
@@ -49,7 +50,7 @@ class ResidualDenseBlock(nn.Module):
         self.dropout = Dropout(run[DROPOUT])
         self.narrow = build_layer(run, run[WIDTH], inner, first)
         self.widen = build_layer(run, inner, run[WIDTH], first + 1)
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.addition = Addition()
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ class ResidualDenseMLP(nn.Module):
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
         self.entry = build_layer(run, math.prod(input_shape), run[WIDTH], 0)
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.blocks = nn.Sequential(*(ResidualDenseBlock(run, first) for first in range(1, run.depth, 2)))
         self.output = nn.Linear(run[WIDTH], outputs)
 

@@ -27,7 +27,8 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout, Model
 from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
@@ -47,7 +48,7 @@ class Composite(nn.Module):
     def __init__(self, run: Run, n_in: int, n_out: int, kernel_size: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(n_in) if run[BATCH_NORM] else nn.Identity()
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.conv = nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=not run[BATCH_NORM])
         self.dropout = Dropout(run[DROPOUT])
 
@@ -82,7 +83,7 @@ class DenseNet(nn.Module):
         self.conv = nn.Conv2d(channels, run[WIDTH], 3, padding=1, bias=not run[BATCH_NORM])
         self.blocks = nn.Sequential(*blocks)
         self.last_norm = nn.BatchNorm2d(filters) if run[BATCH_NORM] else nn.Identity()
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.output = nn.Linear(filters, outputs)
 
     def forward(self, images: Tensor) -> Tensor:

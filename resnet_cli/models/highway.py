@@ -35,7 +35,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout, Model
 from resnet_cli.models.mlp import build_layer
 from resnet_cli.models.resnet import CifarNet
 from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, WIDTH
@@ -65,7 +66,7 @@ class HighwayLayer(nn.Module):
         if gate is not None:
             gate.initial_bias = run[GATE_BIAS]  # type: ignore[assignment]
         self.layer, self.gate = layer, gate
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.dropout = Dropout(run[DROPOUT])
 
     def forward(self, inputs: Tensor) -> Tensor:

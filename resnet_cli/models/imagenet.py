@@ -34,7 +34,8 @@ from math import ceil, prod
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout, Model
 from resnet_cli.models.resnet import Block, build_shortcut
 from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, SHORTCUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
@@ -60,7 +61,7 @@ class PooledConvolution(nn.Module):
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if pools else nn.Identity()
         self.conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=not run[BATCH_NORM])
         self.norm = nn.BatchNorm2d(n_out) if run[BATCH_NORM] else nn.Identity()
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H, W); `pools` halves height and width, rounded up."""
@@ -88,7 +89,7 @@ class VGG(nn.Module):
         self.hidden = nn.ModuleList((nn.Linear(n_in * prod(self.sides), hidden), nn.Linear(hidden, hidden)))
         self.output = nn.Linear(hidden, outputs)
         self.dropout = Dropout(run[DROPOUT])
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
@@ -107,7 +108,7 @@ class ImagenetResNet(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(input_shape[0], run[WIDTH], 7, stride=2, padding=3, bias=not run[BATCH_NORM])
         self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         blocks: list[Block] = []
         n_in = run[WIDTH]
         for stage, count in enumerate(RESNET_STAGES[run.depth]):

@@ -18,7 +18,8 @@ import math
 
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Addition, Dropout, Model, StochasticDepth, linear_decay
 from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, BLOCK_SIZE, COMMON, DROPOUT, SURVIVAL, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
@@ -51,7 +52,7 @@ class MLPBlock(nn.Module):
     def __init__(self, run: Run, numbers: range, *, is_residual: bool, survival: float = 1.0) -> None:
         super().__init__()
         self.layers = nn.ModuleList([build_layer(run, run[WIDTH], run[WIDTH], number) for number in numbers])
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.dropout = Dropout(run[DROPOUT])
         self.stochastic_depth = StochasticDepth(survival)
         self.addition = Addition() if is_residual else None
@@ -83,7 +84,7 @@ class MLP(nn.Module):
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int, block_size: int | None) -> None:
         super().__init__()
         self.entry = build_layer(run, math.prod(input_shape), run[WIDTH], 0)
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.dropout = Dropout(run[DROPOUT])
         size = block_size or 1
         starts = range(1, run.depth, size)

@@ -26,7 +26,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import ACTIVATIONS, Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Addition, Dropout, Model, StochasticDepth, linear_decay
 from resnet_cli.models.settings import (
     ACTIVATION,
     BATCH_NORM,
@@ -111,7 +112,7 @@ class Block(nn.Module):
             self.add_module(f"conv{index + 1}", convolution)
             self.add_module(f"norm{index + 1}", nn.BatchNorm2d(filters) if has_norm else nn.Identity())
         self.dropout = Dropout(run[DROPOUT])
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.shortcut = shortcut
         self.stochastic_depth = StochasticDepth(survival)
         self.addition = None if shortcut is None else Addition()
@@ -190,7 +191,7 @@ class CifarNet(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, run[WIDTH], 3, padding=1, bias=not run[BATCH_NORM])
         self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
-        self.activation = ACTIVATIONS[run[ACTIVATION]]
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.blocks = nn.Sequential(*blocks)
         has_last_norm = ordering == "full-preactivation" and run[BATCH_NORM]
         self.last_norm = nn.BatchNorm2d(filters) if has_last_norm else nn.Identity()

@@ -5,9 +5,9 @@ A setting of a single model is declared in that model's own file.
 
 from typing import Literal
 
+from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.settings.setting import Count, Fraction, Need, Positive, Setting, Share, always
 
-Activation = Literal["relu", "tanh", "sigmoid"]
 Initialisation = Literal["default", "he", "glorot", "normal"]
 Ordering = Literal[
     "original", "norm-after-addition", "relu-before-addition", "relu-only-preactivation", "full-preactivation"
@@ -23,8 +23,12 @@ SHORTCUT = Setting[Literal["A", "B", "C"]](
     Literal["A", "B", "C"],
     "Shortcuts of residual CNNs: A zero padding, B projections where the shape changes, C projections everywhere.",
 )
-ACTIVATION = Setting[Activation](
-    "activation", Activation, "Activation function: relu, tanh or sigmoid.", default="relu", stacks=always
+ACTIVATION = Setting[str](
+    "activation",
+    Literal[tuple(ACTIVATIONS)],
+    f"Activation function: {', '.join([*ACTIVATIONS][:-1])} or {[*ACTIVATIONS][-1]}.",
+    default="relu",
+    stacks=lambda name: ACTIVATIONS[name].backward is not None,
 )
 BATCH_NORM = Setting[bool](
     "batch_norm", bool, "Batch normalisation before each activation: on or off.", stacks=lambda used: not used

@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
+from humanize import precisedelta
+
 from resnet_cli.models import count_parameters, describe_net
 from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.conditions import Conditions
@@ -77,7 +79,7 @@ class Estimate:
         processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
         return (
             f"{self.steps:,} optimiser steps, up to {self.parameters:,} parameters, "
-            f"about {_in_words(self.seconds)} with {processes}"
+            f"about {_duration(self.seconds)} with {processes}"
         )
 
 
@@ -276,9 +278,5 @@ def _makespan(seconds: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-def _in_words(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+def _duration(seconds: float) -> str:
+    return precisedelta(max(1, seconds), minimum_unit="seconds" if seconds < 90 else "minutes", format="%.0f")

@@ -15,6 +15,7 @@ from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.format import check_format
 from resnet_cli.settings.ranges import shorten
 from resnet_cli.settings.setting import IDENTITY
+from resnet_cli.settings.varying import varying_settings
 from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
 from resnet_cli.store.layout import (
     METRICS_FILE,
@@ -61,14 +62,10 @@ class Results:
     @property
     def varying(self) -> list[str]:
         """The settings, beside task, model, depth and seed, that tell runs of the same model apart."""
-        found = []
-        for name in registry.names_in_order(stored.run for stored in self.runs):
-            values: dict[str, set[object]] = {}
-            for stored in self.runs:
-                values.setdefault(stored.run.model, set()).add(stored.run.get(name))
-            if any(len(of_model) > 1 for of_model in values.values()):
-                found.append(name)
-        return found
+        names = registry.names_in_order(stored.run for stored in self.runs)
+        return varying_settings(
+            names, ((stored.run.model, [stored.run.get(name) for name in names]) for stored in self.runs)
+        )
 
     def given_values(self) -> dict[str, list[Any]]:
         """The lists in the sweep file: the values of settings in the order in which they were given."""

@@ -46,7 +46,7 @@ class Selection:
         Raises:
             UserError: as for `apply`, over all folders together.
         """
-        if self == Selection():
+        if self == EVERYTHING:
             return list(folders)
         runs = [stored for results in folders for stored in results.runs]
         place = ", ".join(shorten(results.folder) for results in folders[:3]) + (", …" if len(folders) > 3 else "")
@@ -76,13 +76,10 @@ class Selection:
 
     def _check(self, runs: Sequence[RunRecord], place: str) -> dict[str, str]:
         """The models of `runs` with their roles; raises UserError unless all requested models and values exist."""
-        from resnet_cli.models import all_models
+        from resnet_cli.models import role_of
 
         there = sorted({stored.run.model for stored in runs})
-        known_models = all_models()
-        roles: dict[str, str] = {
-            model: known_models[model].role if model in known_models else "other" for model in there
-        }
+        roles = {model: role_of(model) for model in there}
         for model in self.models:
             if model not in there and model not in roles.values():
                 raise UserError(
@@ -100,6 +97,9 @@ class Selection:
                     more = f" and {len(values) - MAX_LISTED} more" if len(values) > MAX_LISTED else ""
                     raise UserError(f"where {name} (={shorten(text)}): {place} has no such run; it has {listed}{more}.")
         return roles
+
+
+EVERYTHING = Selection()
 
 
 def _is(value: Any, text: str) -> bool:

@@ -23,8 +23,8 @@ from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.data import Data, augment
-from resnet_cli.training.checkpoint import Checkpoint, State
-from resnet_cli.training.optimizers import build_optimizer, load_state, state_fits, state_of
+from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
+from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.recompute import recompute_blocks
 from resnet_cli.training.schedule import learning_rate, length
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE, PRECISION

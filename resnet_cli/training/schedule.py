@@ -4,12 +4,12 @@ import math
 
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
+from resnet_cli.training.optimizers import LEARNING_RATE
 from resnet_cli.training.settings import (
     BATCH_SIZE,
     DECAY_FACTOR,
     EPOCHS,
     EVAL_EVERY,
-    LEARNING_RATE,
     MILESTONES,
     SCHEDULE,
     STEPS,

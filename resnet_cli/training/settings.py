@@ -1,53 +1,17 @@
-"""The settings of training; importing them does not import torch."""
+"""The settings of training but for those of its optimiser; importing them does not import torch."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from resnet_cli.settings.setting import Count, Fraction, Need, NotNegative, Positive, Setting, Share, always
+from resnet_cli.settings.setting import Count, Need, Setting, Share, always
 
-if TYPE_CHECKING:
-    from resnet_cli.settings.run import Run
-
-OptimizerName = Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"]
 Schedule = Literal["constant", "steps", "cosine"]
 WarmupShape = Literal["linear", "constant"]
 Precision = Literal["float32", "float64", "bfloat16"]
 StepCount = Annotated[int, Field(ge=0, le=10**9)]
 
 
-def _nesterov_without_momentum(run: "Run") -> str:
-    return "nesterov needs a momentum above 0" if run[OPTIMIZER] == "nesterov" and not run.get(MOMENTUM) else ""
-
-
-OPTIMIZER = Setting[OptimizerName](
-    "optimizer",
-    OptimizerName,
-    "Optimiser: sgd, momentum, nesterov, adam, adamw or rmsprop.",
-    affects=("update rule", "cost"),
-    stacks=always,
-    complaint=_nesterov_without_momentum,
-)
-LEARNING_RATE = Setting[float](
-    "learning_rate", Positive, "Learning rate, before warm-up and schedule.", affects=(), stacks=always
-)
-MOMENTUM = Setting[float](
-    "momentum",
-    Fraction,
-    "Momentum coefficient of the optimisers momentum and nesterov.",
-    default=0.9,
-    affects=("update rule",),
-    stacks=always,
-    need=Need(OPTIMIZER, lambda name: name in ("momentum", "nesterov"), "optimizer momentum or nesterov"),
-)
-WEIGHT_DECAY = Setting[float](
-    "weight_decay",
-    NotNegative,
-    "Weight decay on all parameters (an L2 penalty; decoupled with adamw).",
-    default=0.0,
-    affects=(),
-    stacks=always,
-)
 BATCH_SIZE = Setting[int]("batch_size", Count, "Number of examples in a training step.", stacks=always, smoke=16)
 EPOCHS = Setting[int](
     "epochs",

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.append import append_layers, choose_depths, compare, find_twin, summarise
-from resnet_cli.analysis.trained_nets import StoredNet, select_runs
+from resnet_cli.analysis.selection import select_runs
+from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.models import build_net
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
+from resnet_cli.store.reader import load_results
 from resnet_cli.store.record import RunRecord
 from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import evaluate
@@ -204,7 +206,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_three_nets_are_trained_twice_and_compared(folder: Path) -> None:
-    shallow, deeper = select_runs(folder)
+    shallow, deeper = select_runs(load_results(folder)).runs
     runs = [shallow, deeper]
     frame = compare(folder, shallow, 4, runs, settings=["width"], data_dir=None, device="cpu")
     steps = {str(net): rows["step"].tolist() for net, rows in frame.groupby("net")}
@@ -226,7 +228,7 @@ def test_a_diverged_net_is_not_trained_further(tmp_path: Path) -> None:
     plan = plan_sweep(settings | {"depths": 4, "seeds": 0, "eval_every": 2, "engine": "loop"})
     with open_sweep(plan, tmp_path, jobs=1, save_models=True) as sweep:
         sweep.execute(lambda event: None)
-    runs = select_runs(tmp_path)
+    runs = select_runs(load_results(tmp_path)).runs
     frame = compare(tmp_path, runs[0], 40, runs, settings=[], data_dir=None, device="cpu")
     losses = frame[frame["net"] == "scratch"].set_index("step")["train_loss"]
     assert losses.index.tolist() == [0, 2]

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from resnet_cli.analysis.gradients import differences, gradient_norms, replay, summarise
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.trained_nets import StoredNet, select_runs
+from resnet_cli.analysis.selection import select_runs
+from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing
@@ -20,6 +21,7 @@ from resnet_cli.models.mlp import layer_names
 from resnet_cli.models.settings import BLOCK_SIZE, WIDTH
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
+from resnet_cli.store.reader import load_results
 from resnet_cli.store.record import RunRecord
 from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import Batches, train
@@ -131,7 +133,7 @@ def test_initial_gradients_match_the_first_step_of_gradient_descent(
 def test_the_replayed_training_is_bit_identical_to_the_stored_one(settings: dict[str, Any], tmp_path: Path) -> None:
     with open_sweep(plan_sweep({**settings, "seeds": 3, "engine": "loop", "threads": 1}), tmp_path, jobs=1) as sweep:
         sweep.execute(lambda event: None)
-    (stored,) = select_runs(tmp_path)
+    (stored,) = select_runs(load_results(tmp_path)).runs
     frame = replay(stored, load_data(stored.run, None, "cpu"), ["width"])
     assert list(frame["step"].unique()) == [row.step for row in stored.history]
     assert list(frame[frame["layer"] == 1]["train_loss"]) == [row.train_loss for row in stored.history]

@@ -44,7 +44,7 @@ def test_models_depths_and_seeds_can_be_chosen(folder: Path, command: Command, t
         (("--depth", 5), "depth (=5): there is no stored net of this depth"),
         (("--depth", 4, "--to", 4), "to (=4) must exceed the depth of the shallow net"),
         (("--depth", 4, "--to", 6), "depth (=6) leaves the last block of residual-mlp with fewer than 3 layers"),
-        (("--models", "densenet"), "has no run of densenet; it has "),
+        (("--models", "densenet"), "has no run of it; it has "),
     ],
 )
 def test_impossible_requests_are_explained_in_one_sentence(

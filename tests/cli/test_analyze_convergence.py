@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from resnet_cli.models.settings import INIT
 from resnet_cli.store.reader import load_results
 from tests.cli.conftest import Command, Train
 
@@ -49,6 +50,15 @@ def test_a_diverged_run_stays_in_the_table(command: Command, train: Train) -> No
     assert "learning_rate" not in frame
 
 
+def test_runs_are_chosen_by_the_value_of_a_setting(command: Command) -> None:
+    assert command("sweep", *SWEEP, "--init", "default,he", "--models", "plain").code == 0
+    answer = command("analyze", "convergence", "results/sine", "--where", "init=he", "--format", "svg")
+    assert answer.code == 0
+    frame = pd.read_csv("results/sine/analysis/convergence.csv")
+    he = {stored.run.run_id for stored in load_results(Path("results/sine")).runs if stored.run[INIT] == "he"}
+    assert set(frame["run_id"]) == he
+
+
 WRONG = [
     (("--levels", "0.1,low"), "levels (=0.1,low) must be losses above 0"),
     (("--levels", "0"), "levels (=0) must be losses above 0"),
@@ -58,7 +68,7 @@ WRONG = [
     (("--unit", "hour"), "unit (=hour) is not known"),
     (("--by", "level"), "by (=level) is not a setting"),
     (("--format", "gif"), "format (=gif)"),
-    (("--models", "resnet"), "has no run of resnet"),
+    (("--models", "resnet"), "has no run of it"),
 ]
 
 

@@ -80,7 +80,7 @@ def test_too_many_combinations_are_rejected_before_training(command: Command, tr
     ("options", "message"),
     [
         (("--format", "gif"), "format (=gif)"),
-        (("--models", "resnet"), "has no run of resnet; it has plain-mlp"),
+        (("--models", "resnet"), "has no run of it; it has plain-mlp"),
         (("--depths", "9..2"), "runs backwards"),
         (("--device", "abacus"), "device (=abacus)"),
     ],

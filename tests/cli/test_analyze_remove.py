@@ -71,7 +71,7 @@ def test_settings_that_vary_are_columns(command: Command, train: Train) -> None:
     ("arguments", "message"),
     [
         (("--draws", 0), "Invalid value for '--draws'"),
-        (("--depths", 20), "results holds no run of these models, depths and seeds; it has plain-mlp, residual-mlp at"),
+        (("--depths", 20), "results holds no run of this selection; it has plain-mlp, residual-mlp at"),
         (("--format", "gif"), "format (=gif) must be png, svg or pdf, or several of them joined by commas."),
     ],
 )

@@ -42,7 +42,7 @@ def test_settings_that_vary_are_columns(command: Command, train: Train) -> None:
     ("options", "message"),
     [
         ((), "repeat the sweep with --save-models"),
-        (("--models", "resnet"), "has no run of resnet; it has plain-mlp"),
+        (("--models", "resnet"), "has no run of it; it has plain-mlp"),
         (("--device", "abacus"), "device (=abacus)"),
     ],
 )

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters, describe_net
-from resnet_cli.models.base import ACTIVATIONS, Dropout
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout
 from resnet_cli.models.densenet import DenseLayer
 from resnet_cli.settings.errors import UserError
 from tests.conftest import MakeRun
@@ -173,7 +174,7 @@ def test_layers_append_channels_and_transitions_halve_the_resolution(
 def forward_by_hand(net: nn.Module, images: Tensor, model: str, layers: int, activation: str) -> Tensor:
     """The forward pass in training mode with `layers` layers a block, written out."""
     weights: dict[str, Tensor] = net.state_dict()
-    act = ACTIVATIONS[activation]
+    act = ACTIVATIONS[activation].function
 
     def normalise(x: Tensor, norm: str) -> Tensor:
         if f"{norm}.weight" not in weights:

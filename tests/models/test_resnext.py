@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from resnet_cli.models import build_net, count_parameters, describe_net
-from resnet_cli.models.base import ACTIVATIONS, Dropout
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout
 from resnet_cli.settings.errors import UserError
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
@@ -136,7 +137,7 @@ def test_the_first_3x3_convolutions_of_later_stages_have_stride_two(form: str, b
 def branches_by_hand(net: nn.Module, images: Tensor, cardinality: int, option: str, activation: str) -> Tensor:
     """The forward pass of depth 11 in training mode, each branch for itself to its end as in Fig. 3 (a)."""
     weights: Mapping[str, Tensor] = net.state_dict()
-    act = ACTIVATIONS[activation]
+    act = ACTIVATIONS[activation].function
 
     def normalise(x: Tensor, norm: str, channels: slice) -> Tensor:
         if f"{norm}.weight" not in weights:

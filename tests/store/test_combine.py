@@ -4,7 +4,7 @@ from pathlib import Path
 
 from resnet_cli.store.combine import combine, sweep_names
 from resnet_cli.store.reader import load_results
-from resnet_cli.training.settings import LEARNING_RATE
+from resnet_cli.training.optimizers import LEARNING_RATE
 from tests.conftest import MakeRun
 from tests.store.records import HISTORY, store
 

@@ -33,7 +33,7 @@ STACKS_A_WORKER = 2
 def can_stack(run: Run, device_type: str) -> bool:
     """Whether the stacked engine can train a run: on this type of device, its model, and with all of its settings.
 
-    A model, and each of its settings, must say so itself.
+    A model, and each of its settings and those of training, must say so itself.
     """
     return device_type in STACK_BYTES and get_model(run.model).can_stack and all(map(_can_stack, run.settings.items()))
 
