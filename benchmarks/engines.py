@@ -110,16 +110,16 @@ def check_device(device: torch.device, seeds: int) -> None:
             settings = {"activation": activation, "optimizer": optimizer, "learning_rate": 1e-3, "weight_decay": 1e-3}
             for runs in make_groups(sine_runs(depths="1..7", steps=40, precision="float64", **settings)):
                 data = load(runs[0])
-                for outcome in train_stack(runs, data.to(device, torch.float64)):
-                    for name, values in train(outcome.run, data).net.state_dict().items():
-                        worst = max(worst, float((outcome.state[name] - values).norm() / values.norm()))
+                for record in train_stack(runs, data.to(device, torch.float64)):
+                    for name, values in train(record.run, data).state.items():
+                        worst = max(worst, float((record.state[name] - values).norm() / values.norm()))
     print(f"largest relative difference of parameters after 40 steps in float64: {worst:.1e}")
     if not worst < 1e-9:
         raise SystemExit(f"The results on {device} differ from those of the CPU by {worst:.1e}, more than 1e-9.")
     sweep = sine_runs(seeds=f"0..{seeds - 1}")
     flops = sum(map(useful_flops, sweep))
     data = load(sweep[0]).to(device, torch.float32)
-    groups = group_runs(sweep, lambda run: data)
+    groups = group_runs(sweep, device.type)
     began = time.perf_counter()
     for runs in groups:
         train_stack(runs, data)
@@ -160,8 +160,7 @@ def load(run: Run) -> Data:
 
 def make_groups(runs: list[Run]) -> list[list[Run]]:
     """Runs as the stacks that a sweep on all cores would make of them."""
-    data = load(runs[0])
-    return group_runs(runs, lambda run: data, CORES)
+    return group_runs(runs, "cpu", CORES)
 
 
 def matrix_product_rate(_: float) -> float:
