@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from resnet_cli.settings.errors import either
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Fraction, Need, NotNegative, Positive, Setting, always
 
@@ -66,7 +67,7 @@ _HAVE_MOMENTUM = [optimizer.name for optimizer in OPTIMIZERS.values() if "moment
 OPTIMIZER = Setting[str](
     "optimizer",
     Literal[tuple(OPTIMIZERS)],
-    f"Optimiser: {', '.join([*OPTIMIZERS][:-1])} or {[*OPTIMIZERS][-1]}.",
+    f"Optimiser: {either([*OPTIMIZERS])}.",
     affects=("update rule", "cost"),
     stacks=lambda name: OPTIMIZERS[name].linear_in_rate,
     complaint=_complaint,
