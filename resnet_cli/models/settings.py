@@ -27,7 +27,7 @@ SHORTCUT = Setting[Literal["A", "B", "C"]](
 ACTIVATION = Setting[str](
     "activation",
     Literal[tuple(ACTIVATIONS)],
-    f"Activation function: {either([*ACTIVATIONS])}.",
+    f"Activation function: {either(ACTIVATIONS)}.",
     default="relu",
     stacks=lambda name: ACTIVATIONS[name].backward is not None,
 )

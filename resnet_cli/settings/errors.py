@@ -76,9 +76,10 @@ def not_among(option: str, text: str, known: Sequence[str]) -> UserError:
     return UserError(f"{option} (={text}) must be {either(known)}, or {several}.")
 
 
-def either(words: Sequence[str]) -> str:
-    """Words as a choice: `png, svg or pdf`."""
-    return f"{', '.join(words[:-1])} or {words[-1]}"
+def either(names: Iterable[str], last_word: str = "or") -> str:
+    """The names as in a sentence: `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} {last_word} {last}" if others else last
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
