@@ -20,6 +20,7 @@ from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import GREY, PALETTE, look, ordered_models
 from resnet_cli.settings.errors import UserError
 
+ANALYSIS = "append"
 MAX_PANELS = 9
 MAX_COLUMNS = 3
 LOOKS: dict[str, dict[str, Any]] = {

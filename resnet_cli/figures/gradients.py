@@ -15,6 +15,7 @@ from resnet_cli.figures.axes import add_legend, add_title, model_entries, new_fi
 from resnet_cli.figures.cells import draw_dots, fewest_seeds, is_compared, named_values, split_cells
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 
+ANALYSIS = "gradients"
 MAX_COLUMNS = 4
 _MEASURED = ["step", "train_loss", "stored_loss", "layer", "name", "gradient_norm"]
 

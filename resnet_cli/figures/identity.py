@@ -17,6 +17,7 @@ from resnet_cli.figures.cells import MIN_SEEDS, draw_dots
 from resnet_cli.figures.style import BLUE, GREY, VERMILLION, ModelStyle, look
 from resnet_cli.models.settings import INIT
 
+ANALYSIS = "identity"
 KINDS = {"plain": ModelStyle(VERMILLION, "o"), "residual": ModelStyle(BLUE, "s")}
 INITS = {
     "default": "smaller initial weights\n(default: uniform ±1/√fan-in)",

@@ -30,6 +30,7 @@ from resnet_cli.figures.run_table import Metric
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 from resnet_cli.settings.errors import UserError
 
+ANALYSIS = "remove"
 MAX_ROWS = 6
 TAU_STEPS = 10
 """Orders are put together in this many steps from the trained order to the one that differs most."""

@@ -17,6 +17,7 @@ from resnet_cli.figures.cells import MIN_SEEDS, draw_dots, fewest_seeds, split_c
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 from resnet_cli.models import twins
 
+ANALYSIS = "responses"
 MAX_COLUMNS = 4
 LOG_FROM = 100
 """The value axis is logarithmic where the largest median is more than so many times the smallest."""
