@@ -3,7 +3,6 @@
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -88,7 +87,7 @@ def _model_lines(runs: Sequence[Run], settings: Sequence[str]) -> Iterator[str]:
 def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:
     counts = [len({run.get(name) for run in runs}) for name in ("depth", "model", "seed")]
     factors = [(n, counted(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
-    combinations = len(set(map(itemgetter(*settings), runs))) if settings else 1
+    combinations = len({tuple(run.get(name) for name in settings) for run in runs})
     if combinations > 1:
         what = "values" if len(settings) == 1 else "settings"
         factors.insert(2, (combinations, f"{combinations} {what} of {' and '.join(settings)}"))
