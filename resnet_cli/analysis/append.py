@@ -17,6 +17,7 @@ return their input unchanged; it is not negative, because it comes from a ReLU:
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.trained_nets import StoredNet, addition_of, load_net
+from resnet_cli.analysis.trained_nets import StoredNet, addition_of, hooked, load_net
 from resnet_cli.models import build_net, get_model
 from resnet_cli.models.base import Block
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, ORDERING, SHORTCUT, SURVIVAL
@@ -34,7 +35,7 @@ from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.ranges import compact, parse_depths
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.store.weights import has_weights
 from resnet_cli.training.loop import EVALUATION_BATCH, is_finite, train
 from resnet_cli.training.settings import EVAL_SIZE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS
@@ -119,12 +120,9 @@ def activation_statistics(stored: StoredNet, module: nn.Module) -> tuple[Tensor,
         seen.append((values.shape[1], values.sum(1), values.square().sum(1)))
 
     data = stored.data
-    handle = module.register_forward_hook(note)
-    try:
+    with hooked([(module, note)]):
         for inputs in torch.split(data.train_inputs[: stored.run[EVAL_SIZE]], EVALUATION_BATCH):
             stored.net(data.prepare(inputs))
-    finally:
-        handle.remove()
     counts, totals, squares = zip(*seen, strict=True)
     mean = torch.stack(totals).sum(0) / sum(counts)
     return mean, (torch.stack(squares).sum(0) / sum(counts) - mean.square()).clamp(min=0)
@@ -162,9 +160,9 @@ def _silence_branch(block: nn.Module) -> None:
 
 def compare(
     folder: Path,
-    shallow: StoredRun,
+    shallow: RunRecord,
     depth: int,
-    stored: Iterable[StoredRun],
+    stored: Iterable[RunRecord],
     *,
     settings: Sequence[str],
     data_dir: Path | None,
@@ -198,8 +196,9 @@ def compare(
     if twin is not None and has_weights(folder, twin.run):
         deeper, first = load_net(folder, twin.run, data_dir=data_dir, device=device), twin.history
     else:
-        outcome = train(appended.run, net.data)
-        deeper, first = replace(appended, net=outcome.net), outcome.history
+        trained = train(appended.run, net.data)
+        deeper, first = replace(appended, net=deepcopy(appended.net)), trained.history
+        deeper.net.load_state_dict(trained.state)
 
     def train_further(one: StoredNet) -> list[Metrics]:
         return train(one.run, one.data, start=one.net.state_dict()).history
@@ -224,12 +223,12 @@ def compare(
     return frame.assign(**who)[[*who, "net", "step", *METRICS]].astype(dict.fromkeys(METRICS, float))
 
 
-def find_twin(run: Run, stored: Iterable[StoredRun]) -> StoredRun | None:
+def find_twin(run: Run, stored: Iterable[RunRecord]) -> RunRecord | None:
     """The stored run with the same depth, seed and settings; only its warm-up may differ."""
     return next((one for one in stored if one.run.but(WITHOUT_WARMUP) == run.but(WITHOUT_WARMUP)), None)
 
 
-def choose_depths(stored: Sequence[StoredRun], depth: int | None, deeper: int | None) -> tuple[int, int]:
+def choose_depths(stored: Sequence[RunRecord], depth: int | None, deeper: int | None) -> tuple[int, int]:
     """The depths of the shallow and of the deeper nets: those given, or the smallest and the largest available.
 
     Available are the depths that the runs have for all their models and at which all blocks are complete.
@@ -249,7 +248,8 @@ def choose_depths(stored: Sequence[StoredRun], depth: int | None, deeper: int | 
                 f"{', '.join(known)} share too few depths at which all blocks are complete (their depths are {found}); "
                 "give --depth and --to."
             )
-        depth, deeper = shared[0] if depth is None else depth, shared[-1] if deeper is None else deeper
+        depth = shared[0] if depth is None else depth
+        deeper = shared[-1] if deeper is None else deeper
     if all(one.run.depth != depth for one in stored):
         raise UserError(f"depth (={depth}): there is no stored net of this depth; the stored depths are {found}.")
     return depth, deeper

@@ -32,12 +32,13 @@ from resnet_cli.analysis.layers import weight_layers
 from resnet_cli.analysis.trained_nets import StoredNet, identity_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks.data import Data
-from resnet_cli.training.loop import Batches, auxiliary_heads, length, train, training_loss
+from resnet_cli.training.loop import Batches, auxiliary_heads, train, training_loss
+from resnet_cli.training.schedule import length
 
 
-def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:
+def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:
     """Train the net of a stored run again and measure its gradients at each evaluation.
 
     The loss is always that of the first training batch, which is the same for all nets with one seed and data set.
@@ -55,20 +56,20 @@ def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.Da
     run = stored.run
     twin = data.adapt(build_net(run, data.input_shape, data.outputs)).eval()
     names = [layer.name for layer in weight_layers(StoredNet(run, twin, data))]
-    inputs, targets = Batches(run, data, length(run, data)[2])[0]
+    inputs, targets = Batches(run, data, length(run, len(data.train_inputs))[2])[0]
     norms: list[list[float]] = []
 
     def measure(net: nn.Module, step: int) -> None:
         twin.load_state_dict(net.state_dict())
         norms.append(gradient_norms(twin, names, data, inputs, targets))
 
-    outcome = train(run, data, probe=measure)
+    again = train(run, data, probe=measure)
     before = {row.step: row.train_loss for row in stored.history}
     identity = identity_of(run, settings)
     rows = [
         {
             **identity,
-            "status": outcome.status,
+            "status": again.status,
             "step": row.step,
             "train_loss": row.train_loss,
             "stored_loss": before.get(row.step),
@@ -76,7 +77,7 @@ def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.Da
             "name": name,
             "gradient_norm": norm,
         }
-        for row, of_layers in zip(outcome.history, norms, strict=True)
+        for row, of_layers in zip(again.history, norms, strict=True)
         for layer, (name, norm) in enumerate(zip(names, of_layers, strict=True), 1)
     ]
     return pd.DataFrame(rows)

@@ -25,7 +25,8 @@ from resnet_cli.models import describe_net
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
-from resnet_cli.store.reader import Results, StoredRun
+from resnet_cli.store.reader import Results
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
 
 MOST_ROWS = 6
@@ -33,7 +34,7 @@ BATCH = 32
 """Number of training examples in a batch."""
 
 
-def with_paths(runs: Sequence[StoredRun]) -> list[StoredRun]:
+def with_paths(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs whose nets have residual blocks.
 
     Raises:

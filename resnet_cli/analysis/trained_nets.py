@@ -4,7 +4,7 @@ A block is a child of the net's `blocks`. All changes are made with hooks around
 undone when their `with` block ends.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Addition
 from resnet_cli.settings.errors import UserError
@@ -23,6 +22,7 @@ from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.packed import is_packed
 from resnet_cli.store.weights import read_weights
 from resnet_cli.tasks.data import Data
+from resnet_cli.training.data import load_data
 from resnet_cli.training.device import prepare_device
 from resnet_cli.training.loop import DTYPES
 from resnet_cli.training.settings import PRECISION
@@ -71,7 +71,7 @@ def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: st
             f"{folder} holds packed results, which have no weights; repeat the sweep with --save-models and analyze "
             "the folder that it writes."
         )
-    data = load_data_of(run, data_dir, device)
+    data = load_data(run, data_dir, device)
     net = read_net(folder, run, data.input_shape, data.outputs)
     prepare_device(data.device, torch.get_num_threads())
     return StoredNet(run, data.adapt(net).eval(), data)
@@ -95,6 +95,15 @@ def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int)
     return net
 
 
+@contextmanager
+def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., Any]]]) -> Iterator[None]:
+    """Call a hook, as torch's `register_forward_hook` describes it, after each forward pass of its module."""
+    with ExitStack() as handles:
+        for module, hook in hooks:
+            handles.callback(module.register_forward_hook(hook).remove)
+        yield
+
+
 def blocks_of(stored: StoredNet) -> list[BlockInfo]:
     """The blocks of a net, in order.
 
@@ -107,10 +116,7 @@ def blocks_of(stored: StoredNet) -> list[BlockInfo]:
     def note(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         shapes.append(args[0].shape != output.shape)
 
-    with ExitStack() as hooks, torch.no_grad():
-        for block in blocks:
-            handle = block.register_forward_hook(note)
-            hooks.callback(handle.remove)
+    with hooked((block, note) for block in blocks), torch.no_grad():
         stored.net(example(stored))
     return [
         BlockInfo(index, addition_of(block) is not None, changes_shape)

@@ -12,7 +12,7 @@ from resnet_cli.cli.home import in_home
 from resnet_cli.settings import registry
 from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import UserError, did_you_mean
-from resnet_cli.settings.request import SWEEP_KEYS, expand_home, load_config, merge, parse_assignments
+from resnet_cli.settings.request import expand_home, load_config, merge, parse_assignments
 
 WHAT = {
     "task": (["--task"], "Task to learn: sine, digits or cifar10. (default: sine)"),

@@ -19,10 +19,11 @@ from resnet_cli.settings.errors import shorten
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.varying import free_settings
-from resnet_cli.store.reader import SUMMARY_COLUMNS, StoredRun
+from resnet_cli.store.reader import SUMMARY_COLUMNS
+from resnet_cli.store.record import RunRecord
 
 if TYPE_CHECKING:
-    from resnet_cli.execution.units import Job
+    from resnet_cli.planning.units import Unit
 
 LISTED_FAILURES = 5
 LONGEST_MESSAGE = 300
@@ -87,7 +88,7 @@ def _model_lines(runs: Sequence[Run], settings: Sequence[str]) -> Iterator[str]:
 def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:
     counts = [len({run.get(name) for run in runs}) for name in ("depth", "model", "seed")]
     factors = [(n, counted(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
-    combinations = len({tuple(run.get(name) for name in settings) for run in runs})
+    combinations = len({tuple(map(run.get, settings)) for run in runs})
     if combinations > 1:
         what = "values" if len(settings) == 1 else "settings"
         factors.insert(2, (combinations, f"{combinations} {what} of {' and '.join(settings)}"))
@@ -99,29 +100,30 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableType:
+def plan_listing(runs: Sequence[Run], units: Sequence["Unit"] = ()) -> RenderableType:
     """The runs that a sweep would train, counted by model and engine.
 
     Args:
         runs: the runs.
-        jobs: the jobs that would train them; without these, no engine is named.
+        units: the units of work that would train them; without these, no engine is named.
     """
-    stacks = [job for job in jobs if job.stacked]
-    number = {run: place for place, job in enumerate(stacks, 1) for run in job.runs}
+    stacks = [unit for unit in units if unit.stacked]
+    number = {run: place for place, unit in enumerate(stacks, 1) for run in unit.runs}
     settings = varying_settings(runs)
     groups: dict[tuple[str, bool], list[Run]] = defaultdict(list)
     for run in runs:
         groups[run.model, run in number].append(run)
     table = _plain_table()
-    for header in ("model", "depths", "seeds", *(["settings"] if settings else []), *(["engine"] if jobs else [])):
-        table.add_column(header, overflow="fold")
+    for header, shown in {"model": True, "depths": True, "seeds": True, "settings": settings, "engine": units}.items():
+        if shown:
+            table.add_column(header, overflow="fold")
     table.add_column("runs", justify="right")
     for (model, stacked), of_group in groups.items():
         cells = [model, compact({run.depth for run in of_group}), compact({run.seed for run in of_group})]
         if settings:
             combinations = {tuple(run.get(name) for name in settings) for run in of_group}
             cells.append(f"{len(combinations)} of {' and '.join(settings)}")
-        if jobs:
+        if units:
             cells.append(counted(len({number[run] for run in of_group}), "stack") if stacked else "loop")
         table.add_row(*cells, f"{len(of_group):,}")
     return table
@@ -192,7 +194,7 @@ class _DepthTable:
         counts = runs.groupby(["model", "depth"]).size()
         self.uneven = counts.min() < counts.max() or bool((runs["status"] != "done").any())
         self.spread = counts.max() > 1
-        seeds = "over seeds" if self.uneven else "of 1 seed" if counts.max() == 1 else f"of {counts.max()} seeds"
+        seeds = "over seeds" if self.uneven else f"of {counted(counts.max(), 'seed')}"
         self.title = f"{title}: loss by depth, median {seeds}"
         self.measures = [name for name in MEASURES if runs[name].notna().any()]
         self.columns = {
@@ -277,7 +279,7 @@ def results_table(summary: pd.DataFrame) -> RenderableType:
     return Group(Text(", ".join([counted(len(summary), "run"), *told]), "bold"), table)
 
 
-def failures(runs: Iterable[StoredRun]) -> Iterator[str]:
+def failures(runs: Iterable[RunRecord]) -> Iterator[str]:
     """A line for each reason why runs failed, with the ids of the first ones."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for stored in runs:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
-from resnet_cli.tasks.settings import IMAGE_SIZE
+from resnet_cli.tasks.settings import IMAGE_SIZE, TRAIN_SIZE
 
 if TYPE_CHECKING:
     from resnet_cli.tasks.archive import Archive
@@ -32,6 +32,8 @@ class Task:
     families: tuple[Family, ...]  # of models that can learn it, the most suitable one first
     shape: tuple[int, ...]  # of an input, (features,) or (C, H, W), unless `image_size` is set
     outputs: int
+    train_examples: int  # unless `train_size` is set
+    test_examples: int
     settings: tuple[Setting[Any], ...]  # that the task declares, or shares with others
     default_depths: Mapping[Family, str]
     default_seeds: str
@@ -53,3 +55,7 @@ class Task:
         """The shape of one input in the data of a run, without loading the data."""
         size = run.get(IMAGE_SIZE)
         return self.shape if size is None else (self.shape[0], size, size)
+
+    def examples(self, run: Run) -> tuple[int, int]:
+        """The number of training examples and of test examples in the data of a run, without loading the data."""
+        return run.get(TRAIN_SIZE) or self.train_examples, self.test_examples

@@ -48,6 +48,8 @@ def make_task(archive: Archive) -> Task:
         families=("cnn", "mlp"),
         shape=(3, 32, 32),
         outputs=archive.classes[-1],
+        train_examples=len(archive.train.files) * archive.train.records,
+        test_examples=len(archive.test.files) * archive.test.records,
         settings=(TRAIN_SIZE, IMAGE_SIZE, AUGMENT),
         default_depths={"cnn": "20,32,44,56", "mlp": "2..20"},
         default_seeds="0",

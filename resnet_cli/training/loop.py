@@ -11,56 +11,26 @@ copied to the host only at evaluations.
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters
 from resnet_cli.models.base import AuxiliaryHead, Drawing, StochasticDepth
-from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
+from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.data import Data, augment
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
 from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.recompute import recompute_blocks
-from resnet_cli.training.schedule import learning_rate
-from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
+from resnet_cli.training.schedule import learning_rate, length
+from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE, PRECISION
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 EVALUATION_BATCH = 2000
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of training a run: its evaluations in order, and whether its loss stayed finite."""
-
-    status: Status
-    history: list[Metrics]
-    parameters: int
-    net: nn.Module
-
-
-def length(run: Run, data: Data) -> tuple[int, int, int]:
-    """The number of steps in the whole training, between evaluations, and in an epoch.
-
-    An epoch consists of full batches only; which examples are left over differs from epoch to epoch.
-
-    Raises:
-        UserError: the batch is larger than the training set.
-    """
-    examples = len(data.train_inputs)
-    if run[BATCH_SIZE] > examples:
-        raise UserError(
-            f"batch_size (={run[BATCH_SIZE]}) must not exceed the training set, which has {examples} examples."
-        )
-    epoch_steps = examples // run[BATCH_SIZE]
-    if (steps := run.get(STEPS)) is not None:
-        return steps, run[EVAL_EVERY], epoch_steps
-    return run[EPOCHS] * epoch_steps, run[EVAL_EVERY] * epoch_steps, epoch_steps
 
 
 def train(
@@ -72,7 +42,7 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     probe: Callable[[nn.Module, int], None] = lambda net, step: None,
     on_evaluation: Callable[[Metrics, int], None] = lambda metrics, total_steps: None,
-) -> Outcome:
+) -> RunRecord:
     """Train the net of `run` on `data`, on the device where the data are.
 
     The net is evaluated before the first step, at every `eval_every` and after the last step. Training stops with the
@@ -91,7 +61,7 @@ def train(
     Raises:
         UserError: the batch is larger than the training set.
     """
-    total_steps, interval, epoch_steps = length(run, data)
+    total_steps, interval, epoch_steps = length(run, len(data.train_inputs))
     device = data.device
 
     net = data.adapt(build_net(run, data.input_shape, data.outputs))
@@ -142,8 +112,13 @@ def train(
         if checkpoint is not None and step < total_steps and checkpoint.is_due():
             checkpoint.save(State([run.run_id], net.state_dict(), state_of(optimizer), step, history))
 
-    status: Status = "done" if is_finite(history[-1]) else "diverged"
-    return Outcome(status, history, count_parameters(net), net)
+    return RunRecord(
+        status="done" if is_finite(history[-1]) else "diverged",
+        run=run,
+        parameters=count_parameters(net),
+        history=history,
+        state=net.state_dict(),
+    )
 
 
 def auxiliary_heads(net: nn.Module) -> list[AuxiliaryHead]:

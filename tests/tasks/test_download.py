@@ -232,6 +232,7 @@ download.fetch(replace(ARCHIVE, url=url, md5=md5), Path(folder), progress=False)
 """
 
 
+@pytest.mark.slow
 def test_the_next_fetch_removes_what_a_killed_one_left(tmp_path: Path, archive: Archive) -> None:
     somebodys = tmp_path / ".fetch-mine" / "NOTE.txt"
     somebodys.parent.mkdir()
