@@ -95,11 +95,15 @@ def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
     return begin_with
 
 
-def _click_options(texts: Mapping[str, str]) -> list[Any]:
-    """Click's options for `--config`, `--set` and every setting, in the order of the help page.
+def click_parameters(dataclass: type) -> list[Any]:
+    """Click's parameters for the fields of a dataclass that are annotated as Typer's options and arguments."""
+    app = typer.Typer(add_completion=False)
+    app.command()(dataclass)
+    return typer.main.get_command(app).params
 
-    `texts` take precedence over those of `WHAT`. Typer makes the options from the annotations of a dataclass.
-    """
+
+def _settings_options(texts: Mapping[str, str]) -> list[Any]:
+    """The options `--config`, `--set` and that of every setting; `texts` take precedence over those of `WHAT`."""
     flags = {
         key: typer.Option(
             *names, metavar=SINGLE.get(key, "LIST"), help=texts.get(key, text), rich_help_panel="What to run"
@@ -116,9 +120,7 @@ def _click_options(texts: Mapping[str, str]) -> list[Any]:
         )
     annotations = {name: Annotated[str | None, option] for name, option in flags.items()}
     fields = {"config": Config, "assignments": Assignments, **annotations}
-    app = typer.Typer(add_completion=False)
-    app.command()(make_dataclass("Options", [(name, kind, None) for name, kind in fields.items()]))
-    return typer.main.get_command(app).params
+    return click_parameters(make_dataclass("Options", [(name, kind, None) for name, kind in fields.items()]))
 
 
 def _own_flags(arguments: list[str], declared: Sequence[str]) -> dict[str, str]:
@@ -150,7 +152,7 @@ class SettingsCommand(TyperCommand):
     texts: Mapping[str, str] = {}
 
     def __init__(self, *arguments: Any, params: list[Any], **others: Any) -> None:
-        self._added = _click_options(self.texts)
+        self._added = _settings_options(self.texts)
         super().__init__(*arguments, params=[*params, *self._added], **others)
 
     def invoke(self, ctx: Any) -> Any:

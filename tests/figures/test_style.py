@@ -56,7 +56,7 @@ def test_an_svg_describes_what_it_shows(summary: pd.DataFrame) -> None:
 
 
 def test_other_formats_and_resolutions_are_rejected() -> None:
-    with pytest.raises(UserError, match=r"suffix \(=\.gif\) must be \.png or \.svg or \.pdf\."):
+    with pytest.raises(UserError, match=r"suffix \(=\.gif\) must be \.png, \.svg or \.pdf\."):
         render(Figure(), ".gif")
     with pytest.raises(UserError, match=r"dpi \(=0\) must be greater than 0\."):
         render(Figure(), ".png", dpi=0)
