@@ -23,7 +23,8 @@ from rich.text import Text
 from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
 from resnet_cli.cli.tables import error_text, loss_text, product_line, varying_settings
 from resnet_cli.figures.panels import value_text
-from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Status, Warned
+from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 
 __all__ = ["SweepView", "open_view", "product_line"]

@@ -20,7 +20,7 @@ from resnet_cli.execution.units import Job, make_jobs
 from resnet_cli.models import count_parameters, describe_net
 from resnet_cli.planning.plan import Plan
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_run

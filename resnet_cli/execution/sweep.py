@@ -15,8 +15,9 @@ from resnet_cli.execution.unit import Conditions, data_key, load_data, perform
 from resnet_cli.execution.units import Job, make_jobs
 from resnet_cli.planning.plan import Plan
 from resnet_cli.settings.errors import StorageError, UserError
-from resnet_cli.settings.events import Event, Metrics, Status
+from resnet_cli.settings.events import Event, Status
 from resnet_cli.settings.format import FORMAT
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.files import remove_temporary_files, set_aside, write_text
 from resnet_cli.store.layout import (

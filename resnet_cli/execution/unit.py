@@ -13,7 +13,8 @@ import torch
 
 from resnet_cli.execution.units import Job
 from resnet_cli.settings.errors import StorageError
-from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Warned
+from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Warned
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import TASK_SETTINGS, Run
 from resnet_cli.store.record import RunRecord, write_run
 from resnet_cli.store.weights import write_weights

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import METRICS, OTHER_METRIC
 from resnet_cli.settings.ranges import shorten
 
 IDENTITY = ("task", "model", "depth", "seed")
-RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *Metrics._fields)
+RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *METRICS, OTHER_METRIC)
 """The columns of tables of runs beside their settings."""
 
 _TAKEN = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.store.files import set_aside
 from resnet_cli.store.tensors import DamagedFile, read_tensors, write_tensors
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting, check_setting_name
 from resnet_cli.store.record import RunJson

@@ -41,7 +41,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
