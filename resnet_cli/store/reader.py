@@ -80,12 +80,9 @@ class Results:
         varying, wanted = self.varying, self._columns_of(metric)
         rows = []
         for stored in self.runs:
-            last = (
-                dict(zip([*METRICS, OTHER_METRIC], _evaluations(stored, metric)[-1], strict=True))
-                if stored.last
-                else {}
-            )
-            rows.append({**_identity(stored, varying), **last, "parameters": stored.parameters})
+            last = _evaluations(stored, metric)[-1] if stored.history else ()
+            values = dict(zip([*METRICS, OTHER_METRIC], last, strict=False))
+            rows.append({**_identity(stored, varying), **values, "parameters": stored.parameters})
         columns = list(dict.fromkeys([*SUMMARY_COLUMNS, *wanted, *varying]))
         frame = pd.DataFrame(rows, columns=columns, dtype=object)
         return _with_whole_numbers(frame, ["step", "parameters", *varying]).infer_objects()
