@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick lint format docs install clean
+.PHONY: demo test quick bench lint format docs install clean
 
 demo: install
 	$(BIN)/resnet-exp sweep --task sine --depths 2..40
@@ -14,6 +14,9 @@ test: install
 
 quick: install
 	$(BIN)/pytest -n auto -m "not slow"
+
+bench: install
+	$(BIN)/python benchmarks/engines.py
 
 lint: install
 	$(BIN)/ruff format --check .

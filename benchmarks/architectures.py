@@ -23,7 +23,7 @@ from resnet_cli.models.base import Drawing, StochasticDepth
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.training.device import environment, prepare_device, resolve_device
-from resnet_cli.training.optimizers import build_optimizer
+from resnet_cli.training.optimizers import LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, build_optimizer
 
 WITH_STOCHASTIC_DEPTH = "ResNet-56, stochastic depth"
 BATCH = 32
@@ -279,8 +279,8 @@ def as_trained(run: Run, net: nn.Module, images: Tensor) -> Contender:
 def as_it_comes(run: Run, net: nn.Module, images: Tensor) -> Contender:
     """A net with torch's defaults."""
     net = net.to(images.device)
-    momentum, decay = run.momentum or 0, run.weight_decay
-    optimizer = torch.optim.SGD(net.parameters(), run.learning_rate, momentum=momentum, weight_decay=decay)
+    momentum, decay = run[MOMENTUM] or 0, run[WEIGHT_DECAY]
+    optimizer = torch.optim.SGD(net.parameters(), run[LEARNING_RATE], momentum=momentum, weight_decay=decay)
     return Contender(net, optimizer, images)
 
 

@@ -17,11 +17,13 @@ from multiprocessing import get_context
 
 import torch
 
+from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
 from resnet_cli.training.loop import train
+from resnet_cli.training.settings import BATCH_SIZE
 
 LARGE = {"MALLOC_MMAP_THRESHOLD_": "1000000"}
 """Makes glibc return freed blocks of over 1 MB to the system instead of keeping them."""
@@ -37,8 +39,8 @@ def measure(run: Run, recompute: bool, device_name: str) -> tuple[float, float]:
     prepare_device(device, threads=1)
     clock = time.perf_counter if device.type == "cuda" else time.process_time
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (run.batch_size, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    labels = torch.randint(0, 10, (run.batch_size,), generator=generator)
+    images = torch.randint(0, 256, (run[BATCH_SIZE], 3, 32, 32), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, 10, (run[BATCH_SIZE],), generator=generator)
     middle = torch.full((3,), 0.5)
     data = Data(images, labels, images, labels, "cross_entropy", 10, mean=middle, deviation=middle / 2)
     times: list[float] = []  # of the evaluations before and after the step, each of one image
@@ -65,7 +67,7 @@ def main() -> None:
     (run,) = plan_sweep(request | small | {"seeds": 0}).runs
     device = resolve_device(arguments.device)
     print(f"{environment(device, 1)['device_name']}, one thread; torch {torch.__version__}")
-    print(f"ResNet-{run.depth}, {run.width} filters, 32×32 images, batch {run.batch_size}\n")
+    print(f"ResNet-{run.depth}, {run[WIDTH]} filters, 32×32 images, batch {run[BATCH_SIZE]}\n")
     print("| | peak memory, GB | seconds |\n|---|---|---|")
     rows: list[tuple[str, bool, dict[str, str]]] = [("default", False, {}), ("`--recompute`", True, {})]
     if device.type == "cpu":

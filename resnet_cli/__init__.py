@@ -14,6 +14,8 @@ The command line is `resnet-exp`. The same from Python:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from resnet_cli.settings import registry
+
 if TYPE_CHECKING:
     from resnet_cli.api import (
         compare,
@@ -76,6 +78,28 @@ _HOMES = {
     "resnet_cli.execution.sweep": ("OpenSweep", "open_sweep"),
     "resnet_cli.tasks": ("all_tasks", "get_task"),
 }
+
+
+def _declare_settings() -> None:
+    from resnet_cli.models import settings as of_models
+    from resnet_cli.settings.setting import settings_in
+    from resnet_cli.tasks import all_tasks
+    from resnet_cli.training import optimizers
+    from resnet_cli.training import settings as of_training
+
+    registry.declare("Model", settings_in(of_models))
+    for task in all_tasks().values():
+        registry.declare("Task", task.settings)
+    registry.declare("Training", [*settings_in(optimizers), *settings_in(of_training)])
+
+
+def _declare_settings_of_single_models() -> None:
+    from resnet_cli.models import all_models
+
+    all_models()
+
+
+registry.add_sources(_declare_settings, _declare_settings_of_single_models)
 
 
 def __getattr__(name: str) -> Any:

@@ -32,9 +32,12 @@ def main() -> NoReturn:
 
         run()
     except BaseException as error:  # imports may turn the exit into another error
-        if not ended_by and not isinstance(error, SystemExit):
+        if ended_by:
+            code = 128 + ended_by[0]
+        elif isinstance(error, SystemExit):
+            code = error.code
+        else:
             raise
-        code = 128 + ended_by[0] if ended_by else error.code if isinstance(error, SystemExit) else 1
     finally:
         for number in answered:  # nothing disturbs the exit
             signal.signal(number, signal.SIG_IGN)

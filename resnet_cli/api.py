@@ -4,8 +4,9 @@ These functions are available from `resnet_cli` itself; see `docs/python.md`.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -29,21 +30,25 @@ from resnet_cli.figures import (
     survival,
     winners,
 )
-from resnet_cli.figures.run_table import SPLITS, Metric, Scale, Split, in_given_order
+from resnet_cli.figures.kinds import OF_RUNS
+from resnet_cli.figures.run_table import SPLITS, SWEEP, Metric, Scale, Split, in_given_order
+from resnet_cli.figures.sweep import sweep_figures
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.models.imagenet import CLASSES, SIDE
+from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
 from resnet_cli.settings.run import Run
+from resnet_cli.store.combine import combine, sweep_names
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import constant_answers, get_task
 
 Measured = Literal["train_loss", "test_loss", "train_error", "test_error"]
 IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
 """What is counted: model and depths by the name that papers use."""
-ANALYSES: dict[str, Callable[[pd.DataFrame], Figure]] = {
+ANALYSES: dict[str, Callable[..., Figure]] = {
     "append": append.draw,
     "convergence": convergence.draw,
     "features": features.draw,
@@ -82,9 +87,8 @@ def plot_loss_by_depth(
         UserError: there is nothing to draw, the task has no such metric, runs do not differ in `by`, one figure cannot
             show all combinations of settings, or an option has no such value.
     """
-    summary = in_given_order(results.summary(), results.given_values())
-    rows = summary if by is None else panels.compare(summary, by)
     chance = constant_answers(stored.run for stored in results.runs).get(metric)
+    rows = _compared(results, results.summary(), by)
     return loss_by_depth.draw(rows, metric=metric, scale=scale, splits=splits, title=title, size=size, chance=chance)
 
 
@@ -114,9 +118,8 @@ def plot_learning_curves(
     Raises:
         UserError: as `plot_loss_by_depth`.
     """
-    curves = in_given_order(results.curves(), results.given_values())
     return learning_curves.draw(
-        curves if by is None else panels.compare(curves, by),
+        _compared(results, results.curves(), by),
         metric=metric,
         lines="depth" if by is None else "model",
         x=x,
@@ -128,12 +131,56 @@ def plot_learning_curves(
     )
 
 
-def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
+def _compared(results: Results, frame: pd.DataFrame, by: str | None) -> pd.DataFrame:
+    """`frame` in the order in which values were given, with those of the setting `by` as models of their own."""
+    rows = in_given_order(frame, results.given_values())
+    return rows if by is None else panels.compare(rows, by)
+
+
+def sweep_drawings(
+    group: Sequence[Results],
+    *,
+    kinds: Sequence[str] = tuple(OF_RUNS),
+    by: Sequence[str] = (),
+    title: str | None = None,
+    size: tuple[float, float] | None = None,
+    **options: Any,
+) -> dict[str, Callable[[], Figure]]:
+    """How to draw the figures of one sweep, or of several as lines of the same figures, by file name.
+
+    Args:
+        group: of one task.
+        kinds: names of `figures.kinds.OF_RUNS`.
+        by: one setting whose values are compared as lines, or two that make rows and columns of panels.
+        title: instead of the automatic ones.
+        size: width and height in inches.
+        options: as for `figures.sweep.sweep_figures`.
+
+    Raises:
+        UserError: as `figures.sweep.sweep_figures`.
+    """
+    given = {name: values for results in group for name, values in results.given_values().items()}
+    chances = constant_answers(stored.run for results in group for stored in results.runs)
+    shared: dict[str, Any] = {"kinds": kinds, "by": by, "chances": chances, "title": title, "size": size, **options}
+    if len(group) > 1:
+        names = sweep_names(group)
+        held = "-and-".join(map(panels.as_file_name, names)) if len(names) <= 3 else f"{len(names)}-sweeps"
+        drawings = sweep_figures(*combine(group), given={**given, SWEEP: names}, **shared)
+        return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
+    (results,) = group
+    drawings = sweep_figures(results.summary(), results.curves(), given=given, **shared)
+    if SURVIVAL.name in kinds and SURVIVAL.name in results.varying and not by:
+        drawings[SURVIVAL.name] = partial(plot_survival, results, title=title, size=size)
+    return drawings
+
+
+def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -> Figure:
     """The figure of an analysis from its table, such as `plot_analysis("paths", "results/mine/analysis/paths.csv")`.
 
     Args:
         kind: append, convergence, features, gradients, identity, paths, remove or responses.
         table: what `resnet-exp analyze KIND` wrote, or some rows of it.
+        options: what the kind's own `draw` takes, such as `unit="epoch"` for convergence.
 
     Raises:
         UserError: there is no such kind, the table is not one of that kind or cannot be read, or one figure cannot
@@ -147,7 +194,7 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path) -> Figure:
         except (OSError, ValueError) as error:
             raise UserError(f"table (={table}) cannot be read: {error}.") from None
     try:
-        return ANALYSES[kind](table)
+        return ANALYSES[kind](table, **options)
     except KeyError as error:
         raise UserError(f"table: it has no column {error}, so `resnet-exp analyze {kind}` did not write it.") from None
 
@@ -163,11 +210,11 @@ def plot_survival(results: Results, *, title: str | None = None, size: tuple[flo
     Raises:
         UserError: the runs do not differ in `survival`, or none has finished.
     """
-    if "survival" not in results.varying:
+    if SURVIVAL.name not in results.varying:
         raise UserError(f"{printable(results.folder)} holds no runs that differ in survival.")
     blocks = {}
     for stored in results.runs:
-        if stored.run["survival"] is not None:
+        if stored.run.get(SURVIVAL) is not None:
             task = get_task(stored.run.task)
             net = describe_net(stored.run, task.input_shape(stored.run), task.outputs)
             blocks[stored.run.run_id] = sum(isinstance(module, StochasticDepth) for module in net.modules())

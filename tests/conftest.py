@@ -21,7 +21,7 @@ def _away_from_results(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.delenv("COLUMNS", raising=False)  # which processes that share out the tests set
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run() -> MakeRun:
     """One run with small defaults: `make_run(task="sine", models="plain", depths=3, steps=5)`."""
 

@@ -24,8 +24,8 @@ from resnet_cli.analysis.convergence import Comparison, compare_twins, measure
 from resnet_cli.api import count_imagenet_nets
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.models import all_models, get_model
+from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
-from resnet_cli.settings.run import SETTINGS, Run
 from resnet_cli.settings.setting import Setting
 from resnet_cli.store.reader import Results, load_results
 from tests.pictures import PICTURES, drawn, small_png
@@ -144,11 +144,13 @@ def renewed(text: str) -> str:
 
 def settings_table() -> str:
     """The settings as Markdown, from their own descriptions."""
-    lines = [f"| `{name}` | {Run.model_fields[name].description} |" for name in SETTINGS]
-    of_models: dict[Setting, list[str]] = {}
+    common = {setting.name for setting in registry.declared() if not setting.came_later}
+    lines = [f"| `{one.name}` | {one.description} |" for one in registry.declared() if one.name in common]
+    of_models: dict[Setting[Any], list[str]] = {}
     for model in all_models().values():
-        for option in model.options:
-            of_models.setdefault(option, []).append(model.name)
+        for setting in model.settings:
+            if setting.name not in common:
+                of_models.setdefault(setting, []).append(model.name)
     lines += [f"| `{one.name}` | {', '.join(sorted(names))}: {one.description} |" for one, names in of_models.items()]
     return "\n".join(["| setting | meaning |", "|---|---|", *lines])
 

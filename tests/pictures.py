@@ -7,16 +7,15 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from resnet_cli.api import plot_analysis, plot_counts, plot_survival, plot_winners
+from resnet_cli.api import plot_analysis, plot_counts, plot_winners, sweep_drawings
 from resnet_cli.figures import block_diagram
 from resnet_cli.figures.style import render
-from resnet_cli.figures.sweep import sweep_figures
 from resnet_cli.models import describe_net
 from resnet_cli.models.diagram import trace_blocks
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.store.layout import FIGURES_FOLDER
 from resnet_cli.store.reader import load_results
-from resnet_cli.tasks import constant_answers, get_task
+from resnet_cli.tasks import get_task
 
 COMMITTED = Path(__file__).parents[1] / "docs/results"
 PICTURES = sorted(COMMITTED.glob("**/*.png"))
@@ -39,17 +38,8 @@ def drawn(picture: Path) -> Figure:
         return plot_analysis(picture.stem, table)
     assert picture.parent.name == FIGURES_FOLDER, f"there is no table beside {picture}"
     results = load_results(picture.parents[1])
-    if picture.stem == "survival":
-        return plot_survival(results)
     by = picture.stem.partition("-and-")[2].replace("-", "_")
-    figures = sweep_figures(
-        results.summary(),
-        results.curves(),
-        by=[by] if by else [],
-        given=results.given_values(),
-        chances=constant_answers(stored.run for stored in results.runs),
-    )
-    return figures[picture.stem]()
+    return sweep_drawings([results], by=[by] if by else [])[picture.stem]()
 
 
 def _draw_bottleneck() -> Figure:

@@ -16,7 +16,7 @@ return their input unchanged; it is not negative, because it comes from a ReLU:
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -30,23 +30,26 @@ from resnet_cli.analysis.trained_nets import StoredNet, addition_of, load_net
 from resnet_cli.models import build_net, get_model
 from resnet_cli.models.mlp import MLPBlock
 from resnet_cli.models.resnet import Block
+from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, ORDERING, SHORTCUT, SURVIVAL
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.ranges import compact, parse_depths
 from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import Setting
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.weights import has_weights
 from resnet_cli.training.loop import EVALUATION_BATCH, is_finite, train
+from resnet_cli.training.settings import EVAL_SIZE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS
 
 MODELS = ("plain-mlp", "residual-mlp", "plain-cnn", "resnet")
-POSSIBLE = {
-    "activation": ("relu",),
-    "ordering": (None, "original", "relu-only-preactivation", "full-preactivation"),
-    "shortcut": (None, "A", "B"),
-    "survival": (None, 1.0),
+POSSIBLE: Mapping[Setting[Any], tuple[object, ...]] = {
+    ACTIVATION: ("relu",),
+    ORDERING: (None, "original", "relu-only-preactivation", "full-preactivation"),
+    SHORTCUT: (None, "A", "B"),
+    SURVIVAL: (None, 1.0),
 }
 """Settings of nets to which the identity can be appended."""
-WARMUP = {"warmup_steps", "warmup_factor", "warmup_shape"}
+WITHOUT_WARMUP: Mapping[Setting[Any], object] = {WARMUP_STEPS: 0, WARMUP_FACTOR: None, WARMUP_SHAPE: None}
 METRICS = ["train_loss", "test_loss", "train_error", "test_error"]
 
 
@@ -57,16 +60,17 @@ def check_appendable(run: Run, depth: int) -> None:
     get_model(run.model).depth_rule.select(parse_depths(depth), run.model)
     if depth <= run.depth:
         raise UserError(f"to (={depth}) must exceed the depth of the shallow net, which is {run.depth}.")
-    for name, possible in POSSIBLE.items():
-        if run[name] not in possible:
+    for setting, possible in POSSIBLE.items():
+        if run.get(setting) not in possible:
             known = ", ".join(str(value) for value in possible if value is not None)
             raise UserError(
-                f"{name} (={run[name]}) of {run.run_id} does not allow identity layers; use nets with {known}."
+                f"{setting.name} (={run.get(setting)}) of {run.run_id} does not allow identity layers; "
+                f"use nets with {known}."
             )
     for number in (run.depth, depth):
         if not has_whole_blocks(run, number):
             raise UserError(
-                f"depth (={number}) leaves the last block of {run.model} with fewer than {run.block_size} layers; "
+                f"depth (={number}) leaves the last block of {run.model} with fewer than {run[BLOCK_SIZE]} layers; "
                 "use depths at which all blocks are complete."
             )
 
@@ -74,7 +78,7 @@ def check_appendable(run: Run, depth: int) -> None:
 def has_whole_blocks(run: Run, depth: int) -> bool:
     """Whether the net of a run would consist of complete blocks at this depth."""
     layers = depth - 1 if get_model(run.model).family == "mlp" else (depth - 2) // 3
-    return layers % (run.block_size or 1) == 0
+    return layers % (run.get(BLOCK_SIZE) or 1) == 0
 
 
 @torch.no_grad()
@@ -85,7 +89,7 @@ def append_layers(stored: StoredNet, depth: int) -> StoredNet:
         UserError: there is no such net.
     """
     check_appendable(stored.run, depth)
-    run, data = stored.run.model_copy(update={"depth": depth}), stored.data
+    run, data = stored.run.but(depth=depth), stored.data
     net = build_net(run, data.input_shape, data.outputs).to(data.device, data.dtype).eval()
     for name, part in stored.net.named_children():
         if name != "blocks":
@@ -119,7 +123,7 @@ def activation_statistics(stored: StoredNet, module: nn.Module) -> tuple[Tensor,
     data = stored.data
     handle = module.register_forward_hook(note)
     try:
-        for inputs in torch.split(data.train_inputs[: stored.run.eval_size], EVALUATION_BATCH):
+        for inputs in torch.split(data.train_inputs[: stored.run[EVAL_SIZE]], EVALUATION_BATCH):
             stored.net(data.prepare(inputs))
     finally:
         handle.remove()
@@ -156,7 +160,7 @@ def _silence_branch(block: nn.Module) -> None:
     else:
         assert isinstance(block, Block)
         layer, norm = (block.get_submodule(f"{name}{block.count}") for name in ("conv", "norm"))
-    is_norm_last = not isinstance(norm, nn.Identity) and getattr(block, "ordering", "") != "full-preactivation"
+    is_norm_last = not isinstance(norm, nn.Identity) and getattr(block, ORDERING.name, "") != "full-preactivation"
     for parameter in (norm if is_norm_last else layer).parameters():
         parameter.zero_()
 
@@ -221,15 +225,14 @@ def compare(
     ]
     run = shallow.run
     who: dict[str, Any] = {"task": run.task, "model": run.model, "depth": run.depth, "deeper": depth, "seed": run.seed}
-    who |= {name: run[name] for name in settings}
+    who |= {name: run.get(name) for name in settings}
     frame = pd.DataFrame(rows).drop_duplicates(["net", "step"], keep="last")
     return frame.assign(**who)[[*who, "net", "step", *METRICS]].astype(dict.fromkeys(METRICS, float))
 
 
 def find_twin(run: Run, stored: Iterable[RunRecord]) -> RunRecord | None:
     """The stored run with the same depth, seed and settings; only its warm-up may differ."""
-    settings = run.model_dump(exclude=WARMUP)
-    return next((one for one in stored if one.run.model_dump(exclude=WARMUP) == settings), None)
+    return next((one for one in stored if one.run.but(WITHOUT_WARMUP) == run.but(WITHOUT_WARMUP)), None)
 
 
 def choose_depths(stored: Sequence[RunRecord], depth: int | None, deeper: int | None) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import Metrics
-from resnet_cli.settings.run import IDENTITY
+from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.record import RunRecord
 
 SHARES_OF_START = (0.5, 0.1, 0.01)
@@ -57,7 +57,7 @@ def measure(
     last = (f"{split}_loss", f"{split}_error")
     rows = []
     for stored in runs:
-        identity = {name: stored.run[name] for name in (*IDENTITY, *settings)}
+        identity = {name: stored.run.get(name) for name in (*IDENTITY, *settings)}
         end = {name: getattr(stored.last, name, None) for name in last}
         for level in levels:
             step, epoch = first_reached(stored.history, level, split)

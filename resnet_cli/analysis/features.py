@@ -17,12 +17,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.trained_nets import StoredNet, blocks_of
+from resnet_cli.analysis.trained_nets import StoredNet, blocks_of, identity_of
 from resnet_cli.models import get_model
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.run import IDENTITY, setting_names
 from resnet_cli.store.record import RunRecord
 from resnet_cli.training.loop import EVALUATION_BATCH
+from resnet_cli.training.settings import EVAL_SIZE
 
 
 def pick_cnns(runs: Sequence[RunRecord]) -> list[RunRecord]:
@@ -42,8 +43,8 @@ def pick_cnns(runs: Sequence[RunRecord]) -> list[RunRecord]:
         return get_model(stored.run.model).role == "residual", stored.run.depth, -stored.run.seed
 
     def is_plain_twin(stored: RunRecord) -> bool:
-        names = ("depth", "seed", *setting_names([stored.run, chosen.run]))
-        pairs = [(stored.run[name], chosen.run[name]) for name in names]
+        names = ("depth", "seed", *registry.names_in_order([stored.run, chosen.run]))
+        pairs = [(stored.run.get(name), chosen.run.get(name)) for name in names]
         return get_model(stored.run.model).role == "plain" and all(a == b for a, b in pairs if None not in (a, b))
 
     chosen = max(cnns, key=preference)
@@ -87,7 +88,7 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
     names = ["first convolution", *(f"block {block.index + 1}" for block in blocks_of(stored))]
     pictured = {round(place) for place in np.linspace(0, len(names) - 1, layers)}
     shown = data.test_inputs[image : image + 1]
-    many = data.test_inputs[: min(run.eval_size, EVALUATION_BATCH)]
+    many = data.test_inputs[: min(run[EVAL_SIZE], EVALUATION_BATCH)]
     inputs = data.prepare(torch.cat([shown, many]).contiguous(memory_format=torch.channels_last))
     convolution = next(module for module in stored.net.modules() if isinstance(module, nn.Conv2d))
     filters = convolution.weight  # (F, C, h, w)
@@ -110,11 +111,25 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
         answer = stored.net(inputs)[0].argmax()
 
     frame = pd.DataFrame(rows)
-    identity = {"run_id": run.run_id} | {name: run[name] for name in IDENTITY}
     told = {"image": image, "target": int(data.test_targets[image]), "answer": int(answer), "examples": len(many)}
-    for place, (name, value) in enumerate((identity | told).items()):
+    for place, (name, value) in enumerate((identity_of(run) | told).items()):
         frame.insert(place, name, value)
     return frame
+
+
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """What the channels of each net do.
+
+    Args:
+        frame: what `feature_maps` gives for some nets.
+
+    Returns:
+        One row per net: `model`, `depth`, `seed`, `target`, `answer`, the number of `channels` in all layers, how many
+        of them are `dead`, and their mean share of `zeros` in percent.
+    """
+    maps = frame[frame["part"] == "map"].assign(dead=lambda of: of["zeros"] == 1, zeros=lambda of: 100 * of["zeros"])
+    of_net = maps.groupby(["run_id", "model", "depth", "seed", "target", "answer"], sort=False)
+    return of_net.agg(channels=("map", "size"), dead=("dead", "sum"), zeros=("zeros", "mean")).reset_index().iloc[:, 1:]
 
 
 def _rows(part: str, layer: int, name: str, values: Tensor, pictures: Sequence[str]) -> list[dict[str, Any]]:

@@ -29,12 +29,11 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.trained_nets import StoredNet
+from resnet_cli.analysis.trained_nets import StoredNet, identity_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import AuxiliaryHead, Drawing
-from resnet_cli.settings.run import IDENTITY
 from resnet_cli.store.record import RunRecord
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import Batches, length, train
 
 
@@ -67,7 +66,7 @@ def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.Da
 
     again = train(run, data, probe=measure)
     before = {row.step: row.train_loss for row in stored.history}
-    identity = {"run_id": run.run_id} | {name: run[name] for name in (*IDENTITY, *settings)}
+    identity = identity_of(run, settings)
     rows = [
         {
             **identity,
@@ -124,6 +123,20 @@ def differences(frame: pd.DataFrame) -> "pd.Series[float]":
     same = replayed.eq(stored) | (replayed.isna() & stored.isna())
     apart = ((replayed - stored).abs() / stored).fillna(np.inf).mask(same, 0.0)
     return apart.groupby(steps["run_id"]).max()
+
+
+def replay_text(frame: pd.DataFrame) -> str:
+    """Whether the trainings of `replay` reproduced the stored ones, in words."""
+    apart = differences(frame)
+    same = apart == 0
+    text = f"{same.sum()} of {len(apart)} runs gave the stored losses again, to the last bit."
+    if not same.all():
+        text += (
+            f" The training losses of the others differ by up to {100 * apart.max():.2g} % "
+            f"(median {100 * apart[~same].median():.2g} %): another engine or machine rounds otherwise, which grows "
+            "from step to step. Runs of --engine loop come out the same on the machine that trained them."
+        )
+    return text
 
 
 def summarise(frame: pd.DataFrame, settings: Sequence[str] = ()) -> pd.DataFrame:

@@ -31,11 +31,13 @@ from torch.func import functional_call, stack_module_state
 from resnet_cli.models.initialisation import initialise
 from resnet_cli.models.mlp import MLPBlock
 from resnet_cli.models.resnet import Block
-from resnet_cli.settings.run import Initialisation, Run
+from resnet_cli.models.settings import WIDTH, Initialisation
+from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.tasks import get_task
 from resnet_cli.training.device import resolve_device
 from resnet_cli.training.optimizers import build_optimizer
+from resnet_cli.training.settings import BATCH_SIZE
 
 Experiment = Literal["filter", "vectors", "images"]
 EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)
@@ -53,9 +55,12 @@ SETTINGS = Run(
     depth=1,
     seed=0,
     width=16,
+    activation="relu",
     batch_norm=False,
+    dropout=0.0,
     init="default",
     optimizer="adam",
+    weight_decay=0.0,
     learning_rate=0.01,  # with 0.001 one plain layer needs over 1000 steps; 0.003 and 0.03 give similar results
     batch_size=16,
     steps=1,
@@ -103,7 +108,7 @@ class Inputs:
     def draw(self, split: Literal["train", "test"], count: int, generator: torch.Generator) -> Tensor:
         """(count, 16) vectors or (count, channels, 8, 8) images, with non-negative values."""
         if self.experiment == "vectors":
-            return torch.randn(count, SETTINGS.width, generator=generator).relu()
+            return torch.randn(count, SETTINGS[WIDTH], generator=generator).relu()
         images = self.images[split]
         channels = 1 if self.experiment == "filter" else CHANNELS
         return images[torch.randint(len(images), (count, channels), generator=generator)]
@@ -178,7 +183,7 @@ def _train(
             if experiment == "filter":
                 filters.append(parameters["conv.weight"].detach().flatten(1).clone())
         if step < steps:
-            drawn = [inputs.draw("train", SETTINGS.batch_size, batch) for batch in batches]
+            drawn = [inputs.draw("train", SETTINGS[BATCH_SIZE], batch) for batch in batches]
             optimizer.zero_grad()
             loss: Tensor = torch.vmap(squared_error)(parameters, torch.stack(drawn * len(INITS)).to(device)).sum()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -19,15 +19,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from resnet_cli.analysis.trained_nets import Route, StoredNet, addition_of, blocks_of, gradient_through
+from resnet_cli.analysis.trained_nets import Route, StoredNet, addition_of, blocks_of, gradient_through, identity_of
 from resnet_cli.figures.paths import effective_range, over_seeds
 from resnet_cli.models import describe_net
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.run import IDENTITY, Run
+from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
+from resnet_cli.store.reader import Results
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
 
+MOST_ROWS = 6
 BATCH = 32
 """Number of training examples in a batch."""
 
@@ -46,6 +48,16 @@ def with_paths(runs: Sequence[RunRecord]) -> list[RunRecord]:
             "select residual nets with --models or --depths."
         )
     return found
+
+
+def check_rows(results: Results) -> None:
+    """Raise UserError where the nets have more models or settings than one figure shows."""
+    rows = {tuple(stored.run.get(name) for name in ("model", *results.varying)) for stored in results.runs}
+    if len(rows) > MOST_ROWS:
+        raise UserError(
+            f"{results.folder} holds residual nets of {len(rows)} models or settings, but one figure shows at most "
+            f"{MOST_ROWS}; select some with --models."
+        )
 
 
 def count_paths(blocks: int) -> list[int]:
@@ -97,7 +109,7 @@ def measure_paths(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()
     totals = path_shares * gradients
     if not totals.sum() > 0:
         raise UserError(f"No gradient reaches the input of {stored.label}; choose a net that has learned something.")
-    identity = {"run_id": stored.run.run_id} | {name: stored.run[name] for name in (*IDENTITY, *settings)}
+    identity = identity_of(stored.run, settings)
     return pd.DataFrame(
         identity
         | {

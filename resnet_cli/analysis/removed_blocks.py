@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import kendalltau
 
-from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, in_order, without_blocks
+from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, identity_of, in_order, without_blocks
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
-from resnet_cli.settings.run import IDENTITY
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.record import RunRecord
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import evaluate
+from resnet_cli.training.settings import EVAL_SIZE
 
 MOST_REMOVED = 20
 """The maximum number of blocks removed together, as in the paper."""
@@ -128,14 +128,8 @@ def draw_orders(blocks: Sequence[BlockInfo], *, draws: int, seed: int) -> list[C
 
 
 def kendall_tau(order: Sequence[int]) -> float:
-    """Kendall's rank correlation of an order with the ascending one: 1 for the same, −1 for the reverse.
-
-    It is the share of all pairs that are in ascending order, minus the share that are not; 1 for a single element.
-    """
-    places = np.array(order)
-    pairs = len(places) * (len(places) - 1) / 2
-    inversions = np.triu(places[:, None] > places[None, :]).sum()
-    return float(1 - 2 * inversions / pairs) if pairs else 1.0
+    """Kendall's rank correlation of an order with the ascending one; 1 for a single element."""
+    return float(kendalltau(range(len(order)), order).statistic) if len(order) > 1 else 1.0
 
 
 def measure_changes(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()) -> pd.DataFrame:
@@ -181,14 +175,14 @@ def measure_changes(stored: StoredNet, *, draws: int, settings: Sequence[str] = 
                 "test_error": metrics.test_error,
             }
         )
-    loss, error = chance_level(stored.data, run.eval_size)
+    loss, error = chance_level(stored.data, run[EVAL_SIZE])
     rows.append({"change": "chance", "blocks": "", "changes_shape": False, "test_loss": loss, "test_error": error})
     frame = pd.DataFrame(rows).astype(
         {"kendall_tau": float, "test_error": float} | dict.fromkeys(("removed", "swaps", "draw"), "Int64")
     )
     frame.insert(2, "net_blocks", len(blocks))
-    for place, name in enumerate(("run_id", *IDENTITY, *settings)):
-        frame.insert(place, name, getattr(run, name) if name == "run_id" else run[name])
+    for place, (name, value) in enumerate(identity_of(run, settings).items()):
+        frame.insert(place, name, value)
     return frame
 
 

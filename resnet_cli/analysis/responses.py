@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.trained_nets import StoredNet
+from resnet_cli.analysis.trained_nets import StoredNet, identity_of
 from resnet_cli.models.base import Addition
-from resnet_cli.settings.run import IDENTITY
 from resnet_cli.training.loop import EVALUATION_BATCH
+from resnet_cli.training.settings import EVAL_SIZE
 
 
 def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
             module = stored.net.get_submodule(layer.response)
             hook = module.register_forward_hook(lambda *call, name=layer.name: note(name, *call))
             hooks.callback(hook.remove)
-        for inputs in torch.split(stored.data.test_inputs[: stored.run.eval_size], EVALUATION_BATCH):
+        for inputs in torch.split(stored.data.test_inputs[: stored.run[EVAL_SIZE]], EVALUATION_BATCH):
             if inputs.dim() == 4:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
             stored.net(stored.data.prepare(inputs))
@@ -57,7 +57,7 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
     measured = torch.stack([torch.stack(parts[layer.name]) for layer in layers]).cpu().double()  # (layer, batch, 3)
     deviations = _pooled_std(*measured.unbind(dim=2))
     added = _added_to_shortcuts(stored.net, [layer.name for layer in layers])
-    identity = {"run_id": stored.run.run_id} | {name: stored.run[name] for name in (*IDENTITY, *settings)}
+    identity = identity_of(stored.run, settings)
     frame = pd.DataFrame(
         {
             **identity,

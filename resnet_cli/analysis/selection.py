@@ -1,9 +1,30 @@
-"""A selection of runs, for analyses that would take too long, or draw too much, with all of them."""
+"""Choosing among stored runs, of which an analysis would take too long, or draw too much, with all."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
+from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
+from resnet_cli.store.reader import Results, find_results
 from resnet_cli.store.record import RunRecord
+from resnet_cli.store.selection import EVERYTHING, Selection
+
+
+def select_runs(results: Results, selection: Selection = EVERYTHING, *, with_diverged: bool = False) -> Results:
+    """The finished runs of a results folder that a selection keeps.
+
+    Diverged runs are left out unless `with_diverged`, because their nets are useless.
+
+    Raises:
+        UserError: there is no such run, or as `Selection.apply`.
+    """
+    statuses = ("done", "diverged") if with_diverged else ("done",)
+    finished = [stored for stored in results.runs if stored.status in statuses]
+    if not finished:
+        below = [str(place) for place in find_results(results.folder) if place != results.folder]
+        hint = f"give one of {', '.join(below)}" if below else "finish a sweep with `--save-models` there first"
+        raise UserError(f"{results.folder} holds no finished run of its own; {hint}.")
+    return selection.apply(replace(results, runs=finished))
 
 
 def some_runs(runs: Sequence[RunRecord], *, depths: int | None, seeds: int | None) -> list[RunRecord]:
@@ -29,7 +50,7 @@ def selection_text(kept: Sequence[RunRecord], runs: Sequence[RunRecord]) -> str:
     """A sentence that says which runs were kept, or nothing if all were."""
     if len(kept) == len(runs):
         return ""
-    named = [_named({stored.run[name] for stored in kept}, name) for name in ("depth", "seed")]
+    named = [_named({stored.run.get(name) for stored in kept}, name) for name in ("depth", "seed")]
     return f"Using {len(kept)} of {len(runs)} runs, {' and '.join(named)}; choose others with --depths and --seeds."
 
 

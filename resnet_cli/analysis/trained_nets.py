@@ -1,10 +1,10 @@
-"""Stored nets: selecting runs, loading their nets, listing their blocks, and running them with some blocks changed.
+"""Stored nets: loading them, listing their blocks, and running them with some blocks changed.
 
 A block is a child of the net's `blocks`. All changes are made with hooks around the nets' own forward functions, and
 undone when their `with` block ends.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.execution.unit import load_data_of
-from resnet_cli.models import build_net, get_model
+from resnet_cli.models import build_net
 from resnet_cli.models.base import Addition
-from resnet_cli.settings.errors import UserError, did_you_mean
-from resnet_cli.settings.ranges import compact, parse_depths, parse_seeds
+from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.packed import is_packed
-from resnet_cli.store.reader import find_results, load_results
-from resnet_cli.store.record import RunRecord
 from resnet_cli.store.weights import read_weights
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import prepare_device
 from resnet_cli.training.loop import DTYPES
+from resnet_cli.training.settings import PRECISION
 
 
 @dataclass(frozen=True)
@@ -56,57 +55,9 @@ Route = Literal["both", "branch", "skip"]
 """The parts of a residual block through which the gradient flows."""
 
 
-def select_runs(
-    folder: Path,
-    *,
-    models: Collection[str] = (),
-    depths: object = None,
-    seeds: object = None,
-    with_diverged: bool = False,
-    on_problem: Callable[[str], None] = lambda problem: None,
-) -> list[RunRecord]:
-    """The finished runs of a results folder with the given models, depths and seeds, or with any where none are given.
-
-    Among models, `plain` and `residual` stand for all models with that role. `on_problem` is called for each run that
-    cannot be read and is therefore left out. Diverged runs are left out unless `with_diverged`, because their nets are
-    useless.
-
-    Raises:
-        UserError: there is no such run, or one of the models has none.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; give a results folder, such as results/digits.")
-    statuses = ("done", "diverged") if with_diverged else ("done",)
-    results = load_results(folder)
-    for problem in results.problems:
-        on_problem(problem)
-    stored = [run for run in results.runs if run.status in statuses]
-    if not stored:
-        below = [str(place) for place in find_results(folder) if place != folder]
-        hint = f"give one of {', '.join(below)}" if below else "finish a sweep with `--save-models` there first"
-        raise UserError(f"{folder} holds no finished run of its own; {hint}.")
-    there = {one.run.model for one in stored}
-    roles = {model: get_model(model).role for model in there}
-    for model in models:
-        if model not in there and model not in roles.values():
-            raise UserError(
-                f"{folder} has no run of {model}{did_you_mean(model, there)}; it has {', '.join(sorted(there))}."
-            )
-    wanted_depths = None if depths is None else {depth for item in parse_depths(depths) for depth in item}
-    wanted_seeds = None if seeds is None else {seed for item in parse_seeds(seeds) for seed in item}
-    found = [
-        one
-        for one in stored
-        if (not models or one.run.model in models or roles[one.run.model] in models)
-        and (wanted_depths is None or one.run.depth in wanted_depths)
-        and (wanted_seeds is None or one.run.seed in wanted_seeds)
-    ]
-    if not found:
-        raise UserError(
-            f"{folder} holds no run of these models, depths and seeds; it has {', '.join(sorted(there))} at depths "
-            f"{compact(one.run.depth for one in stored)} and seeds {compact(one.run.seed for one in stored)}."
-        )
-    return found
+def identity_of(run: Run, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """The columns that say which run a row of an analysis is of: id, task, model, depth, seed and some settings."""
+    return {"run_id": run.run_id} | {name: run.get(name) for name in (*IDENTITY, *settings)}
 
 
 def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: str = "auto") -> StoredNet:
@@ -136,7 +87,7 @@ def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int)
         UserError: the net was not saved, or its file is unusable.
     """
     state = read_weights(folder, run)
-    net = build_net(run, input_shape, outputs).to(DTYPES[run.precision])
+    net = build_net(run, input_shape, outputs).to(DTYPES[run[PRECISION]])
     try:
         net.load_state_dict(state)
     except RuntimeError:

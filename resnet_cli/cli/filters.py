@@ -1,14 +1,17 @@
 """The options that choose among stored runs, shared by the commands that read results."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resnet_cli.cli.words import split_words
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import numbers, parse_depths, parse_seeds, shorten
 
 if TYPE_CHECKING:
+    from resnet_cli.store.reader import Results
     from resnet_cli.store.selection import Selection
 
 PANEL = "Which runs"
@@ -23,18 +26,22 @@ Models = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
-Depths = Annotated[
-    str | None,
-    typer.Option(
-        "--depths", "--depth", metavar="LIST", help="Depths, such as 20 or 8..32. (default: all)", rich_help_panel=PANEL
-    ),
-]
-Seeds = Annotated[
-    str | None,
-    typer.Option(
-        "--seeds", "--seed", metavar="LIST", help="Seeds, written like depths. (default: all)", rich_help_panel=PANEL
-    ),
-]
+
+
+def depths_option(default: str = "all") -> Any:
+    """The option `--depths`, and what is used without it."""
+    text = f"Depths, such as 20 or 8..32. (default: {default})"
+    return typer.Option("--depths", "--depth", metavar="LIST", help=text, rich_help_panel=PANEL)
+
+
+def seeds_option(default: str = "all") -> Any:
+    """The option `--seeds`, and what is used without it."""
+    text = f"Seeds, written like depths. (default: {default})"
+    return typer.Option("--seeds", "--seed", metavar="LIST", help=text, rich_help_panel=PANEL)
+
+
+Depths = Annotated[str | None, depths_option()]
+Seeds = Annotated[str | None, seeds_option()]
 Where = Annotated[
     list[str] | None,
     typer.Option(
@@ -62,17 +69,31 @@ def parse_selection(
         if not sign:
             raise UserError(f"where (={shorten(text)}) must have the form key=value, such as --where init=he.")
         name = key.strip().replace("-", "_")
-        values[name] = (*values.get(name, ()), *_words(f"where {shorten(name)}", listed))
+        values[name] = (*values.get(name, ()), *split_words(f"where {shorten(name)}", listed))
     return Selection(
-        models=() if models is None else _words("models", models),
+        models=() if models is None else tuple(split_words("models", models)),
         depths=None if depths is None else frozenset(numbers(parse_depths(depths))),
         seeds=None if seeds is None else frozenset(numbers(parse_seeds(seeds))),
         where=values,
     )
 
 
-def _words(option: str, text: str) -> tuple[str, ...]:
-    words = tuple(word.strip() for word in text.split(","))
-    if not all(words):
-        raise UserError(f"{option} (={shorten(text)}) is empty or has an empty part; give values separated by commas.")
-    return words
+def load_selected(
+    folders: Sequence[Path] | None,
+    models: str | None,
+    depths: str | None,
+    seeds: str | None,
+    where: Sequence[str] | None,
+) -> tuple[list["Results"], list[str]]:
+    """The selected runs of every sweep below some folders, or below results/, and a sentence for each broken run.
+
+    Raises:
+        UserError: there are no results, or as `parse_selection` and `Selection.apply_to_all`.
+    """
+    from resnet_cli.store.reader import find_results, load_results
+
+    selection = parse_selection(models, depths, seeds, where)
+    places = dict.fromkeys(place for root in folders or [Path("results")] for place in find_results(root))
+    loaded = [load_results(place) for place in places]
+    problems = [problem for results in loaded for problem in results.problems]
+    return selection.apply_to_all(loaded), problems

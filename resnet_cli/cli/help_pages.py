@@ -20,7 +20,8 @@ VALUES = {
 
 def examples(*commands: str, title: str = "Examples:", note: str = "") -> str:
     """The end of a help page: example commands, one per line, then notes."""
-    return "\n".join([title, *(f"[bold]{command}[/]" for command in commands), *([f"\n{note}"] if note else [])])
+    shown = "\n".join([title, *(f"[bold]{command}[/]" for command in commands)])
+    return f"{shown}\n\n{note}" if note else shown
 
 
 def tidy_help(command: Any) -> None:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import cycle
 from statistics import median
 from typing import Self
@@ -26,6 +27,7 @@ from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
+from resnet_cli.training.settings import EPOCHS, STEPS
 
 __all__ = ["SweepView", "open_view", "product_line"]
 
@@ -50,7 +52,7 @@ class SweepView(ABC):
 
     def _series(self, run: Run) -> str:
         """What runs that differ only in depth and seed have in common, in words."""
-        named = [(name, run[name]) for name in self._settings if run[name] is not None]
+        named = [(name, run.get(name)) for name in self._settings if run.get(name) is not None]
         if len(self._settings) == 1 and all(isinstance(value, str) for _, value in named):
             return " ".join([run.model, *(value for _, value in named)])  # such as `plain-mlp relu`
         return " ".join([run.model, *(f"{name} {value_text(value)}" for name, value in named)])
@@ -286,9 +288,9 @@ class _LiveView(SweepView):
         elapsed = time.monotonic() - self._began
         told = [f"{self._counts.total()}/{len(self._runs)} runs"]
         told += [f"{self._counts[status]} {status}" for status in ("diverged", "failed") if self._counts[status]]
-        told.append(_clock(elapsed))
+        told.append(str(timedelta(seconds=round(elapsed))))
         if self._work_done_here and self._training:
-            told.append(f"{_clock(elapsed * self._work_left / self._work_done_here)} left")
+            told.append(f"{timedelta(seconds=round(elapsed * self._work_left / self._work_done_here))} left")
         text = Text(" · ".join(told), no_wrap=True, overflow="ellipsis")
         if width < len(text) + SHORTEST_BAR:
             return text
@@ -301,9 +303,4 @@ class _LiveView(SweepView):
 
 def _work(run: Run) -> float:
     """The cost of a run relative to others in its sweep."""
-    return run.depth * (run.steps or run.epochs or 1)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 1)

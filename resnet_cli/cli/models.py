@@ -8,9 +8,11 @@ import typer
 
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
+from resnet_cli.figures.kinds import FORMATS
 from resnet_cli.settings.errors import UserError, printable, unknown_name
 from resnet_cli.settings.request import parse_assignments
-from resnet_cli.settings.run import DEPENDENT, MODEL_SETTINGS, Run
+from resnet_cli.settings.run import Run
+from resnet_cli.tasks.settings import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -112,7 +114,7 @@ def _listing(models: Collection["Model"]) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    common = frozenset.intersection(*(model.settings for model in models))
+    common = set.intersection(*({*model.settings} for model in models))
     table = Table(
         "model", "what it is, paper", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False
     )
@@ -121,14 +123,14 @@ def _listing(models: Collection["Model"]) -> "RenderableType":
         table.add_row(Text(title, "bold"), Text(f"for {', '.join(_tasks_of(family))}", "bold"))
         for model in sorted(models, key=lambda model: ROLES.index(model.role)):
             if model.family == family:
-                own = ", ".join(name for name in _settings_of(model) if name not in common)
+                own = ", ".join(setting.name for setting in model.settings if setting not in common)
                 table.add_row(
                     model.name,
                     Text(model.title).append(f"\n{model.paper}", "dim"),
                     Text(model.depth_rule.words).append(f"\n{own}", "dim"),
                 )
         table.add_section()
-    settings = ", ".join(name for name in MODEL_SETTINGS if name in common)
+    settings = ", ".join(setting.name for setting in next(iter(models)).settings if setting in common)
     more = "`resnet-exp models NAME` describes one model; with --depth it lists the layers of the net."
     return Group(table, Text(f"\nAll take {settings}. {more}"))
 
@@ -144,29 +146,22 @@ def _page(model: "Model") -> "RenderableType":
 
     request = {"models": model.name, "depths": model.depth_rule.first, "seeds": 0}
     runs = {task: plan_sweep({**request, "task": task}).runs[0] for task in _tasks_of(model.family)}
-    meanings = {name: field.description or "" for name, field in Run.model_fields.items()}
-    meanings |= {option.name: option.description for option in model.options}
 
     rows = []
-    for name in _settings_of(model):
-        values = {task: run[name] for task, run in runs.items()}
-        if name in model.defaults:
-            values["--input"] = model.defaults[name]
-        if name in DEPENDENT:
-            values = dict.fromkeys(values, DEPENDENT[name].default)
+    for setting in model.settings:
+        values = {task: run.get(setting) for task, run in runs.items()}
+        if setting.name in model.defaults:
+            values["--input"] = model.defaults[setting.name]
+        if setting.need is not None:
+            values = dict.fromkeys(values, setting.default)
         texts = {case: "–" if value is None else value_text(value) for case, value in values.items()}
         alike = len(set(texts.values())) == 1
         default = texts.popitem()[1] if alike else ", ".join(f"{text} ({case})" for case, text in texts.items())
-        rows.append([name, default, meanings[name]])
+        rows.append([setting.name, default, setting.description])
     facts = f"paper   {model.paper}\ndepths  {model.depth_rule.words}\ntasks   {', '.join(runs)}\n"
     heading = Text.assemble((model.name, "bold"), f": {model.title}\n{facts}")
     more = f"\n`resnet-exp models {model.name} --depth {model.depth_rule.first}` prints the layers of the smallest net."
     return Group(heading, listing(["setting", "default", "meaning"], rows), Text(more))
-
-
-def _settings_of(model: "Model") -> list[str]:
-    """The settings that a model takes: those that many have, then its own."""
-    return [*(name for name in MODEL_SETTINGS if name in model.settings), *(option.name for option in model.options)]
 
 
 def _tasks_of(family: str) -> list[str]:
@@ -185,7 +180,7 @@ def _plan_net(
     Raises:
         UserError: the model, the task or the settings do not fit each other, or name several nets.
     """
-    from resnet_cli.models import imagenet, option_names
+    from resnet_cli.models import imagenet
     from resnet_cli.planning.plan import plan_sweep
     from resnet_cli.tasks import get_task
 
@@ -195,8 +190,8 @@ def _plan_net(
         side = imagenet.SIDE
     if side is not None and (side < 8 or side % 4):
         raise UserError(f"--input (={side}) must be a multiple of 4, from 8 on.")
-    settings = parse_assignments(assignments, option_names)
-    known = model.settings if side else model.settings | {"image_size"}
+    settings = parse_assignments(assignments)
+    known = [setting.name for setting in (*model.settings, *(() if side else [IMAGE_SIZE]))]
     for name in settings:
         if name not in known:
             raise unknown_name(f"setting of {model.name}", name, known)
@@ -213,15 +208,13 @@ def _plan_net(
 
 def _draw(net: "nn.Module", shape: tuple[int, ...], title: str, path: Path) -> None:
     """Write a drawing of a net's blocks, and print its path."""
-    from resnet_cli.figures import block_diagram, style
+    from resnet_cli.figures import block_diagram
     from resnet_cli.models.diagram import trace_blocks
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.figures import write_figure
 
-    if path.suffix not in style.SUFFIXES:
+    if path.suffix[1:] not in FORMATS:
         raise UserError(f"draw (={path}) must end in .png, .svg or .pdf.")
-    content = style.render(block_diagram.draw(trace_blocks(net, shape), title=title), path.suffix)
-    with atomic_file(path) as file:
-        file.write(content)
+    write_figure(block_diagram.draw(trace_blocks(net, shape), title=title), path.parent, path.stem, [path.suffix[1:]])
     typer.echo(printable(path))
 
 
@@ -230,7 +223,8 @@ def _heading(model: "Model", run: Run, shape: tuple[int, ...], outputs: int) -> 
 
     from resnet_cli.figures.panels import value_text
 
-    settings = {name: run[name] for name in _settings_of(model) if run[name] is not None}
+    names = [setting.name for setting in model.settings]
+    settings = {name: value for name, value in run.settings.items() if name in names}
     words = ", ".join(f"{name}={value_text(value)}" for name, value in settings.items())
     reads = f"{_shape_text(shape)} → {outputs}"
     return Text.assemble((f"{run.model}, depth {run.depth}", "bold"), f": {reads}; {words}\n")

@@ -1,16 +1,17 @@
 """The options that `sweep` and `run` share: one for each setting, made from the settings' own descriptions."""
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from resnet_cli.cli.home import in_home
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, did_you_mean
-from resnet_cli.settings.request import KEYS, load_config, merge, parse_assignments
-from resnet_cli.settings.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, choices
+from resnet_cli.settings.request import load_config, merge, parse_assignments
 
 WHAT = {
     "task": (["--task"], "Task to learn: sine, digits or cifar10. (default: sine)"),
@@ -85,16 +86,6 @@ Recompute = Annotated[
 ]
 
 
-CONTEXT_SETTINGS = {"ignore_unknown_options": True, "allow_extra_args": True}
-"""For commands that take settings: flags for the models' own settings, such as --growth-rate, are parsed here."""
-
-
-def _panel(setting: str) -> str:
-    if setting in MODEL_SETTINGS:
-        return "Model"
-    return "Task" if setting in TASK_SETTINGS else "Training"
-
-
 def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
     """Shell completion from fixed words."""
 
@@ -104,35 +95,34 @@ def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
     return begin_with
 
 
-def _flags(texts: Mapping[str, str]) -> dict[str, Any]:
-    """The annotation of each key's parameter, in the order of the help page; `texts` take precedence over `WHAT`."""
+def _click_options(texts: Mapping[str, str]) -> list[Any]:
+    """Click's options for `--config`, `--set` and every setting, in the order of the help page.
+
+    `texts` take precedence over those of `WHAT`. Typer makes the options from the annotations of a dataclass.
+    """
     flags = {
         key: typer.Option(
             *names, metavar=SINGLE.get(key, "LIST"), help=texts.get(key, text), rich_help_panel="What to run"
         )
         for key, (names, text) in WHAT.items()
     }
-    for name in SETTINGS:
-        text = Run.model_fields[name].description
-        flag = "--" + name.replace("_", "-")
-        flags[name] = typer.Option(
-            flag,
+    for setting in registry.declared():
+        flags[setting.name] = typer.Option(
+            setting.flag,
             metavar="LIST",
-            help=text,
-            rich_help_panel=_panel(name),
-            autocompletion=_complete(choices(name)),
+            help=setting.description,
+            rich_help_panel=registry.owner(setting),
+            autocompletion=_complete(setting.choices),
         )
-    return {name: Annotated[str | None, option] for name, option in flags.items()}
+    annotations = {name: Annotated[str | None, option] for name, option in flags.items()}
+    fields = {"config": Config, "assignments": Assignments, **annotations}
+    app = typer.Typer(add_completion=False)
+    app.command()(make_dataclass("Options", [(name, kind, None) for name, kind in fields.items()]))
+    return typer.main.get_command(app).params
 
 
-def _options() -> tuple[str, ...]:
-    from resnet_cli.models import option_names
-
-    return option_names()
-
-
-def _own_flags(arguments: list[str], others: set[str]) -> dict[str, str]:
-    """The flags that the command line does not declare, by key: settings that only some models have.
+def _own_flags(arguments: list[str], declared: Sequence[str]) -> dict[str, str]:
+    """The flags that a command does not declare, by key: settings that only some models have.
 
     Raises:
         UserError: a flag is not such a setting, or has no value.
@@ -144,8 +134,8 @@ def _own_flags(arguments: list[str], others: set[str]) -> dict[str, str]:
         key = flag.removeprefix("--").replace("-", "_")
         if not flag.startswith("--"):
             raise UserError(f"argument (={argument}) is not expected here; options begin with --, see --help.")
-        if key not in _options():
-            known = ["--" + name.replace("_", "-") for name in (*KEYS, *_options(), *others)]
+        if key not in (setting.name for setting in registry.all_settings()):
+            known = [*declared, *(setting.flag for setting in registry.all_settings())]
             raise UserError(f"No such option: {flag}{did_you_mean(flag, known)}; see --help and `resnet-exp models`.")
         flags[key] = value if sign else next(rest, "--")
         if not sign and flags[key].startswith("--"):
@@ -153,33 +143,28 @@ def _own_flags(arguments: list[str], others: set[str]) -> dict[str, str]:
     return flags
 
 
-def takes_settings(command: Callable[..., None], texts: Mapping[str, str] | None = None) -> Callable[..., None]:
-    """Give `command` an option for each setting, `--config` and `--set`; it receives them merged as `request`.
+class SettingsCommand(TyperCommand):
+    """A command with `--config`, `--set` and an option for each setting; its context's `obj` is all of them, merged."""
 
-    The command must be registered with `CONTEXT_SETTINGS`. Its help page shows `texts` for options with texts of its
-    own.
-    """
+    allow_extra_args = ignore_unknown_options = True  # flags for the models' own settings, such as --growth-rate
+    texts: Mapping[str, str] = {}
 
-    def wrapper(context: typer.Context, config: Path | None, assignments: list[str] | None, **arguments: Any) -> None:
-        flags = {name: value for name in flag_types if (value := arguments.pop(name)) is not None}
-        flags |= _own_flags(context.args, {parameter.name for parameter in own})
-        from_file = load_config(config, _options) if config else {}
-        command(request=merge(from_file, flags, parse_assignments(assignments or [], _options)), **arguments)
+    def __init__(self, *arguments: Any, params: list[Any], **others: Any) -> None:
+        self._added = _click_options(self.texts)
+        super().__init__(*arguments, params=[*params, *self._added], **others)
 
-    flag_types = _flags(texts or {})
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "request"]
-    shared: Mapping[str, Any] = {
-        "context": typer.Context,
-        "config": Config,
-        "assignments": Assignments,
-        **flag_types,
-    }
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in shared.items()
-    ]
-    signature = inspect.Signature([*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *added])
-    wrapper.__signature__ = signature  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
-    wrapper.__doc__, wrapper.__name__ = command.__doc__, command.__name__
-    return wrapper
+    def invoke(self, ctx: Any) -> Any:
+        """Merge the settings and call the command's function with the rest."""
+        given = {option.name: ctx.params.pop(option.name) for option in self._added}
+        config, assignments = given.pop("config"), given.pop("assignments")
+        flags = {name: value for name, value in given.items() if value is not None}
+        flags |= _own_flags(ctx.args, [flag for option in self.params for flag in option.opts])
+        from_file = load_config(config) if config else {}
+        ctx.obj = merge(from_file, flags, parse_assignments(assignments or []))
+        return super().invoke(ctx)
+
+
+class OneRunCommand(SettingsCommand):
+    """A command that trains one net."""
+
+    texts = OF_ONE_RUN

@@ -44,6 +44,7 @@ def pack(
 
     A broken run is named on stderr and left out; the exit code is then 2.
     """
+    from resnet_cli.cli.tables import counted
     from resnet_cli.store.layout import RUNS_FOLDER, WEIGHTS_FILE
     from resnet_cli.store.pack import pack_folder
     from resnet_cli.store.reader import load_results
@@ -53,7 +54,7 @@ def pack(
     names = [name.strip() for name in figures.split(",") if name.strip()]
     written = pack_folder(selected, out, figures=names)
     size = sum(path.stat().st_size for path in written)
-    typer.echo(f"{printable(out)}: {_count(len(selected.runs))} in {len(written)} files, {size / 1000:,.0f} kB")
+    typer.echo(f"{printable(out)}: {counted(len(selected.runs), 'run')} in {len(written)} files, {size / 1000:,.0f} kB")
     if any((folder / RUNS_FOLDER).glob(f"*/{WEIGHTS_FILE}")):
         typer.echo(f"Weights are not packed; they stay in {printable(folder)}.")
     _name_problems(results.problems)
@@ -69,17 +70,14 @@ def unpack(
 
     A broken run is named on stderr and left out; the exit code is then 2.
     """
+    from resnet_cli.cli.tables import counted
     from resnet_cli.store.pack import unpack_folder
     from resnet_cli.store.reader import load_results
 
     results = load_results(folder)
     unpack_folder(results, out)
-    typer.echo(f"{printable(out)}: {_count(len(results.runs))}")
+    typer.echo(f"{printable(out)}: {counted(len(results.runs), 'run')}")
     _name_problems(results.problems)
-
-
-def _count(runs: int) -> str:
-    return f"{runs} run{'' if runs == 1 else 's'}"
 
 
 def _name_problems(problems: Iterable[str]) -> None:

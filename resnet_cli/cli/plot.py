@@ -1,21 +1,21 @@
 """`resnet-exp plot`: the figures of every sweep below a folder, and figures that need no sweep."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
-from resnet_cli.settings.errors import UserError, not_among, printable
+from resnet_cli.cli.words import Formats, known_word, known_words
+from resnet_cli.figures.kinds import OF_RUNS, WITHOUT_RUNS, listed
+from resnet_cli.settings.errors import UserError, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from resnet_cli.store.reader import Results
 
 NAME = "plot"
 EPILOG = examples(
@@ -29,8 +29,6 @@ EPILOG = examples(
 )
 METRICS = ("loss", "error")
 SCALES = ("auto", "log", "linear")
-FORMATS = ("png", "svg", "pdf")
-KINDS = ("depth", "curves")
 MAX_PIXELS = 20_000
 EXIT_USAGE = 2
 SPLITS = ("train", "test")
@@ -50,8 +48,8 @@ def command(
         ),
     ] = None,
     metric: Annotated[str, typer.Option("--metric", help="loss, error or loss,error.")] = "loss,error",
-    kind: Annotated[str, typer.Option("--kind", help="depth (against depth), curves (learning curves), or both.")] = (
-        "depth,curves"
+    kind: Annotated[str, typer.Option("--kind", help=f"{listed(OF_RUNS)}, or several joined by commas.")] = ",".join(
+        OF_RUNS
     ),
     by: Annotated[
         str | None,
@@ -67,8 +65,7 @@ def command(
         typer.Option(
             "--figure",
             metavar="NAME",
-            help="Figures that need no results, instead of a folder: winners (error and depth of ImageNet's winners), "
-            "counts (parameters and operations of VGGs and ResNets), or both.",
+            help=f"Figures that need no results, instead of a folder: {listed(WITHOUT_RUNS)}, or both.",
         ),
     ] = None,
     models: filters.Models = None,
@@ -78,9 +75,7 @@ def command(
     scale: Annotated[str, typer.Option("--scale", help="auto (log for losses), log or linear.")] = "auto",
     splits: Annotated[str, typer.Option("--splits", help="train, test or train,test.")] = "train,test",
     x: Annotated[str, typer.Option("--x", help="Axis of learning curves: step or epoch.")] = "step",
-    file_format: Annotated[str, typer.Option("--format", help="png, svg, pdf, or several joined by commas.")] = (
-        "png,svg"
-    ),
+    formats: Formats = "png,svg",
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Width and height in inches.")] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Resolution of PNG files.")] = 150,
     title: Annotated[str | None, typer.Option("--title", help="Title instead of the automatic one.")] = None,
@@ -103,50 +98,37 @@ def command(
     What cannot be read or drawn is named on stderr and left out; the exit code is then 2, or 1 if
     a file cannot be written.
     """
-    metrics = _words("metric", metric, METRICS)
-    kinds = _words("kind", kind, KINDS)
-    formats = _words("format", file_format, FORMATS)
+    metrics = known_words("metric", metric, METRICS)
+    kinds = known_words("kind", kind, tuple(OF_RUNS))
     inches = _parse_size(size)
     if inches and max(inches) * dpi > MAX_PIXELS:
         raise UserError(f"size (={size}) at dpi (={dpi}) is over {MAX_PIXELS:,} pixels a side; lower one of them.")
-    options: dict[str, Any] = {
-        "scale": _word("scale", scale, SCALES),
-        "size": inches,
-        "title": title and title.replace("$", r"\$"),  # not a formula
-        "splits": tuple(_words("splits", splits, SPLITS)),
-    }
-    axis = _word("x", x, X_AXES)
+    scale, x = known_word("scale", scale, SCALES), known_word("x", x, X_AXES)
+    shown = known_words("splits", splits, SPLITS)
+    title = title and title.replace("$", r"\$")  # not a formula
+    write = partial(_draw_all, formats=formats.split(","), dpi=dpi)
     if figure is not None:
         choosing = {"by": by, "models": models, "depths": depths, "seeds": seeds, "where": where}
         given = [f"{option} (={value})" for option, value in choosing.items() if value]
         if folders or given:
             what = f"the folder {folders[0]}" if folders else given[0]
             raise UserError(f"figure (={figure}) needs no results, so {what} has no effect; leave one of them out.")
-        drawings: dict[str, Callable[[], Figure]] = {
-            name: partial(FIGURES_WITHOUT_RUNS[name], title=options["title"], size=inches)
-            for name in _words("figure", figure, tuple(FIGURES_WITHOUT_RUNS))
+        import resnet_cli
+
+        draw = {
+            name: partial(getattr(resnet_cli, f"plot_{name}"), title=title, size=inches)
+            for name in known_words("figure", figure, tuple(WITHOUT_RUNS))
         }
-        _draw_all(drawings, out or OUT_WITHOUT_RUNS, formats, dpi)
+        write(draw, out or OUT_WITHOUT_RUNS)
         return
+    from resnet_cli.api import sweep_drawings
     from resnet_cli.store.layout import FIGURES_FOLDER
     from resnet_cli.store.packed import output_folder
-    from resnet_cli.store.reader import find_results, load_results
 
     roots = folders or [Path("results")]
-    places = {place: place.relative_to(root) for root in roots for place in find_results(root)}
-    loaded = [load_results(place) for place in places]
-    problems = [problem for results in loaded for problem in results.problems]
+    selected, problems = filters.load_selected(roots, models, depths, seeds, where)
     for problem in problems:
         typer.echo(f"resnet-exp: {problem}", err=True)
-    selected = filters.parse_selection(models, depths, seeds, where).apply_to_all(loaded)
-    choices: dict[str, Any] = {
-        **options,
-        "metrics": metrics,
-        "kinds": kinds,
-        "by": [setting.strip().replace("-", "_") for setting in by.split(",")] if by is not None else [],
-        "every_depth": depths is not None,
-        "x": axis,
-    }
     whole, code = not problems, EXIT_USAGE
     drawn = ready = 0
     for group in [selected] if len(roots) > 1 else [[results] for results in selected]:
@@ -158,50 +140,41 @@ def command(
         target = out or OUT_WITHOUT_RUNS
         if len(group) == 1:
             place = group[0].folder
-            target = output_folder(place, FIGURES_FOLDER) if out is None else out / places[place]
+            root = next(root for root in roots if place.is_relative_to(root))
+            target = out / place.relative_to(root) if out else output_folder(place, FIGURES_FOLDER)
         try:
-            drawings = _figures(group, choices)
+            drawings = sweep_drawings(
+                group,
+                metrics=metrics,
+                kinds=kinds,
+                by=[setting.strip().replace("-", "_") for setting in by.split(",")] if by is not None else [],
+                every_depth=depths is not None,
+                x=x,
+                scale=scale,
+                splits=shown,
+                title=title,
+                size=inches,
+            )
             drawn += len(drawings)
-            whole &= _draw_all(drawings, target, formats, dpi, of=names)
+            whole &= write(drawings, target, of=names)
         except UserError as error:
             typer.echo(f"resnet-exp: {names}: {error}", err=True)
             whole, code = False, error.exit_code
     if not drawn and whole and ready:
-        places_read = ", ".join(map(str, roots))
-        if kinds == ["depth"] and metrics != ["error"]:
-            raise UserError(f"kind (=depth): the runs below {places_read} are of one depth; use curves.")
-        raise UserError(
-            f"metric (={metric}) does not exist below {places_read}, a regression task has no error; use loss."
-        )
+        below = ", ".join(map(str, roots))
+        if len(kinds) == 1 and metrics != ["error"]:
+            raise UserError(f"kind (={kind}): the runs below {below} {OF_RUNS[kinds[0]].obstacle}.")
+        raise UserError(f"metric (={metric}) does not exist below {below}, a regression task has no error; use loss.")
     if not whole or not ready:
         raise typer.Exit(code)
 
 
-def _figures(group: Sequence["Results"], choices: dict[str, Any]) -> dict[str, Callable[[], "Figure"]]:
-    """How to draw the figures of one sweep, or of several as lines, by file name."""
-    from resnet_cli.figures.panels import as_file_name
-    from resnet_cli.figures.sweep import sweep_figures
-    from resnet_cli.store.combine import combine, sweep_names
-    from resnet_cli.tasks import constant_answers
-
-    given = {name: values for results in group for name, values in results.given_values().items()}
-    chances = constant_answers(stored.run for results in group for stored in results.runs)
-    if len(group) == 1:
-        drawings = sweep_figures(group[0].summary(), group[0].curves(), given=given, chances=chances, **choices)
-        if "survival" in group[0].varying and not choices["by"] and set(choices["kinds"]) == set(KINDS):
-            drawings["survival"] = partial(_draw_survival, group[0], title=choices["title"], size=choices["size"])
-        return drawings
-    names = sweep_names(group)
-    summary, curves = combine(group)
-    drawings = sweep_figures(summary, curves, given={**given, "sweep": names}, chances=chances, **choices)
-    held = "-and-".join(map(as_file_name, names)) if len(names) <= 3 else f"{len(names)}-sweeps"
-    return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
-
-
 def _draw_all(
-    drawings: dict[str, Callable[[], "Figure"]], folder: Path, formats: list[str], dpi: int, of: str = ""
+    drawings: Mapping[str, Callable[[], "Figure"]], folder: Path, formats: list[str], dpi: int, of: str = ""
 ) -> bool:
     """Draw and write figures, and print the first file of each; returns whether all could be drawn."""
+    from resnet_cli.store.figures import write_figure
+
     written = []
     for name, draw in drawings.items():
         try:
@@ -209,62 +182,13 @@ def _draw_all(
         except UserError as error:  # such as runs that cannot be told apart: the other figures are drawn
             typer.echo(f"resnet-exp: {of}: {error}", err=True)
         else:
-            written.append(_write(drawing, folder, name, formats, dpi))
+            written.append(write_figure(drawing, folder, name, formats, dpi=dpi)[0])
     others = f" (and {', '.join(formats[1:])})" if len(formats) > 1 else ""
     for path in written[:MOST_LISTED]:
         typer.echo(f"{printable(path)}{others}")
     if len(written) > MOST_LISTED:
         typer.echo(f"and {len(written) - MOST_LISTED} more figures in {printable(folder)}")
     return len(written) == len(drawings)
-
-
-def _draw_survival(results: "Results", **options: Any) -> "Figure":
-    from resnet_cli.api import plot_survival
-
-    return plot_survival(results, **options)
-
-
-def _draw_winners(**options: Any) -> "Figure":
-    from resnet_cli.api import plot_winners
-
-    return plot_winners(**options)
-
-
-def _draw_counts(**options: Any) -> "Figure":
-    from resnet_cli.api import plot_counts
-
-    return plot_counts(**options)
-
-
-FIGURES_WITHOUT_RUNS: dict[str, Callable[..., "Figure"]] = {"winners": _draw_winners, "counts": _draw_counts}
-"""How to draw what --figure names, with `title` and `size`."""
-
-
-def _write(figure: "Figure", folder: Path, name: str, formats: list[str], dpi: int) -> Path:
-    """Write a figure in each of the formats; the path of the first."""
-    from resnet_cli.figures.style import render
-    from resnet_cli.store.files import atomic_file, remove_temporary_files
-
-    remove_temporary_files(folder)
-    paths = [folder / f"{name}.{extension}" for extension in formats]
-    for path in paths:
-        with atomic_file(path) as file:
-            file.write(render(figure, path.suffix, dpi=dpi))
-    return paths[0]
-
-
-def _word(option: str, text: str, known: tuple[str, ...]) -> str:
-    if text not in known:
-        raise UserError(f"{option} (={text}) must be one of {', '.join(known)}.")
-    return text
-
-
-def _words(option: str, text: str, known: tuple[str, ...]) -> list[str]:
-    words = [word.strip() for word in text.split(",")]
-    for word in words:
-        if word not in known:
-            raise not_among(option, text, known)
-    return words
 
 
 def _parse_size(text: str | None) -> tuple[float, float] | None:

@@ -1,13 +1,12 @@
 """`resnet-exp run`: train one model at one depth with one seed, and draw its learning curve."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import OF_ONE_RUN, CheckpointEvery, DataDir, Recompute, takes_settings
+from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.request import parse_out
 
@@ -18,9 +17,8 @@ EPILOG = examples(
 )
 
 
-@partial(takes_settings, texts=OF_ONE_RUN)
 def command(
-    request: dict[str, Any],
+    context: typer.Context,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
@@ -35,12 +33,13 @@ def command(
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import evaluations_table
     from resnet_cli.execution.sweep import open_sweep
-    from resnet_cli.figures import learning_curves, style
+    from resnet_cli.figures import learning_curves
     from resnet_cli.planning.plan import plan_sweep
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.figures import write_figure
     from resnet_cli.store.layout import FIGURES_FOLDER
     from resnet_cli.tasks import constant_answers
 
+    request: dict[str, Any] = context.obj
     defaults = {"models": "residual", "depths": 20, "seeds": 0}
     plan = plan_sweep({**defaults, **request})
     if len(plan.runs) > 1:
@@ -65,7 +64,6 @@ def command(
         raise typer.Exit(1)
     curves = results.curves()
     figure = learning_curves.draw(curves[curves["run_id"] == run.run_id], chance=constant_answers([run]).get("loss"))
-    path = folder / FIGURES_FOLDER / f"{'loss-curves' if len(results.runs) == 1 else run.run_id}.png"
-    with atomic_file(path) as file:
-        file.write(style.render(figure, ".png"))
+    name = "loss-curves" if len(results.runs) == 1 else run.run_id
+    (path,) = write_figure(figure, folder / FIGURES_FOLDER, name)
     typer.echo(printable(path))

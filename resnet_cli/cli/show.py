@@ -49,12 +49,8 @@ def command(
     from resnet_cli.cli.console import make_console
     from resnet_cli.cli.tables import LONGEST_MESSAGE, counted, depth_table, failures, results_table
     from resnet_cli.figures.run_table import in_given_order
-    from resnet_cli.store.reader import find_results, load_results
 
-    places = dict.fromkeys(place for root in folders or [Path("results")] for place in find_results(root))
-    all_results = [load_results(place) for place in places]
-    problems = [problem for results in all_results for problem in results.problems]
-    selected = filters.parse_selection(models, depths, seeds, where).apply_to_all(all_results)
+    selected, problems = filters.load_selected(folders, models, depths, seeds, where)
     console = make_console()
     if as_json or as_csv:
         frames = [

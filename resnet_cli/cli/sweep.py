@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute, takes_settings
+from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.request import parse_out
 
@@ -24,9 +24,8 @@ EPILOG = examples(
 )
 
 
-@takes_settings
 def command(
-    request: dict[str, Any],
+    context: typer.Context,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the runs and their estimated cost without training them.")
     ] = False,
@@ -58,6 +57,7 @@ def command(
     """
     from resnet_cli.planning.plan import plan_sweep, requested_tasks
 
+    request: dict[str, Any] = context.obj
     out = parse_out(request)
     names = requested_tasks(request)
     failed = False

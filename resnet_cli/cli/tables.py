@@ -15,9 +15,11 @@ from rich.text import Text
 
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import shorten
 from resnet_cli.settings.ranges import compact
-from resnet_cli.settings.run import Run, setting_names
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.varying import free_settings
 from resnet_cli.store.reader import SUMMARY_COLUMNS
 from resnet_cli.store.record import RunRecord
 
@@ -50,35 +52,10 @@ def error_text(percent: float) -> str:
     return f"{percent:.2f}" if math.isfinite(percent) else "–"
 
 
-def varying_settings(runs: Iterable[Run]) -> tuple[str, ...]:
-    """The settings in which runs of one model and depth differ, as `figures.run_table.free_settings` for a summary.
-
-    A setting that follows from another one, as `init_std` from `init`, is left out.
-    """
-    runs = list(runs)
-    names = setting_names(runs)
-    settings_of = itemgetter(*names)
-    found: dict[tuple[str, int], set[tuple[object, ...]]] = defaultdict(set)
-    for run in runs:
-        found[run.model, run.depth].add(settings_of(run))
-    differing = {
-        name
-        for combinations in found.values()
-        for name, values in zip(names, zip(*combinations, strict=True), strict=True)
-        if len(set(values)) > 1
-    }
-    free = [name for name in names if name in differing]
-    for name in reversed(free.copy()):
-        if any(_follows(name, other, runs) for other in free if other != name):
-            free.remove(name)
-    return tuple(free)
-
-
-def _follows(setting: str, other: str, runs: Sequence[Run]) -> bool:
-    """Whether each value of `other`, which all runs have, comes with only one value of `setting`."""
-    pairs = {(run[other], run[setting]) for run in runs}
-    values = {value for value, _ in pairs}
-    return None not in values and len(values) == len(pairs)
+def varying_settings(runs: Sequence[Run]) -> list[str]:
+    """The settings in which runs of one model and depth differ, without those that follow from another one."""
+    names = registry.names_in_order(runs)
+    return free_settings(names, (((run.model, run.depth), [run.get(name) for name in names]) for run in runs))
 
 
 def product_line(runs: Sequence[Run], already_done: int = 0) -> str:
@@ -110,7 +87,7 @@ def _model_lines(runs: Sequence[Run], settings: Sequence[str]) -> Iterator[str]:
 
 
 def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:
-    counts = [len({run[name] for run in runs}) for name in ("depth", "model", "seed")]
+    counts = [len({run.get(name) for run in runs}) for name in ("depth", "model", "seed")]
     factors = [(n, counted(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
     combinations = len(set(map(itemgetter(*settings), runs))) if settings else 1
     if combinations > 1:
@@ -144,7 +121,7 @@ def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableT
     for (model, stacked), of_group in groups.items():
         cells = [model, compact({run.depth for run in of_group}), compact({run.seed for run in of_group})]
         if settings:
-            combinations = {tuple(run[name] for name in settings) for run in of_group}
+            combinations = {tuple(run.get(name) for name in settings) for run in of_group}
             cells.append(f"{len(combinations)} of {' and '.join(settings)}")
         if jobs:
             cells.append(counted(len({number[run] for run in of_group}), "stack") if stacked else "loop")
@@ -298,7 +275,7 @@ def results_table(summary: pd.DataFrame) -> RenderableType:
         table.add_column(HEADERS.get(name, name), justify="left" if name == "status" else "right", no_wrap=True)
     for run in summary.sort_values(["model", "depth", "seed"]).to_dict("records"):
         style = {"done": "", "diverged": "red", "failed": "bold red"}[run["status"]]
-        table.add_row(run["run_id"], *(_cell(name, run[name]) for name in columns), style=style)
+        table.add_row(run["run_id"], *(_cell(name, run.get(name)) for name in columns), style=style)
     return Group(Text(", ".join([counted(len(summary), "run"), *told]), "bold"), table)
 
 

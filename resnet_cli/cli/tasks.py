@@ -1,6 +1,6 @@
 """`resnet-exp tasks`: the tasks and their default settings."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from resnet_cli.models.base import Model
+    from resnet_cli.settings.setting import Setting
     from resnet_cli.tasks import Task
 
 NAME = "tasks"
+DEPTH = "Number of layers as the model's paper counts them: hidden layers of an MLP, weight layers of a CNN."
 EPILOG = examples("resnet-exp tasks", "resnet-exp tasks digits")
 
 
@@ -37,7 +39,10 @@ def _listing(tasks: "list[Task]") -> "RenderableType":
     from resnet_cli.cli.tables import listing
     from resnet_cli.models import all_models
 
-    rows = [[task.name, f"{task.title}\n{task.source}", ", ".join(sorted(task.settings))] for task in tasks]
+    rows = [
+        [task.name, f"{task.title}\n{task.source}", ", ".join(sorted(setting.name for setting in task.settings))]
+        for task in tasks
+    ]
     learners: dict[str, list[str]] = {}
     for model in all_models().values():
         learned = ", ".join(task.name for task in tasks if model.family in task.families)
@@ -56,36 +61,36 @@ def _page(task: "Task") -> "RenderableType":
     from resnet_cli.figures.panels import value_text
     from resnet_cli.models import all_models
     from resnet_cli.planning.plan import plan_sweep
-    from resnet_cli.settings.run import DEPENDENT, SETTINGS, Run
+    from resnet_cli.settings import registry
 
     usual = plan_sweep({"task": task.name}).resolved
     names = [name for name, model in all_models().items() if model.family in task.families]
     models = [all_models()[name] for name in sorted(names, key=lambda name: name not in usual["models"])]
-    meanings = {name: field.description or "" for name, field in Run.model_fields.items()}
+    settings = {setting.name: setting for setting in registry.all_settings()}
     defaults: dict[str, dict[str, list[str]]] = {"depths": {}}  # setting → default → models
     for model in models:
         plan = plan_sweep({"task": task.name, "models": model.name, "seeds": 0})
         defaults["depths"].setdefault(plan.resolved["depths"], []).append(model.name)
-        meanings |= {option.name: option.description for option in model.options}
-        for name in _settings_of(task, model):
-            value = plan.runs[0][name]
-            if value is None and name in DEPENDENT:
-                value = DEPENDENT[name].default
+        for setting in _settings_of(task, model):
+            value = plan.runs[0].get(setting)
+            if value is None and setting.need is not None:
+                value = setting.default
             text = "–" if value is None else value_text(value)
-            defaults.setdefault(name, {}).setdefault(text, []).append(model.name)
+            defaults.setdefault(setting.name, {}).setdefault(text, []).append(model.name)
 
     rows = [
         ["models", ",".join(usual["models"]), "Models to compare."],
         ["seeds", usual["seeds"], "Each is a repetition."],
     ]
-    meanings["depths"] = meanings["depth"]
-    for name in sorted(defaults, key=["depths", *SETTINGS, *defaults].index):
+    for name in ["depths", *registry.in_order(name for name in defaults if name != "depths")]:
         by_default = defaults[name]
         (default, _), *others = by_default.items()
         having = [model for names in by_default.values() for model in names]
         only = f" Only {', '.join(having)}." if len(having) < len(models) else ""
-        when = f" Only with {DEPENDENT[name].words}." if name in DEPENDENT else ""
-        rows.append([name, default, f"{meanings[name]}{when}{only}"])
+        need = settings[name].need if name in settings else None
+        when = "" if need is None else f" Only with {need.words}."
+        meaning = settings[name].description if name in settings else DEPTH
+        rows.append([name, default, f"{meaning}{when}{only}"])
         rows += [["", other, f"for {', '.join(names)}"] for other, names in others]
     length, number = next(
         (name, next(iter(defaults[name]))) for name in ("epochs", "steps") if "–" not in defaults[name]
@@ -96,9 +101,9 @@ def _page(task: "Task") -> "RenderableType":
     return Group(heading, table, Text(f"\nFive times longer: {longer}"))
 
 
-def _settings_of(task: "Task", model: "Model") -> list[str]:
-    """The settings of a run of a model on a task; those that only some models have come last."""
-    from resnet_cli.settings.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS
+def _settings_of(task: "Task", model: "Model") -> list["Setting[Any]"]:
+    """The settings of a run of a model on a task."""
+    from resnet_cli.settings import registry
 
-    foreign = (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - task.settings)
-    return [*(name for name in SETTINGS if name not in foreign), *(option.name for option in model.options)]
+    of_training = [setting for setting in registry.declared() if registry.owner(setting) == "Training"]
+    return [*model.settings, *task.settings, *of_training]

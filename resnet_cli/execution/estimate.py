@@ -14,10 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
+from humanize import precisedelta
+
 from resnet_cli.execution.sweep import choose_conditions, finished_runs
 from resnet_cli.execution.unit import Clock, Conditions, data_key, load_data
 from resnet_cli.execution.units import Job, make_jobs
 from resnet_cli.models import count_parameters, describe_net
+from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.plan import Plan
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import Metrics
@@ -25,9 +28,10 @@ from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_run
 from resnet_cli.store.record import RunRecord, write_run
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
 from resnet_cli.training.loop import length, train
+from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import stack_key
 
@@ -47,13 +51,6 @@ TIMED_EXAMPLES = 400
 
 START_SECONDS = 2.0
 """The time from the start of a process to its first step, mostly for importing torch."""
-
-IRRELEVANT = frozenset(
-    {*("depth", "seed", "init", "init_std", "sine_range", "noise", "learning_rate", "momentum", "weight_decay")}
-    | {*("epochs", "steps", "schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor")}
-    | {*("warmup_shape", "eval_every", "eval_size")}
-)
-"""Settings that do not change the cost of a step, and depth, to which it is proportional."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ class Estimate:
         processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
         return (
             f"{self.steps:,} optimiser steps, up to {self.parameters:,} parameters, "
-            f"about {_in_words(self.seconds)} with {processes}"
+            f"about {_duration(self.seconds)} with {processes}"
         )
 
 
@@ -150,7 +147,7 @@ def _grouped(keys: Iterable[str], values: Iterable[T]) -> dict[str, list[T]]:
 def _kind(job: Job) -> str:
     """The same for jobs whose costs differ only through their number of layers."""
     run = job.runs[0]
-    return stack_key(run) if job.stacked else str([(name, value) for name, value in run if name not in IRRELEVANT])
+    return stack_key(run) if job.stacked else str((run.task, run.model, run.that_affect("shape", "cost")))
 
 
 def _layers(job: Job) -> int:
@@ -189,7 +186,7 @@ def _time_kinds(
 
 def _updates(job: Job) -> int:
     """The length of a training in steps or epochs, for comparing kinds."""
-    return job.runs[0].steps or job.runs[0].epochs or 0
+    return job.runs[0].get(STEPS) or job.runs[0].get(EPOCHS) or 0
 
 
 def _samples(jobs: Sequence[Job]) -> Sequence[Job]:
@@ -213,8 +210,8 @@ def _time(job: Job, conditions: Conditions) -> Cost:
 
     def times(steps: int, every: int, batch: int, examples: int) -> list[float]:
         """When a short training began and when each of its evaluations ended, by the clock."""
-        short = {"epochs": None, "steps": steps, "eval_every": every, "batch_size": batch, "eval_size": examples}
-        runs = [run.model_copy(update=short) for run in job.runs]
+        short = {EPOCHS: None, STEPS: steps, EVAL_EVERY: every, BATCH_SIZE: batch, EVAL_SIZE: examples}
+        runs = [run.but(short) for run in job.runs]
         ended = {-1: clock()}
 
         def note(metrics: Metrics) -> None:
@@ -229,14 +226,14 @@ def _time(job: Job, conditions: Conditions) -> Cost:
     def cost(start: float, step: float, example: float) -> Cost:
         return Cost(_layers(job), max(start, 0.0), max(step, 1e-7), max(example, 0.0))
 
-    full = job.runs[0].batch_size
+    full = job.runs[0][BATCH_SIZE]
     batch = min(full, SMALL_BATCH)
     began, first, *rest = times(3, 1, batch, 1)
     rough = min(later - earlier for earlier, later in pairwise([first, *rest])) * full / batch
     if rough * batch / full > HEAVY_SECONDS or len(rest) < 3:  # arithmetic counts, not calls: a step is three passes
         return cost(first - began, rough, rough / (3 * full))
     every = min(max(2, round(CHUNK_SECONDS / rough)), MOST_STEPS)
-    examples = min(job.runs[0].eval_size, TIMED_EXAMPLES)
+    examples = min(job.runs[0][EVAL_SIZE], TIMED_EXAMPLES)
     began, first, *rest = times(2 * every + 1, every, full, examples)
     if len(rest) < 3:  # the loss has become infinite
         return cost(first - began, rough, rough / (3 * full))
@@ -251,7 +248,7 @@ def _seconds_of(job: Job, data: Data, timed: Sequence[Cost]) -> float:
     if not timed:
         return 0.0
     total_steps, interval, _ = length(job.runs[0], data)
-    evaluated = sum(min(job.runs[0].eval_size, len(part)) for part in (data.train_inputs, data.test_inputs))
+    evaluated = sum(min(job.runs[0][EVAL_SIZE], len(part)) for part in (data.train_inputs, data.test_inputs))
     low, high = timed[0], timed[-1]
     one, other = (
         cost.start + total_steps * cost.step + (-(-total_steps // interval) + 1) * evaluated * cost.example
@@ -278,7 +275,7 @@ def _seconds_of_files(run: Run, conditions: Conditions) -> float:
 
 
 def _most_parameters(runs: Sequence[Run], conditions: Conditions) -> int:
-    largest = {run.model: run for run in sorted(runs, key=lambda run: (run.width, run.depth))}
+    largest = {run.model: run for run in sorted(runs, key=lambda run: (run[WIDTH], run.depth))}
     data = {model: load_data(run, conditions) for model, run in largest.items()}
     return max(
         count_parameters(describe_net(run, data[model].input_shape, data[model].outputs))
@@ -294,9 +291,5 @@ def _makespan(seconds: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-def _in_words(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+def _duration(seconds: float) -> str:
+    return precisedelta(max(1, seconds), minimum_unit="seconds" if seconds < 90 else "minutes", format="%.0f")

@@ -36,6 +36,7 @@ from resnet_cli.store.record import BrokenRun
 from resnet_cli.store.weights import UnusableWeights, has_weights, read_weights
 from resnet_cli.training.device import available_cores, resolve_device
 from resnet_cli.training.loop import length
+from resnet_cli.training.settings import PRECISION
 
 LOCK_FILE = ".lock"
 CHECKPOINT_SECONDS = 10.0
@@ -165,7 +166,7 @@ def choose_conditions(
     Both follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits.
     """
     device = resolve_device(plan.device)
-    if device.type == "mps" and any(run.precision == "float64" for run in plan.runs):
+    if device.type == "mps" and any(run[PRECISION] == "float64" for run in plan.runs):
         raise UserError("precision (=float64) does not exist on device mps; use --device cpu.")
     cores = available_cores()
     if jobs is None:

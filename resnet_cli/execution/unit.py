@@ -3,26 +3,25 @@
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from resnet_cli.execution.units import Job
 from resnet_cli.settings.errors import StorageError
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Warned
 from resnet_cli.settings.metrics import Metrics
-from resnet_cli.settings.run import TASK_SETTINGS, Run
+from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord, write_run
 from resnet_cli.store.weights import write_weights
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.device import environment, prepare_device, resolve_device
 from resnet_cli.training.loop import DTYPES, train
+from resnet_cli.training.settings import PRECISION
 from resnet_cli.training.stacked.engine import train_stack
 
 
@@ -117,9 +116,6 @@ class Clock:
         }
 
 
-_DECIDING = ("task", "precision", *TASK_SETTINGS)
-
-
 def load_data(run: Run, conditions: Conditions) -> Data:
     """The data of a run on its device; loaded once for all runs with the same task settings.
 
@@ -131,16 +127,23 @@ def load_data(run: Run, conditions: Conditions) -> Data:
 
 def load_data_of(run: Run, data_dir: Path | None, device: str) -> Data:
     """As `load_data`, for a run that is not part of a sweep."""
-    deciding: dict[str, Any] = {name: run[name] if name in _DECIDING else None for name in Run.model_fields}
-    return _load(Run.model_construct(None, **deciding), data_dir, device)
+    return _load(_DataOf(data_key(run), run), data_dir, device)
 
 
 def data_key(run: Run) -> str:
     """A key shared by runs with the same data; runs sorted by it load each data set once."""
-    return str([run[name] for name in _DECIDING])
+    return str((run.task, run.that_affect("data")))
+
+
+@dataclass(frozen=True)
+class _DataOf:
+    """Stands for the data of a run; equal for all runs with the same data."""
+
+    key: str
+    run: Run = field(compare=False)
 
 
 @lru_cache(maxsize=4)
-def _load(run: Run, data_dir: Path | None, device: str) -> Data:
-    torch_device: torch.device = resolve_device(device)
-    return get_task(run.task).load(run, data_dir).to(torch_device, DTYPES[run.precision])
+def _load(wanted: _DataOf, data_dir: Path | None, device: str) -> Data:
+    run, torch_device = wanted.run, resolve_device(device)
+    return get_task(run.task).load(run, data_dir).to(torch_device, DTYPES[run[PRECISION]])

@@ -9,7 +9,7 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import CHECKPOINT_FILE, STACKS_FOLDER, run_folder
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import has_small_layers
 from resnet_cli.training.stacked.grouping import can_stack, group_runs, stack_name
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
 from resnet_cli.figures.run_table import Metric, Scale, check_choice
-from resnet_cli.figures.style import GREY, PALE_GREY
+from resnet_cli.figures.style import GREY, PALE_GREY, ModelStyle
 from resnet_cli.settings.errors import UserError
 
 POINTS_PER_INCH = 72
@@ -264,6 +265,20 @@ def mark_chance(axes: Axes, level: float, text: str = "") -> bool:
         label = axes.annotate(text, (0.01, level), xytext=(0, 2), **place, fontsize=7, color=GREY, zorder=5)
         label.set_path_effects([Stroke(linewidth=2, foreground="white"), Normal()])
     return True
+
+
+def model_entries(styles: Mapping[str, ModelStyle], *, size: float = 4) -> list[Artist]:
+    """Legend entries of models: a line in a model's colour with its marker of some `size`."""
+    return [
+        Line2D([], [], color=style.colour, marker=style.marker, markersize=size, label=name)
+        for name, style in styles.items()
+    ]
+
+
+def draw_runs(axes: Axes, x: Any, values: "pd.Series[float]", colour: str, *, size: float, alpha: float) -> None:
+    """A pale dot for each run that has a finite value."""
+    look_of: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": size, "markeredgewidth": 0}
+    axes.plot(x, values.where(np.isfinite(values)), **look_of, color=colour, alpha=alpha, zorder=2)
 
 
 def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) -> None:

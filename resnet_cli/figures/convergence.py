@@ -13,7 +13,9 @@ from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     add_legend,
     add_title,
+    draw_runs,
     label_outside,
+    model_entries,
     new_figure,
     set_depth_axis,
     set_value_axis,
@@ -105,7 +107,10 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
             "dots: single runs" if most_seeds > 1 else "",
         ]
         marks = "not reached (number of runs)" if len(depths) <= FEW_DEPTHS else "not reached (darker: by more runs)"
-        add_legend(figure, _legend_entries(styles, marks if late else ""), notes)
+        entries = model_entries(styles, size=3.5)
+        if late:
+            entries.append(Line2D([], [], **_LATE, color=GREY, label=marks))
+        add_legend(figure, entries, notes)
     return figure
 
 
@@ -132,17 +137,7 @@ def _draw_runs(
         share = 0.25 if interquartile else 0.0
         low, high = (by_depth.apply(np.quantile, q, method="inverted_cdf") for q in (share, 1 - share))
         axes.fill_between(low.index, low, high, where=np.isfinite(high), color=style.colour, alpha=0.13, linewidth=0)
-    axes.plot(
-        values.index,
-        values.where(np.isfinite(values)),
-        color=style.colour,
-        linestyle="none",
-        marker=".",
-        markersize=4,
-        markeredgewidth=0,
-        alpha=0.45,
-        zorder=2,
-    )
+    draw_runs(axes, values.index, values, style.colour, size=4, alpha=0.45)
 
 
 def _mark_late(axes: Axes, values: "pd.Series[float]", style: ModelStyle, height: float, *, counted: bool) -> None:
@@ -158,11 +153,3 @@ def _mark_late(axes: Axes, values: "pd.Series[float]", style: ModelStyle, height
 
 
 _LATE: dict[str, Any] = {"linestyle": "none", "marker": "^", "markersize": 4.5, "markeredgewidth": 0.7}
-
-
-def _legend_entries(styles: dict[str, ModelStyle], late: str) -> list[Line2D]:
-    entries = [
-        Line2D([], [], color=style.colour, marker=style.marker, markersize=3.5, label=model)
-        for model, style in styles.items()
-    ]
-    return [*entries, Line2D([], [], **_LATE, color=GREY, label=late)] if late else entries

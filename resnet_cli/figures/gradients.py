@@ -5,14 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures import run_table
-from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis, wrapped
+from resnet_cli.figures.axes import add_legend, add_title, model_entries, new_figure, set_value_axis, wrapped
 from resnet_cli.figures.cells import draw_dots, fewest_seeds, is_compared, named_values, split_cells
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 
@@ -85,7 +84,10 @@ def draw(frame: pd.DataFrame) -> Figure:
         for axes in grid.flat:
             axes.set_visible(axes.has_data())
         add_title(figure, *_titles(runs.drop(columns=_MEASURED), finite))
-        add_legend(figure, _legend_entries(styles, has_zeros=has_zeros), _notes(runs, len(frame) - len(finite)))
+        entries = model_entries(styles)
+        if has_zeros:
+            entries.append(Line2D([], [], **_zero_mark(GREY), label="exactly zero"))
+        add_legend(figure, entries, _notes(runs, len(frame) - len(finite)))
     return figure
 
 
@@ -168,13 +170,3 @@ def _notes(runs: pd.DataFrame, lost: int) -> list[str]:
         f"{diverged} of {len(runs)} runs diverged: without gradients after training" if diverged else "",
         f"values that are not finite are not drawn: {lost}" if lost else "",
     ]
-
-
-def _legend_entries(styles: dict[str, ModelStyle], *, has_zeros: bool) -> list[Artist]:
-    entries: list[Artist] = [
-        Line2D([], [], color=style.colour, marker=style.marker, markersize=4, label=model)
-        for model, style in styles.items()
-    ]
-    if has_zeros:
-        entries.append(Line2D([], [], **_zero_mark(GREY), label="exactly zero"))
-    return entries

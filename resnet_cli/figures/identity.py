@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_depth_axis, set_value_axis
+from resnet_cli.figures.axes import add_legend, add_title, model_entries, new_figure, set_depth_axis, set_value_axis
 from resnet_cli.figures.cells import MIN_SEEDS, draw_dots
 from resnet_cli.figures.style import BLUE, GREY, VERMILLION, ModelStyle, look
 
@@ -59,7 +58,8 @@ def draw(frame: pd.DataFrame) -> Figure:
         for axes, title in zip(grid[0], EXPERIMENTS.values(), strict=True):
             axes.set_title(title)
         add_title(figure, *_titles(ends))
-        add_legend(figure, _legend_entries(), [_seeds_text(frame)])
+        constant = Line2D([], [], color=GREY, linestyle=":", linewidth=1.2, label="best constant answer")
+        add_legend(figure, [*model_entries(KINDS), constant], [_seeds_text(frame)])
     return figure
 
 
@@ -108,14 +108,6 @@ def _titles(ends: pd.DataFrame) -> tuple[str, str]:
 def _range(low: "pd.Series[float]", high: "pd.Series[float]", kind: str) -> str:
     ends = [f"{value:.2g}".replace("inf", "∞") for value in (low[kind], high[kind])]
     return " to ".join(dict.fromkeys(ends)).replace(" to ", "–")
-
-
-def _legend_entries() -> list[Artist]:
-    kinds = [
-        Line2D([], [], color=style.colour, marker=style.marker, markersize=4, label=kind)
-        for kind, style in KINDS.items()
-    ]
-    return [*kinds, Line2D([], [], color=GREY, linestyle=":", linewidth=1.2, label="best constant answer")]
 
 
 def _seeds_text(frame: pd.DataFrame) -> str:

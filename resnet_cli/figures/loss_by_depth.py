@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from resnet_cli.claims.finding import finding
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     add_headers,
     add_legend,
     add_title,
+    draw_runs,
     label_ends,
     label_outside,
     mark_chance,
@@ -28,6 +28,7 @@ from resnet_cli.figures.axes import (
     write_count,
 )
 from resnet_cli.figures.cells import deepest_text
+from resnet_cli.figures.finding import finding
 from resnet_cli.figures.panels import arrange, arrange_in_rows, grid_columns, split_panels
 from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, SPLITS, Metric, Scale, Split
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
@@ -64,7 +65,7 @@ def draw(
         metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
         scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
         splits: which of `train` and `test`.
-        title: instead of the finding, where `claims.finding` can name one, of what the models reach at the greatest
+        title: instead of the finding, where `finding` can name one, of what the models reach at the greatest
             depth, or of "Loss on sine against depth".
         subtitle: added to the smaller line below the title.
         size: width and height in inches.
@@ -181,17 +182,8 @@ def _draw_spread(
     high = values.groupby(level="depth").apply(_quantile, 1 - share)
     if has_band:
         axes.fill_between(low.index, low, high, where=np.isfinite(high), color=style.colour, alpha=0.13, linewidth=0)
-    axes.plot(
-        values.index,
-        values.where(np.isfinite(values)),
-        color=style.colour,
-        linestyle="none",
-        marker=".",
-        markersize=5 if len(low) <= FEW_DEPTHS else 3.5,
-        markeredgewidth=0,
-        alpha=0.4 if len(low) <= FEW_DEPTHS else 0.25,
-        zorder=2,
-    )
+    size, alpha = (5, 0.4) if len(low) <= FEW_DEPTHS else (3.5, 0.25)
+    draw_runs(axes, values.index, values, style.colour, size=size, alpha=alpha)
 
 
 def _quantile(values: "pd.Series[float]", share: float) -> float:

@@ -14,7 +14,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures import run_table
-from resnet_cli.figures.axes import add_legend, add_title, new_figure, resolve_scale, set_value_axis, wrapped
+from resnet_cli.figures.axes import (
+    add_legend,
+    add_title,
+    draw_runs,
+    model_entries,
+    new_figure,
+    resolve_scale,
+    set_value_axis,
+    wrapped,
+)
 from resnet_cli.figures.cells import fewest_seeds, is_compared, named_values
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.run_table import Metric
@@ -90,7 +99,15 @@ def draw(frame: pd.DataFrame) -> Figure:
             "on the right a dot for each net",
             f"left out: {lost} nets whose {metric} is not finite" if lost else "",
         ]
-        add_legend(figure, _legend_entries(styles, has_marks=bool(frame["changes_shape"].any())), notes)
+        entries = model_entries(styles)
+        entries += [
+            Line2D([], [], color=GREY, **_INTACT, label="intact net"),
+            Line2D([], [], **_CHANCE, label="chance"),
+        ]
+        if frame["changes_shape"].any():
+            hollow = Line2D([], [], color=GREY, marker="o", **_CHANGES_SHAPE, label="removed block changes the shape")
+            entries.append(hollow)
+        add_legend(figure, entries, notes)
     return figure
 
 
@@ -164,16 +181,7 @@ def _draw_orders(axes: Axes, kinds: Mapping[str, pd.DataFrame], style: ModelStyl
     step = (1 - tau.min()) / TAU_STEPS
     steps = np.ceil((1 - tau) / step - 1e-6)  # 0 for the trained order alone
     _draw_quantiles(axes, tau.groupby(steps).transform("mean"), some["value"], style)
-    axes.plot(
-        tau,
-        some["value"],
-        color=style.colour,
-        linestyle="none",
-        marker=".",
-        markersize=4,
-        markeredgewidth=0,
-        alpha=0.35,
-    )
+    draw_runs(axes, tau, some["value"], style.colour, size=4, alpha=0.35)
 
 
 def _draw_quantiles(
@@ -193,17 +201,3 @@ def _nets_text(nets: pd.DataFrame, frame: pd.DataFrame) -> str:
     seeds = "one seed" if most == 1 else f"{most if fewest == most else f'{fewest} to {most}'} seeds"
     draws = frame["draw"].max()
     return seeds if pd.isna(draws) else f"{seeds} with up to {draws:.0f} random draws{' each' if most > 1 else ''}"
-
-
-def _legend_entries(styles: Mapping[str, ModelStyle], *, has_marks: bool) -> list[Line2D]:
-    entries = [
-        Line2D([], [], color=style.colour, marker=style.marker, markersize=4, label=model)
-        for model, style in styles.items()
-    ]
-    entries.append(Line2D([], [], color=GREY, **_INTACT, label="intact net"))
-    entries.append(Line2D([], [], **_CHANCE, label="chance"))
-    if has_marks:
-        entries.append(
-            Line2D([], [], color=GREY, marker="o", **_CHANGES_SHAPE, label="removed block changes the shape")
-        )
-    return entries

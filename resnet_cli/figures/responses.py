@@ -2,20 +2,20 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from resnet_cli.claims.finding import PLAIN, RESIDUAL
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis, wrapped
 from resnet_cli.figures.cells import MIN_SEEDS, draw_dots, fewest_seeds, split_cells, without_spikes
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
+from resnet_cli.models import twins
 
 MAX_COLUMNS = 4
 LOG_FROM = 100
@@ -72,7 +72,11 @@ def draw(frame: pd.DataFrame) -> Figure:
         add_title(figure, *_titles(frame, runs))
         several = run_table.seed_counts(runs).max() > 1
         notes = [run_table.seeds_text(runs), "band: minimum to maximum" if several else ""]
-        add_legend(figure, _legend_entries(styles, has_added=bool(frame["is_added"].any())), notes)
+        entries = [Line2D([], [], color=style.colour, linewidth=1.6, label=model) for model, style in styles.items()]
+        if frame["is_added"].any():
+            mark: dict[str, Any] = {"linestyle": "none", "marker": "s", "markersize": 4.5}
+            entries.append(Line2D([], [], **mark, color=GREY, label="added to a shortcut"))
+        add_legend(figure, entries, notes)
     return figure
 
 
@@ -105,7 +109,7 @@ def _titles(frame: pd.DataFrame, runs: pd.DataFrame) -> tuple[str, str]:
     """What the deepest plain and residual nets show, and what the figure is."""
     what = f"{runs['task'].iloc[0]}: standard deviation of the layers' responses to the test inputs"
     nets = frame.groupby(["depth", "model", "run_id"])["deviation"].mean().groupby(["depth", "model"]).median()
-    for plain, residual in zip(PLAIN, RESIDUAL, strict=True):
+    for plain, residual in twins():
         chosen = runs[runs["model"].isin([plain, residual])]
         both = [
             depth for depth in sorted(runs["depth"].unique()) if {(depth, plain), (depth, residual)} <= set(nets.index)
@@ -118,13 +122,3 @@ def _titles(frame: pd.DataFrame, runs: pd.DataFrame) -> tuple[str, str]:
             )
             return finding, f"{what} (mean over layers, median of {fewest_seeds(chosen)} seeds)"
     return what, ""
-
-
-def _legend_entries(styles: Mapping[str, ModelStyle], *, has_added: bool) -> list[Artist]:
-    entries: list[Artist] = [
-        Line2D([], [], color=style.colour, linewidth=1.6, label=model) for model, style in styles.items()
-    ]
-    if has_added:
-        mark = Line2D([], [], linestyle="none", marker="s", markersize=4.5, color=GREY, label="added to a shortcut")
-        entries.append(mark)
-    return entries

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from resnet_cli.settings import varying
 from resnet_cli.settings.errors import UserError, unknown_name
 from resnet_cli.settings.setting import RUN_COLUMNS
 
@@ -13,7 +14,10 @@ Metric = Literal["loss", "error"]
 Scale = Literal["auto", "log", "linear"]
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
-SPLIT_LABELS: dict[Split, str] = {"train": "training", "test": "test"}
+SPLIT_LABELS: dict[str, str] = {"train": "training", "test": "test"}
+
+SWEEP = "sweep"
+"""The column that tells several sweeps apart that share a figure."""
 
 TOO_LARGE = 1e100
 """Values from here on are drawn as infinite: the arithmetic of axes overflows near the largest float."""
@@ -115,25 +119,20 @@ def _check_told_apart(rows: pd.DataFrame) -> None:
 
 
 def varying_settings(frame: pd.DataFrame) -> list[str]:
-    """The columns beyond the usual ones in which runs of one model and depth differ.
-
-    What follows from model or depth alone, such as a warm-up for the deepest nets only, tells no runs apart.
-    """
-    alike = frame.groupby(["model", "depth"])
-    several = [c for c in frame.columns if c not in RUN_COLUMNS and len(frame[c].unique()) > 1]
-    return [c for c in several if alike[c].nunique(dropna=False).max() > 1]
+    """The columns beyond the usual ones in which runs of one model and depth differ."""
+    return varying.varying_settings(*_settings_of(frame))
 
 
 def free_settings(frame: pd.DataFrame) -> list[str]:
     """The settings that vary, without those that follow from another one, as `init_std` follows from `init`."""
-    free = varying_settings(frame)
-    for setting in reversed(free.copy()):
-        others = (
-            frame.groupby(other, observed=True) for other in free if other != setting and frame[other].notna().all()
-        )
-        if any(alike[setting].nunique(dropna=False).max() == 1 for alike in others):
-            free.remove(setting)
-    return free
+    return varying.free_settings(*_settings_of(frame))
+
+
+def _settings_of(frame: pd.DataFrame) -> tuple[list[str], list[varying.Row]]:
+    names = [str(name) for name in frame if name not in RUN_COLUMNS]
+    runs = frame[["model", "depth", *names]].drop_duplicates().astype(object)
+    rows = runs.where(runs.notna(), None).itertuples(index=False, name=None)
+    return names, [((model, depth), values) for model, depth, *values in rows]
 
 
 def ordered_values(column: "pd.Series[Any]") -> list[Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from resnet_cli.claims.finding import PLAIN, RESIDUAL
+from resnet_cli.figures.kinds import FORMATS
 from resnet_cli.figures.run_table import Split
 from resnet_cli.settings.errors import UserError
 
@@ -28,11 +28,11 @@ SHADES = ("#7A3300", "#003B66", "#00503A", "#80436A", "#8F6200", "#2F6F94", "#9A
 """The same hues darker, and a grey, for figures with more lines than `PALETTE` has colours."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "*", "p")
 
+ROLES = ("plain", "residual")
+"""The first model of a role takes the colour and the marker that stand in its place."""
+
 MAX_SHADES = 4
 """More values of a setting than this are told apart by hue where there is but one model."""
-
-SUFFIXES = (".png", ".svg", ".pdf")
-"""Of the files that figures can be."""
 
 _LOOK = {
     "figure.dpi": 100,
@@ -84,7 +84,9 @@ def ordered_models(models: Iterable[str]) -> list[str]:
     A name may continue after a comma, as in `resnet, block size 2`; such names take the place of the model, in the
     given order.
     """
-    known = [*PLAIN, *RESIDUAL]
+    from resnet_cli.models import all_models, role_of
+
+    known = [name for role in ROLES for name in all_models() if role_of(name) == role]
 
     def place(name: str) -> tuple[int, str, bool]:
         model, comma, _ = name.partition(", ")
@@ -123,16 +125,16 @@ def model_styles(models: Iterable[str]) -> dict[str, ModelStyle]:
 
 
 def _styles_by_family(names: Iterable[str]) -> dict[str, ModelStyle]:
+    from resnet_cli.models import role_of
+
     styles: dict[str, ModelStyle] = {}
     colours = PALETTE + SHADES
-    spare = 2
+    spare = len(ROLES)
     for name in names:
-        model = name.partition(", ")[0]
-        family = 0 if model in PLAIN else 1 if model in RESIDUAL else None
-        taken = any(family is not None and style.colour == PALETTE[family] for style in styles.values())
-        if family is None or taken:
-            family, spare = spare, spare + 1
-        styles[name] = ModelStyle(colours[family % len(colours)], MARKERS[family % len(MARKERS)])
+        place = next((place for place, role in enumerate(ROLES) if role_of(name.partition(", ")[0]) == role), spare)
+        if place == spare or any(style.colour == PALETTE[place] for style in styles.values()):
+            place, spare = spare, spare + 1
+        styles[name] = ModelStyle(colours[place % len(colours)], MARKERS[place % len(MARKERS)])
     return styles
 
 
@@ -159,14 +161,14 @@ def render(figure: Figure, suffix: str, *, dpi: float = 150) -> bytes:
 
     Args:
         figure: what a `draw` function returned.
-        suffix: one of `SUFFIXES`.
+        suffix: of a file in one of the `FORMATS`, such as `.png`.
         dpi: pixels per inch of a PNG; SVG and PDF have no pixels.
 
     Raises:
         UserError: the suffix is none of these, or `dpi` is not positive.
     """
-    if suffix not in SUFFIXES:
-        raise UserError(f"suffix (={suffix}) must be {' or '.join(SUFFIXES)}.")
+    if suffix[1:] not in FORMATS:
+        raise UserError(f"suffix (={suffix}) must be {' or '.join(f'.{extension}' for extension in FORMATS)}.")
     if not dpi > 0:
         raise UserError(f"dpi (={dpi}) must be greater than 0.")
     metadata: dict[str, dict[str, Any]] = {

@@ -7,18 +7,25 @@ import math
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures import run_table
-from resnet_cli.figures.axes import add_legend, add_title, new_figure, resolve_scale, set_value_axis, wrapped
+from resnet_cli.figures.axes import (
+    add_legend,
+    add_title,
+    model_entries,
+    new_figure,
+    resolve_scale,
+    set_value_axis,
+    wrapped,
+)
 from resnet_cli.figures.cells import MIN_SEEDS, fewest_seeds, without_spikes
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.run_table import Metric
 from resnet_cli.figures.style import MARKERS, PALETTE, ModelStyle, look, ordered_models
+from resnet_cli.models.settings import SURVIVAL
 
 MAX_COLUMNS = 4
 
@@ -40,21 +47,21 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
     rows = run_table.drawable(curves, metric, ["test"])
     cells = _cells(rows)
     shown = pd.concat(cells.values())
-    levels = sorted(rows["survival"].unique(), reverse=True)
+    levels = sorted(rows[SURVIVAL.name].unique(), reverse=True)
     styles = {level: ModelStyle(PALETTE[1:][i % 6], MARKERS[i % len(MARKERS)]) for i, level in enumerate(levels)}
     column = f"test_{metric}"
     size = size or (1.0 + max(3.0 * len(cells), 5.4), 6.0)
     with look():
         figure = new_figure(size)
         grid = figure.subplots(2, len(cells), sharey="row", squeeze=False, height_ratios=[1, 1.7])
-        medians = shown.groupby(["model", "depth", "survival", "epoch"])[column].median().to_numpy()
+        medians = shown.groupby(["model", "depth", SURVIVAL.name, "epoch"])[column].median().to_numpy()
         first = float(np.median(shown.loc[shown["epoch"] == shown["epoch"].min(), column]))
         set_value_axis(grid[1, 0], without_spikes(medians, start=first), resolve_scale("auto", metric), headroom=0.0)
         grid[0, 0].set_ylim(0, 1.05)
         for (upper, lower), (heading, cell) in zip(grid.T, cells.items(), strict=True):
             upper.set_title(wrapped(heading, size[0] / len(cells) - 0.4, size=9))
-            for level in sorted(cell["survival"].unique()):
-                of_level = cell[cell["survival"] == level]
+            for level in sorted(cell[SURVIVAL.name].unique()):
+                of_level = cell[cell[SURVIVAL.name] == level]
                 _draw_probabilities(upper, int(of_level["blocks"].iloc[0]), level, styles[level])
                 _draw_training(lower, of_level, column, styles[level])
             upper.set_xlabel("block, from the input")
@@ -73,11 +80,7 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
             f"{left_out} more depths or settings are not drawn" if left_out else "",
             run_table.failed_text(curves),
         ]
-        entries: list[Artist] = [
-            Line2D([], [], color=style.colour, marker=style.marker, markersize=4, label=_label(level))
-            for level, style in styles.items()
-        ]
-        add_legend(figure, entries, notes)
+        add_legend(figure, model_entries({_label(level): style for level, style in styles.items()}), notes)
     return figure
 
 
@@ -91,7 +94,7 @@ def _all_cells(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows by model, depth and other settings that vary."""
     models = ordered_models(rows["model"])
     found = {}
-    for panel in split_panels(rows.drop(columns=["survival", "blocks"])):
+    for panel in split_panels(rows.drop(columns=[SURVIVAL.name, "blocks"])):
         here = rows.loc[panel.rows.index]
         for (_, depth), cell in here.groupby(["model", "depth"], sort=True):
             model = str(cell["model"].iloc[0])
@@ -136,8 +139,8 @@ def _titles(shown: pd.DataFrame, column: str) -> tuple[str, str]:
     """What the deepest net reaches with and without stochastic depth, and what the figure is."""
     what = f"{shown['task'].iloc[0]}: stochastic depth, survival probability by block and test {column[5:]}"
     deepest = shown[shown["depth"] == shown["depth"].max()]
-    ends = deepest.loc[deepest.groupby("run_id")["epoch"].idxmax()].groupby("survival")[column].median()
-    others = run_table.varying_settings(deepest.drop(columns=["survival", "blocks"]))
+    ends = deepest.loc[deepest.groupby("run_id")["epoch"].idxmax()].groupby(SURVIVAL.name)[column].median()
+    others = run_table.varying_settings(deepest.drop(columns=[SURVIVAL.name, "blocks"]))
     is_one_net = not others and len(deepest["model"].unique()) == 1
     if not is_one_net or 1 not in ends or len(ends) < 2 or fewest_seeds(deepest) < MIN_SEEDS:
         return what, ""

@@ -16,13 +16,11 @@ from resnet_cli.figures.panels import (
     compare,
     split_pages,
 )
-from resnet_cli.figures.run_table import Metric, in_given_order
+from resnet_cli.figures.run_table import SWEEP, Metric, in_given_order
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.settings.errors import UserError
 
 Kind = Literal["depth", "curves"]
-SWEEP = "sweep"
-"""The column that tells several sweeps apart that share a figure."""
 MOST_VALUES = 12
 """Of one setting, in panels of one figure."""
 MOST_ROWS = MOST_COLUMNS = 5

@@ -3,24 +3,30 @@
 import importlib
 import pkgutil
 from functools import cache
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
-from resnet_cli.models.base import Model
-from resnet_cli.models.initialisation import initialise
+from resnet_cli.models.settings import INIT, INIT_STD
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, unknown_name
 from resnet_cli.settings.run import Run
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from resnet_cli.models.base import Model
+
 
 @cache
-def all_models() -> dict[str, Model]:
+def all_models() -> dict[str, "Model"]:
     """Every registered model by name."""
     modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
-    return {model.name: model for module in modules for model in getattr(module, "MODELS", ())}
+    models = {model.name: model for module in modules for model in getattr(module, "MODELS", ())}
+    for model in models.values():
+        registry.declare("Model", model.settings)
+    return models
 
 
-def get_model(name: str) -> Model:
+def get_model(name: str) -> "Model":
     """The model called `name`. Raises UserError, listing the known names, if there is none."""
     try:
         return all_models()[name]
@@ -28,17 +34,30 @@ def get_model(name: str) -> Model:
         raise unknown_name("model", name, all_models()) from None
 
 
-def option_names() -> tuple[str, ...]:
-    """The names of all settings that models declare themselves, each once."""
-    return tuple(dict.fromkeys(option.name for model in all_models().values() for option in model.options))
+def role_of(name: str) -> str:
+    """The role of a model; `other` of one that is not registered here, since results may come from elsewhere."""
+    return all_models()[name].role if name in all_models() else "other"
 
 
-def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+def twins() -> list[tuple[str, str]]:
+    """Each plain model with the residual one of its family."""
+    models = list(all_models().values())
+    return [
+        (plain.name, residual.name)
+        for plain in models
+        for residual in models
+        if (plain.role, residual.role) == ("plain", "residual") and plain.family == residual.family
+    ]
+
+
+def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Module":
     """The net of a run on torch's meta device, for counting: it allocates no memory for parameters.
 
     Raises:
         UserError: a tensor of it has a size in bytes that no 64-bit number can hold.
     """
+    import torch
+
     try:
         with torch.device("meta"):
             return get_model(run.model).build(run, input_shape, outputs)
@@ -48,7 +67,7 @@ def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Mod
         raise UserError(f"{run.model} at depth {run.depth} has a tensor of over 2⁶³ bytes; make it smaller.") from None
 
 
-def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Module":
     """The net of a run with its initial values, on the CPU in float32.
 
     Args:
@@ -56,11 +75,13 @@ def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module
         input_shape: shape of one input, (features,) or (C, H, W).
         outputs: number of outputs.
     """
+    from resnet_cli.models.initialisation import initialise
+
     net = describe_net(run, input_shape, outputs).to_empty(device="cpu")
-    initialise(net, run.init, run.seed, run.init_std)
+    initialise(net, run[INIT], run.seed, run.get(INIT_STD))
     return net
 
 
-def count_parameters(net: nn.Module) -> int:
+def count_parameters(net: "nn.Module") -> int:
     """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in net.parameters())

@@ -26,15 +26,16 @@ from torch import Tensor, nn
 from resnet_cli.models.base import AuxiliaryHead, Model
 from resnet_cli.models.mlp import MLP
 from resnet_cli.models.resnet import CifarNet, build_basic_blocks
+from resnet_cli.models.settings import COMMON, WIDTH
 from resnet_cli.settings.ranges import DepthRule
-from resnet_cli.settings.run import NotNegative, Run
-from resnet_cli.settings.setting import Setting
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import NotNegative, Setting
 
-AUXILIARY_WEIGHT = Setting(
+AUXILIARY_WEIGHT = Setting[float](
     "auxiliary_weight",
     NotNegative,
-    0.3,
     "Weight of the auxiliary loss, which is added to the net's own loss.",
+    default=0.3,
 )
 
 
@@ -44,7 +45,7 @@ class AuxiliaryMLP(MLP):
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__(run, input_shape, outputs, block_size=None)
         self.half_way = (run.depth + 1) // 2 - 1  # in blocks; the first hidden layer is not one
-        self.auxiliary = AuxiliaryHead(nn.Linear(run.width, outputs), run["auxiliary_weight"])
+        self.auxiliary = AuxiliaryHead(nn.Linear(run[WIDTH], outputs), run[AUXILIARY_WEIGHT])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
@@ -58,11 +59,11 @@ class AuxiliaryCNN(CifarNet):
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         blocks = build_basic_blocks(run, shortcut=None, block_size=2)
-        super().__init__(run, input_shape[0], blocks, 4 * run.width, outputs)
+        super().__init__(run, input_shape[0], blocks, 4 * run[WIDTH], outputs)
         self.half_way = (len(blocks) + 1) // 2
-        filters = 2 * run.width  # the middle block is always in the second stage
+        filters = 2 * run[WIDTH]  # the middle block is always in the second stage
         head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(filters, outputs))
-        self.auxiliary = AuxiliaryHead(head, run["auxiliary_weight"])
+        self.auxiliary = AuxiliaryHead(head, run[AUXILIARY_WEIGHT])
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
@@ -72,8 +73,6 @@ class AuxiliaryCNN(CifarNet):
         return self.output(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
-
 MODELS = (
     Model(
         name="auxiliary-mlp",
@@ -82,8 +81,7 @@ MODELS = (
         family="mlp",
         role="other",
         depth_rule=DepthRule(first=2, step=1, formula="n"),
-        settings=_SETTINGS,
-        options=(AUXILIARY_WEIGHT,),
+        settings=(*COMMON, AUXILIARY_WEIGHT),
         defaults={"batch_norm": False, "init": "default"},
         build=AuxiliaryMLP,
     ),
@@ -94,8 +92,7 @@ MODELS = (
         family="cnn",
         role="other",
         depth_rule=DepthRule(first=8, step=6, formula="6n+2"),
-        settings=_SETTINGS,
-        options=(AUXILIARY_WEIGHT,),
+        settings=(*COMMON, AUXILIARY_WEIGHT),
         defaults={"batch_norm": True, "init": "he"},
         build=AuxiliaryCNN,
     ),

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from resnet_cli.settings.ranges import DepthRule
@@ -28,13 +27,10 @@ class Model:
     family: Literal["mlp", "cnn"]
     role: Literal["plain", "residual", "other"]  # `--models plain,residual` picks by this
     depth_rule: DepthRule
-    settings: frozenset[str]  # the fields of `Run` that apply to it; the names of its options are added
+    settings: tuple[Setting[Any], ...]  # that apply to it: shared ones (`models.settings`) and its own
     build: Callable[[Run, tuple[int, ...], int], nn.Module]
-    options: tuple[Setting, ...] = ()  # settings of its own, which are no fields of `Run`: `run["name"]`
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "settings", self.settings | {option.name for option in self.options})
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # where its setting has another, by name
+    can_stack: bool = False  # whether the stacked engine knows its layers and skips
 
 
 class Drawing(nn.Module):
@@ -111,15 +107,6 @@ class StochasticDepth(Drawing):
         return response if self.training or self.is_idle else response * self.survival
 
 
-SURVIVAL = Setting(
-    "survival",
-    Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)],
-    1.0,
-    "Stochastic depth: probability that the last block is kept in a training step (decreasing linearly from 1 over the "
-    "blocks); 1 keeps all of them.",
-)
-
-
 def linear_decay(block: int, blocks: int, survival: float) -> float:
     """The survival probability of a block, p_l = 1 − (l/L)(1 − p_L) (Huang et al. 2016, eq. 4).
 
@@ -159,10 +146,3 @@ class AuxiliaryHead(nn.Module):
         """Return the activations unchanged; in training mode, keep the head's outputs for the training loop."""
         self.outputs = self.head(x) if self.training else None
         return x
-
-
-ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-}

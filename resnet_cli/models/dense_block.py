@@ -21,16 +21,17 @@ import math
 
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Addition, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Addition, Dropout, Model
 from resnet_cli.models.mlp import build_layer
+from resnet_cli.models.settings import ACTIVATION, COMMON, DROPOUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
-from resnet_cli.settings.run import Count, Run
-from resnet_cli.settings.setting import Setting
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import Count, Setting
 
-INNER_WIDTH = Setting(
+INNER_WIDTH = Setting[int](
     "inner_width",
     Count,
-    None,
     "Units of the narrow layer in a residual dense block; unless set, half the width, rounded up.",
 )
 
@@ -45,11 +46,11 @@ class ResidualDenseBlock(nn.Module):
 
     def __init__(self, run: Run, first: int) -> None:
         super().__init__()
-        inner = run["inner_width"] or (run.width + 1) // 2
-        self.dropout = Dropout(run.dropout)
-        self.narrow = build_layer(run, run.width, inner, first)
-        self.widen = build_layer(run, inner, run.width, first + 1)
-        self.activation = ACTIVATIONS[run.activation]
+        inner = run.get(INNER_WIDTH) or (run[WIDTH] + 1) // 2
+        self.dropout = Dropout(run[DROPOUT])
+        self.narrow = build_layer(run, run[WIDTH], inner, first)
+        self.widen = build_layer(run, inner, run[WIDTH], first + 1)
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.addition = Addition()
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -63,10 +64,10 @@ class ResidualDenseMLP(nn.Module):
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
-        self.entry = build_layer(run, math.prod(input_shape), run.width, 0)
-        self.activation = ACTIVATIONS[run.activation]
+        self.entry = build_layer(run, math.prod(input_shape), run[WIDTH], 0)
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.blocks = nn.Sequential(*(ResidualDenseBlock(run, first) for first in range(1, run.depth, 2)))
-        self.output = nn.Linear(run.width, outputs)
+        self.output = nn.Linear(run[WIDTH], outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
@@ -82,8 +83,7 @@ MODELS = (
         family="mlp",
         role="other",
         depth_rule=DepthRule(first=3, step=2, formula="2n+1"),
-        settings=frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"}),
-        options=(INNER_WIDTH,),
+        settings=(*COMMON, INNER_WIDTH),
         defaults={"batch_norm": False, "init": "default"},
         build=ResidualDenseMLP,
     ),

@@ -27,14 +27,18 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout, Model
+from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
-from resnet_cli.settings.run import Count, Run, Share
-from resnet_cli.settings.setting import Setting
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import Count, Setting, Share
 
-GROWTH_RATE = Setting("growth_rate", Count, 12, "Growth rate (k): number of channels that each layer adds.")
-COMPRESSION = Setting(
-    "compression", Share, 0.5, "Compression (theta): fraction of the channels that a transition keeps."
+GROWTH_RATE = Setting[int](
+    "growth_rate", Count, "Growth rate (k): number of channels that each layer adds.", default=12
+)
+COMPRESSION = Setting[float](
+    "compression", Share, "Compression (theta): fraction of the channels that a transition keeps.", default=0.5
 )
 
 
@@ -43,10 +47,10 @@ class Composite(nn.Module):
 
     def __init__(self, run: Run, n_in: int, n_out: int, kernel_size: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(n_in) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
-        self.conv = nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=not run.batch_norm)
-        self.dropout = Dropout(run.dropout)
+        self.norm = nn.BatchNorm2d(n_in) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.conv = nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=not run[BATCH_NORM])
+        self.dropout = Dropout(run[DROPOUT])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H, W)."""
@@ -76,10 +80,10 @@ class DenseNet(nn.Module):
 
     def __init__(self, run: Run, channels: int, blocks: Sequence[nn.Module], filters: int, outputs: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, run.width, 3, padding=1, bias=not run.batch_norm)
+        self.conv = nn.Conv2d(channels, run[WIDTH], 3, padding=1, bias=not run[BATCH_NORM])
         self.blocks = nn.Sequential(*blocks)
-        self.last_norm = nn.BatchNorm2d(filters) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
+        self.last_norm = nn.BatchNorm2d(filters) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.output = nn.Linear(filters, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -90,7 +94,7 @@ class DenseNet(nn.Module):
 
 
 def _build_layer(run: Run, n_in: int, *, has_bottleneck: bool) -> DenseLayer:
-    growth = run["growth_rate"]
+    growth = run[GROWTH_RATE]
     if has_bottleneck:
         return DenseLayer(Composite(run, n_in, 4 * growth, 1), Composite(run, 4 * growth, growth, 3))
     return DenseLayer(Composite(run, n_in, growth, 3))
@@ -101,7 +105,7 @@ def _build(
 ) -> DenseNet:
     """A net of three dense blocks with `layers` layers each."""
     blocks: list[nn.Module] = []
-    filters = run.width
+    filters = run[WIDTH]
     for number in range(3):
         if number > 0:
             # As an exact decimal fraction: 0.29 of 100 channels are 29, in floating point 28.99...
@@ -110,7 +114,7 @@ def _build(
             filters = kept
         for _ in range(layers):
             blocks.append(_build_layer(run, filters, has_bottleneck=has_bottlenecks))
-            filters += run["growth_rate"]
+            filters += run[GROWTH_RATE]
     return DenseNet(run, input_shape[0], blocks, filters, outputs)
 
 
@@ -119,10 +123,9 @@ def _densenet(run: Run, input_shape: tuple[int, ...], outputs: int) -> DenseNet:
 
 
 def _densenet_bc(run: Run, input_shape: tuple[int, ...], outputs: int) -> DenseNet:
-    return _build(run, input_shape, outputs, (run.depth - 4) // 6, run["compression"], has_bottlenecks=True)
+    return _build(run, input_shape, outputs, (run.depth - 4) // 6, run[COMPRESSION], has_bottlenecks=True)
 
 
-_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
 _DEFAULTS = {"batch_norm": True, "init": "he"}
 
 MODELS = (
@@ -133,8 +136,7 @@ MODELS = (
         family="cnn",
         role="other",
         depth_rule=DepthRule(first=7, step=3, formula="3m+4"),
-        settings=_SETTINGS,
-        options=(GROWTH_RATE,),
+        settings=(*COMMON, GROWTH_RATE),
         defaults=_DEFAULTS,
         build=_densenet,
     ),
@@ -145,8 +147,7 @@ MODELS = (
         family="cnn",
         role="other",
         depth_rule=DepthRule(first=10, step=6, formula="6m+4"),
-        settings=_SETTINGS,
-        options=(GROWTH_RATE, COMPRESSION),
+        settings=(*COMMON, GROWTH_RATE, COMPRESSION),
         defaults=_DEFAULTS,
         build=_densenet_bc,
     ),

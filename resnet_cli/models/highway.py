@@ -35,18 +35,20 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout, Model
 from resnet_cli.models.mlp import build_layer
 from resnet_cli.models.resnet import CifarNet
+from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
 
-GATE_BIAS = Setting(
+GATE_BIAS = Setting[float](
     "gate_bias",
     Annotated[float, Field(allow_inf_nan=False)],
-    -2.0,
     "Initial bias of the transform gates in Highway layers; the lower it is, the more of its input a layer passes on.",
+    default=-2.0,
 )
 
 
@@ -62,10 +64,10 @@ class HighwayLayer(nn.Module):
     def __init__(self, run: Run, layer: nn.Sequential, gate: nn.Linear | nn.Conv2d | None) -> None:
         super().__init__()
         if gate is not None:
-            gate.initial_bias = run["gate_bias"]
+            gate.initial_bias = run[GATE_BIAS]  # type: ignore[assignment]
         self.layer, self.gate = layer, gate
-        self.activation = ACTIVATIONS[run.activation]
-        self.dropout = Dropout(run.dropout)
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.dropout = Dropout(run[DROPOUT])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in) to (B, n_out), or (B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
@@ -81,7 +83,7 @@ class HighwayMLP(nn.Module):
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
-        width = run.width
+        width = run[WIDTH]
         self.entry = HighwayLayer(run, build_layer(run, math.prod(input_shape), width, 0), gate=None)
         self.blocks = nn.Sequential(
             *(
@@ -99,22 +101,20 @@ class HighwayMLP(nn.Module):
 
 def _convolutional(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
     layers: list[HighwayLayer] = []
-    n_in = run.width
+    n_in = run[WIDTH]
     for stage in range(3):
-        n_out = run.width * 2**stage
+        n_out = run[WIDTH] * 2**stage
         for _ in range((run.depth - 2) // 3):
             keeps_shape = n_in == n_out
-            convolution = nn.Conv2d(n_in, n_out, 3, 1 if keeps_shape else 2, padding=1, bias=not run.batch_norm)
+            convolution = nn.Conv2d(n_in, n_out, 3, 1 if keeps_shape else 2, padding=1, bias=not run[BATCH_NORM])
             pair, second = divmod(len(layers), 2)
             convolution.initial_name = f"blocks.{pair}.conv{second + 1}"  # type: ignore[assignment]
-            norm = nn.BatchNorm2d(n_out) if run.batch_norm else nn.Identity()
+            norm = nn.BatchNorm2d(n_out) if run[BATCH_NORM] else nn.Identity()
             gate = nn.Conv2d(n_in, n_out, 3, padding=1) if keeps_shape else None
             layers.append(HighwayLayer(run, nn.Sequential(convolution, norm), gate))
             n_in = n_out
     return CifarNet(run, input_shape[0], layers, n_in, outputs)
 
-
-_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
 
 MODELS = (
     Model(
@@ -124,8 +124,7 @@ MODELS = (
         family="mlp",
         role="other",
         depth_rule=DepthRule(first=1, step=1, formula="n"),
-        settings=_SETTINGS,
-        options=(GATE_BIAS,),
+        settings=(*COMMON, GATE_BIAS),
         defaults={"batch_norm": False, "init": "default"},
         build=HighwayMLP,
     ),
@@ -136,8 +135,7 @@ MODELS = (
         family="cnn",
         role="other",
         depth_rule=DepthRule(first=8, step=6, formula="6n+2"),
-        settings=_SETTINGS,
-        options=(GATE_BIAS,),
+        settings=(*COMMON, GATE_BIAS),
         defaults={"batch_norm": True, "init": "he"},
         build=_convolutional,
     ),

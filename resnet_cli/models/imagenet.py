@@ -34,8 +34,10 @@ from math import ceil, prod
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout, Model
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout, Model
 from resnet_cli.models.resnet import Block, build_shortcut
+from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, SHORTCUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -57,9 +59,9 @@ class PooledConvolution(nn.Module):
     def __init__(self, run: Run, n_in: int, n_out: int, *, pools: bool) -> None:
         super().__init__()
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if pools else nn.Identity()
-        self.conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=not run.batch_norm)
-        self.norm = nn.BatchNorm2d(n_out) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
+        self.conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=not run[BATCH_NORM])
+        self.norm = nn.BatchNorm2d(n_out) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H, W); `pools` halves height and width, rounded up."""
@@ -75,7 +77,7 @@ class VGG(nn.Module):
         layers: list[PooledConvolution] = []
         n_in = channels
         for stage, count in enumerate(VGG_STAGES[run.depth]):
-            n_out = run.width * min(2**stage, 8)
+            n_out = run[WIDTH] * min(2**stage, 8)
             for index in range(count):
                 layers.append(PooledConvolution(run, n_in, n_out, pools=stage > 0 and index == 0))
                 n_in = n_out
@@ -83,11 +85,11 @@ class VGG(nn.Module):
         self.blocks = nn.Sequential(*layers[1:])
         height, width = (min(7, ceil(side / 2**5)) for side in sides)
         self.sides = height, width
-        hidden = 64 * run.width
+        hidden = 64 * run[WIDTH]
         self.hidden = nn.ModuleList((nn.Linear(n_in * prod(self.sides), hidden), nn.Linear(hidden, hidden)))
         self.output = nn.Linear(hidden, outputs)
-        self.dropout = Dropout(run.dropout)
-        self.activation = ACTIVATIONS[run.activation]
+        self.dropout = Dropout(run[DROPOUT])
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
@@ -104,18 +106,17 @@ class ImagenetResNet(nn.Module):
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(input_shape[0], run.width, 7, stride=2, padding=3, bias=not run.batch_norm)
-        self.norm = nn.BatchNorm2d(run.width) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
+        self.conv = nn.Conv2d(input_shape[0], run[WIDTH], 7, stride=2, padding=3, bias=not run[BATCH_NORM])
+        self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         blocks: list[Block] = []
-        n_in = run.width
+        n_in = run[WIDTH]
         for stage, count in enumerate(RESNET_STAGES[run.depth]):
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
-                convolutions = _convolutions(run, n_in, run.width * 2**stage, stride)
+                convolutions = _convolutions(run, n_in, run[WIDTH] * 2**stage, stride)
                 n_out = convolutions[-1].out_channels
-                assert run.shortcut is not None
-                shortcut = build_shortcut(run.shortcut, n_in, n_out, stride, batch_norm=run.batch_norm)
+                shortcut = build_shortcut(run[SHORTCUT], n_in, n_out, stride, batch_norm=run[BATCH_NORM])
                 blocks.append(Block(run, convolutions, shortcut))
                 n_in = n_out
         self.blocks = nn.Sequential(*blocks)
@@ -131,7 +132,7 @@ class ImagenetResNet(nn.Module):
 
 def _convolutions(run: Run, n_in: int, inner: int, stride: int) -> Sequence[nn.Conv2d]:
     """The convolutions of a block: two 3×3; or 1×1, 3×3 and 1×1 to four times as many channels."""
-    bias = not run.batch_norm
+    bias = not run[BATCH_NORM]
     if run.depth < SHALLOWEST_BOTTLENECKS:
         return (
             nn.Conv2d(n_in, inner, 3, stride, padding=1, bias=bias),
@@ -144,8 +145,6 @@ def _convolutions(run: Run, n_in: int, inner: int, stride: int) -> Sequence[nn.C
     )
 
 
-_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
-
 MODELS = (
     Model(
         name="vgg",
@@ -154,7 +153,7 @@ MODELS = (
         family="cnn",
         role="other",
         depth_rule=DepthRule.of(*VGG_STAGES),
-        settings=_SETTINGS,
+        settings=COMMON,
         defaults={"width": 64, "batch_norm": False, "dropout": 0.5, "init": "he"},
         build=VGG,
     ),
@@ -165,7 +164,7 @@ MODELS = (
         family="cnn",
         role="other",
         depth_rule=DepthRule.of(*RESNET_STAGES),
-        settings=_SETTINGS | {"shortcut"},
+        settings=(*COMMON, SHORTCUT),
         defaults={"width": 64, "batch_norm": True, "init": "he", "shortcut": "B"},
         build=ImagenetResNet,
     ),

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.settings.run import Initialisation
+from resnet_cli.models.settings import Initialisation
 from resnet_cli.settings.seeding import derive_seed
 
 

@@ -18,7 +18,9 @@ import math
 
 from torch import Tensor, nn
 
-from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, BLOCK_SIZE, COMMON, DROPOUT, SURVIVAL, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -32,9 +34,9 @@ def build_layer(run: Run, n_in: int, n_out: int, number: int) -> nn.Sequential:
         n_out: number of units.
         number: of hidden layers before it; layers with the same number have the same initial values in all MLPs.
     """
-    linear = nn.Linear(n_in, n_out, bias=not run.batch_norm)
+    linear = nn.Linear(n_in, n_out, bias=not run[BATCH_NORM])
     linear.initial_name = f"hidden.{number}"  # type: ignore[assignment]
-    return nn.Sequential(linear, nn.BatchNorm1d(n_out) if run.batch_norm else nn.Identity())
+    return nn.Sequential(linear, nn.BatchNorm1d(n_out) if run[BATCH_NORM] else nn.Identity())
 
 
 class MLPBlock(nn.Module):
@@ -49,9 +51,9 @@ class MLPBlock(nn.Module):
 
     def __init__(self, run: Run, numbers: range, *, is_residual: bool, survival: float = 1.0) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([build_layer(run, run.width, run.width, number) for number in numbers])
-        self.activation = ACTIVATIONS[run.activation]
-        self.dropout = Dropout(run.dropout)
+        self.layers = nn.ModuleList([build_layer(run, run[WIDTH], run[WIDTH], number) for number in numbers])
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.dropout = Dropout(run[DROPOUT])
         self.stochastic_depth = StochasticDepth(survival)
         self.addition = Addition() if is_residual else None
 
@@ -81,20 +83,20 @@ class MLP(nn.Module):
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int, block_size: int | None) -> None:
         super().__init__()
-        self.entry = build_layer(run, math.prod(input_shape), run.width, 0)
-        self.activation = ACTIVATIONS[run.activation]
-        self.dropout = Dropout(run.dropout)
+        self.entry = build_layer(run, math.prod(input_shape), run[WIDTH], 0)
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.dropout = Dropout(run[DROPOUT])
         size = block_size or 1
         starts = range(1, run.depth, size)
         residual_blocks = (run.depth - 1) // size if block_size else 0
         blocks = []
         for block, start in enumerate(starts, 1):
             is_residual = block <= residual_blocks
-            survival = linear_decay(block, residual_blocks, run["survival"]) if is_residual else 1.0
+            survival = linear_decay(block, residual_blocks, run[SURVIVAL]) if is_residual else 1.0
             numbers = range(start, min(start + size, run.depth))
             blocks.append(MLPBlock(run, numbers, is_residual=is_residual, survival=survival))
         self.blocks = nn.Sequential(*blocks)
-        self.output = nn.Linear(run.width, outputs)
+        self.output = nn.Linear(run[WIDTH], outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
@@ -113,10 +115,9 @@ def _plain(run: Run, input_shape: tuple[int, ...], outputs: int) -> MLP:
 
 
 def _residual(run: Run, input_shape: tuple[int, ...], outputs: int) -> MLP:
-    return MLP(run, input_shape, outputs, block_size=run.block_size)
+    return MLP(run, input_shape, outputs, block_size=run[BLOCK_SIZE])
 
 
-_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
 _DEFAULTS = {"batch_norm": False, "init": "default"}
 _EVERY_DEPTH = DepthRule(first=1, step=1, formula="n")
 
@@ -128,7 +129,8 @@ MODELS = (
         family="mlp",
         role="plain",
         depth_rule=_EVERY_DEPTH,
-        settings=_SETTINGS,
+        settings=COMMON,
+        can_stack=True,
         defaults=_DEFAULTS,
         build=_plain,
     ),
@@ -139,8 +141,8 @@ MODELS = (
         family="mlp",
         role="residual",
         depth_rule=_EVERY_DEPTH,
-        settings=_SETTINGS | {"block_size"},
-        options=(SURVIVAL,),
+        settings=(*COMMON, BLOCK_SIZE, SURVIVAL),
+        can_stack=True,
         defaults=_DEFAULTS | {"block_size": 3},
         build=_residual,
     ),

@@ -21,29 +21,29 @@ channels with zeros (option A) or is a strided 1×1 convolution (option B). Opti
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import ACTIVATIONS, SURVIVAL, Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.settings import (
+    ACTIVATION,
+    BATCH_NORM,
+    BLOCK_SIZE,
+    COMMON,
+    DROPOUT,
+    ORDERING,
+    SHORTCUT,
+    SURVIVAL,
+    WIDTH,
+    Ordering,
+)
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
-from resnet_cli.settings.setting import Setting
 
-Ordering = Literal[
-    "original", "norm-after-addition", "relu-before-addition", "relu-only-preactivation", "full-preactivation"
-]
-"""He16, Fig. 4 (a) to (e)."""
 PREACTIVATED = ("relu-only-preactivation", "full-preactivation")
-
-ORDERING = Setting(
-    "ordering",
-    Ordering,
-    "original",
-    "Order of operations in a block (He et al. 2016, Fig. 4): original, norm-after-addition, "
-    "relu-before-addition, relu-only-preactivation or full-preactivation.",
-)
 
 
 class ZeroPaddingShortcut(nn.Module):
@@ -108,11 +108,11 @@ class Block(nn.Module):
         for index, convolution in enumerate(convolutions):
             filters: Any = convolution.in_channels if ordering == "full-preactivation" else convolution.out_channels
             is_absent = ordering == "full-preactivation" and index == 0 and is_activated
-            has_norm = run.batch_norm and not is_absent
+            has_norm = run[BATCH_NORM] and not is_absent
             self.add_module(f"conv{index + 1}", convolution)
             self.add_module(f"norm{index + 1}", nn.BatchNorm2d(filters) if has_norm else nn.Identity())
-        self.dropout = Dropout(run.dropout)
-        self.activation = ACTIVATIONS[run.activation]
+        self.dropout = Dropout(run[DROPOUT])
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.shortcut = shortcut
         self.stochastic_depth = StochasticDepth(survival)
         self.addition = None if shortcut is None else Addition()
@@ -189,11 +189,11 @@ class CifarNet(nn.Module):
         ordering: Ordering = "original",
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, run.width, 3, padding=1, bias=not run.batch_norm)
-        self.norm = nn.BatchNorm2d(run.width) if run.batch_norm else nn.Identity()
-        self.activation = ACTIVATIONS[run.activation]
+        self.conv = nn.Conv2d(channels, run[WIDTH], 3, padding=1, bias=not run[BATCH_NORM])
+        self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
+        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.blocks = nn.Sequential(*blocks)
-        has_last_norm = ordering == "full-preactivation" and run.batch_norm
+        has_last_norm = ordering == "full-preactivation" and run[BATCH_NORM]
         self.last_norm = nn.BatchNorm2d(filters) if has_last_norm else nn.Identity()
         self.last_activation = self.activation if ordering in PREACTIVATED else nn.Identity()
         self.output = nn.Linear(filters, outputs)
@@ -216,9 +216,9 @@ def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering
     residual_blocks = 3 * (layers_per_stage // block_size) if shortcut else 0
     number = 0  # of residual blocks so far
     blocks: list[Block] = []
-    n_in = run.width
+    n_in = run[WIDTH]
     for stage in range(3):
-        n_out = run.width * 2**stage
+        n_out = run[WIDTH] * 2**stage
         for first in range(0, layers_per_stage, block_size):
             layers = range(first, min(first + block_size, layers_per_stage))
             stride = 2 if stage > 0 and first == 0 else 1
@@ -226,7 +226,7 @@ def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering
             block_in = n_in
             for layer in layers:
                 convolution = nn.Conv2d(
-                    n_in, n_out, 3, stride if layer == first else 1, padding=1, bias=not run.batch_norm
+                    n_in, n_out, 3, stride if layer == first else 1, padding=1, bias=not run[BATCH_NORM]
                 )
                 pair, second = divmod(stage * layers_per_stage + layer, 2)
                 convolution.initial_name = f"blocks.{pair}.conv{second + 1}"  # type: ignore[assignment]
@@ -236,9 +236,9 @@ def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering
             survival = 1.0
             path = None
             if shortcut is not None and is_residual:
-                path = build_shortcut(shortcut, block_in, n_out, stride, batch_norm=run.batch_norm)
+                path = build_shortcut(shortcut, block_in, n_out, stride, batch_norm=run[BATCH_NORM])
                 number += 1
-                survival = linear_decay(number, residual_blocks, run["survival"])
+                survival = linear_decay(number, residual_blocks, run[SURVIVAL])
             is_first = not blocks
             blocks.append(Block(run, convolutions, path, ordering=ordering, survival=survival, is_activated=is_first))
     return blocks
@@ -248,9 +248,9 @@ def build_bottleneck_blocks(run: Run, expansion: int = 4) -> list[Block]:
     """Three stages of (depth − 2) / 9 blocks: 1×1 (strided), 3×3, and 1×1 to `expansion` times as many channels."""
     per_stage = (run.depth - 2) // 9
     blocks: list[Block] = []
-    n_in, bias = run.width, not run.batch_norm
+    n_in, bias = run[WIDTH], not run[BATCH_NORM]
     for stage in range(3):
-        inner = run.width * 2**stage
+        inner = run[WIDTH] * 2**stage
         n_out = expansion * inner
         for index in range(per_stage):
             stride = 2 if stage > 0 and index == 0 else 1
@@ -259,14 +259,13 @@ def build_bottleneck_blocks(run: Run, expansion: int = 4) -> list[Block]:
                 nn.Conv2d(inner, inner, 3, padding=1, bias=bias),
                 nn.Conv2d(inner, n_out, 1, bias=bias),
             )
-            assert run.shortcut is not None
             blocks.append(
                 Block(
                     run,
                     convolutions,
-                    build_shortcut(run.shortcut, n_in, n_out, stride, batch_norm=run.batch_norm),
-                    ordering=run["ordering"],
-                    survival=linear_decay(len(blocks) + 1, 3 * per_stage, run["survival"]),
+                    build_shortcut(run[SHORTCUT], n_in, n_out, stride, batch_norm=run[BATCH_NORM]),
+                    ordering=run[ORDERING],
+                    survival=linear_decay(len(blocks) + 1, 3 * per_stage, run[SURVIVAL]),
                     is_activated=not blocks,
                 )
             )
@@ -276,20 +275,18 @@ def build_bottleneck_blocks(run: Run, expansion: int = 4) -> list[Block]:
 
 def _plain(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
     blocks = build_basic_blocks(run, shortcut=None, block_size=2)
-    return CifarNet(run, input_shape[0], blocks, 4 * run.width, outputs)
+    return CifarNet(run, input_shape[0], blocks, 4 * run[WIDTH], outputs)
 
 
 def _residual(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
-    assert run.block_size is not None
-    blocks = build_basic_blocks(run, run.shortcut, run.block_size, run["ordering"])
-    return CifarNet(run, input_shape[0], blocks, 4 * run.width, outputs, run["ordering"])
+    blocks = build_basic_blocks(run, run[SHORTCUT], run[BLOCK_SIZE], run[ORDERING])
+    return CifarNet(run, input_shape[0], blocks, 4 * run[WIDTH], outputs, run[ORDERING])
 
 
 def _bottleneck(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
-    return CifarNet(run, input_shape[0], build_bottleneck_blocks(run), 16 * run.width, outputs, run["ordering"])
+    return CifarNet(run, input_shape[0], build_bottleneck_blocks(run), 16 * run[WIDTH], outputs, run[ORDERING])
 
 
-_SETTINGS = frozenset({"width", "activation", "batch_norm", "dropout", "init", "init_std"})
 _DEFAULTS = {"batch_norm": True, "init": "he"}
 _DEPTHS = DepthRule(first=8, step=6, formula="6n+2")
 
@@ -301,7 +298,7 @@ MODELS = (
         family="cnn",
         role="plain",
         depth_rule=_DEPTHS,
-        settings=_SETTINGS,
+        settings=COMMON,
         defaults=_DEFAULTS,
         build=_plain,
     ),
@@ -312,8 +309,7 @@ MODELS = (
         family="cnn",
         role="residual",
         depth_rule=_DEPTHS,
-        settings=_SETTINGS | {"shortcut", "block_size"},
-        options=(ORDERING, SURVIVAL),
+        settings=(*COMMON, SHORTCUT, BLOCK_SIZE, ORDERING, SURVIVAL),
         defaults=_DEFAULTS | {"shortcut": "A", "block_size": 2},
         build=_residual,
     ),
@@ -324,8 +320,7 @@ MODELS = (
         family="cnn",
         role="other",
         depth_rule=DepthRule(first=11, step=9, formula="9n+2"),
-        settings=_SETTINGS | {"shortcut"},
-        options=(ORDERING, SURVIVAL),
+        settings=(*COMMON, SHORTCUT, ORDERING, SURVIVAL),
         defaults=_DEFAULTS | {"shortcut": "B"},
         build=_bottleneck,
     ),

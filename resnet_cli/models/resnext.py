@@ -30,23 +30,23 @@ from torch.nn import functional as F
 
 from resnet_cli.models.base import Model
 from resnet_cli.models.resnet import Block, CifarNet, build_shortcut
+from resnet_cli.models.settings import BATCH_NORM, COMMON, SHORTCUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
-from resnet_cli.settings.run import Count, Run
-from resnet_cli.settings.setting import Setting
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import Count, Setting
 
-CARDINALITY = Setting("cardinality", Count, 8, "Cardinality (C): number of branches in a block.")
-GROUP_WIDTH = Setting(
+CARDINALITY = Setting[int]("cardinality", Count, "Cardinality (C): number of branches in a block.", default=8)
+GROUP_WIDTH = Setting[int](
     "group_width",
     Count,
-    None,
     "Channels of each branch in the first stage (d); unless set, 2·width / cardinality, rounded down, at least 1.",
 )
-FORM = Setting(
+FORM = Setting[Literal["a", "b", "c"]](
     "form",
     Literal["a", "b", "c"],
-    "c",
     "How the branches are computed (Xie et al. 2017, Fig. 3): a separately and summed, b concatenated before the last "
     "convolution, c as one grouped convolution.",
+    default="c",
 )
 
 
@@ -94,7 +94,7 @@ class BranchedConv2d(nn.Conv2d):
 
 def _convolutions(run: Run, n_in: int, inner: int, n_out: int, stride: int) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
     """The convolutions of a block, with `inner` channels in all its branches together."""
-    branches, form, bias = run["cardinality"], run["form"], not run.batch_norm
+    branches, form, bias = run[CARDINALITY], run[FORM], not run[BATCH_NORM]
     if form == "c":
         return (
             nn.Conv2d(n_in, inner, 1, bias=bias),
@@ -111,16 +111,15 @@ def _convolutions(run: Run, n_in: int, inner: int, n_out: int, stride: int) -> t
 
 
 def _build(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
-    assert run.shortcut is not None
-    group_width = run["group_width"] or max(1, 2 * run.width // run["cardinality"])
+    group_width = run.get(GROUP_WIDTH) or max(1, 2 * run[WIDTH] // run[CARDINALITY])
     blocks: list[Block] = []
-    n_in = run.width
+    n_in = run[WIDTH]
     for stage in range(3):
-        inner = run["cardinality"] * group_width * 2**stage
-        n_out = 4 * run.width * 2**stage
+        inner = run[CARDINALITY] * group_width * 2**stage
+        n_out = 4 * run[WIDTH] * 2**stage
         for index in range((run.depth - 2) // 9):
             stride = 2 if stage > 0 and index == 0 else 1
-            shortcut = build_shortcut(run.shortcut, n_in, n_out, stride, batch_norm=run.batch_norm)
+            shortcut = build_shortcut(run[SHORTCUT], n_in, n_out, stride, batch_norm=run[BATCH_NORM])
             blocks.append(Block(run, _convolutions(run, n_in, inner, n_out, stride), shortcut))
             n_in = n_out
     return CifarNet(run, input_shape[0], blocks, n_in, outputs)
@@ -134,8 +133,7 @@ MODELS = (
         family="cnn",
         role="other",
         depth_rule=DepthRule(first=11, step=9, formula="9n+2"),
-        settings=frozenset({"width", "shortcut", "activation", "batch_norm", "dropout", "init", "init_std"}),
-        options=(CARDINALITY, GROUP_WIDTH, FORM),
+        settings=(*COMMON, SHORTCUT, CARDINALITY, GROUP_WIDTH, FORM),
         defaults={"batch_norm": True, "init": "he", "shortcut": "B"},
         build=_build,
     ),

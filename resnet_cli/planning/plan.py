@@ -2,14 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
-
-from resnet_cli.models import all_models, get_model, option_names
+from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, unknown_name
 from resnet_cli.settings.ranges import (
     Range,
@@ -25,38 +24,20 @@ from resnet_cli.settings.request import (
     ENGINES,
     Request,
     check_keys,
-    explain,
-    parse_setting,
     parse_values,
     replace_settings,
     single_value,
     split_list,
+    with_alternatives,
 )
-from resnet_cli.settings.run import DEPENDENT, MODEL_SETTINGS, SETTINGS, TASK_SETTINGS, Run, setting_names
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import Setting
 from resnet_cli.tasks import all_tasks, get_task
 from resnet_cli.tasks.base import Task
+from resnet_cli.training.settings import EPOCHS, STEPS
 
 MAX_RUNS = 100_000
 MAX_THREADS = 1024
-
-COMMON_DEFAULTS: dict[str, Any] = {
-    "activation": "relu",
-    "dropout": 0.0,
-    "weight_decay": 0.0,
-    "schedule": "constant",
-    "warmup_steps": 0,
-    "eval_size": 10_000,
-    "precision": "float32",
-}
-
-SMOKE: dict[str, Any] = {
-    "train_size": (64,),
-    "batch_size": (16,),
-    "steps": (4,),
-    "eval_every": (2,),
-    "eval_size": (64,),
-}
-"""What `--smoke` replaces; it also keeps the first seed and the two smallest depths that the models share."""
 
 Lists = dict[str, tuple[Any, ...]]
 
@@ -77,7 +58,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Override:
-    """Settings that replace others for some models and depths: fields of `Run` as lists, and the table as written."""
+    """Settings that replace others for some models and depths: as lists, and as they were written."""
 
     models: frozenset[str]
     depths: frozenset[int] | None
@@ -92,10 +73,11 @@ class _Override:
         """The table on one line."""
         return shorten(", ".join(f"{name} = {value}" for name, value in self.table.items()))
 
-    def without(self, names: set[str]) -> "_Override":
-        """The same without some settings."""
-        lists = {name: values for name, values in self.lists.items() if name not in names}
-        table = {name: value for name, value in self.table.items() if name not in names}
+    def without(self, others: Lists) -> "_Override":
+        """The same without what `others` would replace."""
+        replaced = with_alternatives(others)
+        lists = {name: values for name, values in self.lists.items() if name not in replaced}
+        table = {name: value for name, value in self.table.items() if name not in replaced}
         return replace(self, lists=lists, table=table)
 
 
@@ -108,26 +90,28 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     """Resolve a request for one task into its runs.
 
     Args:
-        request: keys as in `resnet_cli.settings.request.KEYS` and the models' options; missing ones get the defaults of
-            the task and the model.
-        smoke: shrink it to seconds (see `SMOKE`).
+        request: `SWEEP_KEYS` of `resnet_cli.settings.request`, and settings; missing ones get the defaults of the task
+            and the model.
+        smoke: shrink it to seconds: settings to their `smoke` values, the first seed, and the two smallest depths that
+            the models share.
 
     Raises:
         UserError: a name or key is unknown, a value is outside its limits, a depth does not exist, a setting has no
             effect on any run, or there are too many runs.
     """
-    request = check_keys(dict(request), "key", option_names)
+    request = check_keys(dict(request), "key")
     task = get_task(str(single_value("task", request, "sine")))
     models = _find_models(task, request.get("models", "plain,residual"))
     seeds = parse_seeds(request.get("seeds", task.default_seeds))
-    given = {name: parse_setting(name, request[name]) for name in SETTINGS if name in request}
+    given = _parse_settings(request)
     _reject_foreign(request, task, models)
     overrides = [_parse_override(table, task, models) for table in request.get("override", [])]
 
-    lists = {model.name: _with_defaults(given, request, task, model) for model in models}
+    lists = {model.name: _with_defaults(given, task, model) for model in models}
     if smoke:
-        lists = {name: replace_settings(of_model, SMOKE) for name, of_model in lists.items()}
-        overrides = [override.without({*SMOKE, "epochs"}) for override in overrides]
+        small = {setting.name: (setting.smoke,) for setting in registry.declared() if setting.smoke is not None}
+        lists = {name: replace_settings(of_model, small) for name, of_model in lists.items()}
+        overrides = [override.without(small) for override in overrides]
     chosen_seeds = numbers(seeds)[: 1 if smoke else None]
     runs: dict[Run, None] = {}
     notes: list[str] = []
@@ -153,8 +137,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
             for override in overrides:
                 if override.applies_to(model.name, depth):
                     idle.discard(override.text)
-                    asked = _applicable(override.lists, task, model) | _options(override.table, model)
-                    combination = replace_settings(combination, asked)
+                    combination = replace_settings(combination, _applicable(override.lists, task, model))
             _reject_too_many(len(runs), len(chosen_seeds), combination)
             for settings in _product(combination):
                 for seed in chosen_seeds:
@@ -221,13 +204,13 @@ def _resolved_depths(raw: object, selected: Selected, smoke: bool) -> object:
 def _make_run(**settings: Any) -> Run:
     try:
         return Run(**settings)
-    except ValidationError as error:
-        raise UserError(f"{settings['model']} at depth {settings['depth']}: {explain(error)}.") from None
+    except ValueError as error:
+        raise UserError(f"{settings['model']} at depth {settings['depth']}: {error}.") from None
 
 
 def _cost(run: Run) -> tuple[int, int]:
     """A sort key: the longest runs first, so that no worker is left with one at the end; then the lower seeds."""
-    return run.depth * (run.steps or run.epochs or 0), -run.seed
+    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 0), -run.seed
 
 
 def _find_models(task: Task, raw: object) -> list[Model]:
@@ -250,27 +233,42 @@ def _find_models(task: Task, raw: object) -> list[Model]:
     return list(found.values())
 
 
+def _parse_settings(request: Mapping[str, Any]) -> Lists:
+    """The values of all settings in a request, in the order of columns."""
+    names = registry.in_order(name for name in request if registry.find(name) is not None)
+    return {name: parse_values(_setting(name), request[name]) for name in names}
+
+
+def _setting(name: str) -> Setting[Any]:
+    setting = registry.find(name)
+    assert setting is not None
+    return setting
+
+
 def _reject_foreign(request: Request, task: Task, models: list[Model]) -> None:
     """Reject settings that the task or all of the models lack."""
-    of_models = {name for model in models for name in model.settings}
-    of_some_models = {*MODEL_SETTINGS, *option_names()}
+    of_models = {setting.name for model in models for setting in model.settings}
+    of_task = {setting.name for setting in task.settings}
     for name, values in request.items():
+        setting = registry.find(name)
+        owner = None if setting is None else registry.owner(setting)
         shown = f"{name} (={shorten(values)})"
-        if name in of_some_models and name not in of_models:
+        if owner == "Model" and name not in of_models:
             names = " and ".join(model.name for model in models)
             have = "have" if len(models) > 1 else "has"
             raise UserError(f"{shown} is not a setting of {names}; {names} {have} {', '.join(sorted(of_models))}.")
-        if name in TASK_SETTINGS and name not in task.settings:
-            having = ", ".join(other.name for other in all_tasks().values() if name in other.settings)
-            known = ", ".join(sorted(task.settings)) or "none"
+        if owner == "Task" and name not in of_task:
+            having = ", ".join(other.name for other in all_tasks().values() if setting in other.settings)
+            known = ", ".join(sorted(of_task)) or "none"
             raise UserError(f"{shown} is not a setting of {task.name} but of {having}; {task.name} has {known}.")
 
 
 def _reject_unused(given: Lists, runs: list[Run]) -> None:
     """Reject settings that were given but have no effect."""
     for name, values in given.items():
-        if name in DEPENDENT and all(getattr(run, name) is None for run in runs):
-            raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {DEPENDENT[name].words}.")
+        need = _setting(name).need
+        if need is not None and all(run.get(name) is None for run in runs):
+            raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {need.words}.")
 
 
 def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
@@ -282,7 +280,7 @@ def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
 def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _Override:
     chosen = {model.name for model in _find_models(task, table["models"])} if "models" in table else None
     affected = [model for model in models if chosen is None or model.name in chosen]
-    given = {name: parse_setting(name, table[name]) for name in SETTINGS if name in table}
+    given = _parse_settings(table)
     if affected:
         _reject_foreign(table, task, affected)
     depths = frozenset(numbers(parse_depths(table["depths"]))) if "depths" in table else None
@@ -290,27 +288,25 @@ def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _
 
 
 def _applicable(lists: Lists, task: Task, model: Model) -> Lists:
-    """The settings that the task and the model have."""
-    foreign = (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - task.settings)
-    return {name: values for name, values in lists.items() if name not in foreign}
-
-
-def _options(request: Request, model: Model) -> Lists:
-    """The requested settings that the model itself declares."""
+    """The settings that apply to a model on a task."""
+    own = {*model.settings, *task.settings}
     return {
-        option.name: parse_values(option.name, option.kind, request[option.name])
-        for option in model.options
-        if option.name in request
+        name: values
+        for name, values in lists.items()
+        if (setting := _setting(name)) in own or registry.owner(setting) == "Training"
     }
 
 
-def _with_defaults(given: Lists, request: Request, task: Task, model: Model) -> Lists:
-    own = {option.name: option.default for option in model.options if option.default is not None}
-    layers = (COMMON_DEFAULTS, own, model.defaults, task.defaults, task.family_defaults.get(model.family, {}))
+def _with_defaults(given: Lists, task: Task, model: Model) -> Lists:
+    common = {
+        setting.name: setting.default
+        for setting in (*registry.declared(), *model.settings)
+        if setting.default is not None and setting.need is None
+    }
     lists: Lists = {}
-    for layer in layers:
+    for layer in (common, model.defaults, task.defaults, task.family_defaults.get(model.family, {})):
         lists |= {name: (value,) for name, value in layer.items()}
-    return _applicable(replace_settings(lists, given | _options(request, model)), task, model)
+    return _applicable(replace_settings(lists, given), task, model)
 
 
 def _product(lists: Lists) -> Iterator[dict[str, Any]]:
@@ -318,11 +314,13 @@ def _product(lists: Lists) -> Iterator[dict[str, Any]]:
     seen = set()
     for values in itertools.product(*lists.values()):
         settings = dict(zip(lists, values, strict=True))
-        for name, (parent, useful, default, _) in DEPENDENT.items():
-            if useful(settings[parent]):
-                settings.setdefault(name, default)
+        for setting in registry.declared():
+            if setting.need is None:
+                continue
+            if setting.need.met(settings.get(setting.need.parent.name)):
+                settings.setdefault(setting.name, setting.default)
             else:
-                settings.pop(name, None)
+                settings.pop(setting.name, None)
         if (key := tuple(sorted(settings.items(), key=str))) not in seen:
             seen.add(key)
             yield settings
@@ -330,14 +328,15 @@ def _product(lists: Lists) -> Iterator[dict[str, Any]]:
 
 def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list[_Override]) -> dict[str, Any]:
     """Settings as TOML: at the top where all models agree, else in overrides by model; then the user's overrides."""
-    used = {name for run in runs for name, value in run if value is not None}
-    by_model = {}
-    for model, of_model in lists.items():
-        dependent = {name: (other.default,) for name, other in DEPENDENT.items() if name not in of_model}
-        by_model[model] = {name: values for name, values in (of_model | dependent).items() if name in used}
+    used = {name for run in runs for name in run.settings}
+    dependent = {setting.name: (setting.default,) for setting in registry.declared() if setting.need is not None}
+    by_model = {
+        model: {name: values for name, values in (dependent | of_model).items() if name in used}
+        for model, of_model in lists.items()
+    }
     common: dict[str, Any] = {}
     special: dict[str, dict[str, Any]] = {model: {} for model in lists}
-    for name in setting_names(runs):
+    for name in registry.names_in_order(runs):
         having = {model: of_model[name] for model, of_model in by_model.items() if name in of_model}
         if len(set(having.values())) == 1:
             common[name] = _plain(next(iter(having.values())))

@@ -22,7 +22,6 @@ class Metric:
         better: the direction in which a net gets better, if there is one.
         scale: of an axis on which it is drawn.
         when: where it is not recorded at every evaluation, in words that follow "recorded".
-        column: its name in metrics.csv, if that is another.
         in_summary: whether summary.csv has it.
     """
 
@@ -32,7 +31,6 @@ class Metric:
     better: Literal["lower"] | None = None
     scale: Literal["log", "linear"] = "linear"
     when: str = ""
-    column: str = ""
     in_summary: bool = True
 
 
@@ -43,7 +41,7 @@ LOSS = "mean squared error, or cross-entropy in nats"
 class Metrics(NamedTuple):
     """One evaluation: a row of metrics.csv, whose columns have this order. Losses and errors are means over examples.
 
-    The learning rate is called `learning_rate` in metrics.csv, which contains no settings.
+    metrics.csv contains no settings, so the scheduled learning rate goes without its first word there.
     """
 
     epoch: Annotated[float, Metric("epoch", "passes over the training set")]
@@ -54,7 +52,6 @@ class Metrics(NamedTuple):
             "learning rate",
             "the learning rate at that step, after warm-up and schedule",
             scale="log",
-            column="learning_rate",
             in_summary=False,
         ),
     ]
@@ -83,7 +80,7 @@ METRICS: dict[str, Metric] = {name: get_args(hint)[1] for name, hint in _hints.i
 """The declared metrics by name, in the order of metrics.csv."""
 REQUIRED = {name for name, hint in _hints.items() if type(None) not in get_args(get_args(hint)[0])}
 """Those that every evaluation has."""
-COLUMNS = {metric.column or name: name for name, metric in METRICS.items()}
+COLUMNS = {name.removeprefix("scheduled_"): name for name in METRICS}
 """The names of the metrics by column of metrics.csv."""
 PAIRS = tuple(name.removeprefix("train_") for name in METRICS if f"test_{name.removeprefix('train_')}" in METRICS)
 """What is measured on training and on test examples, such as `loss`."""

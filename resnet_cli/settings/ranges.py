@@ -1,6 +1,7 @@
 """The grammar of depths and seeds: `2..40`, `2..40:2`, `8,20,56` and combinations of these."""
 
 import re
+from bisect import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -165,7 +166,8 @@ class DepthRule:
         if depth < self.first:
             return [self.first]
         if self.listed:
-            return [*[d for d in self.listed if d < depth][-1:], *[d for d in self.listed if d > depth][:1]]
+            above = bisect(self.listed, depth)
+            return list(self.listed[above - 1 : above + 1])
         below = depth - (depth - self.first) % self.step
         return [below, below + self.step]
 
@@ -180,11 +182,11 @@ class DepthRule:
         for item in ranges:
             found = [depth for depth in item if self.exists(depth)]
             if not found:
-                near = " and ".join(map(str, self.nearest(item.start)))
+                near = self.nearest(item.start)
                 what = f"depth {item}" if item.is_single else f"depth in {item}"
                 raise UserError(
                     f"depths (={item}): {model} has no {what}; its depths are {self.words}, "
-                    f"the nearest {'is' if ' ' not in near else 'are'} {near}."
+                    f"the nearest {'is' if len(near) == 1 else 'are'} {' and '.join(map(str, near))}."
                 )
             kept.update(found)
             left_out.update(depth for depth in item if depth not in kept)

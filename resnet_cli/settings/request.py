@@ -1,37 +1,31 @@
 """What the user asked for: raw values by key from a TOML file, flags and `--set`, merged and checked."""
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
+from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs, find_config
 from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
 from resnet_cli.settings.format import PACKED_RUNS_FILE, check_format
 from resnet_cli.settings.ranges import shorten
-from resnet_cli.settings.run import DEPENDENT, NAME, SETTINGS, Run
-from resnet_cli.settings.setting import words_of
+from resnet_cli.settings.setting import Setting
+
+T = TypeVar("T")
 
 Request = Mapping[str, Any]
 """Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
 
-Options = Callable[[], Iterable[str]]
-"""Returns the names of the settings that models declare themselves; called only for keys that are not in `KEYS`."""
-
 SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out")
 ENGINES = ("auto", "loop", "stacked")
-KEYS = (*SWEEP_KEYS, *SETTINGS)
-OVERRIDE_KEYS = ("models", "depths", *SETTINGS)
-LENGTHS = {"epochs", "steps"}
+OVERRIDE_KEYS = ("models", "depths")
 MAX_VALUES = 1000
 MAX_PATH = 4096
 
 
-def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
-    """Read a sweep from a TOML file: flat keys as in `KEYS` and `options`, and `[[override]]` tables.
+def load_config(path: Path) -> dict[str, Any]:
+    """Read a sweep from a TOML file: flat keys, `SWEEP_KEYS` and settings, and `[[override]]` tables.
 
     A name such as `digits` that is not a file means the bundled configuration of that name. The sweep of a results
     folder continues in that folder unless another is named; packed results are never written to, so their sweep goes
@@ -65,10 +59,10 @@ def load_config(path: Path, options: Options = tuple) -> dict[str, Any]:
         packed = path.with_name(PACKED_RUNS_FILE).exists()  # or, if it is packed, in a folder of that name
         content["out"] = str(Path("results", path.resolve().parent.name) if packed else path.parent)
     check_format(path, content.pop("format", None))
-    return check_keys(content, f"key in {path}", options)
+    return check_keys(content, f"key in {path}")
 
 
-def parse_assignments(assignments: Iterable[str], options: Options = tuple) -> dict[str, Any]:
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """Parse `--set key=value` assignments. Raises UserError if the equals sign is missing or the key is unknown."""
     values: dict[str, Any] = {}
     for text in assignments:
@@ -76,31 +70,40 @@ def parse_assignments(assignments: Iterable[str], options: Options = tuple) -> d
         if not sign:
             raise UserError(f"set (={shorten(text)}) must have the form key=value, such as --set epochs=5.")
         values[key.strip()] = value.strip()
-    return check_keys(values, "key of --set", options)
+    return check_keys(values, "key of --set")
 
 
-def check_keys(values: dict[str, Any], kind: str, options: Options = tuple) -> dict[str, Any]:
+def check_keys(values: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return `values`; raises UserError if a key is unknown or a table gives the length of training twice."""
     overrides = values.get("override", [])
     if not isinstance(overrides, list) or not all(isinstance(table, dict) for table in overrides):
         raise UserError(f"{kind} (=override) must be tables, each under a heading [[override]].")
-    for known, table in [((*KEYS, "override"), values), *((OVERRIDE_KEYS, table) for table in overrides)]:
+    for others, table in [((*SWEEP_KEYS, "override"), values), *((OVERRIDE_KEYS, table) for table in overrides)]:
         for key in table:
-            if key not in known and key not in (more := tuple(options())):
-                raise unknown_name(kind, shorten(key), (*known, *more))
-        if "epochs" in table and "steps" in table:
-            epochs, steps = shorten(table["epochs"]), shorten(table["steps"])
-            raise UserError(f"epochs (={epochs}) and steps (={steps}) both give the length; choose one.")
+            if key not in others and registry.find(key) is None:
+                known = {setting.name for setting in registry.all_settings()}
+                if key not in known:
+                    raise unknown_name(kind, shorten(key), (*others, *known))
+        for setting in registry.declared():
+            given = [name for name in table if name in with_alternatives([setting.name])]
+            if len(given) > 1:
+                texts = " and ".join(f"{name} (={shorten(table[name])})" for name in given)
+                raise UserError(f"{texts} both give the {setting.one_of}; choose one.")
     return values
 
 
+def with_alternatives(names: Iterable[str]) -> set[str]:
+    """Names of settings, and of those of which a run can have only one at a time with one of them."""
+    given = {*names}
+    taken = {setting.one_of for setting in registry.declared() if setting.name in given and setting.one_of}
+    return given | {setting.name for setting in registry.declared() if setting.one_of in taken}
+
+
 def merge(*layers: Request) -> dict[str, Any]:
-    """Merge requests; later ones win, also over earlier overrides. `epochs` and `steps` replace each other."""
+    """Merge requests; later ones win, also over earlier overrides. Alternatives replace each other."""
     merged: dict[str, Any] = {}
     for layer in layers:
-        replaced = layer.keys() - {*SWEEP_KEYS, "override"}
-        if not replaced.isdisjoint(LENGTHS):
-            replaced |= LENGTHS
+        replaced = with_alternatives(layer.keys() - {*SWEEP_KEYS, "override"})
         for name in _made_useless(layer) & merged.keys() - layer.keys():
             del merged[name]
         if "override" in merged:
@@ -112,38 +115,29 @@ def merge(*layers: Request) -> dict[str, Any]:
 
 
 def replace_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
-    """`settings` updated with `by`; `epochs` and `steps` replace each other."""
-    kept = settings.keys() - LENGTHS if LENGTHS & by.keys() else settings.keys()
-    return {name: value for name, value in settings.items() if name in kept} | dict(by)
+    """`settings` updated with `by`; alternatives, such as epochs and steps, replace each other."""
+    replaced = with_alternatives(by)
+    return {name: value for name, value in settings.items() if name in by or name not in replaced} | dict(by)
 
 
 def _made_useless(layer: Request) -> set[str]:
     """Settings that apply with no value in `layer`, such as momentum if it asks for adam."""
     return {
-        name
-        for name, (parent, useful, _, _) in DEPENDENT.items()
-        if parent in layer and not any(useful(item) for item in split_list(parent, layer[parent]))
+        setting.name
+        for setting in registry.declared()
+        if (need := setting.need) is not None
+        and need.parent.name in layer
+        and not any(map(need.met, split_list(need.parent.name, layer[need.parent.name])))
     }
 
 
-def parse_setting(name: str, raw: object) -> tuple[Any, ...]:
-    """The values of a setting that is a field of `Run`.
+def parse_values(setting: Setting[T], raw: object) -> tuple[T, ...]:
+    """The values of a setting, each once.
 
     Raises:
         UserError: there is no value, or one has the wrong type or is outside its limits.
     """
-    field = Run.model_fields[name]
-    annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    return parse_values(name, annotation, raw)
-
-
-def parse_values(name: str, kind: Any, raw: object) -> tuple[Any, ...]:
-    """The values of a setting whose type is `kind`, each once.
-
-    Raises:
-        UserError: there is no value, or one has the wrong type or is outside its limits.
-    """
-    return tuple(dict.fromkeys(_validate(name, kind, item) for item in split_list(name, raw)))
+    return tuple(dict.fromkeys(map(setting.parse, split_list(setting.name, raw))))
 
 
 def split_list(name: str, raw: object) -> list[object]:
@@ -200,33 +194,3 @@ def expand_home(name: str, path: Path) -> Path:
         raise UserError(
             f"{name} (={shorten(str(path))}) names a home folder that does not exist; give its full path."
         ) from None
-
-
-_adapter = cache(TypeAdapter)
-
-
-def _validate(name: str, kind: Any, item: object) -> Any:
-    if isinstance(item, str) and item.isdigit() and item in words_of(kind):
-        item = int(item)  # pydantic converts text to numbers, but not for a Literal
-    try:
-        value = _adapter(kind).validate_python(item)
-    except ValidationError as error:
-        raise UserError(f"{name} (={shorten(item)}) {explain(error)}.") from None
-    if value is None or (isinstance(item, bool) and not isinstance(value, bool)):
-        raise UserError(f"{name} (={shorten(item)}) must be {'a value' if value is None else 'a number'}.")
-    return value
-
-
-def explain(error: ValidationError) -> str:
-    """The first complaint of a pydantic error as the predicate of a sentence: `must be greater than 0`."""
-    if error.errors()[0]["type"] == "string_pattern_mismatch":
-        if error.errors()[0]["ctx"]["pattern"] == NAME:
-            return "must be a word of letters, digits and ._+-"
-        return "must be fractions joined by /, such as 0.5/0.75"
-    message = error.errors()[0]["msg"]
-    message = message.split(", unable to")[0].split(", got a number with")[0]
-    for subject in ("Input should be ", "String should ", "Value error, "):
-        if message.startswith(subject):
-            verb = "must be " if subject.startswith("Input") else "must " if subject.startswith("String") else ""
-            return verb + message.removeprefix(subject)
-    return f"is not valid: {message}"

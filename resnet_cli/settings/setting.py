@@ -1,14 +1,31 @@
-"""A setting that only some models have: declared in the model's own file, stored in a run like any other."""
+"""What a setting is: declared once, by the part of the program that uses it; all else follows from the declaration."""
 
+import math
 import re
 import types
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import Field, TypeAdapter, ValidationError
 
+from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.metrics import METRICS, OTHER_METRIC
-from resnet_cli.settings.ranges import shorten
+
+if TYPE_CHECKING:
+    from resnet_cli.settings.run import Run
+
+T = TypeVar("T")
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,59}$"
+"""What tasks, models and words that are values of settings look like: safe in file names, figures and terminals."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
 
 IDENTITY = ("task", "model", "depth", "seed")
 RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *METRICS, OTHER_METRIC)
@@ -18,41 +35,145 @@ _TAKEN = {
     *RUN_COLUMNS,
     *("format", "message", "settings", "environment", "started", "finished", "seconds"),  # what run.json holds
     *("metrics_sha256", "content_sha256", "run_json", "folder"),  # and other columns of exported tables
+    *("models", "depths", "seeds", "engine", "device", "threads", "out", "override"),  # the other keys of a sweep
 }
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
+Effect = Literal["data", "shape", "update rule", "length", "cost"]
+"""What the value of a setting changes.
 
-def check_setting_name(name: str) -> None:
-    """Refuse the name of a setting that a table of runs could mix up with a column, or a run with its own attributes.
-
-    Raises:
-        ValueError: it is the name of such a column or attribute, or is no word of a-z, 0-9 and _.
-    """
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{shorten(name)} cannot name a setting; a name is a word of a-z, 0-9 and _")
-    if name in _TAKEN or hasattr(BaseModel, name):
-        raise ValueError(f"{name} cannot name a setting; it names something else in every table of runs")
+data: the examples that a run sees. shape: what the net computes, and on how many examples at once. update rule: the
+formula of an optimiser step. length: how long a run trains, and when and on how many examples it is evaluated. cost:
+the time that a step takes, unless the shape says so already.
+"""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A setting that a model declares, and its default.
+class Need:
+    """A setting's dependence on another, its parent: it applies only with certain values of the parent.
+
+    Args:
+        parent: the setting on which it depends.
+        met: whether the setting applies with this value of the parent.
+        words: such as `schedule steps`, for messages and help.
+    """
+
+    parent: "Setting[Any]"
+    met: Callable[[Any], bool]
+    words: str
+
+
+def never(value: object) -> bool:
+    """Whether the stacked engine can train nets with this value: not before the setting says so."""
+    return False
+
+
+def always(value: object) -> bool:
+    """The stacked engine can train nets with every value of a setting."""
+    return True
+
+
+@dataclass(frozen=True, eq=False)
+class Setting(Generic[T]):
+    """A setting of a run. `run[WIDTH]` is its value, in a table it is the column `WIDTH.name`.
 
     Args:
         name: as in `--set name=value`; the flag has dashes instead of underscores.
         kind: the type of its values, as pydantic takes it: `Annotated[int, Field(ge=1)]`, a `Literal` and so on.
-        default: its value unless one is given; None leaves it to the model.
         description: one sentence for help pages and the documentation.
+        default: its value where it applies unless one is given; None leaves it to the task or the model.
+        affects: what its value changes; nothing if nets that differ in it can still be trained in one stack.
+        stacks: whether the stacked engine can train nets with a value. What affects only the data needs no such word.
+        need: on which other setting it depends.
+        one_of: of the settings with the same word here, a run has exactly one.
+        before: by model or task (`*` for all), the value that applies to runs from before it had this setting. It is
+            left out of their ids, which therefore never change.
+        came_later: whether it came after the first release, so that its column follows those of older settings.
+        smoke: what `--smoke` replaces it by.
+        complaint: what is wrong with the settings of a run as far as this one is concerned; nothing if all is well.
+
+    Raises:
+        ValueError: a table of runs could mix up the name with one of its other columns, or it is no word.
     """
 
     name: str
     kind: Any
-    default: str | float | bool | None
     description: str
+    default: T | None = None
+    affects: tuple[Effect, ...] = ("shape",)
+    stacks: Callable[[T], bool] = never
+    need: Need | None = None
+    one_of: str = ""
+    before: Mapping[str, T] = field(default_factory=dict)
+    came_later: bool = False
+    smoke: T | None = None
+    complaint: Callable[["Run"], str] = lambda run: ""
 
     def __post_init__(self) -> None:
         check_setting_name(self.name)
+
+    @property
+    def flag(self) -> str:
+        """Its option on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it accepts; empty where it is a number or free text."""
+        return words_of(self.kind)
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        return TypeAdapter(self.kind)
+
+    def parse(self, value: object) -> T:
+        """`value`, perhaps text, as a value of this setting.
+
+        Raises:
+            UserError: it has the wrong type or is outside its limits.
+        """
+        if isinstance(value, str) and value.isdigit() and value in self.choices:
+            value = int(value)  # pydantic converts text to numbers, but not for a Literal
+        try:
+            parsed = self._adapter.validate_python(value)
+        except ValidationError as error:
+            raise UserError(f"{self.name} (={shorten(value)}) {explain(error)}.") from None
+        if isinstance(value, bool) and not isinstance(parsed, bool):
+            raise UserError(f"{self.name} (={shorten(value)}) must be a number.")
+        return parsed
+
+
+def settings_in(module: types.ModuleType) -> list[Setting[Any]]:
+    """The settings that a module declares, in their order there."""
+    return [value for value in vars(module).values() if isinstance(value, Setting)]
+
+
+def check_setting_name(name: str) -> None:
+    """Refuse the name of a setting that a table of runs could mix up with one of its other columns.
+
+    Raises:
+        ValueError: it is the name of such a column, or is no word of a-z, 0-9 and _.
+    """
+    if not _WORD.fullmatch(name):
+        raise ValueError(f"{shorten(name)} cannot name a setting; a name is a word of a-z, 0-9 and _")
+    if name in _TAKEN:
+        raise ValueError(f"{name} cannot name a setting; it names something else in every table of runs")
+
+
+def check_unknown(name: str, value: object) -> None:
+    """Refuse a stored setting that nobody here declares, unless it is safe to show and to compare.
+
+    Raises:
+        ValueError: its name is no name of a setting, or its value is not a word or a finite number.
+    """
+    check_setting_name(name)
+    if isinstance(value, str):
+        is_sound = re.fullmatch(NAME, value) is not None
+    else:
+        is_sound = isinstance(value, (int, float)) and abs(value) < (2**63 if isinstance(value, int) else math.inf)
+    if not is_sound:
+        raise ValueError(f"{name} (={shorten(value)}) must be a word or a finite number")
 
 
 def words_of(kind: object) -> tuple[str, ...]:
@@ -64,3 +185,18 @@ def words_of(kind: object) -> tuple[str, ...]:
     if get_origin(kind) in (Union, types.UnionType):
         return tuple(word for part in get_args(kind) for word in words_of(part))
     return ()
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of a pydantic error as the predicate of a sentence: `must be greater than 0`."""
+    if error.errors()[0]["type"] == "string_pattern_mismatch":
+        if error.errors()[0]["ctx"]["pattern"] == NAME:
+            return "must be a word of letters, digits and ._+-"
+        return "must be fractions joined by /, such as 0.5/0.75"
+    message = error.errors()[0]["msg"]
+    message = message.split(", unable to")[0].split(", got a number with")[0]
+    for subject in ("Input should be ", "String should ", "Value error, "):
+        if message.startswith(subject):
+            verb = {"I": "must be ", "S": "must "}.get(subject[0], "")
+            return verb + message.removeprefix(subject)
+    return f"is not valid: {message}"

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from resnet_cli.figures.run_table import SWEEP
 from resnet_cli.store.reader import Results
-
-SWEEP_COLUMN = "sweep"
 
 
 def combine(folders: Sequence[Results]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -15,10 +14,10 @@ def combine(folders: Sequence[Results]) -> tuple[pd.DataFrame, pd.DataFrame]:
     together = Results(folders[0].folder, [stored for results in folders for stored in results.runs], [])
     named = [(name, stored) for name, results in zip(names, folders, strict=True) for stored in results.runs]
     summary, curves = together.summary(), together.curves()
-    summary[SWEEP_COLUMN] = [name for name, _ in named]
-    curves[SWEEP_COLUMN] = [name for name, stored in named for _ in stored.history]
+    summary[SWEEP] = [name for name, _ in named]
+    curves[SWEEP] = [name for name, stored in named for _ in stored.history]
     for frame in (summary, curves):
-        frame["run_id"] = frame[SWEEP_COLUMN] + "/" + frame["run_id"]
+        frame["run_id"] = frame[SWEEP] + "/" + frame["run_id"]
     return summary, curves
 
 

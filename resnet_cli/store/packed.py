@@ -22,10 +22,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.format import PACKED_RUNS_FILE
 from resnet_cli.settings.ranges import shorten
-from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.layout import RUNS_FOLDER, RunFiles
 from resnet_cli.store.record import RunJson, record_text
@@ -88,15 +88,12 @@ def pack_runs(runs: Sequence[RunFiles]) -> tuple[bytes, bytes]:
 
 
 def _columns_for(contents: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Settings in the order of `Run`, then those of single models; other keys in order of appearance."""
-    options = (name for content in contents for name in content["settings"] if name not in Run.model_fields)
+    """Settings in their order; other keys in order of appearance."""
     environment = (_ENVIRONMENT + _cell(name) for content in contents for name in content["environment"])
-    there = {name for content in contents for name in content["settings"]}
-    settings = [name for name in Run.model_fields if name in there and name not in IDENTITY]
+    settings = (name for content in contents for name in content["settings"] if name not in IDENTITY)
     return [
         *_FIRST,
-        *settings,
-        *dict.fromkeys(options),
+        *registry.in_order(settings),
         *_LAST,
         *dict.fromkeys(environment),
         *_HASHES,

@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.format import check_format
 from resnet_cli.settings.metrics import METRICS, OTHER_METRIC, check_metric, columns_of
 from resnet_cli.settings.ranges import shorten
-from resnet_cli.settings.run import IDENTITY, setting_names
+from resnet_cli.settings.setting import IDENTITY
+from resnet_cli.settings.varying import varying_settings
 from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
 from resnet_cli.store.layout import (
     METRICS_FILE,
@@ -51,14 +53,10 @@ class Results:
     @property
     def varying(self) -> list[str]:
         """The settings, beside task, model, depth and seed, that tell runs of the same model apart."""
-        found = []
-        for name in setting_names(stored.run for stored in self.runs):
-            values: dict[str, set[object]] = {}
-            for stored in self.runs:
-                values.setdefault(stored.run.model, set()).add(stored.run[name])
-            if any(len(of_model) > 1 for of_model in values.values()):
-                found.append(name)
-        return found
+        names = registry.names_in_order(stored.run for stored in self.runs)
+        return varying_settings(
+            names, ((stored.run.model, [stored.run.get(name) for name in names]) for stored in self.runs)
+        )
 
     def given_values(self) -> dict[str, list[Any]]:
         """The lists in the sweep file: the values of settings in the order in which they were given."""
@@ -97,8 +95,8 @@ class Results:
         metrics = list(dict.fromkeys([*METRICS, *self._columns_of(metric)]))
         rows: list[tuple[Any, ...]] = []
         for stored in self.runs:
-            identity = [stored.run.run_id, *(stored.run[name] for name in IDENTITY), stored.status]
-            settings = [stored.run[name] for name in varying]
+            identity = [stored.run.run_id, *(stored.run.get(name) for name in IDENTITY), stored.status]
+            settings = [stored.run.get(name) for name in varying]
             rows += [(*identity, *settings, *values[: len(metrics)]) for values in _evaluations(stored, metric)]
         frame = pd.DataFrame(rows, columns=["run_id", *IDENTITY, "status", *varying, *metrics])
         return frame.astype({name: float for name in metrics if name != "step"})
@@ -111,7 +109,7 @@ class Results:
 
 
 def _identity(stored: RunRecord, varying: list[str]) -> dict[str, Any]:
-    settings = {name: stored.run[name] for name in (*IDENTITY, *varying)}
+    settings = {name: stored.run.get(name) for name in (*IDENTITY, *varying)}
     return {"run_id": stored.run.run_id, "status": stored.status, **settings}
 
 

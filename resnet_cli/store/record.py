@@ -18,8 +18,8 @@ from resnet_cli.settings.events import Status
 from resnet_cli.settings.format import FORMAT, check_format
 from resnet_cli.settings.metrics import COLUMNS, METRICS, REQUIRED, Metrics
 from resnet_cli.settings.ranges import shorten
-from resnet_cli.settings.request import explain
 from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import explain
 from resnet_cli.store.files import write_text
 from resnet_cli.store.layout import METRICS_FILE, RUN_FILE, RunFiles, run_folder
 

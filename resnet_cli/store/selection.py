@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
 from resnet_cli.settings.ranges import compact, shorten
-from resnet_cli.settings.run import setting_names
 from resnet_cli.store.reader import Results
 from resnet_cli.store.record import RunRecord
 
@@ -46,7 +46,7 @@ class Selection:
         Raises:
             UserError: as for `apply`, over all folders together.
         """
-        if self == Selection():
+        if self == EVERYTHING:
             return list(folders)
         runs = [stored for results in folders for stored in results.runs]
         place = ", ".join(shorten(results.folder) for results in folders[:3]) + (", …" if len(folders) > 3 else "")
@@ -58,7 +58,7 @@ class Selection:
             for results in folders
         ]
         if not any(results.runs for results in selected):
-            depths, seeds = (compact(stored.run[name] for stored in runs) for name in ("depth", "seed"))
+            depths, seeds = (compact(stored.run.get(name) for stored in runs) for name in ("depth", "seed"))
             raise UserError(
                 f"{place} holds no run of this selection; it has {', '.join(sorted(roles))} at depths {depths} "
                 f"with seeds {seeds}."
@@ -71,35 +71,35 @@ class Selection:
             (not self.models or run.model in self.models or roles[run.model] in self.models)
             and (self.depths is None or run.depth in self.depths)
             and (self.seeds is None or run.seed in self.seeds)
-            and all(any(_is(run[name], text) for text in texts) for name, texts in self.where.items())
+            and all(any(_is(run.get(name), text) for text in texts) for name, texts in self.where.items())
         )
 
     def _check(self, runs: Sequence[RunRecord], place: str) -> dict[str, str]:
         """The models of `runs` with their roles; raises UserError unless all requested models and values exist."""
-        from resnet_cli.models import all_models
+        from resnet_cli.models import role_of
 
         there = sorted({stored.run.model for stored in runs})
-        known_models = all_models()
-        roles: dict[str, str] = {
-            model: known_models[model].role if model in known_models else "other" for model in there
-        }
+        roles = {model: role_of(model) for model in there}
         for model in self.models:
             if model not in there and model not in roles.values():
                 raise UserError(
                     f"models (={shorten(model)}): {place} has no run of it{did_you_mean(model, there)}; "
                     f"it has {', '.join(there)}."
                 )
-        known = ("task", *setting_names(stored.run for stored in runs))
+        known = ("task", *registry.column_names(stored.run for stored in runs))
         for name, texts in self.where.items():
             if name not in known:
                 raise unknown_name("where", shorten(name), known)
-            values = list(dict.fromkeys(stored.run[name] for stored in runs))
+            values = list(dict.fromkeys(stored.run.get(name) for stored in runs))
             for text in texts:
                 if not any(_is(value, text) for value in values):
                     listed = ", ".join(shorten(_text(value)) for value in values[:MAX_LISTED])
                     more = f" and {len(values) - MAX_LISTED} more" if len(values) > MAX_LISTED else ""
                     raise UserError(f"where {name} (={shorten(text)}): {place} has no such run; it has {listed}{more}.")
         return roles
+
+
+EVERYTHING = Selection()
 
 
 def _is(value: Any, text: str) -> bool:

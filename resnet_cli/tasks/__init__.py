@@ -7,15 +7,15 @@ from functools import cache
 
 from resnet_cli.settings.errors import unknown_name
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks.base import Data, Task
+from resnet_cli.tasks.base import Task
 
-__all__ = ["Data", "Task", "all_tasks", "constant_answers", "get_task"]
+__all__ = ["Task", "all_tasks", "constant_answers", "get_task"]
 
 
 @cache
 def all_tasks() -> dict[str, Task]:
     """Every task by name, in alphabetical order."""
-    names = [found.name for found in pkgutil.iter_modules(__path__)]
+    names = [found.name for found in pkgutil.iter_modules(__path__) if not found.ispkg]
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     tasks = [task for module in modules if isinstance(task := getattr(module, "TASK", None), Task)]
     return {task.name: task for task in sorted(tasks, key=lambda task: task.name)}
@@ -40,7 +40,9 @@ def constant_answers(runs: Iterable[Run]) -> dict[str, float]:
     """
     tasks = all_tasks()
     alike = {
-        (run.task, *(run[name] for name in sorted(tasks[run.task].settings))): run for run in runs if run.task in tasks
+        (run.task, *(run.get(setting) for setting in tasks[run.task].settings)): run
+        for run in runs
+        if run.task in tasks
     }
     answers = [tasks[run.task].constant_answer(run) for run in alike.values()]
     values = {metric: [answer[metric] for answer in answers if metric in answer] for metric in ("loss", "error")}

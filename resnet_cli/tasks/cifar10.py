@@ -10,18 +10,20 @@ import errno
 import os
 import shlex
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
-import platformdirs
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.request import expand_home
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks.base import Data, Task
-from resnet_cli.tasks.sampling import channel_statistics, training_subset
+from resnet_cli.tasks.base import Task
+from resnet_cli.tasks.settings import AUGMENT, IMAGE_SIZE, TRAIN_SIZE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from resnet_cli.tasks.data import Data
 
 FOLDER = "cifar-10-batches-bin"
 TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
@@ -32,7 +34,7 @@ CLASSES = 10
 FETCH = "resnet-exp data fetch cifar10"
 
 
-def load(run: Run, data_dir: Path | None = None) -> Data:
+def load(run: Run, data_dir: Path | None = None) -> "Data":
     """The images, uint8 (N, 3, S, S) with S = `image_size`, 50,000 for training and 10,000 for testing.
 
     Mean and deviation are those of all 50,000 at that size, whatever `train_size` keeps.
@@ -40,13 +42,16 @@ def load(run: Run, data_dir: Path | None = None) -> Data:
     Raises:
         UserError: the files are missing or broken, or `train_size` exceeds 50,000.
     """
+    from resnet_cli.tasks.data import Data
+    from resnet_cli.tasks.data.sampling import channel_statistics, training_subset
+
     folder = batches_folder(data_dir)
-    size = run.image_size or 32
+    size = run[IMAGE_SIZE]
     train_images, train_labels = _read_part(folder, TRAIN_FILES, size)
     test_images, test_labels = _read_part(folder, TEST_FILES, size)
     mean, deviation = channel_statistics(train_images)
-    if run.train_size is not None:
-        kept = training_subset(train_labels, run.train_size, "cifar10")
+    if (train_size := run.get(TRAIN_SIZE)) is not None:
+        kept = training_subset(train_labels, train_size, "cifar10")
         train_images, train_labels = train_images[kept], train_labels[kept]
     return Data(
         train_inputs=train_images,
@@ -57,7 +62,7 @@ def load(run: Run, data_dir: Path | None = None) -> Data:
         outputs=CLASSES,
         mean=mean,
         deviation=deviation,
-        crop_padding=size // 8 if run.augment else 0,  # 4 pixels of 32, as in He15
+        crop_padding=size // 8 if run[AUGMENT] else 0,  # 4 pixels of 32, as in He15
     )
 
 
@@ -67,6 +72,8 @@ def data_folder(data_dir: Path | None) -> Path:
         return expand_home("data_dir", data_dir)
     if from_environment := os.environ.get("RESNET_EXP_DATA"):
         return expand_home("RESNET_EXP_DATA", Path(from_environment))
+    import platformdirs
+
     return Path(platformdirs.user_cache_dir("resnet-exp"))
 
 
@@ -77,12 +84,14 @@ def batches_folder(data_dir: Path | None) -> Path:
     return folder if folder.name == FOLDER or holds_files else folder / FOLDER
 
 
-def read_records(path: Path, records: int) -> npt.NDArray[np.uint8]:
+def read_records(path: Path, records: int) -> "npt.NDArray[np.uint8]":
     """The records of one file, (records, 3073): the class, then the planes.
 
     Raises:
         UserError: the file is missing, cannot be read, has another size, or holds a class above 9.
     """
+    import numpy as np
+
     place = path.parent.parent if path.parent.name == FOLDER else path.parent
     fetch = f"run `{FETCH} --data-dir {shlex.quote(str(place))}`"
     try:
@@ -112,8 +121,10 @@ def read_records(path: Path, records: int) -> npt.NDArray[np.uint8]:
     return content
 
 
-def _read_part(folder: Path, names: tuple[str, ...], size: int) -> tuple[Tensor, Tensor]:
+def _read_part(folder: Path, names: tuple[str, ...], size: int) -> "tuple[Tensor, Tensor]":
     """Images, uint8 (N, 3, size, size), and classes, int64 (N,), of some files, in their order."""
+    import torch
+
     images = torch.empty(len(names) * RECORDS_PER_FILE, 3, size, size, dtype=torch.uint8)
     labels = torch.empty(len(images), dtype=torch.int64)
     for number, name in enumerate(names):
@@ -124,8 +135,10 @@ def _read_part(folder: Path, names: tuple[str, ...], size: int) -> tuple[Tensor,
     return images, labels
 
 
-def _shrink(images: Tensor, size: int) -> Tensor:
+def _shrink(images: "Tensor", size: int) -> "Tensor":
     """Images (N, 3, 32, 32) averaged over squares of pixels to (N, 3, size, size), halves rounded up."""
+    import torch
+
     side = 32 // size
     if side == 1:
         return images
@@ -140,7 +153,7 @@ TASK = Task(
     families=("cnn", "mlp"),
     shape=(3, 32, 32),
     outputs=CLASSES,
-    settings=frozenset({"train_size", "image_size", "augment"}),
+    settings=(TRAIN_SIZE, IMAGE_SIZE, AUGMENT),
     default_depths={"cnn": "20,32,44,56", "mlp": "2..20"},
     default_seeds="0",
     load=load,

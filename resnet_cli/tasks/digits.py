@@ -5,18 +5,19 @@ comes with scikit-learn.
 """
 
 from pathlib import Path
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks.base import Data, Task
-from resnet_cli.tasks.sampling import channel_statistics, generator, stratified_order, training_subset
+from resnet_cli.tasks.base import Task
+from resnet_cli.tasks.settings import TRAIN_SIZE
 
-TRAIN_SIZE = 1400  # the other 397 of the 1,797 images are for testing
+if TYPE_CHECKING:
+    from resnet_cli.tasks.data import Data
+
+TRAINING_IMAGES = 1400  # the other 397 of the 1,797 images are for testing
 
 
-def load(run: Run, data_dir: Path | None = None) -> Data:
+def load(run: Run, data_dir: Path | None = None) -> "Data":
     """The digits, uint8 (N, 1, 8, 8), in a fixed split of 1,400 for training and 397 for testing.
 
     Both parts, and training sets of every `train_size`, have nearly the same proportions of the ten classes. `data_dir`
@@ -25,16 +26,21 @@ def load(run: Run, data_dir: Path | None = None) -> Data:
     Raises:
         UserError: `train_size` exceeds 1,400.
     """
-    from sklearn.datasets import load_digits  # here, because the import takes a second and other tasks do not need it
+    import numpy as np
+    import torch
+    from sklearn.datasets import load_digits
+
+    from resnet_cli.tasks.data import Data
+    from resnet_cli.tasks.data.sampling import channel_statistics, generator, stratified_order, training_subset
 
     values, classes = load_digits(return_X_y=True)  # (1797, 64) whole numbers 0 to 16 as floats, (1797,)
     images = torch.from_numpy(np.rint(values * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
     labels = torch.from_numpy(classes).long()
 
     order = stratified_order(labels, generator("digits", "split"))
-    train, test = order[:TRAIN_SIZE], order[TRAIN_SIZE:]
+    train, test = order[:TRAINING_IMAGES], order[TRAINING_IMAGES:]
     mean, deviation = channel_statistics(images[train])
-    kept = train[training_subset(labels[train], run.train_size, "digits")]
+    kept = train[training_subset(labels[train], run.get(TRAIN_SIZE), "digits")]
     return Data(
         train_inputs=images[kept],
         train_targets=labels[kept],
@@ -54,7 +60,7 @@ TASK = Task(
     families=("cnn", "mlp"),
     shape=(1, 8, 8),
     outputs=10,
-    settings=frozenset({"train_size"}),
+    settings=(TRAIN_SIZE,),
     default_depths={"cnn": "8,20,32", "mlp": "2..20"},
     default_seeds="0",
     load=load,

@@ -200,7 +200,8 @@ def _reason(error: Exception) -> str:
 def _unpack(packed: Path, folder: Path, archive: Archive) -> None:
     """Copy the files we know out of an archive, check them, and record where they came from.
 
-    Names in the archive are compared but never used as paths, and links are passed over.
+    Names in the archive are compared but never used as paths, and links are passed over; `pooch.Untar` would follow
+    them out of the folder on Python 3.11.
     """
     folder.mkdir()
     wanted = {PurePosixPath(cifar10.FOLDER, name): folder / name for name in (*FILES, CLASS_NAMES)}

@@ -6,23 +6,43 @@ first, then rises and stays high. With a skip over every three layers it keeps f
 
 import math
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks.base import Data, Task
-from resnet_cli.tasks.sampling import generator
+from resnet_cli.settings.setting import NotNegative, Positive, Setting
+from resnet_cli.tasks.base import Task
+from resnet_cli.tasks.settings import TRAIN_SIZE
 
-TRAIN_SIZE = 1000
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from resnet_cli.tasks.data import Data
+
 TEST_SIZE = 1000
-SINE_RANGE = 2 * math.pi
 MAX_TRAIN_SIZE = 10_000_000
 MAX_SINE_RANGE = 1e6  # radians; beyond this, float32 inputs are more than 0.06 apart and miss parts of the wave
 
+SINE_RANGE = Setting[float](
+    "sine_range", Positive, "Sine inputs are drawn uniformly from ± this many radians.", affects=("data",)
+)
+NOISE = Setting[float](
+    "noise", NotNegative, "Standard deviation of the Gaussian noise on the sine's training targets.", affects=("data",)
+)
+DEFAULTS = {
+    "train_size": 1000,
+    "sine_range": 2 * math.pi,
+    "noise": 0.0,
+    "width": 30,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "batch_size": 32,
+    "steps": 1000,
+    "eval_every": 50,
+}
 
-def load(run: Run, data_dir: Path | None = None) -> Data:
+
+def load(run: Run, data_dir: Path | None = None) -> "Data":
     """Points on the sine: inputs uniform in ±sine_range radians, targets sin(x), both float32 (N, 1).
 
     The points are always the same; a larger `train_size` adds points to those of a smaller one. Only the training
@@ -31,8 +51,9 @@ def load(run: Run, data_dir: Path | None = None) -> Data:
     Raises:
         UserError: `train_size` or `sine_range` is too large.
     """
-    train_size = TRAIN_SIZE if run.train_size is None else run.train_size
-    sine_range = SINE_RANGE if run.sine_range is None else run.sine_range
+    from resnet_cli.tasks.data import Data
+
+    train_size, sine_range = run[TRAIN_SIZE], run[SINE_RANGE]
     if train_size > MAX_TRAIN_SIZE:
         raise UserError(f"train_size (={train_size}) must be at most {MAX_TRAIN_SIZE:,} on sine; lower it.")
     if sine_range > MAX_SINE_RANGE:
@@ -42,7 +63,7 @@ def load(run: Run, data_dir: Path | None = None) -> Data:
         )
     train_inputs = _inputs(train_size, sine_range, "train")
     test_inputs = _inputs(TEST_SIZE, sine_range, "test")
-    noise = (run.noise or 0.0) * _normal(train_size)
+    noise = run[NOISE] * _normal(train_size)
     return Data(
         train_inputs=train_inputs,
         train_targets=(train_inputs.double().sin() + noise).float(),
@@ -53,12 +74,20 @@ def load(run: Run, data_dir: Path | None = None) -> Data:
     )
 
 
-def _inputs(count: int, sine_range: float, name: str) -> Tensor:
+def _inputs(count: int, sine_range: float, name: str) -> "Tensor":
+    import torch
+
+    from resnet_cli.tasks.data.sampling import generator
+
     uniform = torch.rand(count, 1, dtype=torch.float64, generator=generator("sine", name))
     return ((2 * uniform - 1) * sine_range).float()
 
 
-def _normal(count: int) -> Tensor:
+def _normal(count: int) -> "Tensor":
+    import torch
+
+    from resnet_cli.tasks.data.sampling import generator
+
     # the inverse normal distribution function of uniform draws: the first values of torch.randn depend on how many
     # are drawn, but more training points should not change the noise on the others
     uniform = torch.rand(count, 1, dtype=torch.float64, generator=generator("sine", "noise"))
@@ -78,20 +107,10 @@ TASK = Task(
     families=("mlp",),
     shape=(1,),
     outputs=1,
-    settings=frozenset({"train_size", "sine_range", "noise"}),
+    settings=(TRAIN_SIZE, SINE_RANGE, NOISE),
     default_depths={"mlp": "2..40"},
     default_seeds="0..4",
     load=load,
     constant_loss=constant_loss,
-    defaults={
-        "train_size": TRAIN_SIZE,
-        "sine_range": SINE_RANGE,
-        "noise": 0.0,
-        "width": 30,
-        "optimizer": "adam",
-        "learning_rate": 1e-3,
-        "batch_size": 32,
-        "steps": 1000,
-        "eval_every": 50,
-    },
+    defaults=DEFAULTS,
 )

@@ -1,14 +1,19 @@
 """The state of an unfinished training run, saved from time to time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from resnet_cli.settings.metrics import Metrics
+from resnet_cli.settings.run import Run
 from resnet_cli.store.files import set_aside
-from resnet_cli.store.tensors import DamagedFile, read_tensors, write_tensors
+from resnet_cli.store.tensors import DamagedFile, read_tensors, same_form, write_tensors
+from resnet_cli.training.optimizers import build_optimizer
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,33 @@ def _parse(content: dict[str, Any]) -> State | None:
     if not all(isinstance(row, tuple) and len(row) == len(Metrics._fields) for row in history):
         return None
     return State(**content | {"history": [Metrics(*row) for row in history]})
+
+
+def state_of(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
+    """What an optimiser knows of each parameter, by its place; its settings follow from the run."""
+    state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
+    return state
+
+
+def state_fits(found: object, run: Run, parameters: Sequence[Tensor]) -> bool:
+    """Whether `found` has the form of what the optimiser of a run knows of these parameters.
+
+    Torch's fused optimisers do not check shapes and dtypes: values that do not fit end the process. A parameter that
+    has not had a gradient yet may be missing.
+    """
+    example = nn.Parameter(parameters[0].new_zeros(1))
+    example.grad = torch.zeros_like(example)
+    optimizer = build_optimizer(run, [example])
+    optimizer.step()
+    own = state_of(optimizer).get(0, {})
+    return isinstance(found, dict) and all(
+        type(place) is int
+        and 0 <= place < len(parameters)
+        and same_form(state, {name: parameters[place] if value.shape == (1,) else value for name, value in own.items()})
+        for place, state in found.items()
+    )
+
+
+def load_state(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Any]]) -> None:
+    """Let an optimiser know what another of the same run knew; `state` must fit."""
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

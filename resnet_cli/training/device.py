@@ -12,8 +12,10 @@ from typing import Any
 import torch
 
 from resnet_cli.models import get_model
+from resnet_cli.models.settings import WIDTH
 from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.run import Run
+from resnet_cli.training.settings import BATCH_SIZE
 
 SMALL_LAYER = 25_000_000
 """Multiply-adds of a layer in one step below which sharing it among threads costs more time than it saves.
@@ -59,7 +61,7 @@ def has_small_layers(run: Run, input_shape: tuple[int, ...]) -> bool:
         input_shape: of one input, (features,) or (C, H, W).
     """
     by_position = 9 * prod(input_shape[1:]) if get_model(run.model).family == "cnn" else 1  # 3×3 filters
-    return run.batch_size * by_position * run.width**2 < SMALL_LAYER
+    return run[BATCH_SIZE] * by_position * run[WIDTH] ** 2 < SMALL_LAYER
 
 
 def prepare_device(device: torch.device, threads: int) -> None:

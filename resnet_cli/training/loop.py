@@ -23,12 +23,12 @@ from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
-from resnet_cli.tasks import augment
-from resnet_cli.tasks.base import Data
-from resnet_cli.training.checkpoint import Checkpoint, State
-from resnet_cli.training.optimizers import build_optimizer, load_state, state_fits, state_of
+from resnet_cli.tasks.data import Data, augment
+from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
+from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.recompute import recompute_blocks
 from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 EVALUATION_BATCH = 2000
@@ -43,15 +43,14 @@ def length(run: Run, data: Data) -> tuple[int, int, int]:
         UserError: the batch is larger than the training set.
     """
     examples = len(data.train_inputs)
-    if run.batch_size > examples:
+    if run[BATCH_SIZE] > examples:
         raise UserError(
-            f"batch_size (={run.batch_size}) must not exceed the training set, which has {examples} examples."
+            f"batch_size (={run[BATCH_SIZE]}) must not exceed the training set, which has {examples} examples."
         )
-    epoch_steps = examples // run.batch_size
-    if run.steps is not None:
-        return run.steps, run.eval_every, epoch_steps
-    assert run.epochs is not None
-    return run.epochs * epoch_steps, run.eval_every * epoch_steps, epoch_steps
+    epoch_steps = examples // run[BATCH_SIZE]
+    if (steps := run.get(STEPS)) is not None:
+        return steps, run[EVAL_EVERY], epoch_steps
+    return run[EPOCHS] * epoch_steps, run[EVAL_EVERY] * epoch_steps, epoch_steps
 
 
 def train(
@@ -167,7 +166,7 @@ class Batches:
         return self.data.prepare(inputs), self.data.train_targets[chosen]
 
     def _begin(self, epoch: int) -> None:
-        examples, batch, device = len(self.data.train_inputs), self.run.batch_size, self.data.device
+        examples, batch, device = len(self.data.train_inputs), self.run[BATCH_SIZE], self.data.device
         used = self.epoch_steps * batch
         order = batch_order(self.run.seed, epoch, examples)[:used]
         self.order = order.view(self.epoch_steps, batch).to(device, non_blocking=True)
@@ -194,7 +193,7 @@ def evaluate(
     All sums are computed on the device and copied to the host together.
     """
     net.eval()
-    limit = run.eval_size
+    limit = run[EVAL_SIZE]
     train_sums = _sums(net, run, data, data.train_inputs[:limit], data.train_targets[:limit])
     test_sums = _sums(net, run, data, data.test_inputs[:limit], data.test_targets[:limit])
     norm = torch.full_like(train_sums[0], math.nan) if gradient_norm is None else gradient_norm
@@ -207,7 +206,7 @@ def metrics_row(
 ) -> Metrics:
     """An evaluation from sums: loss and number of errors on the training examples, then on the test examples."""
     train_loss, train_errors, test_loss, test_errors = sums
-    train_count, test_count = (min(run.eval_size, len(part)) for part in (data.train_inputs, data.test_inputs))
+    train_count, test_count = (min(run[EVAL_SIZE], len(part)) for part in (data.train_inputs, data.test_inputs))
     has_error = data.loss == "cross_entropy"
     return Metrics(
         epoch=epoch,
@@ -272,7 +271,7 @@ def is_finite(metrics: Metrics) -> bool:
 
 
 def _precision(run: Run, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    if run.precision == "bfloat16":
+    if run[PRECISION] == "bfloat16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
 

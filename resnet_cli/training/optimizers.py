@@ -1,73 +1,111 @@
-"""Optimisers by name. Weight decay acts on all parameters, as in He et al. 2015."""
+"""Optimisers, each declared once. Torch is imported when one is built, so that help pages know their names without it.
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+Weight decay acts on all parameters, as in He et al. 2015.
+"""
 
-import torch
-from torch import Tensor, nn
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from resnet_cli.settings.run import Run
-from resnet_cli.store.tensors import same_form
+from resnet_cli.settings.setting import Fraction, Need, NotNegative, Positive, Setting, always
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer as TorchOptimizer
 
 
-def build_optimizer(run: Run, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser of a run, in torch's fused implementation if there is one (same formulas, fewer calls)."""
-    rate, decay = run.learning_rate, run.weight_decay
-    match run.optimizer:
-        case "sgd":
-            return torch.optim.SGD(parameters, rate, weight_decay=decay, fused=True)
-        case "momentum" | "nesterov":
-            assert run.momentum is not None
-            nesterov = run.optimizer == "nesterov"
-            optimizer = torch.optim.SGD(
-                parameters, rate, momentum=run.momentum, nesterov=nesterov, weight_decay=decay, fused=True
-            )
-            if run["survival"] not in (None, 1):
-                _begin_momentum(optimizer)
-            return optimizer
-        case "adam":
-            return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
-        case "adamw":
-            return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
-        case "rmsprop":
-            return torch.optim.RMSprop(parameters, rate, weight_decay=decay)
+@dataclass(frozen=True)
+class Optimizer:
+    """How torch builds an optimiser, and what the stacked engine must know of it.
 
-
-def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
-    """Start all momentum at zero. The values do not change, but fused SGD cannot start it later for some parameters."""
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-
-
-def state_of(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
-    """What an optimiser knows of each parameter, by its place; its settings follow from the run."""
-    state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
-    return state
-
-
-def state_fits(found: object, run: Run, parameters: Sequence[Tensor]) -> bool:
-    """Whether `found` has the form of what the optimiser of a run knows of these parameters.
-
-    Torch's fused optimisers do not check shapes and dtypes: values that do not fit end the process. A parameter that
-    has not had a gradient yet may be missing.
+    Args:
+        name: what runs call it.
+        torch_class: the name of its class in `torch.optim`.
+        arguments: of the class, besides parameters, learning rate and weight decay.
+        settings: names of the settings of a run that are arguments too.
+        decoupled_decay: whether weight decay shrinks the parameters instead of being added to the gradient.
+        linear_in_rate: whether a step without weight decay is the learning rate times a direction that depends on
+            nothing but the gradients so far. If it is not, nets are trained one after another.
+        zero_state: parts of its state that start as zeros for every parameter, where torch would begin with the first
+            gradient: fused SGD cannot begin with some parameters before others. Results are the same.
     """
-    example = nn.Parameter(parameters[0].new_zeros(1))
-    example.grad = torch.zeros_like(example)
-    optimizer = build_optimizer(run, [example])
-    optimizer.step()
-    own = state_of(optimizer).get(0, {})
-    if not isinstance(found, dict):
-        return False
-    for place, state in found.items():
-        if type(place) is not int or not 0 <= place < len(parameters):
-            return False
-        like = parameters[place]
-        if not same_form(state, {name: like if value.shape == (1,) else value for name, value in own.items()}):
-            return False
-    return True
+
+    name: str
+    torch_class: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    decoupled_decay: bool = False
+    linear_in_rate: bool = False
+    zero_state: tuple[str, ...] = ()
 
 
-def load_state(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Any]]) -> None:
-    """Let an optimiser know what another of the same run knew; `state` must fit."""
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+_FUSED = {"fused": True}  # the same formulas in fewer calls
+_WITH_MOMENTUM: dict[str, Any] = {"settings": ("momentum",), "linear_in_rate": True, "zero_state": ("momentum_buffer",)}
+
+OPTIMIZERS: Mapping[str, Optimizer] = {
+    optimizer.name: optimizer
+    for optimizer in (
+        Optimizer("sgd", "SGD", _FUSED, linear_in_rate=True),
+        Optimizer("momentum", "SGD", _FUSED, **_WITH_MOMENTUM),
+        Optimizer("nesterov", "SGD", _FUSED | {"nesterov": True}, **_WITH_MOMENTUM),
+        Optimizer("adam", "Adam", _FUSED, linear_in_rate=True),
+        Optimizer("adamw", "AdamW", _FUSED, decoupled_decay=True, linear_in_rate=True),
+        Optimizer("rmsprop", "RMSprop", linear_in_rate=True),
+    )
+}
+
+
+def _complaint(run: Run) -> str:
+    return "nesterov needs a momentum above 0" if run[OPTIMIZER] == "nesterov" and not run.get(MOMENTUM) else ""
+
+
+_DECOUPLED = " or ".join(optimizer.name for optimizer in OPTIMIZERS.values() if optimizer.decoupled_decay)
+_HAVE_MOMENTUM = [optimizer.name for optimizer in OPTIMIZERS.values() if "momentum" in optimizer.settings]
+
+OPTIMIZER = Setting[str](
+    "optimizer",
+    Literal[tuple(OPTIMIZERS)],
+    f"Optimiser: {', '.join([*OPTIMIZERS][:-1])} or {[*OPTIMIZERS][-1]}.",
+    affects=("update rule", "cost"),
+    stacks=lambda name: OPTIMIZERS[name].linear_in_rate,
+    complaint=_complaint,
+)
+LEARNING_RATE = Setting[float](
+    "learning_rate", Positive, "Learning rate, before warm-up and schedule.", affects=(), stacks=always
+)
+MOMENTUM = Setting[float](
+    "momentum",
+    Fraction,
+    f"Momentum coefficient of the optimisers {' and '.join(_HAVE_MOMENTUM)}.",
+    default=0.9,
+    affects=("update rule",),
+    stacks=always,
+    need=Need(OPTIMIZER, lambda name: name in _HAVE_MOMENTUM, f"optimizer {' or '.join(_HAVE_MOMENTUM)}"),
+)
+WEIGHT_DECAY = Setting[float](
+    "weight_decay",
+    NotNegative,
+    f"Weight decay on all parameters (an L2 penalty; decoupled with {_DECOUPLED}).",
+    default=0.0,
+    affects=(),
+    stacks=always,
+)
+
+
+def build_optimizer(run: Run, parameters: Iterable["nn.Parameter"]) -> "TorchOptimizer":
+    """The optimiser of a run."""
+    import torch
+
+    declared = OPTIMIZERS[run[OPTIMIZER]]
+    optimizer: TorchOptimizer = getattr(torch.optim, declared.torch_class)(
+        parameters,
+        lr=run[LEARNING_RATE],
+        weight_decay=run[WEIGHT_DECAY],
+        **declared.arguments,
+        **{setting: run.get(setting) for setting in declared.settings},
+    )
+    for name in declared.zero_state:
+        for parameter in optimizer.param_groups[0]["params"]:
+            optimizer.state[parameter][name] = torch.zeros_like(parameter)
+    return optimizer

@@ -3,6 +3,8 @@
 import math
 
 from resnet_cli.settings.run import Run
+from resnet_cli.training.optimizers import LEARNING_RATE
+from resnet_cli.training.settings import DECAY_FACTOR, MILESTONES, SCHEDULE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:
@@ -14,20 +16,20 @@ def learning_rate(run: Run, step: int, total_steps: int) -> float:
     `warmup_steps` steps by `warmup_factor` (shape `constant`, He et al. 2015, §4.2) or by a ramp from there to 1 (shape
     `linear`, Goyal et al. 2017, §2.2). It does not shift the schedule, which applies unchanged afterwards.
     """
-    rate = run.learning_rate * _schedule(run, step / total_steps)
-    if step < run.warmup_steps:
-        assert run.warmup_factor is not None
-        ramp = step / run.warmup_steps if run.warmup_shape == "linear" else 0.0
-        rate *= run.warmup_factor + (1 - run.warmup_factor) * ramp
+    rate = run[LEARNING_RATE] * _schedule(run, step / total_steps)
+    if step < run[WARMUP_STEPS]:
+        assert run[WARMUP_FACTOR] is not None
+        ramp = step / run[WARMUP_STEPS] if run[WARMUP_SHAPE] == "linear" else 0.0
+        rate *= run[WARMUP_FACTOR] + (1 - run[WARMUP_FACTOR]) * ramp
     return rate
 
 
 def _schedule(run: Run, progress: float) -> float:
-    if run.schedule == "cosine":
+    if run[SCHEDULE] == "cosine":
         return (1 + math.cos(math.pi * progress)) / 2
-    if run.schedule == "steps":
-        assert run.milestones is not None
-        assert run.decay_factor is not None
-        passed = sum(progress >= float(milestone) for milestone in run.milestones.split("/"))
-        return float(run.decay_factor**passed)
+    if run[SCHEDULE] == "steps":
+        assert run[MILESTONES] is not None
+        assert run[DECAY_FACTOR] is not None
+        passed = sum(progress >= float(milestone) for milestone in run[MILESTONES].split("/"))
+        return float(run[DECAY_FACTOR] ** passed)
     return 1.0

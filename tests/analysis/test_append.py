@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.append import append_layers, choose_depths, compare, find_twin, summarise
-from resnet_cli.analysis.trained_nets import StoredNet, select_runs
+from resnet_cli.analysis.selection import select_runs
+from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
+from resnet_cli.store.reader import load_results
 from resnet_cli.store.record import RunRecord
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
@@ -75,7 +77,7 @@ def test_the_deeper_net_computes_the_same_function(settings: dict[str, Any], dee
     projections = 2 if settings.get("shortcut") == "B" else 0
     output = 1 if settings["models"].endswith("mlp") else 0  # depth counts the hidden layers of an MLP
     assert len(layers) == deeper + projections + output
-    assert appended.run.model_dump() == shallow.run.model_dump() | {"depth": deeper}
+    assert appended.run == shallow.run.but(depth=deeper)
     expected = outputs(shallow)
     assert expected.std() > 1e-3
     torch.testing.assert_close(outputs(appended), expected, rtol=0, atol=1e-10)
@@ -204,7 +206,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_three_nets_are_trained_twice_and_compared(folder: Path) -> None:
-    shallow, deeper = select_runs(folder)
+    shallow, deeper = select_runs(load_results(folder)).runs
     runs = [shallow, deeper]
     frame = compare(folder, shallow, 4, runs, settings=["width"], data_dir=None, device="cpu")
     steps = {str(net): rows["step"].tolist() for net, rows in frame.groupby("net")}
@@ -226,7 +228,7 @@ def test_a_diverged_net_is_not_trained_further(tmp_path: Path) -> None:
     plan = plan_sweep(settings | {"depths": 4, "seeds": 0, "eval_every": 2, "engine": "loop"})
     with open_sweep(plan, tmp_path, jobs=1, save_models=True) as sweep:
         sweep.execute(lambda event: None)
-    runs = select_runs(tmp_path)
+    runs = select_runs(load_results(tmp_path)).runs
     frame = compare(tmp_path, runs[0], 40, runs, settings=[], data_dir=None, device="cpu")
     losses = frame[frame["net"] == "scratch"].set_index("step")["train_loss"]
     assert losses.index.tolist() == [0, 2]

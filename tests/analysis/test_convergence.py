@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from resnet_cli.analysis.convergence import compare_twins, first_reached, levels_of, measure
-from resnet_cli.analysis.trained_nets import select_runs
+from resnet_cli.analysis.selection import select_runs
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Status
 from resnet_cli.settings.metrics import Metrics
+from resnet_cli.store.reader import load_results
 from resnet_cli.store.record import RunRecord
 from tests.conftest import MakeRun
 
@@ -150,7 +151,7 @@ def test_steps_of_a_real_run_match_numpy_interpolation(tmp_path: Path) -> None:
     plan = plan_sweep({"models": "plain,residual", "depths": "1,3", "seeds": 0, "steps": 90, "eval_every": 30})
     with open_sweep(plan, tmp_path, jobs=1) as sweep:
         sweep.execute(lambda event: None)
-    for one in select_runs(tmp_path):
+    for one in select_runs(load_results(tmp_path)).runs:
         losses = np.array([metrics.train_loss for metrics in one.history])
         assert np.all(np.diff(losses) < 0), "else numpy cannot invert it"
         level = float(np.sqrt(losses[1] * losses[3]))

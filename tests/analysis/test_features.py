@@ -14,7 +14,7 @@ from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
 from resnet_cli.store.record import RunRecord
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from tests.conftest import MakeRun
 
 DIGITS = {"task": "digits", "width": 2, "train_size": 100, "eval_size": 60}

@@ -12,14 +12,17 @@ from torch import Tensor
 
 from resnet_cli.analysis.gradients import differences, gradient_norms, replay, summarise
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.trained_nets import StoredNet, select_runs
+from resnet_cli.analysis.selection import select_runs
+from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing
 from resnet_cli.models.mlp import layer_names
+from resnet_cli.models.settings import BLOCK_SIZE, WIDTH
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
+from resnet_cli.store.reader import load_results
 from resnet_cli.store.record import RunRecord
 from resnet_cli.training.loop import Batches, length, train
 from tests.conftest import MakeRun
@@ -71,7 +74,7 @@ def test_gradients_match_the_backpropagation_formula(models: str, skips: dict[in
     data = load_data_of(run, None, "cpu")
     inputs, targets = first_batch(run)
     net = build_net(run, data.input_shape, data.outputs).double()
-    layers: list[Any] = [net.get_submodule(name) for name in [*layer_names(5, run.block_size), "output"]]
+    layers: list[Any] = [net.get_submodule(name) for name in [*layer_names(5, run[BLOCK_SIZE]), "output"]]
     expected = by_hand([layer.weight for layer in layers], [layer.bias for layer in layers], skips, inputs, targets)
 
     found = torch.autograd.grad(data.losses(net(inputs), targets).mean(), [layer.weight for layer in layers])
@@ -129,13 +132,13 @@ def test_initial_gradients_match_the_first_step_of_gradient_descent(
 def test_the_replayed_training_is_bit_identical_to_the_stored_one(settings: dict[str, Any], tmp_path: Path) -> None:
     with open_sweep(plan_sweep({**settings, "seeds": 3, "engine": "loop", "threads": 1}), tmp_path, jobs=1) as sweep:
         sweep.execute(lambda event: None)
-    (stored,) = select_runs(tmp_path)
+    (stored,) = select_runs(load_results(tmp_path)).runs
     frame = replay(stored, load_data_of(stored.run, None, "cpu"), ["width"])
     assert list(frame["step"].unique()) == [row.step for row in stored.history]
     assert list(frame[frame["layer"] == 1]["train_loss"]) == [row.train_loss for row in stored.history]
     assert (frame["train_loss"] == frame["stored_loss"]).all()
     assert (differences(frame) == 0).all()
-    assert (frame["width"] == stored.run.width).all()
+    assert (frame["width"] == stored.run[WIDTH]).all()
     assert (frame["status"] == "done").all()
 
 

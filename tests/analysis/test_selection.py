@@ -1,9 +1,16 @@
 """Selecting a few of many runs: evenly spread depths for each model, and the lowest seeds."""
 
+from pathlib import Path
+
 import pytest
 
-from resnet_cli.analysis.selection import selection_text, some_runs
+from resnet_cli.analysis.selection import select_runs, selection_text, some_runs
+from resnet_cli.execution.sweep import open_sweep
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.errors import UserError
+from resnet_cli.store.reader import load_results
 from resnet_cli.store.record import RunRecord
+from resnet_cli.store.selection import Selection
 from tests.conftest import MakeRun
 
 
@@ -42,3 +49,23 @@ def test_the_text_says_which_runs_are_used(many: list[RunRecord]) -> None:
     assert selection_text(many, many) == ""
     text = selection_text(some_runs(many, depths=2, seeds=2), many)
     assert text.startswith("Using 8 of 44 runs, depths 4,6 and seeds 1,2;")
+
+
+def test_an_empty_selection_lists_the_stored_runs(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no results"):
+        select_runs(load_results(tmp_path))
+    plan = plan_sweep({"depths": "2..4", "seeds": "0,1", "steps": 4, "eval_every": 2})
+    with open_sweep(plan, tmp_path / "mine", jobs=1) as sweep:
+        sweep.execute(lambda event: None)
+    with pytest.raises(UserError, match=rf"holds no finished run of its own; give one of {tmp_path / 'mine'}\."):
+        select_runs(load_results(tmp_path))
+    results = load_results(tmp_path / "mine")
+    assert len(select_runs(results).runs) == 12
+    chosen = Selection(models=("plain",), depths=frozenset(range(3, 10)), seeds=frozenset({1}))
+    assert {stored.run.depth for stored in select_runs(results, chosen).runs} == {3, 4}
+    with pytest.raises(UserError, match=r"it has plain-mlp, residual-mlp at depths 2\.\.4 with seeds 0,1"):
+        select_runs(results, Selection(depths=frozenset({9})))
+    with pytest.raises(
+        UserError, match=r"has no run of it \(did you mean plain-mlp\?\); it has plain-mlp, residual-mlp"
+    ):
+        select_runs(results, Selection(models=("residual-mlp", "plain-mpl")))

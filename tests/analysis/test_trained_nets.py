@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from resnet_cli.analysis.selection import select_runs
 from resnet_cli.analysis.trained_nets import (
     BlockInfo,
     StoredNet,
@@ -12,7 +13,6 @@ from resnet_cli.analysis.trained_nets import (
     gradient_through,
     in_order,
     load_net,
-    select_runs,
     without_blocks,
 )
 from resnet_cli.execution.sweep import open_sweep
@@ -21,6 +21,7 @@ from resnet_cli.models import build_net
 from resnet_cli.models.resnet import ZeroPaddingShortcut
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
+from resnet_cli.store.reader import load_results
 from resnet_cli.store.weights import write_weights
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
@@ -56,7 +57,7 @@ def test_a_saved_net_has_the_final_losses_of_its_run(engine: str, models: str, t
     plan = plan_sweep({"models": models, "depths": "3,6", "seeds": 0, "steps": 20, "eval_every": 10, "engine": engine})
     with open_sweep(plan, tmp_path, jobs=1, save_models=True) as sweep:
         sweep.execute(lambda event: None)
-    for one in select_runs(tmp_path):
+    for one in select_runs(load_results(tmp_path)).runs:
         net = load_net(tmp_path, one.run, device="cpu")
         again = evaluate(net.net, net.run, net.data, 20, 0, 0, None)
         assert one.last is not None
@@ -70,28 +71,6 @@ def test_missing_weights_are_trained_only_with_save_models(tmp_path: Path) -> No
         with open_sweep(plan, tmp_path, jobs=1, save_models=save_models) as sweep:
             assert len(sweep.finished) == done
             sweep.execute(lambda event: None)
-
-
-def test_an_empty_selection_lists_the_stored_runs(tmp_path: Path) -> None:
-    plan = plan_sweep({"depths": "2..4", "seeds": "0,1", "steps": 4, "eval_every": 2})
-    with pytest.raises(
-        UserError, match=r"results/sin is not a folder; give a results folder, such as results/digits\."
-    ):
-        select_runs(Path("results/sin"))
-    with pytest.raises(UserError, match="holds no results"):
-        select_runs(tmp_path)
-    folder = tmp_path / "mine"
-    with open_sweep(plan, folder, jobs=1) as sweep:
-        sweep.execute(lambda event: None)
-    assert len(select_runs(folder)) == 12
-    assert {one.run.depth for one in select_runs(folder, models=["plain-mlp"], depths="3..9", seeds=1)} == {3, 4}
-    assert {one.run.model for one in select_runs(folder, models=["plain"])} == {"plain-mlp"}
-    with pytest.raises(UserError, match=rf"holds no finished run of its own; give one of {folder}\."):
-        select_runs(tmp_path)
-    with pytest.raises(UserError, match=r"it has plain-mlp, residual-mlp at depths 2\.\.4 and seeds 0,1"):
-        select_runs(folder, depths=9)
-    with pytest.raises(UserError, match=r"has no run of plain-mpl \(did you mean plain-mlp\?\); it has plain-mlp, re"):
-        select_runs(folder, models=["residual-mlp", "plain-mpl"])
 
 
 def test_weights_that_do_not_fit_are_rejected(make_run: MakeRun, tmp_path: Path) -> None:

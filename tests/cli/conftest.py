@@ -1,7 +1,10 @@
 """Running the command line inside the test's process."""
 
+import contextlib
+import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -18,6 +21,7 @@ class Answer(NamedTuple):
 
 
 Command = Callable[..., Answer]
+Train = Callable[..., None]
 
 
 @pytest.fixture
@@ -33,3 +37,27 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Answer(stop.value.code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def sweeps_trained() -> dict[tuple[str, ...], Path]:
+    """The folders in which sweeps were trained, by their arguments."""
+    return {}
+
+
+@pytest.fixture
+def train(
+    command: Command, sweeps_trained: dict[tuple[str, ...], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Train:
+    """`train("--depths", 2)` is `command("sweep", …)`, trained once for all tests; each gets a copy of the results."""
+
+    def copy(*arguments: object) -> None:
+        key = tuple(map(str, arguments))
+        if key not in sweeps_trained:
+            folder = tmp_path_factory.mktemp("trained")
+            with contextlib.chdir(folder):
+                assert command("sweep", *arguments).code == 0
+            sweeps_trained[key] = folder
+        shutil.copytree(sweeps_trained[key], Path(), dirs_exist_ok=True)
+
+    return copy

@@ -3,18 +3,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Train
 
 SMALL = ("--steps", 4, "--eval-every", 2, "--jobs", 1, "--engine", "loop")
 
 
 @pytest.fixture
-def folder(command: Command, tmp_path: Path) -> Path:
+def folder(train: Train) -> Path:
     """Sine nets; the residual ones have whole blocks at depths 4 and 7."""
-    results = tmp_path / "sine"
-    sweep = ("--models", "plain,residual", "--depths", "3,4,7", "--seeds", "0..1", "--out", results, "--save-models")
-    assert command("sweep", *sweep, *SMALL).code == 0
-    return results
+    train("--models", "plain,residual", "--depths", "3,4,7", "--seeds", "0..1", "--save-models", *SMALL)
+    return Path("results/sine")
 
 
 def test_the_smallest_and_largest_depth_are_compared_by_default(folder: Path, command: Command) -> None:
@@ -46,7 +44,7 @@ def test_models_depths_and_seeds_can_be_chosen(folder: Path, command: Command, t
         (("--depth", 5), "depth (=5): there is no stored net of this depth"),
         (("--depth", 4, "--to", 4), "to (=4) must exceed the depth of the shallow net"),
         (("--depth", 4, "--to", 6), "depth (=6) leaves the last block of residual-mlp with fewer than 3 layers"),
-        (("--models", "densenet"), "has no run of densenet; it has "),
+        (("--models", "densenet"), "has no run of it; it has "),
     ],
 )
 def test_impossible_requests_are_explained_in_one_sentence(

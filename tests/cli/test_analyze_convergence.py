@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from resnet_cli.store.reader import load_results
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Train
 
 SWEEP = ("--seeds", "0,1", "--depths", "2,4", "--steps", 40, "--eval-every", 20, "--jobs", 1, "--quiet")
 
 
-def test_the_table_has_every_run_and_the_figure_is_beside_it(command: Command) -> None:
-    assert command("sweep", *SWEEP).code == 0
+def test_the_table_has_every_run_and_the_figure_is_beside_it(command: Command, train: Train) -> None:
+    train(*SWEEP)
     answer = command("analyze", "convergence", "results/sine", "--levels", "0.4,1e-9", "--unit", "epoch")
     assert answer.code == 0
     place = Path("results/sine/analysis")
@@ -29,8 +29,8 @@ def test_the_table_has_every_run_and_the_figure_is_beside_it(command: Command) -
         assert (row["step"] <= below[0] < row["step"] + 20) if below else math.isnan(row["step"])
 
 
-def test_levels_come_from_the_loss_before_training(command: Command) -> None:
-    assert command("sweep", *SWEEP).code == 0
+def test_levels_come_from_the_loss_before_training(command: Command, train: Train) -> None:
+    train(*SWEEP)
     assert command("analyze", "convergence", "results/sine", "--split", "test", "--format", "svg").code == 0
     starts = sorted(stored.history[0].test_loss for stored in load_results(Path("results/sine")).runs)
     middle = (starts[3] + starts[4]) / 2
@@ -39,14 +39,23 @@ def test_levels_come_from_the_loss_before_training(command: Command) -> None:
     assert set(frame["split"]) == {"test"}
 
 
-def test_a_diverged_run_stays_in_the_table(command: Command) -> None:
-    assert command("sweep", *SWEEP, "--optimizer", "sgd", "--learning-rate", "0.01,1e9", "--models", "plain").code == 0
+def test_a_diverged_run_stays_in_the_table(command: Command, train: Train) -> None:
+    train(*SWEEP, "--optimizer", "sgd", "--learning-rate", "0.01,1e9", "--models", "plain")
     answer = command("analyze", "convergence", "results/sine", "--levels", 0.01, "--by", "learning-rate", "--depths", 4)
     assert answer.code == 0
     frame = pd.read_csv("results/sine/analysis/convergence.csv")
     assert sorted(frame["status"]) == ["diverged", "diverged", "done", "done"]
     assert set(frame["model"]) == {"plain-mlp, learning rate 0.01", "plain-mlp, learning rate 1e+09"}
     assert "learning_rate" not in frame
+
+
+def test_runs_are_chosen_by_the_value_of_a_setting(command: Command) -> None:
+    assert command("sweep", *SWEEP, "--init", "default,he", "--models", "plain").code == 0
+    answer = command("analyze", "convergence", "results/sine", "--where", "init=he", "--format", "svg")
+    assert answer.code == 0
+    frame = pd.read_csv("results/sine/analysis/convergence.csv")
+    he = {stored.run.run_id for stored in load_results(Path("results/sine")).runs if stored.run["init"] == "he"}
+    assert set(frame["run_id"]) == he
 
 
 WRONG = [
@@ -58,12 +67,12 @@ WRONG = [
     (("--unit", "hour"), "unit (=hour) is not known"),
     (("--by", "level"), "by (=level) is not a setting"),
     (("--format", "gif"), "format (=gif)"),
-    (("--models", "resnet"), "has no run of resnet"),
+    (("--models", "resnet"), "has no run of it"),
 ]
 
 
-def test_wrong_options_are_named_and_nothing_is_written(command: Command) -> None:
-    assert command("sweep", *SWEEP).code == 0
+def test_wrong_options_are_named_and_nothing_is_written(command: Command, train: Train) -> None:
+    train(*SWEEP)
     for options, words in WRONG:
         answer = command("analyze", "convergence", "results/sine", *options)
         assert answer.code == 2

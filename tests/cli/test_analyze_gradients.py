@@ -7,19 +7,15 @@ import pytest
 
 from resnet_cli.execution.unit import load_data_of
 from resnet_cli.store.reader import load_results
-from resnet_cli.training.loop import train
-from tests.cli.conftest import Command
+from resnet_cli.training import loop
+from tests.cli.conftest import Command, Train
 
 SMALL = ("--steps", 4, "--eval-every", 2, "--train-size", 64, "--width", 5, "--jobs", 1, "--threads", 1, "--quiet")
 FOLDER = Path("results/sine")
 
 
-def sweep(command: Command, *options: object) -> None:
-    assert command("sweep", *SMALL, *options).code == 0
-
-
-def test_training_is_replayed_without_saved_nets(command: Command) -> None:
-    sweep(command, "--depths", 5, "--seeds", "0,1", "--engine", "loop", "--batch-norm", "on,off")
+def test_training_is_replayed_without_saved_nets(command: Command, train: Train) -> None:
+    train(*SMALL, "--depths", 5, "--seeds", "0,1", "--engine", "loop", "--batch-norm", "on,off")
     answer = command("analyze", "gradients", FOLDER)
     assert answer.code == 0, answer.err
     assert "8 of 8 runs gave the stored losses again, to the last bit." in answer.out
@@ -34,21 +30,21 @@ def test_training_is_replayed_without_saved_nets(command: Command) -> None:
     assert table.count("plain-mlp") == table.count("residual-mlp") == 2
 
 
-def test_a_training_that_differs_is_reported(command: Command) -> None:
-    sweep(command, "--depths", 3, "--seeds", 0, "--models", "plain,residual", "--engine", "stacked")
+def test_a_training_that_differs_is_reported(command: Command, train: Train) -> None:
+    train(*SMALL, "--depths", 3, "--seeds", 0, "--models", "plain,residual", "--engine", "stacked")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg", "--out", "out")
     assert answer.code == 0, answer.err
     same = 0
     for stored in load_results(FOLDER).runs:
-        again = train(stored.run, load_data_of(stored.run, None, "cpu"))
+        again = loop.train(stored.run, load_data_of(stored.run, None, "cpu"))
         same += [row.train_loss for row in again.history] == [row.train_loss for row in stored.history]
     assert f"{same} of 2 runs gave the stored losses again, to the last bit." in answer.out
     assert ("The training losses of the others differ by up to" in answer.out) == (same < 2)
     assert sorted(path.name for path in Path("out").iterdir()) == ["gradients.csv", "gradients.svg"]
 
 
-def test_three_depths_and_seeds_are_used_by_default(command: Command) -> None:
-    sweep(command, "--depths", "2..6", "--seeds", "0..3", "--models", "plain")
+def test_three_depths_and_seeds_are_used_by_default(command: Command, train: Train) -> None:
+    train(*SMALL, "--depths", "2..6", "--seeds", "0..3", "--models", "plain")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg")
     assert "Using 9 of 20 runs, depths 2..6:2 and seeds 0..2; choose others with --depths and --seeds." in answer.out
     answer = command("analyze", "gradients", FOLDER, "--depths", "3", "--seeds", 3, "--format", "svg")
@@ -57,22 +53,22 @@ def test_three_depths_and_seeds_are_used_by_default(command: Command) -> None:
     assert frame[["depth", "seed"]].drop_duplicates().to_numpy().tolist() == [[3, 3]]
 
 
-def test_only_the_deepest_are_used_where_settings_vary(command: Command) -> None:
-    sweep(command, "--depths", "2,3,4", "--seeds", 0, "--models", "plain", "--activation", "relu,sigmoid")
+def test_only_the_deepest_are_used_where_settings_vary(command: Command, train: Train) -> None:
+    train(*SMALL, "--depths", "2,3,4", "--seeds", 0, "--models", "plain", "--activation", "relu,sigmoid")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg")
     assert "Using 2 of 6 runs, depth 4 and seed 0;" in answer.out
 
 
-def test_diverged_runs_are_measured_as_well(command: Command) -> None:
-    sweep(command, "--depths", 3, "--seeds", 0, "--models", "plain", "--optimizer", "sgd", "--learning-rate", "1e30")
+def test_diverged_runs_are_measured_as_well(command: Command, train: Train) -> None:
+    train(*SMALL, "--depths", 3, "--seeds", 0, "--models", "plain", "--optimizer", "sgd", "--learning-rate", "1e30")
     answer = command("analyze", "gradients", FOLDER, "--format", "svg")
     assert answer.code == 0, answer.err
     frame = pd.read_csv(FOLDER / "analysis" / "gradients.csv")
     assert set(frame["status"]) == {"diverged"}
 
 
-def test_too_many_combinations_are_rejected_before_training(command: Command) -> None:
-    sweep(command, "--depths", "1..13", "--seeds", 0, "--models", "plain")
+def test_too_many_combinations_are_rejected_before_training(command: Command, train: Train) -> None:
+    train(*SMALL, "--depths", "1..13", "--seeds", 0, "--models", "plain")
     answer = command("analyze", "gradients", FOLDER, "--depths", "1..13")
     assert answer.code == 2
     assert answer.out == ""
@@ -84,13 +80,15 @@ def test_too_many_combinations_are_rejected_before_training(command: Command) ->
     ("options", "message"),
     [
         (("--format", "gif"), "format (=gif)"),
-        (("--models", "resnet"), "has no run of resnet; it has plain-mlp"),
+        (("--models", "resnet"), "has no run of it; it has plain-mlp"),
         (("--depths", "9..2"), "runs backwards"),
         (("--device", "abacus"), "device (=abacus)"),
     ],
 )
-def test_mistakes_are_explained_in_one_sentence(command: Command, options: tuple[str, str], message: str) -> None:
-    sweep(command, "--depths", 2, "--seeds", 0, "--models", "plain")
+def test_mistakes_are_explained_in_one_sentence(
+    command: Command, train: Train, options: tuple[str, str], message: str
+) -> None:
+    train(*SMALL, "--depths", 2, "--seeds", 0, "--models", "plain")
     answer = command("analyze", "gradients", FOLDER, *options)
     assert answer.code == 2
     assert message in answer.err

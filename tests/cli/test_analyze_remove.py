@@ -5,15 +5,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Train
 
-SWEEP = ("sweep", "--task", "sine", "--steps", 20, "--eval-every", 20, "--jobs", 1, "--quiet", "--out", "results")
+SWEEP = ("--task", "sine", "--steps", 20, "--eval-every", 20, "--jobs", 1, "--quiet", "--out", "results")
 
 
 @pytest.fixture
-def sine(command: Command) -> Path:
+def sine(train: Train) -> Path:
     """Nets of depths 4 and 7, plain and residual, of two seeds."""
-    assert command(*SWEEP, "--depths", "4,7", "--seeds", "0,1", "--save-models").code == 0
+    train(*SWEEP, "--depths", "4,7", "--seeds", "0,1", "--save-models")
     return Path("results")
 
 
@@ -51,16 +51,16 @@ def test_models_depths_seeds_and_the_folder_can_be_chosen(command: Command, sine
     assert not Path("results/analysis").exists()
 
 
-def test_many_seeds_are_used_only_on_request(command: Command) -> None:
-    assert command(*SWEEP, "--models", "residual", "--depths", 4, "--seeds", "0..6", "--save-models").code == 0
+def test_many_seeds_are_used_only_on_request(command: Command, train: Train) -> None:
+    train(*SWEEP, "--models", "residual", "--depths", 4, "--seeds", "0..6", "--save-models")
     for options, seeds in (((), range(5)), (("--seeds", "0..6"), range(7))):
         assert command("analyze", "remove", "results", "--draws", 1, "--format", "svg", *options).code == 0
         assert sorted(set(pd.read_csv("results/analysis/remove.csv")["seed"])) == list(seeds)
 
 
-def test_settings_that_vary_are_columns(command: Command) -> None:
+def test_settings_that_vary_are_columns(command: Command, train: Train) -> None:
     sweep = (*SWEEP, "--models", "residual", "--depths", 4, "--seeds", 0, "--learning-rate", "0.01,0.1")
-    assert command(*sweep, "--save-models").code == 0
+    train(*sweep, "--save-models")
     answer = command("analyze", "remove", "results", "--draws", 1, "--format", "svg")
     table = [line.split()[:4] for line in answer.out.splitlines()]
     assert ["residual-mlp", "4", "0.01", "1"] in table
@@ -71,7 +71,7 @@ def test_settings_that_vary_are_columns(command: Command) -> None:
     ("arguments", "message"),
     [
         (("--draws", 0), "Invalid value for '--draws'"),
-        (("--depths", 20), "results holds no run of these models, depths and seeds; it has plain-mlp, residual-mlp at"),
+        (("--depths", 20), "results holds no run of this selection; it has plain-mlp, residual-mlp at"),
         (("--format", "gif"), "format (=gif) must be png, svg or pdf, or several of them joined by commas."),
     ],
 )
@@ -84,19 +84,19 @@ def test_impossible_requests_are_explained_before_measuring(
     assert not Path("results/analysis").exists()
 
 
-def test_more_depths_than_a_figure_shows_are_rejected(command: Command) -> None:
-    assert command(*SWEEP, "--models", "residual", "--depths", "2..8", "--seeds", 0, "--save-models").code == 0
+def test_more_depths_than_a_figure_shows_are_rejected(command: Command, train: Train) -> None:
+    train(*SWEEP, "--models", "residual", "--depths", "2..8", "--seeds", 0, "--save-models")
     answer = command("analyze", "remove", "results", "--depths", "2..8")
     assert (answer.code, answer.out) == (2, "")
     assert "make 7 rows of panels, but one figure shows at most 6; choose some depths with --depths." in answer.err
 
 
-def test_missing_weights_and_missing_blocks_are_explained(command: Command) -> None:
-    assert command(*SWEEP, "--depths", 1, "--seeds", 0).code == 0
+def test_missing_weights_and_missing_blocks_are_explained(command: Command, train: Train) -> None:
+    train(*SWEEP, "--depths", 1, "--seeds", 0)
     answer = command("analyze", "remove", "results")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "has no saved net; repeat the sweep with --save-models." in answer.err
-    assert command(*SWEEP, "--depths", 1, "--seeds", 0, "--save-models").code == 0
+    train(*SWEEP, "--depths", 1, "--seeds", 0, "--save-models")
     answer = command("analyze", "remove", "results")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "plain-mlp, depth 1, seed 0 has no blocks; choose a deeper net" in answer.err

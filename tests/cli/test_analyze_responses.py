@@ -5,18 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Train
 
 SMALL = ("--steps", 4, "--eval-every", 2, "--train-size", 64, "--width", 5, "--jobs", 1, "--threads", 1, "--quiet")
 FOLDER = Path("results/sine")
 
 
-def sweep(command: Command, *options: object) -> None:
-    assert command("sweep", *SMALL, *options).code == 0
-
-
-def test_every_layer_except_the_output_has_a_row(command: Command) -> None:
-    sweep(command, "--depths", "3..7", "--seeds", "0,1", "--save-models")
+def test_every_layer_except_the_output_has_a_row(command: Command, train: Train) -> None:
+    train(*SMALL, "--depths", "3..7", "--seeds", "0,1", "--save-models")
     answer = command("analyze", "responses", FOLDER)
     assert answer.code == 0, answer.err
     assert "Using 12 of 20 runs, depths 3..7:2 and seeds 0,1;" in answer.out
@@ -35,8 +31,8 @@ def test_every_layer_except_the_output_has_a_row(command: Command) -> None:
         assert [str(row["depth"]), row["model"], "2", f"{row['deviation']:.3g}"] in rows
 
 
-def test_settings_that_vary_are_columns(command: Command) -> None:
-    sweep(command, "--depths", 3, "--seeds", 0, "--models", "plain", "--activation", "relu,tanh", "--save-models")
+def test_settings_that_vary_are_columns(command: Command, train: Train) -> None:
+    train(*SMALL, "--depths", 3, "--seeds", 0, "--models", "plain", "--activation", "relu,tanh", "--save-models")
     assert command("analyze", "responses", FOLDER, "--format", "png", "--out", "out").code == 0
     assert set(pd.read_csv("out/responses.csv")["activation"]) == {"relu", "tanh"}
     assert sorted(path.name for path in Path("out").iterdir()) == ["responses.csv", "responses.png"]
@@ -46,12 +42,14 @@ def test_settings_that_vary_are_columns(command: Command) -> None:
     ("options", "message"),
     [
         ((), "repeat the sweep with --save-models"),
-        (("--models", "resnet"), "has no run of resnet; it has plain-mlp"),
+        (("--models", "resnet"), "has no run of it; it has plain-mlp"),
         (("--device", "abacus"), "device (=abacus)"),
     ],
 )
-def test_mistakes_are_explained_in_one_sentence(command: Command, options: tuple[str, ...], message: str) -> None:
-    sweep(command, "--depths", 2, "--seeds", 0, "--models", "plain")
+def test_mistakes_are_explained_in_one_sentence(
+    command: Command, train: Train, options: tuple[str, ...], message: str
+) -> None:
+    train(*SMALL, "--depths", 2, "--seeds", 0, "--models", "plain")
     answer = command("analyze", "responses", FOLDER, *options)
     assert answer.code == 2
     assert message in answer.err
@@ -63,8 +61,8 @@ def test_every_analysis_accepts_the_data_folder(command: Command, kind: str) -> 
     assert "--data-dir" in command("analyze", kind, "--help").out
 
 
-def test_a_damaged_run_is_named_and_the_others_are_analysed(command: Command) -> None:
-    sweep(command, "--depths", "2,3", "--seeds", 0, "--models", "plain", "--save-models")
+def test_a_damaged_run_is_named_and_the_others_are_analysed(command: Command, train: Train) -> None:
+    train(*SMALL, "--depths", "2,3", "--seeds", 0, "--models", "plain", "--save-models")
     damaged = next(FOLDER.glob("runs/plain-mlp_d002*/run.json"))
     damaged.write_text(damaged.read_text() + "x")
     answer = command("analyze", "responses", FOLDER)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Train
 
 SWEEP = ("sweep", "--out", "results")
 TINY_SWEEP = (*SWEEP, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--seeds", 0, "--jobs", 1)
@@ -61,7 +61,6 @@ TINY_SWEEP = (*SWEEP, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--see
         ("--engine stacked --dropout 0.1", "engine (=stacked) cannot train plain-mlp_d040_s0_"),
         ("--device tpu", "device (=tpu) must be auto, cpu, cuda, cuda:N or mps."),
         ("--threads 1,2", "threads (=1,2) takes one value, not a list."),
-        ("--seeds 0..9999 --depths 1..100", "runs or more; at most 100,000 are allowed"),
         ("--task cifar10 --data-dir nowhere", "CIFAR-10 is not in nowhere"),
     ],
 )
@@ -165,8 +164,8 @@ def test_a_folder_from_a_newer_version(command: Command) -> None:
 
 
 @pytest.mark.parametrize("reader", [("show",), ("show", "--json"), ("plot", "--format", "png")])
-def test_a_truncated_csv_is_named_and_the_rest_is_used(command: Command, reader: tuple[str, ...]) -> None:
-    assert command(*TINY_SWEEP).code == 0
+def test_a_truncated_csv_is_named_and_the_rest_is_used(command: Command, train: Train, reader: tuple[str, ...]) -> None:
+    train(*TINY_SWEEP[1:])
     cut = sorted(Path("results").glob("runs/*/metrics.csv"))[0]
     cut.write_bytes(cut.read_bytes()[:-20])
     answer = command(*reader, "results")

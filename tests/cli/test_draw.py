@@ -48,6 +48,7 @@ def test_wrong_use_of_draw_is_explained(arguments: str, message: str, command: C
     assert not list(Path().iterdir())
 
 
+@pytest.mark.slow
 def test_every_model_is_drawn(command: Command) -> None:
     for model in all_models():
         assert command("models", model, "--draw", f"{model}.svg").code == 0

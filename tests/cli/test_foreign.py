@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from resnet_cli.store.record import content_hash, record_text
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Train
 
 TINY = ("--task", "sine", "--seeds", 0, "--steps", 2, "--depths", "2", "--models", "plain", "--jobs", 1, "--quiet")
 CLEAR = "\x1b[2J"
 
 
 @pytest.fixture
-def foreign(command: Command) -> Path:
+def foreign(train: Train) -> Path:
     """A sweep in a folder whose name clears the terminal, with a failed run whose message does so too."""
     if sys.platform == "win32":
         pytest.skip("no folder can have such a name here")
     folder = Path(f"results/a{CLEAR}b")
-    assert command("sweep", *TINY, "--out", "results/plain").code == 0
+    train(*TINY, "--out", "results/plain")
     Path("results/plain").rename(folder)
     (record,) = folder.glob("runs/*/run.json")
     content = json.loads(record.read_text()) | {"status": "failed", "message": CLEAR + "x" * 100_000}
@@ -54,10 +54,12 @@ def test_a_foreign_sweep_file_is_refused_in_one_short_line(command: Command, key
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no folder can have such a name here")
-def test_an_analysis_prints_no_control_code_on_a_terminal(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_analysis_prints_no_control_code_on_a_terminal(
+    command: Command, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Elsewhere such codes are removed from all output."""
     folder = Path(f"a{CLEAR}b")
-    assert command("sweep", *TINY, "--out", "results/plain").code == 0
+    train(*TINY, "--out", "results/plain")
     Path("results/plain").rename(folder)
     printed: list[str] = []
     monkeypatch.setattr("typer.echo", lambda message, **options: printed.append(str(message)))

@@ -138,7 +138,7 @@ def test_live_view_shows_chart_runs_and_progress(runs: list[Run]) -> None:
     assert next(line for line in lines if "depth  " in line).split() == ["depth", "2", "7", "40"]
     assert "plain-mlp     depth 7   seed 0    420/1,000  loss 0.0123" in text
     assert "residual-mlp  depth 7   seed 0      0/…" in text
-    assert "3/12 runs · 1 diverged · 0:00 · 0:0" in text
+    assert "3/12 runs · 1 diverged · 0:00:00 · 0:00:0" in text
     assert "filled: finished · hollow: in training · ×: diverged" in text
 
 
@@ -171,10 +171,10 @@ def test_time_left_follows_work_not_runs(runs: list[Run], monkeypatch: pytest.Mo
     view.handle(Started(runs[0].run_id, 0))
     view.handle(Evaluated(runs[0].run_id, metrics(500), 1000))
     now = 10.0
-    assert "0/12 runs · 0:10 · 1:28 left" in drawing(view)
+    assert "0/12 runs · 0:00:10 · 0:01:28 left" in drawing(view)
     for run in runs[1:]:
         view.handle(finish(run, "diverged"))
-    assert "11/12 runs · 11 diverged · 0:10 · 0:10 left" in drawing(view)
+    assert "11/12 runs · 11 diverged · 0:00:10 · 0:00:10 left" in drawing(view)
     view.handle(finish(runs[0]))
     assert "left" not in drawing(view)
 

@@ -31,12 +31,12 @@ def test_the_list_shows_everything_about_every_model(
         assert f"{model.name} " in answer.out
         assert model.depth_rule.words in answer.out
         assert set(f"{model.title} {model.paper}".split()) <= set(words)
-        assert all(name in answer.out for name in model.settings)
+        assert all(setting.name in answer.out for setting in model.settings)
 
 
 def test_the_list_gives_common_settings_once(command: Command) -> None:
     out = command("models").out
-    common = frozenset.intersection(*(model.settings for model in all_models().values()))
+    common = set.intersection(*({one.name for one in model.settings} for model in all_models().values()))
     assert {"width", "activation"} <= common
     assert all(len(re.findall(rf"\b{name}\b", out)) == 1 for name in common)
 
@@ -48,8 +48,8 @@ def test_a_page_describes_each_setting_of_the_model(name: str, command: Command)
     assert model.title in out
     assert model.paper in out
     assert model.depth_rule.words in out
-    assert all(re.search(rf"^{setting} ", out, re.M) for setting in model.settings)
-    assert all(option.description in out for option in model.options)
+    assert all(re.search(rf"^{setting.name} ", out, re.M) for setting in model.settings)
+    assert all(setting.description in out for setting in model.settings)
 
 
 def test_a_page_gives_the_default_for_every_task(command: Command) -> None:

@@ -4,17 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from resnet_cli.models import option_names
 from resnet_cli.settings.request import load_config
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Train
 
 TINY = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--jobs", 1, "--quiet")
 
 
 @pytest.fixture
-def packed(command: Command) -> Path:
+def packed(command: Command, train: Train) -> Path:
     """A packed sweep in docs/sine, the sweep itself in results/sine."""
-    assert command("sweep", *TINY, "--save-models", "--out", "results/sine").code == 0
+    train(*TINY, "--save-models", "--out", "results/sine")
     answer = command("pack", "results/sine", "--out", "docs/sine")
     assert (answer.code, answer.err) == (0, "")
     size = sum(path.stat().st_size for path in Path("docs/sine").iterdir())
@@ -96,8 +95,8 @@ def test_pack_takes_filters(command: Command) -> None:
 
 def test_no_sweep_writes_to_packed_results(command: Command, packed: Path) -> None:
     before = {path: path.read_bytes() for path in packed.iterdir()}
-    assert load_config(packed / "sweep.toml", option_names)["out"] == "results/sine"
-    assert load_config(Path("results/sine/sweep.toml"), option_names)["out"] == "results/sine"
+    assert load_config(packed / "sweep.toml")["out"] == "results/sine"
+    assert load_config(Path("results/sine/sweep.toml"))["out"] == "results/sine"
     answer = command("sweep", *TINY, "--out", packed)
     assert answer.code == 2
     assert answer.err == (

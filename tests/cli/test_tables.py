@@ -104,7 +104,7 @@ def test_an_incomplete_product_counts_each_model(make_run: MakeRun) -> None:
 
 def test_product_of_many_runs_takes_little_memory(make_run: MakeRun) -> None:
     one = make_run()
-    runs = [one.model_copy(update={"depth": depth, "seed": seed}) for depth in range(2, 42) for seed in range(100)]
+    runs = [one.but(depth=depth, seed=seed) for depth in range(2, 42) for seed in range(100)]
     tracemalloc.start()
     line = product_line(runs)
     peak = tracemalloc.get_traced_memory()[1]

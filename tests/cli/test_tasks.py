@@ -2,7 +2,7 @@ import pytest
 
 from resnet_cli.models import all_models
 from resnet_cli.planning.plan import plan_sweep
-from resnet_cli.settings.run import MODEL_SETTINGS, SETTINGS, TASK_SETTINGS
+from resnet_cli.settings import registry
 from resnet_cli.tasks import all_tasks
 from tests.cli.conftest import Command
 
@@ -45,12 +45,12 @@ def test_a_task_lists_every_setting_with_the_default_of_each_model(
         if model.family not in all_tasks()[task].families:
             continue
         run = plan_sweep({"task": task, "models": name, "seeds": 0}).runs[0]
-        settings = {*SETTINGS, *(option.name for option in model.options)}
-        settings -= (set(MODEL_SETTINGS) - model.settings) | (set(TASK_SETTINGS) - all_tasks()[task].settings)
+        of_training = [one for one in registry.declared() if registry.owner(one) == "Training"]
+        settings = [one.name for one in (*model.settings, *all_tasks()[task].settings, *of_training)]
         for setting in settings:
             (default, _), *others = rows[setting]
             told = next((text for text, names in others if name in names.removeprefix("for ").split(", ")), default)
-            value = run[setting]
+            value = run.get(setting)
             if isinstance(value, bool):
                 assert told == ("on" if value else "off")
             elif isinstance(value, float):

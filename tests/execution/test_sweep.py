@@ -24,7 +24,8 @@ from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_results
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
+from resnet_cli.tasks.settings import TRAIN_SIZE
 from resnet_cli.training import loop
 
 SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
@@ -266,7 +267,7 @@ def test_data_sets_are_not_loaded_for_every_run(tmp_path: Path, monkeypatch: pyt
     loads: list[int | None] = []
 
     def load(run: Run, data_dir: Path | None) -> Data:
-        loads.append(run.train_size)
+        loads.append(run.get(TRAIN_SIZE))
         return task.load(run, data_dir)
 
     monkeypatch.setattr(perform_module, "get_task", lambda name: replace(task, load=load))

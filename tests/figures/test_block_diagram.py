@@ -32,7 +32,7 @@ NETS: list[tuple[str, int, dict[str, Any]]] = [
 ]
 
 
-@pytest.fixture(params=NETS, ids=lambda net: f"{net[0]}-{'-'.join(map(str, net[2].values()))}")
+@pytest.fixture(scope="module", params=NETS, ids=lambda net: f"{net[0]}-{'-'.join(map(str, net[2].values()))}")
 def forms(request: pytest.FixtureRequest, make_run: MakeRun) -> list[BlockForm]:
     """The forms of the blocks of a net."""
     model, depth, settings = request.param

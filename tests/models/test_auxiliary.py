@@ -10,8 +10,9 @@ from resnet_cli.models.base import AuxiliaryHead
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import DTYPES, Batches, length, train
+from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 
 EACH_KIND = pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def small_run(make_run: MakeRun, prefix: str, name: str, **settings: Any) -> Run
 
 
 def load(run: Run) -> Data:
-    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
 
 
 def build(make_run: MakeRun, model: str, depth: int, shape: tuple[int, ...], **settings: Any) -> nn.Module:
@@ -57,7 +58,7 @@ def outputs_half_way(net: nn.Module) -> Tensor:
 
 
 @EACH_KIND
-@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("init", ["default", "he"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_without_its_head_it_is_exactly_the_plain_net(
     kind: str, depth: int, shape: tuple[int, ...], init: str, batch_norm: bool, make_run: MakeRun
@@ -75,10 +76,9 @@ def test_without_its_head_it_is_exactly_the_plain_net(
 
 
 @EACH_TASK
-@pytest.mark.parametrize("dropout", [0, 0.2])
-def test_with_weight_0_it_trains_exactly_like_plain_nets(name: str, dropout: float, make_run: MakeRun) -> None:
-    run = small_run(make_run, "auxiliary", name, auxiliary_weight=0, dropout=dropout)
-    twin = small_run(make_run, "plain", name, dropout=dropout)
+def test_with_weight_0_it_trains_exactly_like_plain_nets(name: str, make_run: MakeRun) -> None:
+    run = small_run(make_run, "auxiliary", name, auxiliary_weight=0, dropout=0.2)
+    twin = small_run(make_run, "plain", name, dropout=0.2)
     ours, theirs = train(run, load(run)), train(twin, load(twin))
     assert all(torch.equal(ours.state[key], values) for key, values in theirs.state.items())
     histories = [[row._replace(gradient_norm=None) for row in outcome.history] for outcome in (ours, theirs)]
@@ -223,4 +223,4 @@ def test_gradients_of_both_outputs_agree_with_finite_differences(
         return own, outputs_half_way(net)
 
     inputs = random_inputs(3, *shape).requires_grad_()
-    assert torch.autograd.gradcheck(outputs, (inputs, *net.parameters()))
+    assert torch.autograd.gradcheck(outputs, (inputs, *net.parameters()), fast_mode=True)

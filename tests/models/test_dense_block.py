@@ -9,6 +9,7 @@ from resnet_cli.models.dense_block import ResidualDenseBlock
 from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import get_task
 from resnet_cli.training.loop import DTYPES, train
+from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 
@@ -50,8 +51,8 @@ def test_the_forward_pass_narrows_widens_and_adds(batch_norm: bool, make_run: Ma
     torch.testing.assert_close(net(inputs), expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("depth", [3, 5, 11])
-@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("depth", [3, 11])
+@pytest.mark.parametrize("init", ["default", "he"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_with_full_inner_width_it_is_the_residual_mlp(
     depth: int, init: str, batch_norm: bool, make_run: MakeRun
@@ -83,10 +84,9 @@ def test_the_articles_block_has_1024_512_and_1024_units(make_run: MakeRun) -> No
     assert count_parameters(net) == (784 * 1024 + 1024) + (1024 * 512 + 512) + (512 * 1024 + 1024) + (1024 * 10 + 10)
 
 
-@pytest.mark.parametrize("depth", [3, 5, 21])
 @pytest.mark.parametrize(
-    ("width", "asked", "inner"),
-    [(8, {}, 4), (7, {}, 4), (1, {}, 1), (8, {"inner_width": 3}, 3), (8, {"inner_width": 20}, 20)],
+    ("depth", "width", "asked", "inner"),
+    [(3, 8, {}, 4), (5, 7, {}, 4), (21, 1, {}, 1), (21, 8, {"inner_width": 3}, 3), (3, 8, {"inner_width": 20}, 20)],
 )
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_net_has_exactly_the_parameters_of_its_layers(
@@ -150,6 +150,6 @@ def test_gradients_agree_with_finite_differences(batch_norm: bool, make_run: Mak
 )
 def test_training_lowers_the_loss(settings: dict[str, Any], make_run: MakeRun) -> None:
     run = make_run(models="residual-dense-mlp", depths=11, batch_size=20, **settings)
-    data = get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    data = get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
     history = train(run, data).history
     assert history[-1].train_loss < 0.9 * history[0].train_loss

@@ -11,6 +11,7 @@ from resnet_cli.models.highway import HighwayLayer
 from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import get_task
 from resnet_cli.training.loop import DTYPES, train
+from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 
@@ -109,7 +110,7 @@ def test_a_layer_with_closed_gate_is_exactly_the_identity(
 
 
 @EACH_KIND
-@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("init", ["default", "he"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_net_with_open_gates_is_exactly_the_plain_net(
     model: str, depth: int, shape: tuple[int, ...], init: str, batch_norm: bool, make_run: MakeRun
@@ -131,7 +132,7 @@ def test_an_mlp_with_closed_gates_has_one_effective_hidden_layer(make_run: MakeR
 
 
 @EACH_KIND
-@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("init", ["default", "he"])
 @pytest.mark.parametrize(("asked", "expected"), [({}, -2), ({"gate_bias": -3.5}, -3.5)])
 def test_gate_biases_start_at_gate_bias_under_every_initialisation(
     model: str,
@@ -156,8 +157,7 @@ def test_every_layer_and_gate_has_different_weights(
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(weights, 2))
 
 
-@pytest.mark.parametrize("depth", [1, 2, 5])
-@pytest.mark.parametrize("width", [7, 30])
+@pytest.mark.parametrize(("depth", "width"), [(1, 7), (2, 30), (5, 7)])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_an_mlp_has_the_parameters_of_layers_and_gates(
     depth: int, width: int, batch_norm: bool, make_run: MakeRun
@@ -180,8 +180,7 @@ def test_a_layer_of_the_papers_mlps_has_about_5000_parameters(model: str, width:
     assert round((deep - shallow) / 90, -3) == 5000
 
 
-@pytest.mark.parametrize(("depth", "n"), [(8, 1), (14, 2), (32, 5)])
-@pytest.mark.parametrize("width", [4, 16])
+@pytest.mark.parametrize(("depth", "n", "width"), [(8, 1, 16), (32, 5, 4)])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_gates_add_their_parameters_to_the_plain_cnn(
     depth: int, n: int, width: int, batch_norm: bool, make_run: MakeRun
@@ -253,7 +252,7 @@ def test_gradients_agree_with_finite_differences(
         init="glorot",
         gate_bias=-0.5,
     )
-    assert check_gradients(run, random_inputs(3, *shape))
+    assert check_gradients(run, random_inputs(3, *shape), fast_mode=True)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +266,6 @@ def test_gradients_agree_with_finite_differences(
 )
 def test_training_lowers_the_loss(settings: dict[str, Any], make_run: MakeRun) -> None:
     run = make_run(**({"batch_size": 20} | settings))
-    data = get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    data = get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
     history = train(run, data).history
     assert history[-1].train_loss < 0.9 * history[0].train_loss

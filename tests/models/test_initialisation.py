@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from resnet_cli.models import build_net
 from resnet_cli.models.initialisation import initialise, weight_std
-from resnet_cli.settings.run import Initialisation
+from resnet_cli.models.settings import Initialisation
 from tests.conftest import MakeRun
 
 SCHEMES: tuple[Initialisation, ...] = ("default", "he", "glorot", "normal")
@@ -98,7 +98,7 @@ def test_batch_norm_starts_as_the_identity(scheme: Initialisation) -> None:
         assert torch.equal(norm.running_var, torch.ones(6))
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", ["default", "he"])
 @pytest.mark.parametrize(
     ("task", "model", "shape"), [("sine", "residual", (1,)), ("digits", "plain", IMAGE), ("digits", "resnet", IMAGE)]
 )

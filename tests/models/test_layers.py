@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from resnet_cli.models.base import ACTIVATIONS, Dropout
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -67,4 +68,4 @@ def test_gradients_flow_only_through_kept_elements() -> None:
     ],
 )
 def test_activations_are_the_functions_they_are_named_after(name: str, expected: list[float]) -> None:
-    assert ACTIVATIONS[name](torch.tensor([-1.0, 0.0, 2.0])).tolist() == pytest.approx(expected)
+    assert ACTIVATIONS[name].function(torch.tensor([-1.0, 0.0, 2.0])).tolist() == pytest.approx(expected)

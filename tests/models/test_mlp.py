@@ -9,7 +9,8 @@ from resnet_cli.models.base import Dropout
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 
-BLOCKS = [(depth, k) for k in (1, 2, 3, 4) for depth in (1, 2, 3, 4, 5, 6, 7, 8, 9, 12)]
+BLOCKS = [(1, 1), (2, 1), (9, 1), (2, 2), (3, 2), (4, 2), (7, 2), (3, 3), (4, 3), (6, 3), (12, 3)]
+"""Depths and block sizes with no block, one or more, and with none to two layers left over."""
 
 
 @pytest.fixture
@@ -74,13 +75,12 @@ def test_batch_norm_replaces_hidden_biases(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize(("depth", "block_size"), BLOCKS)
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_a_residual_net_adds_block_inputs_to_last_sums(
-    depth: int, block_size: int, activation: str, make_run: MakeRun, points: Tensor
+    depth: int, block_size: int, make_run: MakeRun, points: Tensor
 ) -> None:
-    run = make_run(models="residual", depths=depth, block_size=block_size, activation=activation, width=8)
+    run = make_run(models="residual", depths=depth, block_size=block_size, activation="tanh", width=8)
     net = build_net(run, (1,), 1).double()
-    expected = apply_rule(net, points.double(), block_size, getattr(torch, activation))
+    expected = apply_rule(net, points.double(), block_size, torch.tanh)
     torch.testing.assert_close(net(points.double()), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -102,7 +102,7 @@ def test_without_a_complete_block_residual_nets_are_plain_nets(
     assert torch.equal(plain(points), residual(points)) == (depth <= block_size)
 
 
-@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("init", ["default", "he"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("block_size", [1, 3])
 def test_twins_share_every_initial_value(init: str, batch_norm: bool, block_size: int, make_run: MakeRun) -> None:
@@ -134,7 +134,7 @@ def test_dropout_acts_on_hidden_layers_only_in_training_mode(make_run: MakeRun, 
 
 
 @pytest.mark.parametrize("model", ["plain", "residual"])
-@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_gradients_agree_with_finite_differences(
     model: str, activation: str, batch_norm: bool, make_run: MakeRun, points: Tensor

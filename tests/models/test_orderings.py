@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters, describe_net
-from resnet_cli.models.resnet import Block, Ordering
+from resnet_cli.models.resnet import Block
+from resnet_cli.models.settings import Ordering
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 
@@ -89,9 +90,7 @@ def by_hand(weights: Weights, images: Tensor, ordering: str, strides: Sequence[i
 
 @each_ordering
 @pytest.mark.parametrize("batch_norm", [True, False])
-@pytest.mark.parametrize(
-    ("model", "depth", "convs"), [("resnet", 8, 2), ("resnet", 14, 2), ("bottleneck-resnet", 11, 3)]
-)
+@pytest.mark.parametrize(("model", "depth", "convs"), [("resnet", 14, 2), ("bottleneck-resnet", 11, 3)])
 def test_a_net_computes_its_ordering_as_in_the_figure(
     ordering: str, batch_norm: bool, model: str, depth: int, convs: int, make_run: MakeRun
 ) -> None:
@@ -181,7 +180,7 @@ def test_gradients_agree_with_finite_differences(
         shortcut="B",
         ordering=ordering,
     )
-    assert check_gradients(run, random_images(3, 1, 4))
+    assert check_gradients(run, random_images(3, 1, 4), fast_mode=True)
 
 
 def bottleneck_formula(depth: int, width: int = 16) -> int:
@@ -207,7 +206,7 @@ def test_bottleneck_nets_have_the_parameters_of_their_layers(depth: int, publish
 
 
 @pytest.mark.parametrize("shortcut", ["A", "B", "C"])
-@pytest.mark.parametrize("depth", [11, 20, 29])
+@pytest.mark.parametrize("depth", [11, 29])
 def test_bottleneck_depth_does_not_count_projections(shortcut: str, depth: int, make_run: MakeRun) -> None:
     run = make_run(task="digits", models="bottleneck-resnet", depths=depth, width=2, shortcut=shortcut)
     net = describe_net(run, (1, 8, 8), 10)
@@ -225,12 +224,9 @@ def plain_and_residual(make_run: MakeRun, depth: int, block_size: int, **setting
 
 
 @pytest.mark.parametrize("block_size", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("depth", [8, 14, 20])
 @pytest.mark.parametrize("batch_norm", [True, False])
-def test_all_block_sizes_start_from_the_plain_nets_values(
-    block_size: int, depth: int, batch_norm: bool, make_run: MakeRun
-) -> None:
-    nets = plain_and_residual(make_run, depth, block_size, init="default", batch_norm=batch_norm)
+def test_all_block_sizes_start_from_the_plain_nets_values(block_size: int, batch_norm: bool, make_run: MakeRun) -> None:
+    nets = plain_and_residual(make_run, 20, block_size, init="default", batch_norm=batch_norm)
     plain, residual = (
         [layer for layer in net.modules() if isinstance(layer, (nn.Conv2d, nn.Linear, nn.BatchNorm2d))] for net in nets
     )

@@ -6,9 +6,9 @@ from torch import nn
 
 from resnet_cli.models import all_models, build_net, count_parameters, describe_net, get_model
 from resnet_cli.models.base import Model
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.request import parse_values
-from resnet_cli.settings.run import MODEL_SETTINGS, Run
+from resnet_cli.settings.run import Run
 from resnet_cli.tasks import Task, all_tasks
 from tests.conftest import MakeRun
 
@@ -46,24 +46,8 @@ def test_a_model_has_a_title_and_a_source(model: Model) -> None:
 
 @each_model
 def test_a_models_settings_exist_and_include_its_defaults(model: Model) -> None:
-    assert model.settings
-    assert model.settings <= {*MODEL_SETTINGS, *(option.name for option in model.options)}
-    assert set(model.defaults) <= model.settings
-
-
-@each_model
-def test_a_models_own_settings_have_valid_defaults_and_help(model: Model) -> None:
-    for option in model.options:
-        assert option.name not in Run.model_fields
-        assert option.description.endswith(".")
-        assert "\n" not in option.description
-        if option.default is not None:
-            assert parse_values(option.name, option.kind, option.default) == (option.default,)
-
-
-def test_settings_with_the_same_name_have_the_same_type() -> None:
-    options = [option for model in MODELS.values() for option in model.options]
-    assert len({option.name for option in options}) == len({(option.name, option.kind) for option in options})
+    assert all(registry.owner(setting) == "Model" for setting in model.settings)
+    assert {*model.defaults} <= {setting.name for setting in model.settings}
 
 
 @each_model

@@ -44,8 +44,7 @@ def test_parameters_in_millions_are_the_published_ones(depth: int, published: st
     assert f"{count(make_run, 'resnet', depth) / 1e6:.{decimals}f}" == published
 
 
-@pytest.mark.parametrize("depth", [8, 14, 20, 56, 110])
-@pytest.mark.parametrize("width", [4, 16])
+@pytest.mark.parametrize(("depth", "width"), [(8, 16), (56, 4)])
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_plain_and_residual_nets_have_their_layers_parameters(
     depth: int, width: int, batch_norm: bool, make_run: MakeRun
@@ -56,7 +55,7 @@ def test_plain_and_residual_nets_have_their_layers_parameters(
     assert count(make_run, "plain-cnn", depth, **settings) == expected
 
 
-@pytest.mark.parametrize(("depth", "n"), [(8, 1), (20, 3), (56, 9)])
+@pytest.mark.parametrize(("depth", "n"), [(8, 1), (20, 3)])
 @pytest.mark.parametrize(("batch_norm", "per_filter"), [(True, 2), (False, 1)])
 def test_options_b_and_c_only_add_projections(
     depth: int, n: int, batch_norm: bool, per_filter: int, make_run: MakeRun
@@ -81,7 +80,7 @@ def test_depth_counts_the_weight_layers(depth: int, make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize("model", ["plain-cnn", "resnet"])
-@pytest.mark.parametrize(("channels", "side"), [(3, 32), (3, 16), (1, 8), (3, 8), (1, 16)])
+@pytest.mark.parametrize(("channels", "side"), [(3, 32), (1, 8)])
 def test_the_resolution_is_halved_twice_for_every_image_size(
     model: str, channels: int, side: int, make_run: MakeRun
 ) -> None:
@@ -152,7 +151,7 @@ def test_the_forward_pass_matches_the_paper(option: str | None, batch_norm: bool
 
 
 @pytest.mark.parametrize("shortcut", ["A", "B", "C"])
-@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("init", ["default", "he"])
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_twins_share_every_initial_value(shortcut: str, init: str, batch_norm: bool, make_run: MakeRun) -> None:
     settings = {"task": "digits", "depths": 14, "width": 4, "init": init, "batch_norm": batch_norm}
@@ -228,4 +227,4 @@ def test_gradients_agree_with_finite_differences(
         init="glorot",
         **settings,
     )
-    assert check_gradients(run, random_images(3, 1, 4))
+    assert check_gradients(run, random_images(3, 1, 4), fast_mode=True)

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from resnet_cli.models import build_net, count_parameters, describe_net
-from resnet_cli.models.base import ACTIVATIONS, Dropout
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.base import Dropout
 from resnet_cli.settings.errors import UserError
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
@@ -75,9 +76,9 @@ def test_resnext_29_has_the_parameter_counts_of_table_7(
 
 
 @pytest.mark.parametrize(
-    ("depth", "width", "cardinality", "group_width"), [(11, 8, 8, 2), (29, 4, 3, 5), (20, 1, 1, 1)]
+    ("depth", "width", "cardinality", "group_width", "shortcut"),
+    [(20, 1, 1, 1, "A"), (11, 8, 8, 2, "B"), (29, 4, 3, 5, "C")],
 )
-@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
 @with_and_without_norm
 def test_every_form_has_exactly_the_parameters_of_its_branches(
     depth: int, width: int, cardinality: int, group_width: int, shortcut: str, batch_norm: bool, make_run: MakeRun
@@ -98,7 +99,7 @@ def test_every_form_has_exactly_the_parameters_of_its_branches(
 
 
 @each_form
-@pytest.mark.parametrize("depth", [11, 20, 29])
+@pytest.mark.parametrize("depth", [11, 29])
 def test_depth_does_not_count_shortcuts(form: str, depth: int, make_run: MakeRun) -> None:
     modules = describe(make_run, depth, form=form, shortcut="A").modules()
     assert sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in modules) == depth
@@ -136,7 +137,7 @@ def test_the_first_3x3_convolutions_of_later_stages_have_stride_two(form: str, b
 def branches_by_hand(net: nn.Module, images: Tensor, cardinality: int, option: str, activation: str) -> Tensor:
     """The forward pass of depth 11 in training mode, each branch for itself to its end as in Fig. 3 (a)."""
     weights: Mapping[str, Tensor] = net.state_dict()
-    act = ACTIVATIONS[activation]
+    act = ACTIVATIONS[activation].function
 
     def normalise(x: Tensor, norm: str, channels: slice) -> Tensor:
         if f"{norm}.weight" not in weights:
@@ -180,8 +181,7 @@ def branches_by_hand(net: nn.Module, images: Tensor, cardinality: int, option: s
 
 
 @each_form
-@pytest.mark.parametrize(("cardinality", "group_width"), [(1, 3), (4, 2), (3, 1)])
-@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+@pytest.mark.parametrize(("cardinality", "group_width", "shortcut"), [(1, 3, "A"), (4, 2, "B"), (3, 1, "C")])
 @with_and_without_norm
 def test_every_forms_forward_pass_matches_the_paper(
     form: str, cardinality: int, group_width: int, shortcut: str, batch_norm: bool, build: Build
@@ -193,7 +193,7 @@ def test_every_forms_forward_pass_matches_the_paper(
     torch.testing.assert_close(net(images), by_hand, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("init", ["default", "he", "glorot", "normal"])
+@pytest.mark.parametrize("init", ["default", "he"])
 @with_and_without_norm
 def test_the_forms_have_the_same_parameters_and_initial_values(init: str, batch_norm: bool, build: Build) -> None:
     of_a, of_b, of_c = (
@@ -214,9 +214,15 @@ def everything_computed(net: nn.Module, images: Tensor) -> dict[str, Tensor]:
     return found | {"gradient of images": images.grad}
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance", "memory_format", "dropout"),
+    [
+        (torch.float64, 1e-10, torch.contiguous_format, 0.5),
+        (torch.float64, 1e-10, torch.channels_last, 0.0),
+        (torch.float32, 1e-4, torch.contiguous_format, 0.0),
+        (torch.float32, 1e-4, torch.channels_last, 0.5),
+    ],
+)
 @with_and_without_norm
 def test_all_forms_compute_the_same_outputs_gradients_and_statistics(
     dtype: torch.dtype,

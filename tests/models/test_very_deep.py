@@ -17,6 +17,7 @@ VERY_DEEP: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", VERY_DEEP.values(), ids=VERY_DEEP)
 def test_a_step_changes_every_parameter_of_1000_layer_nets(settings: dict[str, Any], make_run: MakeRun) -> None:
     small = {"width": 2, "train_size": 2, "batch_size": 2, "eval_size": 2, "steps": 1, "learning_rate": 1e-4}

@@ -10,14 +10,39 @@ import tomli_w
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from resnet_cli.models import all_models, option_names
-from resnet_cli.planning.plan import MAX_RUNS, SMOKE, Plan, plan_sweep, requested_tasks
+from resnet_cli.models import all_models
+from resnet_cli.models.densenet import GROWTH_RATE
+from resnet_cli.models.settings import (
+    BATCH_NORM,
+    BLOCK_SIZE,
+    DROPOUT,
+    INIT,
+    INIT_STD,
+    ORDERING,
+    SHORTCUT,
+    SURVIVAL,
+    WIDTH,
+)
+from resnet_cli.planning.plan import MAX_RUNS, Plan, plan_sweep, requested_tasks
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.request import load_config
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import all_tasks
+from resnet_cli.tasks.settings import AUGMENT, IMAGE_SIZE
+from resnet_cli.training.optimizers import LEARNING_RATE, MOMENTUM, OPTIMIZER, WEIGHT_DECAY
+from resnet_cli.training.settings import (
+    BATCH_SIZE,
+    DECAY_FACTOR,
+    EPOCHS,
+    MILESTONES,
+    SCHEDULE,
+    STEPS,
+    WARMUP_FACTOR,
+    WARMUP_STEPS,
+)
 
 FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=120)
+SMOKE = {"train_size": 64, "batch_size": 16, "steps": 4, "eval_every": 2, "eval_size": 64}
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 
 
@@ -95,8 +120,8 @@ def test_a_list_anywhere_multiplies_the_sweep() -> None:
     )
     assert len(plan.runs) == 3 * 2 * 2 * 2 * 2 * 3
     assert len({run.run_id for run in plan.runs}) == len(plan.runs)
-    assert {run.width for run in plan.runs} == {8, 16}
-    assert {run.steps for run in plan.runs} == {5, 6, 7}
+    assert {run[WIDTH] for run in plan.runs} == {8, 16}
+    assert {run.get(STEPS) for run in plan.runs} == {5, 6, 7}
 
 
 def test_residual_settings_multiply_only_residual_nets() -> None:
@@ -108,7 +133,7 @@ def test_residual_settings_multiply_only_residual_nets() -> None:
 
 def test_dependent_settings_multiply_only_where_they_apply() -> None:
     plan = plan_sweep({"seeds": 0, "models": "plain", "depths": 2, "init": "he,normal", "init_std": "0.1,0.2"})
-    assert {(run.init, run.init_std) for run in plan.runs} == {("he", None), ("normal", 0.1), ("normal", 0.2)}
+    assert {(run[INIT], run.get(INIT_STD)) for run in plan.runs} == {("he", None), ("normal", 0.1), ("normal", 0.2)}
     assert len(plan.runs) == 3
 
 
@@ -129,48 +154,52 @@ def test_repeated_values_make_no_repeated_runs() -> None:
     ],
 )
 def test_a_dependent_setting_has_a_default_where_it_applies(settings: dict[str, Any], name: str, default: Any) -> None:
-    assert getattr(only_run(), name) is None
-    assert getattr(only_run(**settings), name) == default
+    assert only_run().get(name) is None
+    assert only_run(**settings).get(name) == default
 
 
 def test_defaults_of_task_and_model_fill_in_what_is_not_given() -> None:
     run = only_run(task="cifar10", models="resnet", depths=20)
-    assert (run.width, run.shortcut, run.batch_norm, run.init) == (16, "A", True, "he")
-    assert (run.optimizer, run.momentum, run.learning_rate, run.weight_decay) == ("momentum", 0.9, 0.1, 1e-4)
-    assert (run.schedule, run.milestones, run.decay_factor, run.batch_size) == ("steps", "0.5/0.75", 0.1, 128)
-    assert (run.epochs, run.steps, run.augment, run.image_size) == (164, None, True, 32)
+    assert (run[WIDTH], run.get(SHORTCUT), run[BATCH_NORM], run[INIT]) == (16, "A", True, "he")
+    assert (run[OPTIMIZER], run.get(MOMENTUM), run[LEARNING_RATE], run[WEIGHT_DECAY]) == ("momentum", 0.9, 0.1, 1e-4)
+    assert (run[SCHEDULE], run.get(MILESTONES), run.get(DECAY_FACTOR), run[BATCH_SIZE]) == (
+        "steps",
+        "0.5/0.75",
+        0.1,
+        128,
+    )
+    assert (run.get(EPOCHS), run.get(STEPS), run[AUGMENT], run.get(IMAGE_SIZE)) == (164, None, True, 32)
     run = only_run(models="residual-mlp")
-    assert (run.width, run.block_size, run.batch_norm, run.init) == (30, 3, False, "default")
-    assert (run.optimizer, run.learning_rate, run.batch_size, run.steps) == ("adam", 1e-3, 32, 1000)
-    assert (run.shortcut, run.epochs, run.momentum, run.augment) == (None, None, None, None)
+    assert (run[WIDTH], run.get(BLOCK_SIZE), run[BATCH_NORM], run[INIT]) == (30, 3, False, "default")
+    assert (run[OPTIMIZER], run[LEARNING_RATE], run[BATCH_SIZE], run.get(STEPS)) == ("adam", 1e-3, 32, 1000)
+    assert not {SHORTCUT.name, EPOCHS.name, MOMENTUM.name, AUGMENT.name} & {*run.settings}
 
 
 @pytest.mark.parametrize(("given", "other"), [("epochs", "steps"), ("steps", "epochs")])
 @pytest.mark.parametrize("task", ["sine", "digits"])
 def test_a_given_length_replaces_the_default_one(task: str, given: str, other: str) -> None:
     run = only_run(task=task, **{given: 7})
-    assert getattr(run, given) == 7
-    assert getattr(run, other) is None
+    assert (run.get(given), run.get(other)) == (7, None)
 
 
 def test_twins_differ_only_in_their_skips() -> None:
     plain, residual = plan_sweep({"seeds": 0, "depths": 5}).runs
-    assert plain.model_copy(update={"model": "residual-mlp", "block_size": 3, "survival": 1.0}) == residual
+    assert plain.but(model="residual-mlp", block_size=3, survival=1.0) == residual
     plain, residual = plan_sweep({"task": "cifar10", "depths": 20}).runs
-    skips = {"shortcut": "A", "block_size": 2, "ordering": "original", "survival": 1.0}
-    assert plain.model_copy(update={"model": "resnet", **skips}) == residual
+    skips = {SHORTCUT: "A", BLOCK_SIZE: 2, ORDERING: "original", SURVIVAL: 1.0}
+    assert plain.but(skips, model="resnet") == residual
 
 
 def test_the_longest_runs_come_first_then_lower_seeds() -> None:
     runs = plan_sweep({"models": "plain", "depths": "2..9", "seeds": "0..2", "steps": "10,40"}).runs
-    costs = [run.depth * (run.steps or 0) for run in runs]
+    costs = [run.depth * (run.get(STEPS) or 0) for run in runs]
     assert costs == sorted(costs, reverse=True)
     assert [run.seed for run in runs[:3]] == [0, 1, 2]
 
 
 def test_image_sizes_can_be_given_as_text() -> None:
     plan = plan_sweep({"task": "cifar10", "depths": 8, "models": "resnet", "image_size": "8,16"})
-    assert {run.image_size for run in plan.runs} == {8, 16}
+    assert {run.get(IMAGE_SIZE) for run in plan.runs} == {8, 16}
 
 
 def test_missing_depths_of_a_range_are_reported() -> None:
@@ -261,7 +290,7 @@ def test_a_setting_without_effect_is_rejected(request_: dict[str, Any], name: st
 
 def test_a_setting_with_an_effect_on_some_runs_is_accepted() -> None:
     plan = plan_sweep({"models": "plain", "depths": 2, "optimizer": "adam,momentum", "momentum": 0.5})
-    assert {(run.optimizer, run.momentum) for run in plan.runs} == {("adam", None), ("momentum", 0.5)}
+    assert {(run[OPTIMIZER], run.get(MOMENTUM)) for run in plan.runs} == {("adam", None), ("momentum", 0.5)}
 
 
 def test_too_many_runs_are_rejected_before_they_are_built() -> None:
@@ -288,7 +317,7 @@ def test_an_override_affects_only_its_models_and_depths() -> None:
             ],
         }
     )
-    assert {(run.model, run.depth): (run.width, run.steps) for run in plan.runs} == {
+    assert {(run.model, run.depth): (run[WIDTH], run.get(STEPS)) for run in plan.runs} == {
         ("plain-mlp", 2): (30, 3),
         ("plain-mlp", 3): (30, 3),
         ("plain-mlp", 4): (9, 3),
@@ -307,14 +336,14 @@ def test_an_override_with_a_list_multiplies_its_runs() -> None:
 
 def test_overriding_steps_replaces_epochs_and_vice_versa() -> None:
     run = only_run(override=[{"epochs": 3}])
-    assert (run.epochs, run.steps) == (3, None)
+    assert (run.get(EPOCHS), run.get(STEPS)) == (3, None)
 
 
 def test_an_override_can_enable_a_dependent_setting() -> None:
     plan = plan_sweep(
         {"models": "plain", "depths": "2,3", "init_std": 0.3, "override": [{"depths": 3, "init": "normal"}]}
     )
-    assert {run.depth: run.init_std for run in plan.runs} == {2: None, 3: 0.3}
+    assert {run.depth: run.get(INIT_STD) for run in plan.runs} == {2: None, 3: 0.3}
 
 
 def test_an_override_of_an_absent_model_is_ignored() -> None:
@@ -422,7 +451,7 @@ def test_every_resolved_sweep_gives_the_same_runs(request: dict[str, Any], smoke
 def test_the_resolved_sweep_spells_out_every_default(settings: dict[str, Any]) -> None:
     resolved = plan_sweep({"task": "digits", "depths": "8", **settings}).resolved
     run = plan_sweep({"task": "digits", "depths": "8", "models": "resnet", **settings}).runs[0]
-    for name, value in run.model_dump(exclude_none=True).items():
+    for name, value in run:
         if name not in ("model", "depth", "seed"):
             assert resolved[name] == value
 
@@ -444,8 +473,8 @@ def test_smoke_keeps_two_depths_one_seed_and_a_few_steps(task: str) -> None:
     for run in plan.runs:
         assert run.depth in (8, 9, 14)
         assert run.seed == 3
-        assert run.epochs is None
-        assert {name: (getattr(run, name),) for name in SMOKE} == SMOKE
+        assert run.get(EPOCHS) is None
+        assert {name: run.get(name) for name in SMOKE} == SMOKE
 
 
 def test_smoke_compares_models_at_depths_that_they_share() -> None:
@@ -466,8 +495,8 @@ def test_smoke_stays_short_despite_overrides() -> None:
     overrides = [{"epochs": 1000}, {"train_size": 10**6, "batch_size": 10**5, "eval_size": 10**6, "eval_every": 1}]
     plan = plan_sweep({"depths": "2..4", "override": [*overrides, {"width": 5}]}, smoke=True)
     for run in plan.runs:
-        assert {name: (getattr(run, name),) for name in SMOKE} == SMOKE
-        assert run.width == 5
+        assert {name: run.get(name) for name in SMOKE} == SMOKE
+        assert run[WIDTH] == 5
 
 
 # ---- depths of models that have not the same ones
@@ -536,7 +565,7 @@ def test_smoke_trains_every_model_at_two_depths(task: str) -> None:
 
 def test_a_setting_of_one_model_multiplies_only_its_runs() -> None:
     plan = plan_sweep({"task": "digits", "depths": 8, "seeds": 0, "ordering": "original,full-preactivation"})
-    assert sorted((run.model, run["ordering"]) for run in plan.runs if run["ordering"]) == [
+    assert sorted((run.model, run.get(ORDERING)) for run in plan.runs if run.get(ORDERING)) == [
         ("resnet", "full-preactivation"),
         ("resnet", "original"),
     ]
@@ -550,7 +579,7 @@ def test_an_override_may_set_its_models_own_settings() -> None:
         {"task": "digits", "models": "densenet,resnet", "depths": {"densenet": "7,10", "resnet": 8}, "seeds": 0}
         | {"override": [override]}
     )
-    found = {(run.model, run.depth, run["growth_rate"], run.dropout) for run in plan.runs}
+    found = {(run.model, run.depth, run.get(GROWTH_RATE), run[DROPOUT]) for run in plan.runs}
     assert found == {
         ("densenet", 7, 12, 0.0),
         ("densenet", 10, 4, 0.2),
@@ -591,16 +620,16 @@ def test_there_are_configurations() -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("smoke", [False, True])
 def test_a_configuration_can_be_planned_and_planned_again(path: Path, smoke: bool) -> None:
-    plan = plan_sweep(load_config(path, option_names), smoke=smoke)
+    plan = plan_sweep(load_config(path), smoke=smoke)
     assert planned_again(plan).runs == plan.runs
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_comments_give_the_number_of_runs(path: Path) -> None:
-    assert claimed_runs(path) == [len(plan_sweep(load_config(path, option_names)).runs)]
+    assert claimed_runs(path) == [len(plan_sweep(load_config(path)).runs)]
 
 
 def test_only_the_papers_deepest_net_is_warmed_up() -> None:
     plan = plan_sweep(load_config(CONFIGS[0].with_name("cifar10-paper.toml")))
-    assert {run.depth for run in plan.runs if run.warmup_steps} == {110}
-    assert {run.warmup_factor for run in plan.runs if run.depth == 110} == {0.1}
+    assert {run.depth for run in plan.runs if run[WARMUP_STEPS]} == {110}
+    assert {run.get(WARMUP_FACTOR) for run in plan.runs if run.depth == 110} == {0.1}

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from resnet_cli.models import option_names
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings import configs
 from resnet_cli.settings.configs import bundled_configs, describe, find_config
@@ -20,7 +19,7 @@ def test_the_folder_configs_is_bundled() -> None:
 @pytest.mark.parametrize("name", bundled_configs())
 def test_a_comment_counts_the_runs_that_are_planned(name: str) -> None:
     config = bundled_configs()[name]
-    plan = plan_sweep(load_config(Path(name), option_names))
+    plan = plan_sweep(load_config(Path(name)))
     assert len(plan.runs) == config.runs
     assert plan.notes == []
     assert any(word in config.cost for word in ("second", "minute", "hour"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from resnet_cli.store.combine import combine, sweep_names
 from resnet_cli.store.reader import load_results
+from resnet_cli.training.optimizers import LEARNING_RATE
 from tests.conftest import MakeRun
 from tests.store.records import HISTORY, store
 
@@ -17,7 +18,7 @@ def test_runs_carry_the_name_of_their_sweep_even_if_both_have_the_same(make_run:
     assert summary[["sweep", "learning_rate"]].to_numpy().tolist() == [
         [name, rate]
         for name, results in (("one", folders[0]), ("two", folders[1]))
-        for rate in (stored.run.learning_rate for stored in results.runs)
+        for rate in (stored.run[LEARNING_RATE] for stored in results.runs)
     ]
     assert summary["run_id"].is_unique
     assert curves.groupby("run_id", sort=False).size().tolist() == [len(HISTORY)] * 3

@@ -175,7 +175,7 @@ def test_damaged_metrics_are_one_sentence(folder: Path, tmp_path: Path, content:
         (",100,", ",101,", "it is cut off or was changed"),
         (",diverged,", ',"diverged', "cannot be read"),
         (",1.0,2026", ",2026", "its row is cut off or too long"),
-        (",sine,", ",$\\frac$,", "settings.task must be a word"),
+        (",sine,", ",$\\frac$,", "must be a word of letters"),
     ],
 )
 def test_a_damaged_row_is_named_and_left_out(

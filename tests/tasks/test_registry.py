@@ -2,9 +2,9 @@ import math
 
 import pytest
 
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import parse_depths
-from resnet_cli.settings.run import TASK_SETTINGS, Run
 from resnet_cli.tasks import all_tasks, constant_answers, get_task
 from resnet_cli.tasks.base import Task
 from tests.tasks.conftest import TaskRun
@@ -22,14 +22,14 @@ def test_an_unknown_task_is_rejected_listing_the_known_ones() -> None:
 
 @pytest.mark.parametrize("task", all_tasks().values(), ids=lambda task: task.name)
 def test_a_description_is_complete_and_its_settings_exist(task: Task, task_run: TaskRun) -> None:
-    assert task.settings <= set(TASK_SETTINGS)
+    assert all(registry.owner(setting) == "Task" for setting in task.settings)
     assert set(task.default_depths) == set(task.families)
     assert set(task.family_defaults) <= set(task.families)
     for depths in task.default_depths.values():
         parse_depths(depths)
     for family in task.families:
         defaults = {**task.defaults, **task.family_defaults.get(family, {})}
-        assert set(defaults) <= set(Run.model_fields)
+        assert all(registry.find(name) is not None for name in defaults)
         task_run(task.name, **defaults)  # validates every value
     assert task.title
     assert task.source

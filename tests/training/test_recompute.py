@@ -13,10 +13,11 @@ from resnet_cli.models.base import AuxiliaryHead, Drawing, Dropout, StochasticDe
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State
 from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.recompute import RecomputedBlocks, recompute_blocks, segment_size
+from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -33,7 +34,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 
 def load(run: Run) -> Data:
-    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
 
 
 def small(make_run: MakeRun, **settings: Any) -> Run:

@@ -8,6 +8,7 @@ import pytest
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.request import load_config
 from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.settings import WARMUP_STEPS
 from tests.conftest import MakeRun
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -22,7 +23,7 @@ def test_the_multi_step_schedule_is_that_of_he_2015() -> None:
 
 def test_the_learning_rate_is_restored_after_constant_warm_up() -> None:
     runs = plan_sweep(load_config(CONFIGS / "cifar10-paper.toml")).runs
-    assert {run.depth for run in runs if run.warmup_steps} == {110}
+    assert {run.depth for run in runs if run[WARMUP_STEPS]} == {110}
     deep = next(run for run in runs if run.depth == 110 and run.model == "resnet")
     rates = [learning_rate(deep, step, 64_000) for step in (0, 399, 400, 31_999, 32_000)]
     assert rates == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01])

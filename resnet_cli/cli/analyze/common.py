@@ -1,61 +1,161 @@
-"""What all analyses share: their options, progress, a table on the terminal, and a CSV and a figure as files."""
+"""What all analyses share: their options, choosing runs, measuring one by one, and a table and a figure as files."""
 
+import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from resnet_cli.cli import filters
 from resnet_cli.cli.home import in_home
-from resnet_cli.settings.errors import not_among, printable
+from resnet_cli.cli.options import DataDir
+from resnet_cli.cli.words import Formats
+from resnet_cli.settings.errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
+    from resnet_cli.analysis.trained_nets import StoredNet
+    from resnet_cli.store.reader import Results
     from resnet_cli.store.record import RunRecord
 
 _Item = TypeVar("_Item")
-FORMATS = ("png", "svg", "pdf")
 
-
-def _check_format(text: str) -> str:
-    """Reject an unknown format before anything is computed."""
-    formats = split_words(text)
-    if not formats or not set(formats) <= set(FORMATS):
-        raise not_among("format", text, FORMATS)
-    return text
-
-
-Folder = Annotated[Path, typer.Argument(help="A results folder of a sweep with --save-models.")]
-Models = Annotated[str, typer.Option("--models", "--model", help="Models, separated by commas. (default: all)")]
-Depths = Annotated[str | None, typer.Option("--depths", "--depth", help="Depths, such as 20 or 8..32. (default: all)")]
-Seeds = Annotated[str | None, typer.Option("--seeds", "--seed", help="Seeds, written like depths. (default: all)")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Format = Annotated[
-    str, typer.Option("--format", callback=_check_format, help="png, svg or pdf, or several, such as png,svg.")
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        callback=in_home,
-        metavar="DIR",
-        help="Output folder. (default: analysis/ beside the runs; of packed results results/analysis/<name>)",
-    ),
-]
+AFTER = ("device", "data_dir", "formats", "out")
+"""The options that follow those of a single analysis on its help page."""
 
 
-def say_problem(problem: str) -> None:
-    """Report a stored run that cannot be read on stderr."""
-    typer.echo(f"resnet-exp: {problem}", err=True)
+@dataclass(frozen=True)
+class AnalysisRequest:
+    """What a person asked of an analysis of stored runs: which runs, where to compute, and where its files go."""
+
+    folder: Annotated[
+        Path, typer.Argument(help="A results folder; most analyses need one of a sweep with --save-models.")
+    ]
+    models: filters.Models = None
+    depths: filters.Depths = None
+    seeds: filters.Seeds = None
+    where: filters.Where = None
+    device: Device = "auto"
+    data_dir: DataDir = None
+    formats: Formats = "png,svg"
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            callback=in_home,
+            metavar="DIR",
+            help="Output folder. (default: analysis/ beside the runs; of packed results results/analysis/<name>)",
+        ),
+    ] = None
+
+    def select(self, *, with_diverged: bool = False) -> "Results":
+        """The runs that the options choose; those that cannot be read are named on stderr.
+
+        Raises:
+            UserError: the folder holds no such run, or an option is malformed.
+        """
+        from resnet_cli.analysis.selection import select_runs
+        from resnet_cli.store.reader import load_results
+
+        selection = filters.parse_selection(self.models, self.depths, self.seeds, self.where)
+        results = load_results(self.folder)
+        for problem in results.problems:
+            typer.echo(f"resnet-exp: {problem}", err=True)
+        return select_runs(results, selection, with_diverged=with_diverged)
+
+    def keep_some(self, found: "Results", *, depths: int | None = None, seeds: int | None = None) -> "Results":
+        """At most so many depths of each model and seeds, unless an option chooses them; says which."""
+        from resnet_cli.analysis.selection import some_runs
+
+        return self.keep(found, some_runs(found.runs, depths=depths, seeds=None if self.seeds else seeds))
+
+    def keep(self, found: "Results", runs: Sequence["RunRecord"]) -> "Results":
+        """Some of the runs that were found; says which, unless they are all."""
+        from resnet_cli.analysis.selection import selection_text
+
+        if text := selection_text(runs, found.runs):
+            typer.echo(text)
+        return replace(found, runs=list(runs))
+
+    def measure(self, results: "Results", measure: "Callable[[RunRecord], pd.DataFrame]") -> "pd.DataFrame":
+        """What `measure` finds in each run, in one table; stderr shows the progress."""
+        return joined(map(measure, results.runs), [stored.run.run_id for stored in results.runs])
+
+    def measure_nets(self, results: "Results", measure: "Callable[[StoredNet], pd.DataFrame]") -> "pd.DataFrame":
+        """What `measure` finds in the saved net of each run, in one table.
+
+        Raises:
+            UserError: a net was not saved, or its data set is missing.
+        """
+        from resnet_cli.analysis.trained_nets import load_net
+
+        def measure_net(stored: "RunRecord") -> "pd.DataFrame":
+            return measure(load_net(self.folder, stored.run, device=self.device, data_dir=self.data_dir))
+
+        return self.measure(results, measure_net)
+
+    def write(self, kind: str, frame: "pd.DataFrame", **options: Any) -> None:
+        """Write the table of an analysis and its figure, by default beside the runs, and print the paths."""
+        from resnet_cli.store.layout import ANALYSIS_FOLDER
+        from resnet_cli.store.packed import output_folder
+
+        write(kind, frame, self.out or output_folder(self.folder, ANALYSIS_FOLDER), self.formats, **options)
 
 
-def split_words(text: str) -> list[str]:
-    """Words separated by commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
+def of_stored_runs(
+    *, needs_nets: bool = True, without: Collection[str] = (), depths: str = "all", seeds: str = "all"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of an `AnalysisRequest`, which it receives as one, before and after its own options.
+
+    Args:
+        needs_nets: whether the nets must have been saved.
+        without: options that the analysis does not have.
+        depths: which depths are used by default.
+        seeds: which seeds are used by default.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command).parameters.values())[1:]
+
+        def wrapper(**options: Any) -> None:
+            own_options = {parameter.name: options.pop(parameter.name) for parameter in own}
+            command(AnalysisRequest(**options), **own_options)
+
+        wrapper.__doc__ = command.__doc__
+        wrapper.__signature__ = signature = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+                for parameter in (*shared[: -len(AFTER)], *own, *shared[-len(AFTER) :])
+                if parameter.name not in without
+            ]
+        )
+        wrapper.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+        return wrapper
+
+    folder = "A results folder of a sweep with --save-models." if needs_nets else "A results folder, nets saved or not."
+    special = {
+        "folder": Annotated[Path, typer.Argument(help=folder)],
+        "depths": Annotated[str | None, filters.depths_option(depths)],
+        "seeds": Annotated[str | None, filters.seeds_option(seeds)],
+    }
+    shared = [
+        parameter.replace(annotation=special.get(name, parameter.annotation))
+        for name, parameter in inspect.signature(AnalysisRequest).parameters.items()
+    ]
+    return decorate
+
+
+def joined(parts: "Iterable[pd.DataFrame]", names: Sequence[str]) -> "pd.DataFrame":
+    """Parts of a table, computed one after another, as one; stderr shows the progress."""
+    import pandas as pd
+
+    return pd.concat(tracked(parts, names), ignore_index=True)
 
 
 def tracked(items: Iterable[_Item], names: Sequence[str]) -> Iterator[_Item]:
@@ -78,18 +178,13 @@ def tracked(items: Iterable[_Item], names: Sequence[str]) -> Iterator[_Item]:
             progress.advance(task)
 
 
-def run_ids(runs: "Iterable[RunRecord]") -> list[str]:
-    """The names of runs."""
-    return [stored.run.run_id for stored in runs]
-
-
-def show_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def show_table(title: str, table: "pd.DataFrame", headers: Mapping[str, str] | None = None) -> None:
     """Print what an analysis found: a title that names the statistic, headers with units, – where there is no value.
 
     Args:
         title: one line.
-        headers: one for each column.
-        rows: words, integers, and floats, which are shown with three significant digits.
+        table: words, integers, and floats, which are shown with three significant digits.
+        headers: of columns that are not headed by their names.
     """
     from rich import box
     from rich.table import Table
@@ -97,16 +192,17 @@ def show_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[objec
 
     from resnet_cli.cli.console import make_console
 
-    lines = [list(row) for row in rows]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for column, header in enumerate(headers):
-        is_number = any(_is_number(line[column]) for line in lines)
-        table.add_column(header, justify="right" if is_number else "left", overflow="fold")
+    lines = table.to_numpy(dtype=object).tolist()
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for column, name in enumerate(map(str, table)):
+        is_number = any(not isinstance(line[column], str) and line[column] is not None for line in lines)
+        header = (headers or {}).get(name, name.replace("_", " "))
+        shown.add_column(header, justify="right" if is_number else "left", overflow="fold")
     for line in lines:
-        table.add_row(*map(cell_text, line))
+        shown.add_row(*map(cell_text, line))
     console = make_console()
     console.print(Text(title, "bold"))
-    console.print(table)
+    console.print(shown)
 
 
 def cell_text(value: object) -> str:
@@ -118,28 +214,15 @@ def cell_text(value: object) -> str:
     return str(value)
 
 
-def _is_number(value: object) -> bool:
-    return not isinstance(value, str) and value is not None
+def write(kind: str, frame: "pd.DataFrame", target: Path, formats: str, **options: Any) -> None:
+    """Write the table of an analysis and its figure, drawn with `options`; the CSV comes first. Print their paths."""
+    from resnet_cli.api import plot_analysis
+    from resnet_cli.store.figures import write_figure
+    from resnet_cli.store.files import atomic_file
 
-
-def headers_of(settings: Iterable[str]) -> list[str]:
-    """Settings as headers of a table."""
-    return [name.replace("_", " ") for name in settings]
-
-
-def write(
-    name: str, frame: "pd.DataFrame", draw: "Callable[[pd.DataFrame], Figure]", target: Path, file_format: str
-) -> None:
-    """Write `name`.csv and the figure of a frame into `target`, and print their paths; the CSV comes first."""
-    from resnet_cli.figures import style
-    from resnet_cli.store.files import atomic_file, remove_temporary_files
-
-    remove_temporary_files(target)
-    with atomic_file(target / f"{name}.csv") as file:
+    table = target / f"{kind}.csv"
+    with atomic_file(table) as file:
         frame.to_csv(file, index=False, lineterminator="\n", float_format="%.7g")  # float32 has no more
-    typer.echo(printable(target / f"{name}.csv"))
-    figure = draw(frame)
-    for extension in split_words(file_format):
-        with atomic_file(target / f"{name}.{extension}") as file:
-            file.write(style.render(figure, f".{extension}"))
-        typer.echo(printable(target / f"{name}.{extension}"))
+    typer.echo(printable(table))
+    for path in write_figure(plot_analysis(kind, frame, **options), target, kind, formats.split(",")):
+        typer.echo(printable(path))

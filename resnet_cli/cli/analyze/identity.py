@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import Device, Format, show_table, tracked, write
+from resnet_cli.cli.analyze.common import Device, joined, show_table, write
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
+from resnet_cli.cli.words import Formats
 from resnet_cli.settings.ranges import compact, numbers, parse_depths, parse_seeds
 
 NAME = "identity"
@@ -28,25 +29,25 @@ def command(
     out: Annotated[Path, typer.Option("--out", callback=in_home, metavar="DIR", help="Output folder.")] = Path(
         "results", "identity"
     ),
-    file_format: Format = "png,svg",
+    formats: Formats = "png,svg",
 ) -> None:
     """Train stacks of plain and residual layers to return their input, from smaller and larger initial weights.
 
     Needs no stored runs: a linear 3×3 filter, ReLU layers on vectors, and 3×3 convolutions with ReLU on digits.
     """
-    import pandas as pd
-
     from resnet_cli.analysis.identity import NEAR, experiments_of, measure, summarise
-    from resnet_cli.figures.identity import draw
 
     wanted = [numbers(parse_depths(depths)), numbers(parse_seeds(seeds))]
     names = [f"{experiment}, depth {depth}" for experiment, depth in experiments_of(wanted[0])]
-    parts = measure(*wanted, steps=steps, block_size=block_size, device=device)
-    frame = pd.concat(tracked(parts, names), ignore_index=True)
-    reached = f"step with weights within {NEAR:g} of the identity"
+    frame = joined(measure(*wanted, steps=steps, block_size=block_size, device=device), names)
     show_table(
         f"Relative error after {steps} steps, median over seeds {compact(wanted[1])}",
-        ["experiment", "layers", "initialisation", "plain", "residual", f"{reached}: plain", "residual"],
-        summarise(frame).to_numpy().tolist(),
+        summarise(frame),
+        {
+            "depth": "layers",
+            "init": "initialisation",
+            "near_plain": f"step with weights within {NEAR:g} of the identity: plain",
+            "near_residual": "residual",
+        },
     )
-    write("identity", frame, draw, out, file_format)
+    write(NAME, frame, out, formats)

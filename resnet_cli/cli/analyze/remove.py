@@ -4,65 +4,33 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import (
-    Device,
-    Folder,
-    Format,
-    Models,
-    Out,
-    headers_of,
-    run_ids,
-    say_problem,
-    show_table,
-    split_words,
-    tracked,
-    write,
-)
+from resnet_cli.cli.analyze.common import AnalysisRequest, of_stored_runs, show_table
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import DataDir
 
 NAME = "remove"
 EPILOG = examples(
     "resnet-exp analyze remove results/digits",
     "resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50",
 )
-HEADERS = (
-    "seeds",
-    "intact",
-    "one removed",
-    "worst one removed",
-    "its number",
-    "half removed",
-    "number removed",
-    "swapped",
-    "chance",
-)
+HEADERS = {
+    "one": "one removed",
+    "worst": "worst one removed",
+    "worst_block": "its number",
+    "half": "half removed",
+    "half_blocks": "number removed",
+}
 MOST_SEEDS = 5
 
 
+@of_stored_runs(depths="the largest that all models have", seeds=f"the lowest {MOST_SEEDS}")
 def command(
-    folder: Folder,
-    models: Models = "",
-    depths: Annotated[
-        str | None,
-        typer.Option(
-            "--depths", "--depth", help="Depths, such as 20 or 8..32. (default: the largest that all models have)"
-        ),
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option("--seeds", "--seed", help=f"Seeds, written like depths. (default: the lowest {MOST_SEEDS})"),
-    ] = None,
+    request: AnalysisRequest,
     draws: Annotated[
         int,
         typer.Option(
             "--draws", min=1, help="Number of random sets or orders for each number of removed blocks or swaps."
         ),
     ] = 20,
-    device: Device = "auto",
-    data_dir: DataDir = None,
-    file_format: Format = "png,svg",
-    out: Out = None,
 ) -> None:
     """Remove each block of trained nets, or several at random, or swap blocks; measure the test error without training.
 
@@ -70,35 +38,22 @@ def command(
     by every second pixel and zeros for new channels. A block is one layer of a plain MLP, two layers of a plain CNN,
     and the layers that a skip spans in a residual net.
     """
-    import pandas as pd
-
     from resnet_cli.analysis.removed_blocks import LEARNED, at_largest_shared_depth, measure_changes, summarise
-    from resnet_cli.analysis.selection import selection_text, some_runs
-    from resnet_cli.analysis.trained_nets import load_net, select_runs
-    from resnet_cli.figures import removed_blocks
-    from resnet_cli.store.layout import ANALYSIS_FOLDER
-    from resnet_cli.store.packed import output_folder
-    from resnet_cli.store.reader import Results
+    from resnet_cli.analysis.selection import some_runs
+    from resnet_cli.figures.removed_blocks import split_rows
 
-    found = select_runs(folder, models=split_words(models), depths=depths, seeds=seeds, on_problem=say_problem)
-    runs = some_runs(found, depths=None, seeds=MOST_SEEDS if seeds is None else None)
-    if depths is None:
+    found = request.select()
+    runs = some_runs(found.runs, depths=None, seeds=None if request.seeds else MOST_SEEDS)
+    if request.depths is None:
         runs = at_largest_shared_depth(runs)
         typer.echo(f"Depth {runs[0].run.depth} is the largest that all models have.")
-    if len(runs) < len(found):
-        typer.echo(selection_text(runs, found))
-    results = Results(folder, runs, [])
-    removed_blocks.split_rows(results.summary())  # rejects too many before anything is measured
-    nets = (load_net(folder, stored.run, device=device, data_dir=data_dir) for stored in runs)
-    parts = (measure_changes(net, draws=draws, settings=results.varying) for net in nets)
-    frame = pd.concat(tracked(parts, run_ids(runs)), ignore_index=True)
+    results = request.keep(found, runs)
+    split_rows(results.summary())  # rejects too many before anything is measured
+    frame = request.measure_nets(results, lambda net: measure_changes(net, draws=draws, settings=results.varying))
     summary = summarise(frame)
     what = "Test loss" if frame["test_error"].isna().all() else "Test error (%)"
-    show_table(
-        f"{what} after blocks are removed or swapped, median over seeds and random draws",
-        ["model", "depth", *headers_of(results.varying), *HEADERS],
-        summary.to_numpy(dtype=object).tolist(),
-    )
-    for net_name in summary.loc[summary["intact"] > LEARNED * summary["chance"], "model"].unique():
-        typer.echo(f"{net_name} has learned next to nothing, so a change cannot make it much worse.")
-    write("remove", frame, removed_blocks.draw, out or output_folder(folder, ANALYSIS_FOLDER), file_format)
+    title = f"{what} after blocks are removed or swapped, median over seeds and random draws"
+    show_table(title, summary, HEADERS)
+    for model in summary.loc[summary["intact"] > LEARNED * summary["chance"], "model"].unique():
+        typer.echo(f"{model} has learned next to nothing, so a change cannot make it much worse.")
+    request.write(NAME, frame)

@@ -17,7 +17,7 @@ padding (`packing.py`).
 
     D = ∂L/∂Y V                                       for every net, at its own last layer
     D += Δ_{l+k}             where a skip leaves l    (its end, layer l + k, has been processed already)
-    Δ_l = D ∘ f'(Z_l)                                 (for all three activations, f' can be computed from A_l)
+    Δ_l = D ∘ f'(Z_l)                                 (f' is computed from A_l: `models/activations.py`)
     ∂L/∂W_l = Δ_lᵀ A_{l-1}
     D = Δ_l W_l                                       on to layer l - 1
 
@@ -28,50 +28,34 @@ that have layer l. The others still hold ∂L/∂Y V when the backward pass reac
 (and exactly 0 for the padding), and rows W to P of all weights are excluded from updates. The gradient that flows into
 it is meaningless, but it reaches only these rows and the constant unit of the previous layer.
 
-**Update.** As soon as the gradient of a few layers is complete, their parameters are updated (`piece.py`), while all of
-it is in the cache. The buffers for gradient and direction are only as large as the largest of these pieces.
+**Update.** As soon as the gradient of a group of layers is complete, their parameters are updated
+(`parameter_group.py`), while all of it is in the cache.
 
 Each net has its own matrices in every product, so a net that diverges does not affect the others.
 """
 
 import warnings
 from collections.abc import Callable, Sequence
-from math import prod
 
 import torch
 from torch import Tensor
 
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
-from resnet_cli.tasks.base import Data
-from resnet_cli.training.checkpoint import Checkpoint, State
+from resnet_cli.tasks.data import Data
+from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
 from resnet_cli.training.loop import Batches, is_finite, length, metrics_row
-from resnet_cli.training.optimizers import load_state, state_fits, state_of
 from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE
 from resnet_cli.training.stacked.packing import Packing, closes_skip
-from resnet_cli.training.stacked.parameter_group import Piece, Scratch
+from resnet_cli.training.stacked.parameter_group import divide_parameters
 
 EVALUATION_ROWS = 200
 """Number of examples in an evaluation batch: large enough for fast products, small enough for the cache."""
-
-PIECE_BYTES = {"cpu": 800_000, "cuda": 10**12}
-"""Maximum size of the parameters that are updated together. On a CPU, they fit into a core's cache together with their
-gradient, direction and moments."""
-
-_aten = torch.ops.aten
-_ACTIVATE: dict[str, Callable[[Tensor], object]] = {
-    "relu": torch.relu_,
-    "tanh": torch.tanh_,
-    "sigmoid": torch.sigmoid_,
-}
-_DIFFERENTIATE: dict[str, Callable[[Tensor, Tensor], object]] = {
-    "relu": lambda gradient, signal: _aten.threshold_backward.grad_input(gradient, signal, 0, grad_input=signal),
-    "tanh": lambda gradient, signal: _aten.tanh_backward.grad_input(gradient, signal, grad_input=signal),
-    "sigmoid": lambda gradient, signal: _aten.sigmoid_backward.grad_input(gradient, signal, grad_input=signal),
-}
-"""D, A ↦ D ∘ f'(Z), written over A."""
 
 
 @torch.no_grad()
@@ -132,7 +116,7 @@ def train_stack(
             record()
         if checkpoint is not None and step < total_steps and checkpoint.is_due():
             net = {"parameters": stack.parameters, "ended": ended, "rows": list(map(len, histories))}
-            optimizers = [state_of(piece.optimizer) for piece in stack.pieces]
+            optimizers = [state_of(group.optimizer) for group in stack.groups]
             rows_of_all = [row for history in histories for row in history]
             checkpoint.save(State(members, net, optimizers, step, rows_of_all))
 
@@ -155,29 +139,24 @@ class Stack:
     Attributes:
         runs: deepest first; the order of all net axes.
         parameters: of all nets, in a flat buffer laid out by `packing`.
-        pieces: in the order in which they are updated.
+        groups: of parameters, in the order in which they are updated.
     """
 
     def __init__(self, runs: Sequence[Run], data: Data) -> None:
         self.packing = packing = Packing(runs, data)
         self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
-        self.skip = (self.lead.block_size or 0) if self.lead.model == "residual-mlp" else 0
+        self.function = ACTIVATIONS[self.lead[ACTIVATION]]
+        self.skip = (self.lead[BLOCK_SIZE] or 0) if self.lead.model == "residual-mlp" else 0
         self.parameters = self._zeros(packing.ends[-1])
         packing.initialise(self.parameters, self.skip)
         *self.weights, self.output_weights = packing.views(self.parameters)
         self.transposed = [weights.mT for weights in self.weights]
 
-        nets, batch = len(self.runs), self.lead.batch_size
-        pieces = packing.pieces(PIECE_BYTES[data.device.type] // self.parameters.itemsize)
-        most = max(sum(prod(packing.shapes[layer]) for layer in layers) for layers in pieces)
-        gradient, direction = self._zeros(most), self._zeros(most)
-        penalises = self.lead.optimizer != "adamw" and any(run.weight_decay for run in self.runs)
-        scratch = Scratch(gradient, self._zeros(most) if penalises else gradient, direction)
-        self.pieces = [Piece(packing, layers, self.parameters, scratch) for layers in pieces]
-        self.piece_of_first = {piece.layers[0]: piece for piece in self.pieces}
+        nets, batch = len(self.runs), self.lead[BATCH_SIZE]
+        self.groups = divide_parameters(packing, self.parameters)
+        self.group_from = {group.layers[0]: group for group in self.groups}
         # the gradient of each layer; the output layer is the last
-        self.gradients = [gradient for piece in self.pieces[::-1] for gradient in piece.gradients]
-        self._let_optimizers_be_captured()
+        self.gradients = [gradient for group in self.groups[::-1] for gradient in group.gradients]
         self.rates, self.squared_norms = [0.0] * nets, self._zeros(nets)
         self.graph: torch.cuda.CUDAGraph | None = None
 
@@ -187,14 +166,14 @@ class Stack:
         self.batch_of_net = torch.tensor([seeds.index(run.seed) for run in self.runs], device=data.device)
         self.inputs = self._inputs(nets, batch)
         self.targets = data.train_targets.new_zeros(nets, batch, *data.train_targets.shape[1:])
-        self.output_flow = self._zeros(nets, batch, packing.shapes[-1][1])  # ∂L/∂Y
+        self.output_gradient = self._zeros(nets, batch, packing.shapes[-1][1])  # ∂L/∂Y
         self.minus_one = self._zeros(nets, batch, 1) - 1
-        self.flow = self._zeros(nets, batch, packing.columns)  # D
-        self.flows = [self.flow[:size] for size in packing.sizes]
-        self.signals = _Signals(self.flow, packing.sizes, kept=self.lead.depth)
-        self.shown = self._inputs(1, EVALUATION_ROWS)
+        self.activation_gradient = self._zeros(nets, batch, packing.columns)  # D
+        self.activation_gradients = [self.activation_gradient[:size] for size in packing.sizes]
+        self.activations = _Activations(self.activation_gradient, packing.sizes, kept=self.lead.depth)
+        self.evaluation_inputs = self._inputs(1, EVALUATION_ROWS)
         room = self._zeros(nets, EVALUATION_ROWS, packing.columns)
-        self.shown_signals = _Signals(room, packing.sizes, kept=max(1, self.skip) + 1)
+        self.evaluation_activations = _Activations(room, packing.sizes, kept=max(1, self.skip) + 1)
 
     def advance(self, step: int, rates: list[float], with_norm: bool) -> None:
         """Take optimiser step number `step` with a learning rate for each net, without waiting for the device.
@@ -209,8 +188,8 @@ class Stack:
             self.rates, column = rates, torch.tensor(rates, dtype=self.data.dtype)
             if self.data.device.type == "cuda":  # from pinned memory, copying does not block
                 column = column.pin_memory().to(self.data.device, non_blocking=True)
-            for piece in self.pieces:
-                piece.set_rates(column)
+            for group in self.groups:
+                group.set_rates(column)
         if self.graph is not None:
             self.graph.replay()
         elif self.data.device.type == "cuda":  # the first step is a warm-up; all others replay one CUDA graph
@@ -229,7 +208,7 @@ class Stack:
         It uses the first `eval_size` examples and leaves the result on the device; the gradient is that of the last
         step `with_norm`.
         """
-        data, limit = self.data, self.lead.eval_size
+        data, limit = self.data, self.lead[EVAL_SIZE]
         training = self._sums(data.train_inputs[:limit], data.train_targets[:limit])
         testing = self._sums(data.test_inputs[:limit], data.test_targets[:limit])
         return torch.stack([*training, *testing, self.squared_norms.sqrt()], dim=1)
@@ -239,17 +218,17 @@ class Stack:
         return self.packing.state(self.parameters, place)
 
     def can_load(self, state: State) -> bool:
-        """Whether a state has the form of this stack's: of its parameters, its pieces and the nets that diverged."""
+        """Whether a state has the form of this stack's: of its parameters, its groups and the nets that diverged."""
         nets = len(self.runs)
         if state.net.keys() != {"parameters", "ended", "rows"} or not isinstance(state.optimizer, list):
             return False
         ended, rows = state.net["ended"], state.net["rows"]
         return (
             same_form(state.net["parameters"], self.parameters)
-            and len(state.optimizer) == len(self.pieces)
+            and len(state.optimizer) == len(self.groups)
             and all(
-                state_fits(found, self.lead, [piece.direction])
-                for found, piece in zip(state.optimizer, self.pieces, strict=True)
+                state_fits(found, self.lead, [group.direction])
+                for found, group in zip(state.optimizer, self.groups, strict=True)
             )
             and same_form(rows, [0] * nets)
             and min(rows) > 0
@@ -261,57 +240,56 @@ class Stack:
     def load(self, state: State) -> None:
         """Continue from a state that fits."""
         self.parameters.copy_(state.net["parameters"])
-        for piece, of_piece in zip(self.pieces, state.optimizer, strict=True):
-            load_state(piece.optimizer, of_piece)
+        for group, found in zip(self.groups, state.optimizer, strict=True):
+            load_state(group.optimizer, found)
 
     def _step(self, with_norm: bool) -> None:
-        outputs = self._forward(self.inputs, self.signals)  # (N, B, outputs)
-        flow = self.output_flow[:, :, : self.data.outputs]
+        outputs = self._forward(self.inputs, self.activations)  # (N, B, outputs)
+        gradient = self.output_gradient[:, :, : self.data.outputs]
         if self.data.loss == "mse":
-            torch.sub(outputs, self.targets, out=flow).mul_(2 / outputs[0].numel())
+            torch.sub(outputs, self.targets, out=gradient).mul_(2 / outputs[0].numel())
         else:
-            torch.softmax(outputs, dim=2, out=flow)
-            flow.scatter_add_(2, self.targets[:, :, None], self.minus_one).div_(outputs.shape[1])
+            torch.softmax(outputs, dim=2, out=gradient)
+            gradient.scatter_add_(2, self.targets[:, :, None], self.minus_one).div_(outputs.shape[1])
         if with_norm:
             self.squared_norms.zero_()
         self._backward(with_norm)
 
-    def _forward(self, inputs: Tensor, signals: "_Signals") -> Tensor:
-        """(N, rows, Q) to (N, rows, outputs); the activations of each layer are left in `signals`."""
-        activate, sizes = _ACTIVATE[self.lead.activation], [*self.packing.sizes, 0]
-        for layer, signal in enumerate(signals.layers):  # (n_l, rows, P)
-            torch.bmm(signals.sources[layer] if layer else inputs, self.transposed[layer], out=signal)
+    def _forward(self, inputs: Tensor, activations: "_Activations") -> Tensor:
+        """(N, rows, Q) to (N, rows, outputs); the activations of each layer are left in `activations`."""
+        sizes = [*self.packing.sizes, 0]
+        for layer, activation in enumerate(activations.layers):  # (n_l, rows, P)
+            torch.bmm(activations.sources[layer] if layer else inputs, self.transposed[layer], out=activation)
             if closes_skip(layer, self.skip):
-                signal.add_(signals.layers[layer - self.skip][: len(signal)])
-            activate(signal)
+                activation.add_(activations.layers[layer - self.skip][: len(activation)])
+            self.function.in_place(activation)
             deeper = sizes[layer + 1]
-            if deeper < len(signal):
-                signals.last[deeper : len(signal)] = signal[deeper:]
-        return torch.bmm(signals.last, self.output_weights.mT)[:, :, : self.data.outputs]
+            if deeper < len(activation):
+                activations.last[deeper : len(activation)] = activation[deeper:]
+        return torch.bmm(activations.last, self.output_weights.mT)[:, :, : self.data.outputs]
 
     def _backward(self, with_norm: bool) -> None:
         """Compute the gradient from ∂L/∂Y and the activations, which are overwritten, and update the parameters."""
-        differentiate = _DIFFERENTIATE[self.lead.activation]
-        layers, sources = self.signals.layers, self.signals.sources
-        torch.bmm(self.output_flow.mT, self.signals.last, out=self.gradients[-1])
-        torch.bmm(self.output_flow, self.output_weights, out=self.flow)
+        layers, sources = self.activations.layers, self.activations.sources
+        torch.bmm(self.output_gradient.mT, self.activations.last, out=self.gradients[-1])
+        torch.bmm(self.output_gradient, self.output_weights, out=self.activation_gradient)
         self._update_from(len(layers), with_norm)
         for layer in reversed(range(len(layers))):
             end = layer + self.skip
             if end < len(layers) and closes_skip(end, self.skip):
-                self.flows[end].add_(layers[end])
-            differentiate(self.flows[layer], layers[layer])
+                self.activation_gradients[end].add_(layers[end])
+            self.function.differentiate(self.activation_gradients[layer], layers[layer])
             torch.bmm(layers[layer].mT, sources[layer] if layer else self.inputs, out=self.gradients[layer])
             if layer:
-                torch.bmm(layers[layer], self.weights[layer], out=self.flows[layer])
+                torch.bmm(layers[layer], self.weights[layer], out=self.activation_gradients[layer])
             self._update_from(layer, with_norm)
 
     def _update_from(self, layer: int, with_norm: bool) -> None:
-        """Update the piece that starts with `layer`, if there is one: its gradient is complete."""
-        if (piece := self.piece_of_first.get(layer)) is not None:
+        """Update the group that starts with `layer`, if there is one: its gradient is complete."""
+        if (group := self.group_from.get(layer)) is not None:
             if with_norm:
-                piece.add_squares(self.squared_norms)
-            piece.update()
+                group.add_squares(self.squared_norms)
+            group.update()
 
     def _sums(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Each net's summed loss and number of errors over some examples, (2, N)."""
@@ -321,8 +299,8 @@ class Stack:
             torch.split(inputs, EVALUATION_ROWS), torch.split(targets, EVALUATION_ROWS), strict=True
         ):
             count = len(some_targets)
-            self.shown[0, :count, : self.packing.features] = self.data.prepare(some_inputs).flatten(1)
-            outputs = self._forward(self.shown.expand(nets, -1, -1), self.shown_signals)
+            self.evaluation_inputs[0, :count, : self.packing.features] = self.data.prepare(some_inputs).flatten(1)
+            outputs = self._forward(self.evaluation_inputs.expand(nets, -1, -1), self.evaluation_activations)
             outputs = outputs[:, :count].flatten(0, 1)  # (N · count, outputs)
             repeated = torch.cat([some_targets] * nets)
             total[0] += self.data.losses(outputs, repeated).view(nets, count).sum(dim=1)
@@ -340,13 +318,8 @@ class Stack:
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=self.data.dtype, device=self.data.device)
 
-    def _let_optimizers_be_captured(self) -> None:
-        for piece in self.pieces:
-            for group in piece.optimizer.param_groups:
-                group["capturable"] = self.data.device.type == "cuda"
 
-
-class _Signals:
+class _Activations:
     """Buffers for the activations of a stack's nets on some examples.
 
     Attributes:

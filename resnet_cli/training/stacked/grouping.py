@@ -3,11 +3,17 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
+from typing import get_args
 
 import torch
 
+from resnet_cli.models import get_model
+from resnet_cli.models.settings import WIDTH
+from resnet_cli.settings import registry
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks.base import Data
+from resnet_cli.settings.setting import Effect
+from resnet_cli.tasks.data import Data
+from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, STEPS
 from resnet_cli.training.stacked.packing import padded
 
 STACK_BYTES = {"cpu": 12_000_000, "cuda": 1_000_000_000}
@@ -22,22 +28,18 @@ to 5 per layer of each net.
 STACKS_A_WORKER = 2
 """The minimum number of stacks per worker, so that no process is idle for long when the last stacks finish."""
 
-_FREE_IN_A_STACK = (
-    *("depth", "seed", "init", "init_std", "learning_rate", "weight_decay"),
-    *("schedule", "milestones", "decay_factor", "warmup_steps", "warmup_factor", "warmup_shape"),
-)
-
 
 def can_stack(run: Run, device_type: str) -> bool:
-    """Whether the stacked engine can train a run: a plain or residual MLP without batch norm or random layers.
+    """Whether the stacked engine can train a run: on this type of device, its model, and with all of its settings.
 
-    It supports the devices cpu and cuda.
+    A model, and each of its settings and those of training, must say so itself.
     """
-    if device_type not in STACK_BYTES:
-        return False
-    is_mlp = run.model in ("plain-mlp", "residual-mlp")
-    is_deterministic = run.dropout == 0 and run["survival"] in (None, 1)
-    return is_mlp and not run.batch_norm and is_deterministic and run.precision in ("float32", "float64")
+    return device_type in STACK_BYTES and get_model(run.model).can_stack and all(map(_can_stack, run.settings.items()))
+
+
+def _can_stack(item: tuple[str, object]) -> bool:
+    setting = registry.find(item[0])
+    return setting is not None and (registry.owner(setting) == "Task" or setting.stacks(item[1]))
 
 
 def stack_key(run: Run) -> str:
@@ -45,7 +47,7 @@ def stack_key(run: Run) -> str:
 
     They may differ in depth, seed, initialisation, learning rate and its schedule, and weight decay.
     """
-    return run.model_dump_json(exclude=set(_FREE_IN_A_STACK))
+    return str((run.task, run.model, run.that_affect(*get_args(Effect))))
 
 
 def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 1) -> list[list[Run]]:
@@ -78,9 +80,9 @@ def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 
 
 def working_set(run: Run, data: Data) -> int:
     """The working set of a run's training step in a stack, in bytes: weights, moments and a batch's activations."""
-    columns, inputs = padded(run.width), padded(prod(data.input_shape))
+    columns, inputs = padded(run[WIDTH]), padded(prod(data.input_shape))
     weights = columns * (inputs + (run.depth - 1) * columns + data.outputs)
-    activations = run.batch_size * (inputs + (run.depth + 2) * columns)
+    activations = run[BATCH_SIZE] * (inputs + (run.depth + 2) * columns)
     copies = 3  # parameters and two moments
     return (copies * weights + activations) * torch.finfo(data.dtype).bits // 8
 
@@ -92,4 +94,4 @@ def stack_name(runs: Sequence[Run]) -> str:
 
 
 def _cost(stack: list[Run], sizes: dict[Run, int]) -> int:
-    return sum(sizes[run] * (run.steps or run.epochs or 0) for run in stack)
+    return sum(sizes[run] * (run.get(STEPS) or run.get(EPOCHS) or 0) for run in stack)

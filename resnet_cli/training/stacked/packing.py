@@ -18,12 +18,11 @@ import torch
 from torch import Tensor
 
 from resnet_cli.models import build_net
+from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.mlp import layer_names
+from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, INIT, INIT_STD, WIDTH
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks.base import Data
-
-_CONSTANT = {"relu": (1.0, 0.0), "tanh": (1000.0, 0.0), "sigmoid": (1000.0, -1000.0)}
-"""The pre-activations at which an activation is exactly 1 (for the constant unit) and exactly 0 (for the padding)."""
+from resnet_cli.tasks.data import Data
 
 
 class Packing:
@@ -40,7 +39,7 @@ class Packing:
     def __init__(self, runs: Sequence[Run], data: Data) -> None:
         self.runs = sorted(runs, key=lambda run: (-run.depth, run.seed, run.run_id))
         self.input_shape, self.output_count = data.input_shape, data.outputs
-        self.depth, self.width, self.features = self.runs[0].depth, self.runs[0].width, prod(data.input_shape)
+        self.depth, self.width, self.features = self.runs[0].depth, self.runs[0][WIDTH], prod(data.input_shape)
         self.columns, self.inputs = padded(self.width), padded(self.features)
         self.sizes = [sum(run.depth > layer for run in self.runs) for layer in range(self.depth)]  # n_l
         # At least two rows: with one output, the product for a single net uses another kernel, with other last bits.
@@ -55,17 +54,17 @@ class Packing:
         parts = torch.split(flat, [prod(shape) for shape in self.shapes])
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
-    def pieces(self, most: int) -> list[range]:
+    def layer_groups(self, most: int) -> list[range]:
         """The layers, last first, in groups of equal shape; a group of several has at most `most` values."""
-        pieces: list[range] = []
+        groups: list[range] = []
         for layer in reversed(range(self.depth + 1)):
-            longer = range(layer, pieces[-1].stop) if pieces else range(0)
+            longer = range(layer, groups[-1].stop) if groups else range(0)
             alike = layer < self.depth - 1 and self.shapes[layer][1:] == self.shapes[layer + 1][1:]
             if alike and sum(prod(self.shapes[member]) for member in longer) <= most:
-                pieces[-1] = longer
+                groups[-1] = longer
             else:
-                pieces.append(range(layer, layer + 1))
-        return pieces
+                groups.append(range(layer, layer + 1))
+        return groups
 
     def initialise(self, flat: Tensor, skip: int) -> None:
         """Fill a buffer of zeros with each net's initial values and the weights that keep its constant unit at 1.
@@ -76,19 +75,18 @@ class Packing:
         """
         built: dict[object, dict[str, Tensor]] = {}
         for place, run in enumerate(self.runs):
-            draw = (run.seed, run.init, run.init_std)
+            draw = (run.seed, run[INIT], run.get(INIT_STD))
             if draw not in built:  # values depend on name and shape only, so shallower nets share those of this one
                 built[draw] = build_net(run, self.input_shape, self.output_count).state_dict()
             for name, weight, bias in self._net(flat, place):
                 weight.copy_(built[draw][f"{name}.weight"])
                 bias.copy_(built[draw][f"{name}.bias"])
-        one, zero = _CONSTANT[self.runs[0].activation]
+        activation = ACTIVATIONS[self.runs[0][ACTIVATION]]
         for layer, weights in enumerate(self.views(flat)[: self.depth]):
             constant = self.width if layer else self.features
-            weights[:, self.width :, constant] = zero
-            # At the end of a skip the skip itself adds the 1 that a ReLU needs; the other activations saturate.
-            has_one = closes_skip(layer, skip) and self.runs[0].activation == "relu"
-            weights[:, self.width, constant] = 0.0 if has_one else one
+            weights[:, self.width :, constant] = activation.zero
+            # at the end of a skip, the skip itself adds 1 to the constant unit
+            weights[:, self.width, constant] = activation.one - closes_skip(layer, skip)
 
     def state(self, flat: Tensor, place: int) -> dict[str, Tensor]:
         """The parameters of the net at `place` in a buffer, as the state dict of its `MLP`, on the CPU."""
@@ -102,7 +100,7 @@ class Packing:
         """Name, weight and bias of each layer of one net, as views."""
         layers = self.views(flat)
         inputs, run = self.features, self.runs[place]
-        for layer, name in enumerate(layer_names(run.depth, run.block_size)):
+        for layer, name in enumerate(layer_names(run.depth, run.get(BLOCK_SIZE))):
             weights = layers[layer][place, : self.width]
             yield name, weights[:, :inputs], weights[:, inputs]
             inputs = self.width

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.seeding import derive_seed
+from resnet_cli.tasks.settings import TRAIN_SIZE
 
 
 def generator(*names: object) -> torch.Generator:
@@ -57,7 +58,7 @@ def training_subset(labels: Tensor, size: int | None, task: str) -> Tensor:
             f"train_size (={size}) must be at most {len(labels):,}, the number of training examples of {task}; "
             "lower it, or leave it out to use all of them."
         )
-    return stratified_order(labels, generator(task, "train_size"))[:size].sort().values
+    return stratified_order(labels, generator(task, TRAIN_SIZE.name))[:size].sort().values
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:

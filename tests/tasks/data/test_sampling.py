@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from resnet_cli.tasks.sampling import channel_statistics, generator, stratified_order, training_subset
+from resnet_cli.tasks.data.sampling import channel_statistics, generator, stratified_order, training_subset
 
 
 @pytest.fixture

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
+from resnet_cli.figures.style import ordered_models
 
 FEWEST_SEEDS = 5
 MOST_MODELS = 3
-PLAIN, RESIDUAL = ("plain-mlp", "plain-cnn"), ("residual-mlp", "resnet")
-"""The plain nets that the documents compare, and their residual twins in the same order."""
-
-NETS = dict.fromkeys(PLAIN, "plain nets") | dict.fromkeys(RESIDUAL, "residual nets")
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,8 @@ def finding(summary: pd.DataFrame) -> Finding | None:
         return None
     if runs["model"].str.contains(", ").any():
         return None
-    points = sorted(turning_points(summary), key=lambda point: [*NETS, point.model].index(point.model))
+    order = ordered_models(runs["model"])
+    points = sorted(turning_points(summary), key=lambda point: order.index(point.model))
     named = len({_name(point) for point in points})
     if named < models or min(point.depths for point in points) < FEWEST_DEPTHS:
         return None
@@ -69,7 +67,10 @@ def finding(summary: pd.DataFrame) -> Finding | None:
 
 
 def _name(point: TurningPoint) -> str:
-    return NETS.get(point.model, f"{point.model} nets")
+    from resnet_cli.models import role_of
+
+    role = role_of(point.model)
+    return f"{point.model if role == 'other' else role} nets"
 
 
 def _joined(names: list[str]) -> str:

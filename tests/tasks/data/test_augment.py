@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from resnet_cli.tasks import augment
+from resnet_cli.tasks.data import augment
 
 
 def slow_crop(image: torch.Tensor, top: int, left: int, flip: int, padding: int) -> torch.Tensor:

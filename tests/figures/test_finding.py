@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from resnet_cli.claims.finding import finding
+from resnet_cli.figures.finding import finding
 
 FALLING = {2: 0.5, 4: 0.1, 6: 0.01, 8: 0.01, 10: 0.01}
 RISING = {2: 0.5, 4: 0.01, 6: 0.01, 8: 0.4, 10: 0.5}

@@ -1,9 +1,15 @@
 """The stacked engine against the loop engine, measured in one run on this machine.
 
-The job is the sine sweep: depths 2..40, plain and residual, 1000 steps, 21 evaluations, for each seed. The slow engines
-do one seed at every fourth depth; their time for all depths and seeds follows from a line through time against depth.
+    python benchmarks/engines.py                    # five minutes on two cores; or make bench
+    python benchmarks/engines.py --repeats 1        # half of that
+    python benchmarks/engines.py --device cuda      # are its results those of the CPU, and how fast is it?
+
+The workload is the sine sweep: depths 2..40, plain and residual, 1000 steps, 21 evaluations, for each seed. The slow
+engines do one seed at every fourth depth; their time for all depths and seeds follows from a linear fit of time against
+depth. See README.md.
 """
 
+import argparse
 import math
 import platform
 import statistics
@@ -18,13 +24,15 @@ import torch
 from torch import nn
 
 from resnet_cli.models import build_net
+from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.plan import plan_sweep
-from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
-from resnet_cli.tasks.base import Data
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import available_cores, environment, resolve_device
 from resnet_cli.training.loop import DTYPES, Batches, length, train
+from resnet_cli.training.optimizers import LEARNING_RATE
+from resnet_cli.training.settings import BATCH_SIZE, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import group_runs
 
@@ -37,54 +45,33 @@ TEXTBOOK_STEPS = 50
 MATRIX = 1024
 
 
-def bench(device: str, seeds: int, repeats: int) -> None:
-    """Print, as Markdown tables, how fast the engines are; on an accelerator also that its results are the CPU's.
-
-    Args:
-        device: cpu compares the engines; cuda checks the stacked engine there and times it.
-        seeds: of the job.
-        repeats: times that each engine is measured; medians are printed.
-
-    Raises:
-        UserError: the machine lacks the device, or its results are not those of the CPU.
-    """
-    torch_device = resolve_device(device)
-    name = environment(torch_device, 1)["device_name"]
-    print(f"{name}, {CORES} cores; torch {torch.__version__}, Python {platform.python_version()}", flush=True)
-    if torch_device.type == "cpu":
-        compare_engines(seeds, repeats)
-        show_growth()
-    else:
-        check_device(torch_device, seeds)
-
-
 def compare_engines(seeds: int, repeats: int) -> None:
-    """Print the table of engines for the whole job."""
-    job = sine_runs(seeds=f"0..{seeds - 1}")
+    """Print the table of engines for the whole sweep."""
+    sweep = sine_runs(seeds=f"0..{seeds - 1}")
     sample = sine_runs(depths=SAMPLED_DEPTHS)
-    flops = sum(map(useful_flops, job))
+    flops = sum(map(useful_flops, sweep))
     seconds: dict[str, list[float]] = {}
     rates = []
     with workers(1) as one_core, workers(CORES) as all_cores:
         for _ in range(repeats):  # the engines take turns, so that a busy machine slows all of them
             rates.append(sum(all_cores.map(matrix_product_rate, range(CORES))))
             textbook = dict(zip(sample[::3], map(textbook_seconds, sample[::3]), strict=True))
-            seconds.setdefault("textbook loop, torch's own threads", []).append(scaled(textbook, job))
+            seconds.setdefault("textbook loop, torch's own threads", []).append(scaled(textbook, sweep))
             alone = dict(zip(sample, one_core.map(loop_seconds, sample), strict=True))
-            seconds.setdefault("loop engine, one core", []).append(scaled(alone, job))
+            seconds.setdefault("loop engine, one core", []).append(scaled(alone, sweep))
             began = time.perf_counter()
             list(all_cores.map(loop_seconds, sample[::-1]))
             share = (time.perf_counter() - began) / sum(alone.values())
-            seconds.setdefault("loop engine, all cores", []).append(share * scaled(alone, job))
+            seconds.setdefault("loop engine, all cores", []).append(share * scaled(alone, sweep))
             began = time.perf_counter()
             with workers(CORES) as fresh:
-                memory = list(fresh.map(stack_memory, make_groups(job)))
+                memory = list(fresh.map(stack_memory, make_groups(sweep)))
             seconds.setdefault("stacked engine, with start-up", []).append(time.perf_counter() - began)
             began = time.perf_counter()
-            list(all_cores.map(stack_memory, make_groups(job)))
+            list(all_cores.map(stack_memory, make_groups(sweep)))
             seconds.setdefault("stacked engine", []).append(time.perf_counter() - began)
     rate = statistics.median(rates)
-    print(f"\n{len(job)} runs, {flops / 1e9:,.0f} GFLOP of use; {MATRIX}×{MATRIX} products: {rate:.0f} GFLOP/s\n")
+    print(f"\n{len(sweep)} runs, {flops / 1e9:,.0f} GFLOP of use; {MATRIX}×{MATRIX} products: {rate:.0f} GFLOP/s\n")
     print("| engine | seconds | times one core | times all cores | useful GFLOP/s | of large products |")
     print("|---|---|---|---|---|---|")
     one, every = (statistics.median(seconds[f"loop engine, {name}"]) for name in ("one core", "all cores"))
@@ -110,13 +97,13 @@ def show_growth() -> None:
                 runs = sine_runs(steps=steps, eval_every=10**6, eval_size=1, **change)
                 times.append(min(sum(one_core.map(stack_cpu_seconds, make_groups(runs))) for _ in range(2)))
             a_step = (times[1] - times[0]) / 40
-            flops = sum(useful_flops(run) - useful_flops(run.model_copy(update={"steps": 20})) for run in runs) / 40
+            flops = sum(useful_flops(run) - useful_flops(run.but({STEPS: 20})) for run in runs) / 40
             name = ", ".join(f"{key} {value}" for key, value in change.items()) or "depths 2..40, 1 seed, width 30"
             print(f"| {name} | {1000 * a_step:.1f} | {flops / a_step / 1e9:.1f} |")
 
 
 def check_device(device: torch.device, seeds: int) -> None:
-    """Compare parameters on a device with the loop's on the CPU, then time the whole job there."""
+    """Compare parameters on a device with the loop's on the CPU, then time the whole sweep there."""
     worst = 0.0
     for activation in ("relu", "tanh", "sigmoid"):
         for optimizer in ("sgd", "momentum", "adam", "adamw", "rmsprop"):
@@ -128,16 +115,16 @@ def check_device(device: torch.device, seeds: int) -> None:
                         worst = max(worst, float((record.state[name] - values).norm() / values.norm()))
     print(f"largest relative difference of parameters after 40 steps in float64: {worst:.1e}")
     if not worst < 1e-9:
-        raise UserError(f"device (={device}): its results differ from those of the CPU by {worst:.1e}, more than 1e-9.")
-    job = sine_runs(seeds=f"0..{seeds - 1}")
-    flops = sum(map(useful_flops, job))
-    data = load(job[0]).to(device, torch.float32)
-    groups = group_runs(job, lambda run: data)
+        raise SystemExit(f"The results on {device} differ from those of the CPU by {worst:.1e}, more than 1e-9.")
+    sweep = sine_runs(seeds=f"0..{seeds - 1}")
+    flops = sum(map(useful_flops, sweep))
+    data = load(sweep[0]).to(device, torch.float32)
+    groups = group_runs(sweep, lambda run: data)
     began = time.perf_counter()
     for runs in groups:
         train_stack(runs, data)
     took = time.perf_counter() - began
-    print(f"{len(job)} runs in {len(groups)} stacks: {took:.1f} s, {flops / took / 1e9:.0f} useful GFLOP/s")
+    print(f"{len(sweep)} runs in {len(groups)} stacks: {took:.1f} s, {flops / took / 1e9:.0f} useful GFLOP/s")
 
 
 def sine_runs(**request: Any) -> list[Run]:
@@ -147,16 +134,16 @@ def sine_runs(**request: Any) -> list[Run]:
 
 def useful_flops(run: Run) -> float:
     """Multiplications and additions in the products of a run's training and evaluations, none of them padded."""
-    first, others = run.width, (run.depth - 1) * run.width**2 + run.width
-    steps, evaluations = run.steps or 0, (run.steps or 0) // run.eval_every + 1
-    shown = min(run.eval_size, 1000) * 2
-    return 2.0 * (steps * run.batch_size * (2 * first + 3 * others) + evaluations * shown * (first + others))
+    first, others = run[WIDTH], (run.depth - 1) * run[WIDTH] ** 2 + run[WIDTH]
+    steps, evaluations = run[STEPS], run[STEPS] // run[EVAL_EVERY] + 1
+    shown = min(run[EVAL_SIZE], 1000) * 2
+    return 2.0 * (steps * run[BATCH_SIZE] * (2 * first + 3 * others) + evaluations * shown * (first + others))
 
 
-def scaled(seconds: dict[Run, float], job: Iterable[Run]) -> float:
-    """Seconds for a whole job, from a line through the seconds of some of its runs against their depths."""
+def scaled(seconds: dict[Run, float], sweep: Iterable[Run]) -> float:
+    """Seconds for a whole sweep, from a line through the seconds of some of its runs against their depths."""
     line = statistics.linear_regression([run.depth for run in seconds], list(seconds.values()))
-    return sum(line.intercept + line.slope * run.depth for run in job)
+    return sum(line.intercept + line.slope * run.depth for run in sweep)
 
 
 def workers(count: int) -> ProcessPoolExecutor:
@@ -168,7 +155,7 @@ def workers(count: int) -> ProcessPoolExecutor:
 
 def load(run: Run) -> Data:
     """The data of a run on the CPU."""
-    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run.precision])
+    return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
 
 
 def make_groups(runs: list[Run]) -> list[list[Run]]:
@@ -213,7 +200,7 @@ def textbook_seconds(run: Run) -> float:
     """What most people would write: autograd, torch.optim.Adam as it comes, all threads; some steps, scaled."""
     data = load(run)
     net = build_net(run, data.input_shape, data.outputs)
-    optimizer = torch.optim.Adam(net.parameters(), run.learning_rate)
+    optimizer = torch.optim.Adam(net.parameters(), run[LEARNING_RATE])
     batches = Batches(run, data, length(run, data)[2])
 
     def steps() -> None:
@@ -224,10 +211,30 @@ def textbook_seconds(run: Run) -> float:
             optimizer.step()
 
     steps()
-    return _timed(steps) * (run.steps or 0) / TEXTBOOK_STEPS
+    return _timed(steps) * run[STEPS] / TEXTBOOK_STEPS
 
 
 def _timed(action: Callable[[], object]) -> float:
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", help="cuda: compare its results with the CPU's, and time it")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds in the sine sweep")
+    parser.add_argument("--repeats", type=int, default=2, help="measurements of each engine; medians are printed")
+    arguments = parser.parse_args()
+    device = resolve_device(arguments.device)
+    name = environment(device, 1)["device_name"]
+    print(f"{name}, {CORES} cores; torch {torch.__version__}, Python {platform.python_version()}", flush=True)
+    if device.type == "cpu":
+        compare_engines(arguments.seeds, arguments.repeats)
+        show_growth()
+    else:
+        check_device(device, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()

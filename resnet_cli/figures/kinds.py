@@ -1,0 +1,36 @@
+"""The kinds of figures that `plot` draws, and the formats of their files; unlike other modules, without matplotlib."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from resnet_cli.models.settings import SURVIVAL
+
+FORMATS = ("png", "svg", "pdf")
+
+
+class Kind(NamedTuple):
+    """A kind of figure: what it `shows`, for help pages, and what keeps runs from being drawn so, for errors."""
+
+    shows: str
+    obstacle: str = ""
+
+
+OF_RUNS = {
+    "depth": Kind("against depth", "are of one depth; use curves"),
+    "curves": Kind("learning curves", "have no evaluations; train them again"),
+    SURVIVAL.name: Kind(
+        "survival probabilities, if they vary", f"do not differ in {SURVIVAL.name}; use depth or curves"
+    ),
+}
+"""What `--kind` chooses: `api.sweep_drawings` draws these."""
+
+WITHOUT_RUNS = {
+    "winners": Kind("error and depth of ImageNet's winners"),
+    "counts": Kind("parameters and operations of VGGs and ResNets"),
+}
+"""What `--figure` chooses: the package's function `plot_NAME` draws each."""
+
+
+def listed(kinds: Mapping[str, Kind]) -> str:
+    """The names of kinds, each with what it shows, for a help page."""
+    return ", ".join(f"{name} ({kind.shows})" for name, kind in kinds.items())

@@ -1,0 +1,82 @@
+"""The tensors of a task, and what is drawn from them: training subsets, statistics of channels, augmentation."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from resnet_cli.tasks.base import Loss
+
+
+@dataclass(frozen=True)
+class Data:
+    """A task's tensors, all on one device.
+
+    Images are stored as uint8 (N, C, H, W) and standardised batch by batch; other inputs are floats (N, features).
+    Targets are class numbers, int64 (N,), or floats (N, outputs).
+    """
+
+    train_inputs: Tensor
+    train_targets: Tensor
+    test_inputs: Tensor
+    test_targets: Tensor
+    loss: Loss
+    outputs: int
+    mean: Tensor | None = None  # (C,), of the whole training set, on the scale 0 to 1
+    deviation: Tensor | None = None  # (C,), the standard deviation
+    dtype: torch.dtype = torch.float32
+    crop_padding: int = 0  # pixels of zero padding for random crops; 0: training images are not augmented
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input: (features,) or (C, H, W)."""
+        return tuple(self.train_inputs.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.train_inputs.device
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Data":
+        """The same data on `device`, with floats as `dtype`; uint8 images stay uint8 until they are standardised."""
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+        return replace(
+            self,
+            train_inputs=move(self.train_inputs),
+            train_targets=move(self.train_targets),
+            test_inputs=move(self.test_inputs),
+            test_targets=move(self.test_targets),
+            mean=None if self.mean is None else move(self.mean),
+            deviation=None if self.deviation is None else move(self.deviation),
+            dtype=dtype,
+        )
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Turn stored inputs into inputs of a net: images are standardised channel by channel.
+
+        (B, C, H, W) uint8 becomes (B, C, H, W) `dtype` in the same memory format; floats are returned unchanged.
+        """
+        if self.mean is None or self.deviation is None:
+            return inputs
+        scale = (255 * self.deviation).reciprocal()[:, None, None]
+        shift = (self.mean / self.deviation)[:, None, None]
+        return inputs.to(self.dtype) * scale - shift
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of each example, (B,): squared error averaged over outputs, or cross-entropy in nats."""
+        if self.loss == "mse":
+            return (outputs - targets).square().mean(dim=1)
+        return F.cross_entropy(outputs, targets, reduction="none")
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
+        """Whether each example is misclassified, (B,) bool; None on a regression task.
+
+        A row of outputs that is not finite counts as an error.
+        """
+        if self.loss == "mse":
+            return None
+        return (outputs.argmax(dim=1) != targets) | ~outputs.isfinite().all(dim=1)

@@ -1,0 +1,111 @@
+"""The settings of training but for those of its optimiser; importing them does not import torch."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from resnet_cli.settings.setting import Count, Need, Setting, Share, always
+
+Schedule = Literal["constant", "steps", "cosine"]
+WarmupShape = Literal["linear", "constant"]
+Precision = Literal["float32", "float64", "bfloat16"]
+StepCount = Annotated[int, Field(ge=0, le=10**9)]
+
+
+BATCH_SIZE = Setting[int]("batch_size", Count, "Number of examples in a training step.", stacks=always, smoke=16)
+EPOCHS = Setting[int](
+    "epochs",
+    Count,
+    "Length of training in passes over the training set.",
+    affects=("length",),
+    stacks=always,
+    one_of="length",
+)
+STEPS = Setting[int](
+    "steps",
+    Count,
+    "Length of training in optimiser steps, instead of --epochs.",
+    affects=("length",),
+    stacks=always,
+    one_of="length",
+    smoke=4,
+)
+SCHEDULE = Setting[Schedule](
+    "schedule",
+    Schedule,
+    "Learning-rate schedule: constant, steps (multi-step decay) or cosine.",
+    default="constant",
+    affects=(),
+    stacks=always,
+)
+_MULTI_STEP = Need(SCHEDULE, lambda schedule: schedule == "steps", "schedule steps")
+MILESTONES = Setting[str](
+    "milestones",
+    Annotated[str, Field(pattern=r"^0?\.[0-9]+(/0?\.[0-9]+)*$", max_length=1000)],
+    "When the multi-step schedule decays the learning rate: fractions of the training, joined by / (0.5/0.75).",
+    default="0.5/0.75",
+    affects=(),
+    stacks=always,
+    need=_MULTI_STEP,
+)
+DECAY_FACTOR = Setting[float](
+    "decay_factor",
+    Share,
+    "Factor that the multi-step schedule applies to the learning rate at each milestone.",
+    default=0.1,
+    affects=(),
+    stacks=always,
+    need=_MULTI_STEP,
+)
+WARMUP_STEPS = Setting[int](
+    "warmup_steps",
+    StepCount,
+    "Number of steps at the start with a reduced learning rate (warm-up); 0 for none.",
+    default=0,
+    affects=(),
+    stacks=always,
+)
+_WARMUP = Need(WARMUP_STEPS, lambda steps: str(steps) != "0", "warmup_steps above 0")
+WARMUP_FACTOR = Setting[float](
+    "warmup_factor",
+    Share,
+    "Fraction of the learning rate at which warm-up starts.",
+    default=0.1,
+    affects=(),
+    stacks=always,
+    need=_WARMUP,
+)
+WARMUP_SHAPE = Setting[WarmupShape](
+    "warmup_shape",
+    WarmupShape,
+    "Shape of the warm-up: linear (ramp up) or constant (hold, then jump; He et al. 2015).",
+    default="linear",
+    affects=(),
+    stacks=always,
+    need=_WARMUP,
+)
+EVAL_EVERY = Setting[int](
+    "eval_every",
+    Count,
+    "Number of epochs between evaluations (of steps if --steps is given).",
+    affects=("length",),
+    stacks=always,
+    smoke=2,
+)
+EVAL_SIZE = Setting[int](
+    "eval_size",
+    Count,
+    "Maximum number of training examples, and of test examples, in an evaluation.",
+    default=10_000,
+    affects=("length",),
+    stacks=always,
+    smoke=64,
+)
+PRECISION = Setting[Precision](
+    "precision",
+    Precision,
+    "Numerical precision: float32, float64 or bfloat16 (automatic mixed precision).",
+    default="float32",
+    affects=("data", "cost"),
+    stacks=lambda precision: precision != "bfloat16",
+)
