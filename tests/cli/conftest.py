@@ -23,6 +23,9 @@ class Answer(NamedTuple):
 Command = Callable[..., Answer]
 Train = Callable[..., None]
 
+SMALL = ("--seeds", 0, "--steps", 6, "--eval-every", 3, "--depths", "2..4", "--jobs", 1)
+"""A sweep of six runs."""
+
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
@@ -61,3 +64,10 @@ def train(
         shutil.copytree(sweeps_trained[key], Path(), dirs_exist_ok=True)
 
     return copy
+
+
+@pytest.fixture
+def sine(train: Train) -> Path:
+    """The results of the sweep `SMALL`."""
+    train(*SMALL, "--quiet")
+    return Path("results/sine")

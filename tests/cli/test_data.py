@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -65,9 +63,3 @@ def test_check_of_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["check", "--data-dir", str(tmp_path)])
     assert isinstance(result.exception, UserError)
     assert "run `resnet-exp data fetch cifar10" in str(result.exception)
-
-
-def test_the_command_is_imported_without_heavy_libraries() -> None:
-    code = "import sys, resnet_cli.cli.data; print({'torch', 'numpy', 'pandas', 'sklearn'} & set(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout == "set()\n"

@@ -1,6 +1,7 @@
-"""`resnet-exp models`: the list, a model's page, and the layers of a net."""
+"""`resnet-exp models`: the list, a model's page, the layers of a net, and its blocks as a picture."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_the_layers_of_a_net_are_printed_one_by_one(command: Command) -> None:
     [
         ("vgg --depth 16", (138_357_544, 15_470_264_320)),
         ("imagenet-resnet --depth 50", (25_557_032, 4_089_184_256)),
-        ("resnet --depth 1202", (19_421_274, 2_829_238_912)),
+        pytest.param("resnet --depth 1202", (19_421_274, 2_829_238_912), marks=pytest.mark.slow),
         ("plain-mlp --depth 3", (2 * 30 + 2 * 31 * 30 + 31, 30 + 2 * 30 * 30 + 30)),
         ("plain-mlp --depth 1 --task digits", (65 * 64 + 65 * 10, 64 * 64 + 64 * 10)),
         ("plain-mlp --depth 1 --input 8 --set width=5", (193 * 5 + 6 * 1000, 192 * 5 + 5 * 1000)),
@@ -160,3 +161,50 @@ def test_mistakes_are_explained_in_one_sentence(arguments: str, message: str, co
     assert answer.out == ""
     assert message in answer.err
     assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("model", ["plain-mlp", "resnet", "vgg"])
+def test_blocks_are_drawn_without_naming_a_depth(model: str, command: Command) -> None:
+    answer = command("models", model, "--draw", "pictures/blocks.png")
+    assert answer == (0, "pictures/blocks.png\n", "")
+    assert Path("pictures/blocks.png").read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in Path("pictures").iterdir()] == ["blocks.png"]
+
+
+def test_depth_and_settings_determine_the_drawing(command: Command) -> None:
+    def draw(*settings: object) -> bytes:
+        assert command("models", "resnet", *settings, "--draw", "blocks.svg").code == 0
+        return Path("blocks.svg").read_bytes()
+
+    base = draw("--depth", 20)
+    assert draw() == base
+    assert draw("--depth", 14) != base
+    assert draw("--depth", 20, "--set", "shortcut=B") != base
+    assert draw("--depth", 20, "--task", "digits") != base
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("resnet --draw blocks.gif", "draw (=blocks.gif) must end in .png, .svg or .pdf."),
+        ("--draw blocks.png", "--draw needs a model"),
+        (
+            "plain-mlp --depth 1 --draw blocks.png",
+            "The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks.",
+        ),
+        ("resnet --depth 21 --draw blocks.png", "resnet has no depth 21"),
+    ],
+)
+def test_wrong_use_of_draw_is_explained(arguments: str, message: str, command: Command) -> None:
+    answer = command("models", *arguments.split())
+    assert answer.code == 2
+    assert message in answer.err
+    assert (answer.out, answer.err.count("\n")) == ("", 1)
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.slow
+def test_every_model_is_drawn(command: Command) -> None:
+    for model in all_models():
+        assert command("models", model, "--draw", f"{model}.svg").code == 0
+        assert Path(f"{model}.svg").read_bytes().endswith(b"</svg>\n")

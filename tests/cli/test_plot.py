@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from resnet_cli.api import count_imagenet_nets
 from resnet_cli.cli.plot import _draw_all
-from tests.cli.conftest import Command, Train
+from tests.cli.conftest import SMALL, Command, Train
 
 TINY = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--jobs", 1, "--quiet")
 
@@ -207,3 +208,36 @@ def test_figures_that_cannot_be_written_are_named_and_exit_with_one(
     assert answer.code == 1
     assert f"resnet-exp: {sweep}: {sweep}/figures/loss-by-depth.png cannot be written: " in answer.err
     assert answer.out == "results/other/figures/loss-by-depth.png\n", "the other sweep is drawn"
+
+
+def test_plot_draws_both_kinds_in_two_formats(command: Command, sine: Path) -> None:
+    answer = command("plot", "results")
+    names = {f"loss-{kind}.{extension}" for kind in ("by-depth", "curves") for extension in ("png", "svg")}
+    assert answer.out.splitlines() == [f"{sine}/figures/loss-{kind}.png (and svg)" for kind in ("by-depth", "curves")]
+    assert {path.name for path in (sine / "figures").iterdir()} == names
+
+
+@pytest.mark.slow
+def test_thirteen_values_of_a_setting_go_on_several_figures(command: Command) -> None:
+    rates = ",".join(f"{0.001 * number:g}" for number in range(1, 14))
+    assert command("sweep", *SMALL, "--learning-rate", rates, "--out", "results/many", "--quiet").code == 0
+    answer = command("plot", "results", "--format", "png", "--kind", "depth")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == [
+        f"results/many/figures/loss-by-depth-learning-rate-{held}.png" for held in ("0.001-to-0.007", "0.008-to-0.013")
+    ]
+
+
+def test_sweeps_of_the_same_name_do_not_overwrite_each_others_figures(command: Command, sine: Path) -> None:
+    shutil.copytree(sine, "results/other/sine")
+    answer = command("plot", "results", "--kind", "depth", "--format", "png", "--out", "figs")
+    assert answer.out.splitlines() == [f"figs/{name}/loss-by-depth.png" for name in ("other/sine", "sine")]
+
+
+def test_plot_takes_kind_format_size_title_and_folder(command: Command, sine: Path) -> None:
+    answer = command(
+        "plot", sine, "--kind", "depth", "--format", "svg", "--size", "4x3", "--title", "My own title", "--out", "drawn"
+    )
+    assert answer.out == "drawn/loss-by-depth.svg\n"
+    text = Path("drawn/loss-by-depth.svg").read_text()
+    assert 'width="288pt" height="216pt"' in text

@@ -41,7 +41,7 @@ from resnet_cli.training.settings import (
     WARMUP_STEPS,
 )
 
-FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=120)
+FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 SMOKE = {"train_size": 64, "batch_size": 16, "steps": 4, "eval_every": 2, "eval_size": 64}
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 

@@ -20,7 +20,7 @@ from resnet_cli.settings.ranges import (
     shorten,
 )
 
-FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=200)
+FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=100)
 SIX_N_PLUS_2 = DepthRule(first=8, step=6, formula="6n+2")
 
 

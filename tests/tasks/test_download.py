@@ -231,6 +231,7 @@ download.fetch(Path(folder), archive=download.Archive(url, md5, int(records), ""
 """
 
 
+@pytest.mark.slow
 def test_the_next_fetch_removes_what_a_killed_one_left(tmp_path: Path, archive: Archive) -> None:
     somebodys = tmp_path / ".fetch-mine" / "NOTE.txt"
     somebodys.parent.mkdir()

@@ -22,7 +22,6 @@ from tests.conftest import MakeRun
 
 RUNS: dict[str, dict[str, Any]] = {
     "resnet": {"models": "resnet"},
-    "bfloat16": {"models": "resnet", "precision": "bfloat16"},
     "no-batch-norm": {"models": "resnet", "batch_norm": False, "learning_rate": 0.001},
     "drawing": {"models": "resnet", "dropout": 0.3, "survival": 0.5, "depths": 56},
     "drawing-bfloat16": {"models": "resnet", "dropout": 0.3, "survival": 0.5, "precision": "bfloat16"},

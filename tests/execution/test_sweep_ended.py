@@ -88,12 +88,17 @@ def assert_no_process_is_left(group: int) -> None:
     raise AssertionError(left)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize(
-    ("name", "words"), [("SIGINT", "interrupted"), ("SIGTERM", "ended by SIGTERM"), ("SIGHUP", "ended by SIGHUP")]
+    ("name", "words", "jobs"),
+    [
+        ("SIGINT", "interrupted", 1),
+        ("SIGINT", "interrupted", 2),
+        ("SIGTERM", "ended by SIGTERM", 2),
+        ("SIGHUP", "ended by SIGHUP", 1),
+    ],
 )
 def test_a_signal_keeps_finished_work_and_leaves_no_process(
-    tmp_path: Path, start: Start, jobs: int, name: str, words: str
+    tmp_path: Path, start: Start, name: str, words: str, jobs: int
 ) -> None:
     folder, number = tmp_path / "sine", signal.Signals[name]
     process = start("sweep", *options(tmp_path), "--jobs", jobs)

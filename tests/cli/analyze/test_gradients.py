@@ -15,15 +15,13 @@ FOLDER = Path("results/sine")
 
 
 def test_training_is_replayed_without_saved_nets(command: Command, train: Train) -> None:
-    train(*SMALL, "--depths", 5, "--seeds", "0,1", "--engine", "loop", "--batch-norm", "on,off")
-    answer = command("analyze", "gradients", FOLDER)
+    train(*SMALL, "--depths", 5, "--seeds", 0, "--engine", "loop", "--batch-norm", "on,off")
+    answer = command("analyze", "gradients", FOLDER, "--format", "png")
     assert answer.code == 0, answer.err
-    assert "8 of 8 runs gave the stored losses again, to the last bit." in answer.out
-    assert answer.out.splitlines()[-3:] == [
-        str(FOLDER / "analysis" / f"gradients.{end}") for end in ("csv", "png", "svg")
-    ]
+    assert "4 of 4 runs gave the stored losses again, to the last bit." in answer.out
+    assert answer.out.splitlines()[-2:] == [str(FOLDER / "analysis" / f"gradients.{end}") for end in ("csv", "png")]
     frame = pd.read_csv(FOLDER / "analysis" / "gradients.csv")
-    assert len(frame) == 8 * 3 * 6
+    assert len(frame) == 4 * 3 * 6
     assert set(frame["batch_norm"]) == {True, False}
     assert (frame["train_loss"] == frame["stored_loss"]).all()
     table = answer.out[answer.out.index("Gradient norms") :]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from resnet_cli.models.settings import INIT
 from resnet_cli.store.reader import load_results
 from tests.cli.conftest import Command, Train
 
@@ -54,7 +55,7 @@ def test_runs_are_chosen_by_the_value_of_a_setting(command: Command) -> None:
     answer = command("analyze", "convergence", "results/sine", "--where", "init=he", "--format", "svg")
     assert answer.code == 0
     frame = pd.read_csv("results/sine/analysis/convergence.csv")
-    he = {stored.run.run_id for stored in load_results(Path("results/sine")).runs if stored.run["init"] == "he"}
+    he = {stored.run.run_id for stored in load_results(Path("results/sine")).runs if stored.run[INIT] == "he"}
     assert set(frame["run_id"]) == he
 
 
