@@ -28,8 +28,7 @@ from torch import Tensor, nn
 
 from resnet_cli.analysis.trained_nets import StoredNet, addition_of, hooked, load_net
 from resnet_cli.models import build_net, get_model
-from resnet_cli.models.mlp import MLPBlock
-from resnet_cli.models.resnet import Block
+from resnet_cli.models.base import Block
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, ORDERING, SHORTCUT, SURVIVAL
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import Metrics
@@ -152,13 +151,10 @@ def _make_identity(block: nn.Module, mean: Tensor, variance: Tensor) -> None:
 
 def _silence_branch(block: nn.Module) -> None:
     """Make the last layer of a residual block's branch return zero."""
-    if isinstance(block, MLPBlock):
-        layer, norm = block.layers[-1].children()
-    else:
-        assert isinstance(block, Block)
-        layer, norm = (block.get_submodule(f"{name}{block.count}") for name in ("conv", "norm"))
-    is_norm_last = not isinstance(norm, nn.Identity) and getattr(block, ORDERING.name, "") != "full-preactivation"
-    for parameter in (norm if is_norm_last else layer).parameters():
+    assert isinstance(block, Block)
+    of_branch = [layer for step in block.branch if isinstance(step, nn.Module) for layer in step.modules()]
+    *_, last = (layer for layer in of_branch if hasattr(layer, "weight"))
+    for parameter in last.parameters():
         parameter.zero_()
 
 

@@ -89,7 +89,7 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
     pictured = {round(place) for place in np.linspace(0, len(names) - 1, layers)}
     shown = data.test_inputs[image : image + 1]
     many = data.test_inputs[: min(run[EVAL_SIZE], EVALUATION_BATCH)]
-    inputs = data.prepare(torch.cat([shown, many]).contiguous(memory_format=torch.channels_last))
+    inputs = data.prepare(torch.cat([shown, many]))
     convolution = next(module for module in stored.net.modules() if isinstance(module, nn.Conv2d))
     filters = convolution.weight  # (F, C, h, w)
     rows = [

@@ -188,10 +188,7 @@ def _has_residual_blocks(run: Run) -> bool:
 def _random_batch(stored: StoredNet, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     data = stored.data
     chosen = torch.randperm(len(data.train_inputs), generator=generator)[:BATCH].to(data.device)
-    inputs = data.train_inputs[chosen]
-    if inputs.dim() == 4:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-    return data.prepare(inputs), data.train_targets[chosen]
+    return data.prepare(data.train_inputs[chosen]), data.train_targets[chosen]
 
 
 def _norm(gradient: Tensor) -> float:

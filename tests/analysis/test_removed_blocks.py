@@ -21,10 +21,10 @@ from resnet_cli.analysis.removed_blocks import (
     summarise,
 )
 from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
 from resnet_cli.store.record import RunRecord
+from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
 
@@ -39,7 +39,7 @@ def make_net(make_run: MakeRun) -> MakeNet:
 
     def make(**settings: Any) -> StoredNet:
         run = make_run(**settings)
-        data = load_data_of(run, None, "cpu")
+        data = load_data(run, None, "cpu")
         return StoredNet(run, build_net(run, data.input_shape, data.outputs).eval(), data)
 
     return make

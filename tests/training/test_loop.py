@@ -14,7 +14,8 @@ from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State
-from resnet_cli.training.loop import DTYPES, Batches, batch_order, evaluate, length, train
+from resnet_cli.training.loop import DTYPES, Batches, batch_order, evaluate, train
+from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 
@@ -87,7 +88,7 @@ def test_the_history_includes_start_intervals_and_end(make_run: MakeRun) -> None
 
 def test_epochs_are_counted_in_full_batches(make_run: MakeRun) -> None:
     run = small_digits(make_run, batch_size=25, epochs=4, eval_every=2)
-    assert length(run, load(run)) == (8, 4, 2)
+    assert length(run, len(load(run).train_inputs)) == (8, 4, 2)
 
 
 def test_gradient_norm_is_that_of_the_last_batch(make_run: MakeRun) -> None:

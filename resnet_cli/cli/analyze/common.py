@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from resnet_cli.analysis.trained_nets import StoredNet
     from resnet_cli.store.reader import Results
-    from resnet_cli.store.record import RunRecord
+from resnet_cli.store.record import RunRecord
 
 _Item = TypeVar("_Item")
 

@@ -48,8 +48,8 @@ from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
-from resnet_cli.training.loop import Batches, is_finite, length, metrics_row
-from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.loop import Batches, is_finite, metrics_row
+from resnet_cli.training.schedule import learning_rate, length
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE
 from resnet_cli.training.stacked.packing import Packing, closes_skip
 from resnet_cli.training.stacked.parameter_group import divide_parameters
@@ -83,7 +83,7 @@ def train_stack(
     Raises:
         UserError: the batch is larger than the training set.
     """
-    total_steps, interval, epoch_steps = length(runs[0], data)
+    total_steps, interval, epoch_steps = length(runs[0], len(data.train_inputs))
     stack = Stack(runs, data)
     members = [run.run_id for run in stack.runs]
     step, histories = 0, [list[Metrics]() for _ in members]
@@ -162,7 +162,7 @@ class Stack:
 
         seeds = sorted({run.seed for run in self.runs})
         one_a_seed = [next(run for run in self.runs if run.seed == seed) for seed in seeds]
-        self.batches = [Batches(run, data, length(run, data)[2]) for run in one_a_seed]
+        self.batches = [Batches(run, data, length(run, len(data.train_inputs))[2]) for run in one_a_seed]
         self.batch_of_net = torch.tensor([seeds.index(run.seed) for run in self.runs], device=data.device)
         self.inputs = self._inputs(nets, batch)
         self.targets = data.train_targets.new_zeros(nets, batch, *data.train_targets.shape[1:])
