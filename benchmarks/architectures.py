@@ -279,7 +279,7 @@ def as_trained(run: Run, net: nn.Module, images: Tensor) -> Contender:
 def as_it_comes(run: Run, net: nn.Module, images: Tensor) -> Contender:
     """A net with torch's defaults."""
     net = net.to(images.device)
-    momentum, decay = run[MOMENTUM] or 0, run[WEIGHT_DECAY]
+    momentum, decay = run.get(MOMENTUM) or 0, run[WEIGHT_DECAY]
     optimizer = torch.optim.SGD(net.parameters(), run[LEARNING_RATE], momentum=momentum, weight_decay=decay)
     return Contender(net, optimizer, images)
 

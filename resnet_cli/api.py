@@ -31,7 +31,7 @@ from resnet_cli.figures import (
     winners,
 )
 from resnet_cli.figures.kinds import OF_RUNS
-from resnet_cli.figures.run_table import SPLITS, SWEEP, Metric, Scale, Split, in_given_order
+from resnet_cli.figures.run_table import SWEEP, Metric, in_given_order
 from resnet_cli.figures.sweep import sweep_figures
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.base import StochasticDepth
@@ -62,79 +62,48 @@ ANALYSES: dict[str, Callable[..., Figure]] = {
 MEASURED: tuple[Measured, ...] = ("train_loss", "test_loss", "train_error", "test_error")
 
 
-def plot_loss_by_depth(
-    results: Results,
-    *,
-    metric: Metric = "loss",
-    by: str | None = None,
-    scale: Scale = "auto",
-    splits: Sequence[Split] = SPLITS,
-    title: str | None = None,
-    size: tuple[float, float] | None = None,
-) -> Figure:
+def plot_loss_by_depth(results: Results, *, metric: Metric = "loss", by: str | None = None, **options: Any) -> Figure:
     """Loss or error after training against depth: a median line over seeds with a band, and a dot for each run.
 
     Args:
         results: of one task.
         metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
         by: a setting whose values are compared as lines in one panel, instead of a panel for each.
-        scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
-        splits: which of `train` and `test`.
-        title: instead of the automatic one.
-        size: width and height in inches.
+        options: `scale` (`log`, `linear`, or `auto`: log for a loss, linear for an error), `splits` (which of `train`
+            and `test`), `title` (instead of the automatic one) and `size` (width and height in inches).
 
     Raises:
         UserError: there is nothing to draw, the task has no such metric, runs do not differ in `by`, one figure cannot
             show all combinations of settings, or an option has no such value.
     """
-    chance = constant_answers(stored.run for stored in results.runs).get(metric)
-    rows = _compared(results, results.summary(), by)
-    return loss_by_depth.draw(rows, metric=metric, scale=scale, splits=splits, title=title, size=size, chance=chance)
+    rows, chance = _drawn_rows(results, results.summary(), metric, by)
+    return loss_by_depth.draw(rows, metric=metric, chance=chance, **options)
 
 
-def plot_learning_curves(
-    results: Results,
-    *,
-    metric: Metric = "loss",
-    by: str | None = None,
-    x: Literal["step", "epoch"] = "step",
-    scale: Scale = "auto",
-    splits: Sequence[Split] = SPLITS,
-    title: str | None = None,
-    size: tuple[float, float] | None = None,
-) -> Figure:
+def plot_learning_curves(results: Results, *, metric: Metric = "loss", by: str | None = None, **options: Any) -> Figure:
     """Loss or error during training: medians over seeds, with one line per depth and one panel per model.
 
     Args:
         results: of one task.
-        metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
+        metric: as for `plot_loss_by_depth`.
         by: a setting whose values are compared as lines, with one panel per depth.
-        x: `step` (optimiser steps) or `epoch` (passes over the training set).
-        scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
-        splits: which of `train` and `test`.
-        title: instead of the automatic one.
-        size: width and height in inches.
+        options: those of `plot_loss_by_depth`, and `x`: `step` (optimiser steps) or `epoch` (passes over the data).
 
     Raises:
         UserError: as `plot_loss_by_depth`.
     """
-    return learning_curves.draw(
-        _compared(results, results.curves(), by),
-        metric=metric,
-        lines="depth" if by is None else "model",
-        x=x,
-        scale=scale,
-        splits=splits,
-        title=title,
-        size=size,
-        chance=constant_answers(stored.run for stored in results.runs).get(metric),
-    )
+    rows, chance = _drawn_rows(results, results.curves(), metric, by)
+    lines: Literal["depth", "model"] = "depth" if by is None else "model"
+    return learning_curves.draw(rows, metric=metric, lines=lines, chance=chance, **options)
 
 
-def _compared(results: Results, frame: pd.DataFrame, by: str | None) -> pd.DataFrame:
-    """`frame` in the order in which values were given, with those of the setting `by` as models of their own."""
+def _drawn_rows(
+    results: Results, frame: pd.DataFrame, metric: Metric, by: str | None
+) -> tuple[pd.DataFrame, float | None]:
+    """A table of runs as figures take it, and what a net reaches that always gives the same answer."""
     rows = in_given_order(frame, results.given_values())
-    return rows if by is None else panels.compare(rows, by)
+    chance = constant_answers(stored.run for stored in results.runs).get(metric)
+    return rows if by is None else panels.compare(rows, by), chance
 
 
 def sweep_drawings(

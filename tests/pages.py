@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from resnet_cli.analysis.convergence import Comparison, compare_twins, measure
+from resnet_cli.analysis.convergence import compare_twins, measure
 from resnet_cli.api import count_imagenet_nets
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.models import all_models, get_model
@@ -239,11 +239,11 @@ def configurations_table() -> str:
     return "\n".join(["| name | shows | runs | time |", "|---|---|---|---|", *lines])
 
 
-def race(sweep: str, level: float, depths: range | None = None) -> Comparison:
+def race(sweep: str, level: float, depths: range | None = None) -> Any:
     """How often a residual net reaches a training loss before its plain twin of the same depth and seed."""
     stored = [one for one in _results(sweep).runs if depths is None or one.run.depth in depths]
     plain, residual = (one.run.model for one in (stored[0], stored[-1]))
-    return compare_twins(measure(stored, [level], split="train"), [plain, residual])[1]
+    return compare_twins(measure(stored, [level], split="train"), [plain, residual]).iloc[1]
 
 
 if __name__ == "__main__":

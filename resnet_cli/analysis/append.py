@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.trained_nets import StoredNet, addition_of, load_net
+from resnet_cli.analysis.trained_nets import StoredNet, addition_of, hooked, load_net
 from resnet_cli.models import build_net, get_model
 from resnet_cli.models.mlp import MLPBlock
 from resnet_cli.models.resnet import Block
@@ -120,12 +120,9 @@ def activation_statistics(stored: StoredNet, module: nn.Module) -> tuple[Tensor,
         seen.append((values.shape[1], values.sum(1), values.square().sum(1)))
 
     data = stored.data
-    handle = module.register_forward_hook(note)
-    try:
+    with hooked([(module, note)]):
         for inputs in torch.split(data.train_inputs[: stored.run[EVAL_SIZE]], EVALUATION_BATCH):
             stored.net(data.prepare(inputs))
-    finally:
-        handle.remove()
     counts, totals, squares = zip(*seen, strict=True)
     mean = torch.stack(totals).sum(0) / sum(counts)
     return mean, (torch.stack(squares).sum(0) / sum(counts) - mean.square()).clamp(min=0)
@@ -253,7 +250,8 @@ def choose_depths(stored: Sequence[StoredRun], depth: int | None, deeper: int | 
                 f"{', '.join(known)} share too few depths at which all blocks are complete (their depths are {found}); "
                 "give --depth and --to."
             )
-        depth, deeper = shared[0] if depth is None else depth, shared[-1] if deeper is None else deeper
+        depth = shared[0] if depth is None else depth
+        deeper = shared[-1] if deeper is None else deeper
     if all(one.run.depth != depth for one in stored):
         raise UserError(f"depth (={depth}): there is no stored net of this depth; the stored depths are {found}.")
     return depth, deeper

@@ -7,7 +7,6 @@ residual nets converge faster; Huang et al. 2016 (arXiv 1603.09382) claim that s
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -84,55 +83,31 @@ def first_reached(history: Sequence[Metrics], level: float, split: str) -> tuple
     return math.nan, math.nan
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How many runs of a model reach a level, and how often they do so before their twins, the runs of another model.
-
-    Twins have the same depth, seed and settings, as far as both models have them. Pairs that are neither `earlier` nor
-    `later` reach the level at the same step, or not at all.
-    """
-
-    level: float
-    model: str
-    other: str
-    runs: int
-    reached: int
-    twins: int
-    earlier: int
-    later: int
-
-    def cells(self) -> list[float | str | None]:
-        """The counts as a row of a table; None where a model has no twins, or would be its own."""
-        counts: list[float | None] = [None] * 4
-        if self.model != self.other and self.twins:
-            counts = [self.twins, self.earlier, self.later, self.twins - self.earlier - self.later]
-        return [self.level, self.model, self.runs, self.reached, *counts]
-
-
-def compare_twins(frame: pd.DataFrame, models: Sequence[str]) -> list[Comparison]:
+def compare_twins(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     """Compare the runs of each of the `models` with their twins among the runs of the first one, at each level.
+
+    Twins have the same depth, seed and settings, as far as both models have them.
 
     Args:
         frame: what `measure` returns.
         models: names in `frame`.
+
+    Returns:
+        One row per `level` and `model`: the number of `runs`, how many of them `reached` the level, the number of
+        `twins`, and how many of these were `earlier` than their twins, `later`, or `neither`: at the same step, or not
+        at all. The last four are missing where a model has no twins, or would be its own.
     """
     columns = list(frame)
     keys = ["depth", "seed", *columns[columns.index("status") + 1 : columns.index("split")]]
     steps = frame.assign(step=frame["step"].fillna(math.inf))
-    found = []
+    rows = []
     for level, model in itertools.product(frame["level"].unique(), models):
         first, second = (steps[(steps["level"] == level) & (steps["model"] == name)] for name in (models[0], model))
         twins = first.merge(second, on=[key for key in keys if first[key].notna().any()], suffixes=("", "_of_twin"))
-        found.append(
-            Comparison(
-                level=float(level),
-                model=model,
-                other=models[0],
-                runs=len(second),
-                reached=int(np.isfinite(second["step"]).sum()),
-                twins=len(twins),
-                earlier=int((twins["step_of_twin"] < twins["step"]).sum()),
-                later=int((twins["step_of_twin"] > twins["step"]).sum()),
-            )
-        )
-    return found
+        row = {"level": float(level), "model": model, "runs": len(second), "reached": np.isfinite(second["step"]).sum()}
+        if model != models[0] and len(twins):
+            earlier, later = ((sign * (twins["step_of_twin"] - twins["step"]) > 0).sum() for sign in (-1, 1))
+            row |= {"twins": len(twins), "earlier": earlier, "later": later, "neither": len(twins) - earlier - later}
+        rows.append(row)
+    names = ["level", "model", "runs", "reached", "twins", "earlier", "later", "neither"]
+    return pd.DataFrame(rows, columns=names, dtype=object)

@@ -31,7 +31,7 @@ from torch.func import functional_call, stack_module_state
 from resnet_cli.models.initialisation import initialise
 from resnet_cli.models.mlp import MLPBlock
 from resnet_cli.models.resnet import Block
-from resnet_cli.models.settings import WIDTH, Initialisation
+from resnet_cli.models.settings import INIT, WIDTH, Initialisation
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.tasks import get_task
@@ -190,7 +190,7 @@ def _train(
             optimizer.step()
 
     index = pd.MultiIndex.from_tuples(
-        [(step, *one) for step in evaluated for one in who], names=["step", "init", "seed"]
+        [(step, *one) for step in evaluated for one in who], names=["step", INIT.name, "seed"]
     )
     frame = pd.DataFrame({"loss": torch.cat(losses).cpu()}, index).reset_index()
     frame = frame.assign(experiment=experiment, kind=KINDS[is_residual], depth=depth)
@@ -216,7 +216,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         the filter the first steps, `near_plain` and `near_residual`, at which its weights are nearer than `NEAR` to
         those of the identity (nan where they never are).
     """
-    cell = ["experiment", "depth", "init"]
+    cell = ["experiment", "depth", INIT.name]
     last = frame[frame["step"] == frame["step"].max()]
     errors = last.pivot_table("relative_error", cell, "kind", "median", sort=False)[list(KINDS)]
     distances = frame.dropna(subset="distance").groupby([*cell, "kind", "step"])["distance"].median().reset_index()

@@ -4,13 +4,14 @@ A weight layer is a convolution or a linear layer on the main path. As in the pa
 counted: projections in shortcuts, gates of Highway layers, and auxiliary heads.
 """
 
-from contextlib import ExitStack
+import itertools
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.trained_nets import StoredNet, example
+from resnet_cli.analysis.trained_nets import StoredNet, example, hooked
 
 PARALLEL = frozenset({"shortcut", "gate", "auxiliary"})
 """Names of modules whose layers are not counted."""
@@ -41,11 +42,8 @@ def weight_layers(stored: StoredNet) -> list[WeightLayer]:
     def record(name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         inputs[name], outputs[name] = args[0], output
 
-    with ExitStack() as hooks, torch.no_grad():
-        for name, module in modules.items():
-            if isinstance(module, (*_LAYERS, *_NORMS)):
-                hook = module.register_forward_hook(lambda *call, name=name: record(name, *call))
-                hooks.callback(hook.remove)
+    recorded = {name: module for name, module in modules.items() if isinstance(module, (*_LAYERS, *_NORMS))}
+    with hooked((module, partial(record, name)) for name, module in recorded.items()), torch.no_grad():
         stored.net(example(stored))
 
     layers = []
@@ -61,5 +59,5 @@ def _next_sibling(net: nn.Module, name: str) -> str:
     """The name of the module that follows the one called `name` in its parent; `name` itself if that is the last."""
     parent, _, own = name.rpartition(".")
     children = [child for child, _ in net.get_submodule(parent).named_children()]
-    following = children[children.index(own) :][:2][-1]
+    following = dict(itertools.pairwise(children)).get(own, own)
     return f"{parent}.{following}" if parent else following

@@ -9,14 +9,14 @@ the layers themselves (`layers.py`).
 
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import ExitStack
+from functools import partial
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.trained_nets import StoredNet, identity_of
+from resnet_cli.analysis.trained_nets import StoredNet, hooked, identity_of
 from resnet_cli.models.base import Addition
 from resnet_cli.training.loop import EVALUATION_BATCH
 from resnet_cli.training.settings import EVAL_SIZE
@@ -44,11 +44,8 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
         variance, mean = torch.var_mean(output, correction=0)
         parts[name].append(torch.stack([torch.full_like(mean, output.numel()), mean, variance]))
 
-    with ExitStack() as hooks, torch.no_grad():
-        for layer in layers:
-            module = stored.net.get_submodule(layer.response)
-            hook = module.register_forward_hook(lambda *call, name=layer.name: note(name, *call))
-            hooks.callback(hook.remove)
+    modules = ((stored.net.get_submodule(layer.response), partial(note, layer.name)) for layer in layers)
+    with hooked(modules), torch.no_grad():
         for inputs in torch.split(stored.data.test_inputs[: stored.run[EVAL_SIZE]], EVALUATION_BATCH):
             if inputs.dim() == 4:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)

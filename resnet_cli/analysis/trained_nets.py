@@ -4,7 +4,7 @@ A block is a child of the net's `blocks`. All changes are made with hooks around
 undone when their `with` block ends.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +98,15 @@ def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int)
     return net
 
 
+@contextmanager
+def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., Any]]]) -> Iterator[None]:
+    """Call a hook, as torch's `register_forward_hook` describes it, after each forward pass of its module."""
+    with ExitStack() as handles:
+        for module, hook in hooks:
+            handles.callback(module.register_forward_hook(hook).remove)
+        yield
+
+
 def blocks_of(stored: StoredNet) -> list[BlockInfo]:
     """The blocks of a net, in order.
 
@@ -110,10 +119,7 @@ def blocks_of(stored: StoredNet) -> list[BlockInfo]:
     def note(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         shapes.append(args[0].shape != output.shape)
 
-    with ExitStack() as hooks, torch.no_grad():
-        for block in blocks:
-            handle = block.register_forward_hook(note)
-            hooks.callback(handle.remove)
+    with hooked((block, note) for block in blocks), torch.no_grad():
         stored.net(example(stored))
     return [
         BlockInfo(index, addition_of(block) is not None, changes_shape)

@@ -3,7 +3,6 @@
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -88,7 +87,7 @@ def _model_lines(runs: Sequence[Run], settings: Sequence[str]) -> Iterator[str]:
 def _factors(runs: Sequence[Run], settings: Sequence[str]) -> list[tuple[int, str]]:
     counts = [len({run.get(name) for run in runs}) for name in ("depth", "model", "seed")]
     factors = [(n, counted(n, noun)) for n, noun in zip(counts, ("depth", "model", "seed"), strict=True)]
-    combinations = len(set(map(itemgetter(*settings), runs))) if settings else 1
+    combinations = len({tuple(map(run.get, settings)) for run in runs})
     if combinations > 1:
         what = "values" if len(settings) == 1 else "settings"
         factors.insert(2, (combinations, f"{combinations} {what} of {' and '.join(settings)}"))
@@ -114,8 +113,9 @@ def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableT
     for run in runs:
         groups[run.model, run in number].append(run)
     table = _plain_table()
-    for header in ("model", "depths", "seeds", *(["settings"] if settings else []), *(["engine"] if jobs else [])):
-        table.add_column(header, overflow="fold")
+    for header, shown in {"model": True, "depths": True, "seeds": True, "settings": settings, "engine": jobs}.items():
+        if shown:
+            table.add_column(header, overflow="fold")
     table.add_column("runs", justify="right")
     for (model, stacked), of_group in groups.items():
         cells = [model, compact({run.depth for run in of_group}), compact({run.seed for run in of_group})]
@@ -193,7 +193,7 @@ class _DepthTable:
         counts = runs.groupby(["model", "depth"]).size()
         self.uneven = counts.min() < counts.max() or bool((runs["status"] != "done").any())
         self.spread = counts.max() > 1
-        seeds = "over seeds" if self.uneven else "of 1 seed" if counts.max() == 1 else f"of {counts.max()} seeds"
+        seeds = "over seeds" if self.uneven else f"of {counted(counts.max(), 'seed')}"
         self.title = f"{title}: loss by depth, median {seeds}"
         self.measures = [name for name in MEASURES if runs[name].notna().any()]
         self.columns = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
+from resnet_cli.figures.run_table import range_text
 from resnet_cli.figures.style import ordered_models
 
 FEWEST_SEEDS = 5
@@ -53,15 +54,13 @@ def finding(summary: pd.DataFrame) -> Finding | None:
         sentence = ", ".join(parts) + (f"; {same} do not" if same else "")
     else:
         sentence = f"{same} do not get worse with depth"
-    fewest, most = int(seeds.min()), int(seeds.max())
     of_margin: dict[str, list[str]] = {}
     for point in worse:
         of_margin.setdefault(f"{point.margin:.2g} times its best level", []).append(point.model)
     margins = [f"{level} ({', '.join(models)})" for level, models in of_margin.items()]
     return Finding(
         sentence=f"By the median, {sentence}",
-        statistic=f"medians of {fewest if fewest == most else f'{fewest} to {most}'} seeds, "
-        f"up to {points[0].deepest_depth} layers",
+        statistic=f"medians of {range_text(seeds)} seeds, up to {points[0].deepest_depth} layers",
         rule=f"worse: its training loss stays above {' and '.join(margins)}" if worse else "",
     )
 

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from resnet_cli.figures.axes import add_legend, add_title, model_entries, new_figure, set_depth_axis, set_value_axis
 from resnet_cli.figures.cells import MIN_SEEDS, draw_dots
 from resnet_cli.figures.style import BLUE, GREY, VERMILLION, ModelStyle, look
+from resnet_cli.models.settings import INIT
 
 KINDS = {"plain": ModelStyle(VERMILLION, "o"), "residual": ModelStyle(BLUE, "s")}
 INITS = {
@@ -53,7 +54,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         for line, init in zip(grid, INITS, strict=True):
             for axes, experiment in zip(line, EXPERIMENTS, strict=True):
                 source, x = (rows, "step") if experiment == "filter" else (ends, "depth")
-                _draw_panel(axes, source[(source["experiment"] == experiment) & (source["init"] == init)], x)
+                _draw_panel(axes, source[(source["experiment"] == experiment) & (source[INIT.name] == init)], x)
             line[0].set_ylabel(f"{INITS[init]}\n\nrelative error ‖f(x) − x‖ / ‖x‖")
         for axes, title in zip(grid[0], EXPERIMENTS.values(), strict=True):
             axes.set_title(title)
@@ -93,7 +94,7 @@ def _titles(ends: pd.DataFrame) -> tuple[str, str]:
     stacks = ends[(ends["experiment"] != "filter") & (ends["depth"] == deepest)]
     if seeds < MIN_SEEDS or stacks.empty:
         return what, ""
-    medians = stacks.groupby(["kind", "experiment", "init"])["error"].median().groupby("kind")
+    medians = stacks.groupby(["kind", "experiment", INIT.name])["error"].median().groupby("kind")
     low, high = medians.min(), medians.max()
     finding = (
         f"Residual stacks of {deepest} layers learn the identity to a relative error of "

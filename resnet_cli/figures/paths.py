@@ -16,7 +16,7 @@ from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value
 from resnet_cli.figures.cells import MIN_SEEDS
 from resnet_cli.figures.learning_curves import depth_colours
 from resnet_cli.figures.panels import value_text
-from resnet_cli.figures.run_table import varying_settings
+from resnet_cli.figures.run_table import range_text, varying_settings
 from resnet_cli.figures.style import MARKERS, by_numbers, look, ordered_models
 
 EFFECTIVE = 0.95
@@ -173,11 +173,9 @@ def _fill(axes: Axes, low: "pd.Series[float]", high: "pd.Series[float]", colour:
 
 def _notes(rows: pd.DataFrame) -> list[str]:
     """What lines and bands are, and how many seeds and draws are in them."""
-    seeds = rows["seeds"]
-    counts = f"{seeds.min()} to {seeds.max()}" if seeds.min() < seeds.max() else f"{seeds.max()}"
-    several = seeds.max() > 1
+    several = rows["seeds"].max() > 1
     return [
-        f"lines: mean of {counts} seeds" if several else "one seed",
+        f"lines: mean of {range_text(rows['seeds'])} seeds" if several else "one seed",
         f"{rows['draws'].max()} paths of each length in every net, each with a random training batch; "
         "band of the gradient: 10th to 90th percentile of these",
         "bars of the product: range of the seeds" if several else "",

@@ -196,8 +196,7 @@ def _draw_quantiles(
 
 def _nets_text(nets: pd.DataFrame, frame: pd.DataFrame) -> str:
     """How many nets a line stands for, such as `3 seeds with up to 20 random draws each`."""
-    counts = run_table.seed_counts(nets)
-    fewest, most = int(counts.min()), int(counts.max())
-    seeds = "one seed" if most == 1 else f"{most if fewest == most else f'{fewest} to {most}'} seeds"
-    draws = frame["draw"].max()
-    return seeds if pd.isna(draws) else f"{seeds} with up to {draws:.0f} random draws{' each' if most > 1 else ''}"
+    counts, draws = run_table.seed_counts(nets), frame["draw"].max()
+    several = counts.max() > 1
+    seeds = f"{run_table.range_text(counts)} seeds" if several else "one seed"
+    return seeds if pd.isna(draws) else f"{seeds} with up to {draws:.0f} random draws{' each' if several else ''}"

@@ -79,10 +79,13 @@ def metric_columns(metric: Metric, splits: Sequence[Split]) -> list[str]:
 def seeds_text(runs: pd.DataFrame, mark: str = "line") -> str:
     """How many seeds a line or other `mark` stands for, such as `line: median of 5 seeds`."""
     counts = seed_counts(runs)
+    return "one seed" if counts.max() == 1 else f"{mark}: median of {range_text(counts)} seeds"
+
+
+def range_text(counts: "pd.Series[int]") -> str:
+    """The lowest and the highest of some counts, such as `3 to 5`, or `5` where they are the same."""
     fewest, most = int(counts.min()), int(counts.max())
-    if most == 1:
-        return "one seed"
-    return f"{mark}: median of {most if fewest == most else f'{fewest} to {most}'} seeds"
+    return str(most) if fewest == most else f"{fewest} to {most}"
 
 
 def seed_counts(runs: pd.DataFrame) -> "pd.Series[int]":
@@ -105,7 +108,9 @@ def band_text(interquartile: Collection[bool]) -> str:
 def failed_text(frame: pd.DataFrame) -> str:
     """How many runs failed, such as `2 failed runs are not drawn`, or nothing where none did."""
     failed = frame.loc[frame["status"] == "failed", "run_id"].nunique()
-    return f"{failed} failed {'run is' if failed == 1 else 'runs are'} not drawn" if failed else ""
+    if failed == 0:
+        return ""
+    return "1 failed run is not drawn" if failed == 1 else f"{failed} failed runs are not drawn"
 
 
 def _check_told_apart(rows: pd.DataFrame) -> None:

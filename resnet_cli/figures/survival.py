@@ -3,6 +3,7 @@
 After Huang et al. 2016, "Deep Networks with Stochastic Depth" (arXiv 1603.09382), figures 2 and 3.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -48,7 +49,8 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
     cells = _cells(rows)
     shown = pd.concat(cells.values())
     levels = sorted(rows[SURVIVAL.name].unique(), reverse=True)
-    styles = {level: ModelStyle(PALETTE[1:][i % 6], MARKERS[i % len(MARKERS)]) for i, level in enumerate(levels)}
+    looks = zip(itertools.cycle(PALETTE[1:]), itertools.cycle(MARKERS))
+    styles = {level: ModelStyle(colour, marker) for level, (colour, marker) in zip(levels, looks, strict=False)}
     column = f"test_{metric}"
     size = size or (1.0 + max(3.0 * len(cells), 5.4), 6.0)
     with look():

@@ -80,7 +80,9 @@ def draw(*, title: str | None = None, size: tuple[float, float] | None = None) -
 def _draw_bars(axes: Axes, heights: Sequence[float], texts: Sequence[str]) -> None:
     bars = axes.bar(range(len(ENTRIES)), heights, width=0.62)
     for entry, bar in zip(ENTRIES, bars, strict=True):
-        colour = BLUE if entry.name == RESIDUAL else VERMILLION if entry.layers else _SHALLOW
+        colour = VERMILLION if entry.layers else _SHALLOW
+        if entry.name == RESIDUAL:
+            colour = BLUE
         bar.set(facecolor="white" if entry.name == SECOND else colour, edgecolor=colour)
         bar.set_hatch("////" if entry.name == SECOND else "")
     axes.bar_label(bars, texts, padding=2, fontsize=8)

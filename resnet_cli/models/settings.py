@@ -6,6 +6,7 @@ A setting of a single model is declared in that model's own file.
 from typing import Literal
 
 from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.settings.errors import either
 from resnet_cli.settings.setting import Count, Fraction, Need, Positive, Setting, Share, always
 
 Initialisation = Literal["default", "he", "glorot", "normal"]
@@ -26,7 +27,7 @@ SHORTCUT = Setting[Literal["A", "B", "C"]](
 ACTIVATION = Setting[str](
     "activation",
     Literal[tuple(ACTIVATIONS)],
-    f"Activation function: {', '.join([*ACTIVATIONS][:-1])} or {[*ACTIVATIONS][-1]}.",
+    f"Activation function: {either(ACTIVATIONS)}.",
     default="relu",
     stacks=lambda name: ACTIVATIONS[name].backward is not None,
 )

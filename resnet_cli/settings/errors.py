@@ -73,7 +73,13 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
 def not_among(option: str, text: str, known: Sequence[str]) -> UserError:
     """The error for a list of words, joined by commas, of which one is not known."""
     several = "both joined by a comma" if len(known) == 2 else "several of them joined by commas"
-    return UserError(f"{option} (={text}) must be {', '.join(known[:-1])} or {known[-1]}, or {several}.")
+    return UserError(f"{option} (={text}) must be {either(known)}, or {several}.")
+
+
+def either(names: Iterable[str], last_word: str = "or") -> str:
+    """The names as in a sentence: `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} {last_word} {last}" if others else last
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

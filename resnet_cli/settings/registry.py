@@ -31,6 +31,7 @@ def declare(owner: Owner, settings: Iterable[Setting[Any]]) -> None:
     Raises:
         ValueError: another setting has the same name.
     """
+    declared()  # what is known without torch comes first, whoever asks for a model before
     for setting in settings:
         if _settings.setdefault(setting.name, setting) is not setting:
             raise ValueError(f"there are two declarations of the setting {setting.name}")

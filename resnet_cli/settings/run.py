@@ -83,9 +83,9 @@ class Run:
         name = setting if isinstance(setting, str) else setting.name
         return getattr(self, name) if name in IDENTITY else self.settings.get(name)
 
-    def but(self, changes: Mapping[Any, Any] | None = None, **named: Any) -> Self:
+    def but(self, changes: Mapping[Any, Any] = MappingProxyType({}), /, **named: Any) -> Self:
         """The same run with some values changed, by setting or by name; None takes a setting away."""
-        values = {setting.name: value for setting, value in (changes or {}).items()}
+        values = {setting.name: value for setting, value in changes.items()}
         return type(self)(**self.as_dict() | values | named)
 
     def as_dict(self) -> dict[str, Any]:

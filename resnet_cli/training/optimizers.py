@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from resnet_cli.settings.errors import either
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Fraction, Need, NotNegative, Positive, Setting, always
 
@@ -24,6 +25,7 @@ class Optimizer:
         torch_class: the name of its class in `torch.optim`.
         arguments: of the class, besides parameters, learning rate and weight decay.
         settings: names of the settings of a run that are arguments too.
+        positive: those of them that must not be 0.
         decoupled_decay: whether weight decay shrinks the parameters instead of being added to the gradient.
         linear_in_rate: whether a step without weight decay is the learning rate times a direction that depends on
             nothing but the gradients so far. If it is not, nets are trained one after another.
@@ -35,6 +37,7 @@ class Optimizer:
     torch_class: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
+    positive: tuple[str, ...] = ()
     decoupled_decay: bool = False
     linear_in_rate: bool = False
     zero_state: tuple[str, ...] = ()
@@ -48,7 +51,7 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     for optimizer in (
         Optimizer("sgd", "SGD", _FUSED, linear_in_rate=True),
         Optimizer("momentum", "SGD", _FUSED, **_WITH_MOMENTUM),
-        Optimizer("nesterov", "SGD", _FUSED | {"nesterov": True}, **_WITH_MOMENTUM),
+        Optimizer("nesterov", "SGD", _FUSED | {"nesterov": True}, positive=("momentum",), **_WITH_MOMENTUM),
         Optimizer("adam", "Adam", _FUSED, linear_in_rate=True),
         Optimizer("adamw", "AdamW", _FUSED, decoupled_decay=True, linear_in_rate=True),
         Optimizer("rmsprop", "RMSprop", linear_in_rate=True),
@@ -57,16 +60,17 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
 
 
 def _complaint(run: Run) -> str:
-    return "nesterov needs a momentum above 0" if run[OPTIMIZER] == "nesterov" and not run.get(MOMENTUM) else ""
+    zero = [name for name in OPTIMIZERS[run[OPTIMIZER]].positive if not run.get(name)]
+    return f"{run[OPTIMIZER]} needs a {zero[0]} above 0" if zero else ""
 
 
-_DECOUPLED = " or ".join(optimizer.name for optimizer in OPTIMIZERS.values() if optimizer.decoupled_decay)
+_DECOUPLED = [optimizer.name for optimizer in OPTIMIZERS.values() if optimizer.decoupled_decay]
 _HAVE_MOMENTUM = [optimizer.name for optimizer in OPTIMIZERS.values() if "momentum" in optimizer.settings]
 
 OPTIMIZER = Setting[str](
     "optimizer",
     Literal[tuple(OPTIMIZERS)],
-    f"Optimiser: {', '.join([*OPTIMIZERS][:-1])} or {[*OPTIMIZERS][-1]}.",
+    f"Optimiser: {either(OPTIMIZERS)}.",
     affects=("update rule", "cost"),
     stacks=lambda name: OPTIMIZERS[name].linear_in_rate,
     complaint=_complaint,
@@ -77,16 +81,16 @@ LEARNING_RATE = Setting[float](
 MOMENTUM = Setting[float](
     "momentum",
     Fraction,
-    f"Momentum coefficient of the optimisers {' and '.join(_HAVE_MOMENTUM)}.",
+    f"Momentum coefficient of the optimisers {either(_HAVE_MOMENTUM, 'and')}.",
     default=0.9,
     affects=("update rule",),
     stacks=always,
-    need=Need(OPTIMIZER, lambda name: name in _HAVE_MOMENTUM, f"optimizer {' or '.join(_HAVE_MOMENTUM)}"),
+    need=Need(OPTIMIZER, lambda name: name in _HAVE_MOMENTUM, f"optimizer {either(_HAVE_MOMENTUM)}"),
 )
 WEIGHT_DECAY = Setting[float](
     "weight_decay",
     NotNegative,
-    f"Weight decay on all parameters (an L2 penalty; decoupled with {_DECOUPLED}).",
+    f"Weight decay on all parameters (an L2 penalty; decoupled with {either(_DECOUPLED)}).",
     default=0.0,
     affects=(),
     stacks=always,

@@ -18,7 +18,6 @@ def learning_rate(run: Run, step: int, total_steps: int) -> float:
     """
     rate = run[LEARNING_RATE] * _schedule(run, step / total_steps)
     if step < run[WARMUP_STEPS]:
-        assert run[WARMUP_FACTOR] is not None
         ramp = step / run[WARMUP_STEPS] if run[WARMUP_SHAPE] == "linear" else 0.0
         rate *= run[WARMUP_FACTOR] + (1 - run[WARMUP_FACTOR]) * ramp
     return rate
@@ -28,8 +27,6 @@ def _schedule(run: Run, progress: float) -> float:
     if run[SCHEDULE] == "cosine":
         return (1 + math.cos(math.pi * progress)) / 2
     if run[SCHEDULE] == "steps":
-        assert run[MILESTONES] is not None
-        assert run[DECAY_FACTOR] is not None
         passed = sum(progress >= float(milestone) for milestone in run[MILESTONES].split("/"))
         return float(run[DECAY_FACTOR] ** passed)
     return 1.0

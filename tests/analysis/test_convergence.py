@@ -112,19 +112,20 @@ def test_an_unreached_level_counts_as_later_than_any_step() -> None:
     rows = [("plain", *key, "done", "train", 0.1, plain) for key, plain, _ in both]
     rows += [("residual", *key, "done", "train", 0.1, residual) for key, _, residual in both]
     rows += [("residual", 9, 0, "done", "train", 0.1, 1.0)]  # has no twin
-    plain, residual = compare_twins(frame_of(rows), ["plain", "residual"])
+    plain, residual = compare_twins(frame_of(rows), ["plain", "residual"]).itertuples(index=False)
     assert (plain.runs, plain.reached) == (7, 4)
     assert (residual.runs, residual.reached, residual.twins) == (8, 6, 7)
     assert (residual.earlier, residual.later) == (3, 2)
-    assert plain.cells() == [0.1, "plain", 7, 4, None, None, None, None]
-    assert residual.cells() == [0.1, "residual", 8, 6, 7, 3, 2, 2]
+    assert tuple(plain)[:4] == (0.1, "plain", 7, 4)
+    assert all(map(math.isnan, plain[4:]))
+    assert tuple(residual) == (0.1, "residual", 8, 6, 7, 3, 2, 2)
 
 
 def test_twins_share_only_settings_of_the_first_model() -> None:
     rows: list[tuple[object, ...]] = [("plain", 3, 0, "done", "he", None, "train", 0.1, 10.0)]
     rows += [("plain", 3, 0, "done", "glorot", None, "train", 0.1, 1.0)]
     rows += [("residual", 3, 0, "done", init, k, "train", 0.1, 5.0) for init in ("he", "glorot") for k in (1, 2)]
-    _, residual = compare_twins(frame_of(rows, ["init", "block_size"]), ["plain", "residual"])
+    _, residual = compare_twins(frame_of(rows, ["init", "block_size"]), ["plain", "residual"]).itertuples()
     assert (residual.twins, residual.earlier, residual.later) == (4, 2, 2)
 
 
@@ -133,14 +134,17 @@ def test_twins_share_settings_that_some_first_runs_have() -> None:
     for model, step in (("plain", 10.0), ("residual", 5.0)):
         rows += [(model, 3, 0, "done", "momentum", value, "train", 0.1, step) for value in (0.5, 0.9)]
         rows += [(model, 3, 0, "done", "adam", None, "train", 0.1, 2 * step)]
-    _, residual = compare_twins(frame_of(rows, ["optimizer", "momentum"]), ["plain", "residual"])
+    _, residual = compare_twins(frame_of(rows, ["optimizer", "momentum"]), ["plain", "residual"]).itertuples()
     assert (residual.twins, residual.earlier, residual.later) == (3, 3, 0)
 
 
 def test_levels_are_compared_separately() -> None:
     rows = [("a", 3, 0, "done", "train", level, step) for level, step in ((0.5, 1.0), (0.1, 9.0))]
     rows += [("b", 3, 0, "done", "train", level, step) for level, step in ((0.5, 2.0), (0.1, 8.0))]
-    found = {(one.level, one.model): (one.earlier, one.later) for one in compare_twins(frame_of(rows), ["a", "b"])}
+    found = {
+        (one.level, one.model): (one.earlier, one.later)
+        for one in compare_twins(frame_of(rows), ["a", "b"]).itertuples()
+    }
     assert found[0.5, "b"] == (0, 1)
     assert found[0.1, "b"] == (1, 0)
 

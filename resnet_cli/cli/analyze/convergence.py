@@ -41,8 +41,6 @@ def command(
     stay in the table without a step and are marked at the figure's top edge. The command prints which of two twins (of
     the same depth and seed) is first.
     """
-    import pandas as pd
-
     from resnet_cli.analysis.convergence import compare_twins, levels_of, measure
     from resnet_cli.figures.panels import compare
     from resnet_cli.figures.run_table import SPLIT_LABELS, SPLITS, check_choice
@@ -57,12 +55,17 @@ def command(
         setting = by.replace("-", "_")
         names = compare(results.summary(), setting).set_index("run_id")["model"]
         frame = frame.assign(model=frame["run_id"].map(names)).drop(columns=setting)
-    comparisons = compare_twins(frame, ordered_models(frame["model"]))
-    first = comparisons[0].other
-    headers = ["level", "model", "runs", "reach it", f"twins of {first}", "it is first", f"{first} is first", "neither"]
+    models = ordered_models(frame["model"])
+    headers = {
+        "reached": "reach it",
+        "twins": f"twins of {models[0]}",
+        "earlier": "it is first",
+        "later": f"{models[0]} is first",
+    }
     show_table(
         f"Runs whose {SPLIT_LABELS[split]} loss reaches a level, and which of two twins (same depth and seed) is first",
-        pd.DataFrame([comparison.cells() for comparison in comparisons], columns=headers, dtype=object),
+        compare_twins(frame, models),
+        headers,
     )
     request.write(NAME, frame, unit=unit)
 

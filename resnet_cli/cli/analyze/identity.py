@@ -9,6 +9,7 @@ from resnet_cli.cli.analyze.common import Device, joined, show_table, write
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.home import in_home
 from resnet_cli.cli.words import Formats
+from resnet_cli.models.settings import INIT
 from resnet_cli.settings.ranges import compact, numbers, parse_depths, parse_seeds
 
 NAME = "identity"
@@ -45,7 +46,7 @@ def command(
         summarise(frame),
         {
             "depth": "layers",
-            "init": "initialisation",
+            INIT.name: "initialisation",
             "near_plain": f"step with weights within {NEAR:g} of the identity: plain",
             "near_residual": "residual",
         },

@@ -152,7 +152,7 @@ class Stack:
         self.packing = packing = Packing(runs, data)
         self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
         self.function = ACTIVATIONS[self.lead[ACTIVATION]]
-        self.skip = (self.lead[BLOCK_SIZE] or 0) if self.lead.model == "residual-mlp" else 0
+        self.skip = self.lead.get(BLOCK_SIZE) or 0
         self.parameters = self._zeros(packing.ends[-1])
         packing.initialise(self.parameters, self.skip)
         *self.weights, self.output_weights = packing.views(self.parameters)

@@ -100,7 +100,7 @@ class Packing:
         """Name, weight and bias of each layer of one net, as views."""
         layers = self.views(flat)
         inputs, run = self.features, self.runs[place]
-        for layer, name in enumerate(layer_names(run.depth, run[BLOCK_SIZE])):
+        for layer, name in enumerate(layer_names(run.depth, run.get(BLOCK_SIZE))):
             weights = layers[layer][place, : self.width]
             yield name, weights[:, :inputs], weights[:, inputs]
             inputs = self.width

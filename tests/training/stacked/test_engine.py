@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from pydantic import TypeAdapter
 
 from resnet_cli.models import all_models
 from resnet_cli.models.activations import ACTIVATIONS, Activation
-from resnet_cli.models.settings import ACTIVATION
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
@@ -19,7 +17,7 @@ from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.loop import DTYPES, train
-from resnet_cli.training.optimizers import OPTIMIZER, OPTIMIZERS, Optimizer
+from resnet_cli.training.optimizers import OPTIMIZERS, Optimizer
 from resnet_cli.training.schedule import learning_rate
 from resnet_cli.training.settings import PRECISION
 from resnet_cli.training.stacked.engine import Stack, StackedOutcome, train_stack
@@ -27,6 +25,7 @@ from resnet_cli.training.stacked.grouping import can_stack, stack_key
 from resnet_cli.training.stacked.packing import padded
 from resnet_cli.training.stacked.parameter_group import GROUP_BYTES
 from tests.conftest import MakeRun
+from tests.training.stacked.conftest import Register
 
 SMALL: dict[str, object] = {
     "width": 9,
@@ -78,17 +77,13 @@ def test_every_parameter_matches_the_loop(make_run: MakeRun, kind: dict[str, obj
         assert_like_loop(outcome, data)
 
 
-def assert_all_like_loop(make_run: MakeRun, small: dict[str, object], **not_planned: str) -> None:
-    """Nets of several depths, with a learning rate and weight decay for each, to the last digits of float64.
-
-    `not_planned` holds names that no request can contain because they are registered by the test.
-    """
+def assert_all_like_loop(make_run: MakeRun, small: dict[str, object]) -> None:
+    """Nets of several depths, with a learning rate and weight decay for each, to the last digits of float64."""
     members = [(6, 2, 0.1), (3, 0, 0.2), (2, 1, 0.0), (1, 0, 0.1)]
-    planned = [
+    runs = [
         make_run(**SMALL | small, depths=depth, seeds=seed, weight_decay=decay, learning_rate=0.002 * (1 + seed))
         for depth, seed, decay in members
     ]
-    runs = [run.but(not_planned) for run in planned]
     assert len({stack_key(run) for run in runs}) == 1
     assert all(can_stack(run, "cpu") for run in runs)
     data = load(runs[0])
@@ -119,19 +114,15 @@ def test_every_model_that_can_be_stacked_matches_the_loop(make_run: MakeRun, mod
 
 
 @pytest.mark.parametrize("decoupled", [False, True])
-def test_a_new_optimiser_matches_the_loop(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, decoupled: bool) -> None:
+def test_a_new_optimiser_matches_the_loop(make_run: MakeRun, register: Register, decoupled: bool) -> None:
     arguments = {"decoupled_weight_decay": decoupled}
-    new = Optimizer("new", "NAdam", arguments, decoupled_decay=decoupled, linear_in_rate=True)
-    monkeypatch.setitem(OPTIMIZERS, "new", new)
-    monkeypatch.setitem(vars(OPTIMIZER), "_adapter", TypeAdapter(str))  # it takes the new word too
-    assert_all_like_loop(make_run, RESIDUAL[1] | {"schedule": "cosine"}, optimizer="new")
+    register(Optimizer("new", "NAdam", arguments, decoupled_decay=decoupled, linear_in_rate=True))
+    assert_all_like_loop(make_run, RESIDUAL[1] | {"schedule": "cosine", "optimizer": "new"})
 
 
-def test_a_new_activation_matches_the_loop(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    new = Activation("new", "torch.nn.functional:leaky_relu", "leaky_relu_backward", (0.01, True), one=1.0)
-    monkeypatch.setitem(ACTIVATIONS, "new", new)
-    monkeypatch.setitem(vars(ACTIVATION), "_adapter", TypeAdapter(str))  # it takes the new word too
-    assert_all_like_loop(make_run, RESIDUAL[1] | {"task": "digits"}, activation="new")
+def test_a_new_activation_matches_the_loop(make_run: MakeRun, register: Register) -> None:
+    register(Activation("new", "torch.nn.functional:leaky_relu", "leaky_relu_backward", (0.01, True), one=1.0))
+    assert_all_like_loop(make_run, RESIDUAL[1] | {"task": "digits", "activation": "new"})
 
 
 def test_each_run_has_its_own_rate_schedule_and_initial_values(make_run: MakeRun) -> None:

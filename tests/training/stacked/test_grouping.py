@@ -3,13 +3,12 @@
 import itertools
 
 import pytest
-from pydantic import TypeAdapter
 
-from resnet_cli.models.activations import ACTIVATIONS, Activation
-from resnet_cli.models.settings import ACTIVATION
-from resnet_cli.training.optimizers import OPTIMIZER, OPTIMIZERS, Optimizer
+from resnet_cli.models.activations import Activation
+from resnet_cli.training.optimizers import Optimizer
 from resnet_cli.training.stacked.grouping import STACK_BYTES, can_stack, group_runs, stack_key, stack_name, working_set
 from tests.conftest import MakeRun
+from tests.training.stacked.conftest import Register
 from tests.training.stacked.test_engine import PLAIN, RESIDUAL, load
 
 
@@ -35,15 +34,12 @@ def test_only_similar_mlps_can_be_stacked(make_run: MakeRun, settings: dict[str,
 
 @pytest.mark.parametrize(("linear_in_rate", "backward"), [(False, "tanh_backward"), (True, None)])
 def test_what_an_optimiser_or_activation_lacks_sends_runs_to_the_loop(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, linear_in_rate: bool, backward: str | None
+    make_run: MakeRun, register: Register, linear_in_rate: bool, backward: str | None
 ) -> None:
-    monkeypatch.setitem(OPTIMIZERS, "new", Optimizer("new", "NAdam", linear_in_rate=linear_in_rate))
-    monkeypatch.setitem(ACTIVATIONS, "new", Activation("new", "torch:tanh", backward))
-    for setting in (OPTIMIZER, ACTIVATION):
-        monkeypatch.setitem(vars(setting), "_adapter", TypeAdapter(str))  # it takes the new words too
-    run = make_run(models="plain-mlp")
-    assert can_stack(run, "cpu")
-    assert not can_stack(run.but({OPTIMIZER: "new", ACTIVATION: "new"}), "cpu")
+    register(Optimizer("new", "NAdam", linear_in_rate=linear_in_rate))
+    register(Activation("new", "torch:tanh", backward))
+    assert can_stack(make_run(models="plain-mlp"), "cpu")
+    assert not can_stack(make_run(models="plain-mlp", optimizer="new", activation="new"), "cpu")
 
 
 def test_groups_hold_every_run_exactly_once(make_run: MakeRun) -> None:
