@@ -30,8 +30,9 @@ from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import available_cores, environment, resolve_device
-from resnet_cli.training.loop import DTYPES, Batches, length, train
+from resnet_cli.training.loop import DTYPES, Batches, train
 from resnet_cli.training.optimizers import LEARNING_RATE
+from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import group_runs
@@ -110,16 +111,16 @@ def check_device(device: torch.device, seeds: int) -> None:
             settings = {"activation": activation, "optimizer": optimizer, "learning_rate": 1e-3, "weight_decay": 1e-3}
             for runs in make_groups(sine_runs(depths="1..7", steps=40, precision="float64", **settings)):
                 data = load(runs[0])
-                for outcome in train_stack(runs, data.to(device, torch.float64)):
-                    for name, values in train(outcome.run, data).net.state_dict().items():
-                        worst = max(worst, float((outcome.state[name] - values).norm() / values.norm()))
+                for record in train_stack(runs, data.to(device, torch.float64)):
+                    for name, values in train(record.run, data).state.items():
+                        worst = max(worst, float((record.state[name] - values).norm() / values.norm()))
     print(f"largest relative difference of parameters after 40 steps in float64: {worst:.1e}")
     if not worst < 1e-9:
         raise SystemExit(f"The results on {device} differ from those of the CPU by {worst:.1e}, more than 1e-9.")
     sweep = sine_runs(seeds=f"0..{seeds - 1}")
     flops = sum(map(useful_flops, sweep))
     data = load(sweep[0]).to(device, torch.float32)
-    groups = group_runs(sweep, lambda run: data)
+    groups = group_runs(sweep, device.type)
     began = time.perf_counter()
     for runs in groups:
         train_stack(runs, data)
@@ -160,8 +161,7 @@ def load(run: Run) -> Data:
 
 def make_groups(runs: list[Run]) -> list[list[Run]]:
     """Runs as the stacks that a sweep on all cores would make of them."""
-    data = load(runs[0])
-    return group_runs(runs, lambda run: data, CORES)
+    return group_runs(runs, "cpu", CORES)
 
 
 def matrix_product_rate(_: float) -> float:
@@ -201,7 +201,7 @@ def textbook_seconds(run: Run) -> float:
     data = load(run)
     net = build_net(run, data.input_shape, data.outputs)
     optimizer = torch.optim.Adam(net.parameters(), run[LEARNING_RATE])
-    batches = Batches(run, data, length(run, data)[2])
+    batches = Batches(run, data, length(run, len(data.train_inputs))[2])
 
     def steps() -> None:
         for step in range(TEXTBOOK_STEPS):

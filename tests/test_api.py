@@ -15,14 +15,14 @@ from resnet_cli import Results, UserError
 from resnet_cli.analysis import trained_nets
 from resnet_cli.settings.events import Metrics, Status
 from resnet_cli.settings.run import Run
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from tests.conftest import MakeRun
 from tests.pages import REFERENCE
 
 
-def stored(run: Run, loss: float, status: Status = "done") -> StoredRun:
+def stored(run: Run, loss: float, status: Status = "done") -> RunRecord:
     """A finished run that ends with `loss` in training and twice as much on the test set."""
-    return StoredRun(run, status, "", 10, 1.0, [Metrics(1.0, 5, 0.1, loss, 2 * loss, None, None, None)])
+    return RunRecord(run=run, status=status, history=[Metrics(1.0, 5, 0.1, loss, 2 * loss, None, None, None)])
 
 
 @pytest.fixture

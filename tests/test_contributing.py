@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import resnet_cli.models
-from resnet_cli.models import all_models, build_net
+from resnet_cli.models import build_net
 from resnet_cli.models.initialisation import initialise
+from resnet_cli.settings import discovery
 from tests.cli.conftest import Command, command
 from tests.conftest import MakeRun
 
@@ -25,9 +26,9 @@ def _with_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     (code,) = re.findall(r"^```python\n(.*?)^```", CONTRIBUTING, re.M | re.S)
     (tmp_path / "averaging.py").write_text(code, "utf-8")
     monkeypatch.setattr(resnet_cli.models, "__path__", [*resnet_cli.models.__path__, str(tmp_path)])
-    all_models.cache_clear()
+    discovery._collect.cache_clear()
     yield
-    all_models.cache_clear()
+    discovery._collect.cache_clear()
 
 
 @pytest.mark.usefixtures("_with_the_example")

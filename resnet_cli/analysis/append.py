@@ -17,6 +17,7 @@ return their input unchanged; it is not negative, because it comes from a ReLU:
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,14 @@ from torch import Tensor, nn
 
 from resnet_cli.analysis.trained_nets import StoredNet, addition_of, hooked, load_net
 from resnet_cli.models import build_net, get_model
-from resnet_cli.models.mlp import MLPBlock
-from resnet_cli.models.resnet import Block
+from resnet_cli.models.base import Block
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, ORDERING, SHORTCUT, SURVIVAL
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.ranges import compact, parse_depths
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.store.weights import has_weights
 from resnet_cli.training.loop import EVALUATION_BATCH, is_finite, train
 from resnet_cli.training.settings import EVAL_SIZE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS
@@ -151,21 +151,18 @@ def _make_identity(block: nn.Module, mean: Tensor, variance: Tensor) -> None:
 
 def _silence_branch(block: nn.Module) -> None:
     """Make the last layer of a residual block's branch return zero."""
-    if isinstance(block, MLPBlock):
-        layer, norm = block.layers[-1].children()
-    else:
-        assert isinstance(block, Block)
-        layer, norm = (block.get_submodule(f"{name}{block.count}") for name in ("conv", "norm"))
-    is_norm_last = not isinstance(norm, nn.Identity) and getattr(block, ORDERING.name, "") != "full-preactivation"
-    for parameter in (norm if is_norm_last else layer).parameters():
+    assert isinstance(block, Block)
+    of_branch = [layer for step in block.branch if isinstance(step, nn.Module) for layer in step.modules()]
+    *_, last = (layer for layer in of_branch if hasattr(layer, "weight"))
+    for parameter in last.parameters():
         parameter.zero_()
 
 
 def compare(
     folder: Path,
-    shallow: StoredRun,
+    shallow: RunRecord,
     depth: int,
-    stored: Iterable[StoredRun],
+    stored: Iterable[RunRecord],
     *,
     settings: Sequence[str],
     data_dir: Path | None,
@@ -199,8 +196,9 @@ def compare(
     if twin is not None and has_weights(folder, twin.run):
         deeper, first = load_net(folder, twin.run, data_dir=data_dir, device=device), twin.history
     else:
-        outcome = train(appended.run, net.data)
-        deeper, first = replace(appended, net=outcome.net), outcome.history
+        trained = train(appended.run, net.data)
+        deeper, first = replace(appended, net=deepcopy(appended.net)), trained.history
+        deeper.net.load_state_dict(trained.state)
 
     def train_further(one: StoredNet) -> list[Metrics]:
         return train(one.run, one.data, start=one.net.state_dict()).history
@@ -225,12 +223,12 @@ def compare(
     return frame.assign(**who)[[*who, "net", "step", *METRICS]].astype(dict.fromkeys(METRICS, float))
 
 
-def find_twin(run: Run, stored: Iterable[StoredRun]) -> StoredRun | None:
+def find_twin(run: Run, stored: Iterable[RunRecord]) -> RunRecord | None:
     """The stored run with the same depth, seed and settings; only its warm-up may differ."""
     return next((one for one in stored if one.run.but(WITHOUT_WARMUP) == run.but(WITHOUT_WARMUP)), None)
 
 
-def choose_depths(stored: Sequence[StoredRun], depth: int | None, deeper: int | None) -> tuple[int, int]:
+def choose_depths(stored: Sequence[RunRecord], depth: int | None, deeper: int | None) -> tuple[int, int]:
     """The depths of the shallow and of the deeper nets: those given, or the smallest and the largest available.
 
     Available are the depths that the runs have for all their models and at which all blocks are complete.

@@ -14,13 +14,13 @@ import pandas as pd
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.setting import IDENTITY
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 
 SHARES_OF_START = (0.5, 0.1, 0.01)
 """The default levels, as shares of the loss before training. They are fixed so that results do not influence them."""
 
 
-def levels_of(runs: Sequence[StoredRun], split: str) -> list[float]:
+def levels_of(runs: Sequence[RunRecord], split: str) -> list[float]:
     """Three levels at which to compare runs: a half, a tenth and a hundredth of their loss before training.
 
     This loss is the median over all runs in which it is finite; levels are rounded to two digits.
@@ -39,7 +39,7 @@ def levels_of(runs: Sequence[StoredRun], split: str) -> list[float]:
 
 
 def measure(
-    runs: Sequence[StoredRun], levels: Sequence[float], *, split: str, settings: Sequence[str] = ()
+    runs: Sequence[RunRecord], levels: Sequence[float], *, split: str, settings: Sequence[str] = ()
 ) -> pd.DataFrame:
     """When the loss of each run first reaches each level.
 

@@ -21,12 +21,12 @@ from resnet_cli.analysis.trained_nets import StoredNet, blocks_of, identity_of
 from resnet_cli.models import get_model
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.training.loop import EVALUATION_BATCH
 from resnet_cli.training.settings import EVAL_SIZE
 
 
-def pick_cnns(runs: Sequence[StoredRun]) -> list[StoredRun]:
+def pick_cnns(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """The deepest residual CNN of the lowest seed, after its plain twin if there is one; or else the deepest CNN.
 
     A twin has the same depth and seed, and the same value of each setting that both have.
@@ -39,10 +39,10 @@ def pick_cnns(runs: Sequence[StoredRun]) -> list[StoredRun]:
         models = ", ".join(sorted({stored.run.model for stored in runs}))
         raise UserError(f"The nets selected ({models}) are MLPs, which have no feature maps; select a CNN.")
 
-    def preference(stored: StoredRun) -> tuple[bool, int, int]:
+    def preference(stored: RunRecord) -> tuple[bool, int, int]:
         return get_model(stored.run.model).role == "residual", stored.run.depth, -stored.run.seed
 
-    def is_plain_twin(stored: StoredRun) -> bool:
+    def is_plain_twin(stored: RunRecord) -> bool:
         names = ("depth", "seed", *registry.names_in_order([stored.run, chosen.run]))
         pairs = [(stored.run.get(name), chosen.run.get(name)) for name in names]
         return get_model(stored.run.model).role == "plain" and all(a == b for a, b in pairs if None not in (a, b))
@@ -89,7 +89,7 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
     pictured = {round(place) for place in np.linspace(0, len(names) - 1, layers)}
     shown = data.test_inputs[image : image + 1]
     many = data.test_inputs[: min(run[EVAL_SIZE], EVALUATION_BATCH)]
-    inputs = data.prepare(torch.cat([shown, many]).contiguous(memory_format=torch.channels_last))
+    inputs = data.prepare(torch.cat([shown, many]))
     convolution = next(module for module in stored.net.modules() if isinstance(module, nn.Conv2d))
     filters = convolution.weight  # (F, C, h, w)
     rows = [

@@ -31,13 +31,14 @@ from torch import Tensor, nn
 from resnet_cli.analysis.layers import weight_layers
 from resnet_cli.analysis.trained_nets import StoredNet, identity_of
 from resnet_cli.models import build_net
-from resnet_cli.models.base import AuxiliaryHead, Drawing
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.models.base import Drawing
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks.data import Data
-from resnet_cli.training.loop import Batches, length, train
+from resnet_cli.training.loop import Batches, auxiliary_heads, train, training_loss
+from resnet_cli.training.schedule import length
 
 
-def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:
+def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:
     """Train the net of a stored run again and measure its gradients at each evaluation.
 
     The loss is always that of the first training batch, which is the same for all nets with one seed and data set.
@@ -53,24 +54,22 @@ def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.Da
         `layer` (from 1 at the input), `name` (of the module) and `gradient_norm`.
     """
     run = stored.run
-    twin = build_net(run, data.input_shape, data.outputs).to(data.device, data.dtype).eval()
-    if len(data.input_shape) == 3:
-        twin = twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    twin = data.adapt(build_net(run, data.input_shape, data.outputs)).eval()
     names = [layer.name for layer in weight_layers(StoredNet(run, twin, data))]
-    inputs, targets = Batches(run, data, length(run, data)[2])[0]
+    inputs, targets = Batches(run, data, length(run, len(data.train_inputs))[2])[0]
     norms: list[list[float]] = []
 
     def measure(net: nn.Module, step: int) -> None:
         twin.load_state_dict(net.state_dict())
         norms.append(gradient_norms(twin, names, data, inputs, targets))
 
-    outcome = train(run, data, probe=measure)
+    again = train(run, data, probe=measure)
     before = {row.step: row.train_loss for row in stored.history}
     identity = identity_of(run, settings)
     rows = [
         {
             **identity,
-            "status": outcome.status,
+            "status": again.status,
             "step": row.step,
             "train_loss": row.train_loss,
             "stored_loss": before.get(row.step),
@@ -78,7 +77,7 @@ def replay(stored: StoredRun, data: Data, settings: Sequence[str] = ()) -> pd.Da
             "name": name,
             "gradient_norm": norm,
         }
-        for row, of_layers in zip(outcome.history, norms, strict=True)
+        for row, of_layers in zip(again.history, norms, strict=True)
         for layer, (name, norm) in enumerate(zip(names, of_layers, strict=True), 1)
     ]
     return pd.DataFrame(rows)
@@ -102,11 +101,7 @@ def gradient_norms(net: nn.Module, layers: Iterable[str], data: Data, inputs: Te
     for module in net.modules():
         if isinstance(module, Drawing):
             module.eval()
-    loss = data.losses(net(inputs), targets).mean()
-    for head in net.modules():
-        if isinstance(head, AuxiliaryHead):
-            assert head.outputs is not None
-            loss = loss + head.weight * data.losses(head.outputs, targets).mean()
+    loss = training_loss(data, net(inputs), targets, auxiliary_heads(net))
     weights = [net.get_submodule(name).weight for name in layers]
     gradients = torch.autograd.grad(loss, weights)  # type: ignore[arg-type]
     # in double precision, because the square of a norm of 1e-25 would be zero in float32

@@ -30,7 +30,7 @@ from torch.func import functional_call, stack_module_state
 
 from resnet_cli.models.initialisation import initialise
 from resnet_cli.models.mlp import MLPBlock
-from resnet_cli.models.resnet import Block
+from resnet_cli.models.resnet import ConvBlock
 from resnet_cli.models.settings import INIT, WIDTH, Initialisation
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
@@ -93,7 +93,7 @@ def build_stack(experiment: Experiment, depth: int, *, is_residual: bool, block_
             blocks.append(MLPBlock(SETTINGS, numbers, is_residual=is_residual))
         else:
             convolutions = [nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in numbers]
-            blocks.append(Block(SETTINGS, convolutions, nn.Identity() if is_residual else None))
+            blocks.append(ConvBlock(SETTINGS, convolutions, nn.Identity() if is_residual else None))
     return nn.Sequential(*blocks)
 
 

@@ -25,7 +25,8 @@ from resnet_cli.models import describe_net
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
-from resnet_cli.store.reader import Results, StoredRun
+from resnet_cli.store.reader import Results
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
 
 MOST_ROWS = 6
@@ -33,7 +34,7 @@ BATCH = 32
 """Number of training examples in a batch."""
 
 
-def with_paths(runs: Sequence[StoredRun]) -> list[StoredRun]:
+def with_paths(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs whose nets have residual blocks.
 
     Raises:
@@ -187,10 +188,7 @@ def _has_residual_blocks(run: Run) -> bool:
 def _random_batch(stored: StoredNet, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     data = stored.data
     chosen = torch.randperm(len(data.train_inputs), generator=generator)[:BATCH].to(data.device)
-    inputs = data.train_inputs[chosen]
-    if inputs.dim() == 4:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-    return data.prepare(inputs), data.train_targets[chosen]
+    return data.prepare(data.train_inputs[chosen]), data.train_targets[chosen]
 
 
 def _norm(gradient: Tensor) -> float:

@@ -19,7 +19,7 @@ from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, id
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.seeding import derive_seed
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import evaluate
 from resnet_cli.training.settings import EVAL_SIZE
@@ -49,7 +49,7 @@ class Change:
     draw: int | None = None
 
 
-def at_largest_shared_depth(runs: Sequence[StoredRun]) -> list[StoredRun]:
+def at_largest_shared_depth(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs at the largest depth that all their models have in common.
 
     Raises:

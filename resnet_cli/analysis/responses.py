@@ -47,8 +47,6 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
     modules = ((stored.net.get_submodule(layer.response), partial(note, layer.name)) for layer in layers)
     with hooked(modules), torch.no_grad():
         for inputs in torch.split(stored.data.test_inputs[: stored.run[EVAL_SIZE]], EVALUATION_BATCH):
-            if inputs.dim() == 4:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
             stored.net(stored.data.prepare(inputs))
 
     measured = torch.stack([torch.stack(parts[layer.name]) for layer in layers]).cpu().double()  # (layer, batch, 3)

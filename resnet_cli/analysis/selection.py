@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
-from resnet_cli.store.reader import Results, StoredRun, find_results
+from resnet_cli.store.reader import Results, find_results
+from resnet_cli.store.record import RunRecord
 from resnet_cli.store.selection import EVERYTHING, Selection
 
 
@@ -26,7 +27,7 @@ def select_runs(results: Results, selection: Selection = EVERYTHING, *, with_div
     return selection.apply(replace(results, runs=finished))
 
 
-def some_runs(runs: Sequence[StoredRun], *, depths: int | None, seeds: int | None) -> list[StoredRun]:
+def some_runs(runs: Sequence[RunRecord], *, depths: int | None, seeds: int | None) -> list[RunRecord]:
     """The runs at no more than `depths` depths of each model and with no more than `seeds` seeds; None keeps all.
 
     Depths are spread evenly over those that all models have, or where these are too few, over each model's own; the
@@ -45,7 +46,7 @@ def some_runs(runs: Sequence[StoredRun], *, depths: int | None, seeds: int | Non
     ]
 
 
-def selection_text(kept: Sequence[StoredRun], runs: Sequence[StoredRun]) -> str:
+def selection_text(kept: Sequence[RunRecord], runs: Sequence[RunRecord]) -> str:
     """A sentence that says which runs were kept, or nothing if all were."""
     if len(kept) == len(runs):
         return ""

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Addition
 from resnet_cli.settings.errors import UserError
@@ -23,6 +22,7 @@ from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.packed import is_packed
 from resnet_cli.store.weights import read_weights
 from resnet_cli.tasks.data import Data
+from resnet_cli.training.data import load_data
 from resnet_cli.training.device import prepare_device
 from resnet_cli.training.loop import DTYPES
 from resnet_cli.training.settings import PRECISION
@@ -71,13 +71,10 @@ def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: st
             f"{folder} holds packed results, which have no weights; repeat the sweep with --save-models and analyze "
             "the folder that it writes."
         )
-    data = load_data_of(run, data_dir, device)
+    data = load_data(run, data_dir, device)
     net = read_net(folder, run, data.input_shape, data.outputs)
     prepare_device(data.device, torch.get_num_threads())
-    net = net.to(data.device, data.dtype).eval()
-    if len(data.input_shape) == 3:
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return StoredNet(run, net, data)
+    return StoredNet(run, data.adapt(net).eval(), data)
 
 
 def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:

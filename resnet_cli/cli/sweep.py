@@ -12,6 +12,7 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.request import parse_out
 
 if TYPE_CHECKING:
+    from resnet_cli.planning.conditions import Conditions
     from resnet_cli.planning.plan import Plan
 
 NAME = "sweep"
@@ -39,6 +40,12 @@ def command(
         int | None,
         typer.Option("--jobs", min=1, max=1024, help="Number of processes. (default: one per core; 1 on a GPU)"),
     ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor", metavar="NAME", help="What trains: serial (this process), processes or another one."
+        ),
+    ] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
@@ -55,6 +62,7 @@ def command(
 
     Finished runs are kept: the same command again, or a wider one, trains only what is missing.
     """
+    from resnet_cli.planning.conditions import choose_conditions
     from resnet_cli.planning.plan import plan_sweep, requested_tasks
 
     request: dict[str, Any] = context.obj
@@ -63,10 +71,20 @@ def command(
     failed = False
     for plan in [plan_sweep({**request, "task": name}, smoke=smoke) for name in names]:
         folder = _results_folder(out, plan.task.name, several=len(names) > 1, smoke=smoke)
+        conditions = choose_conditions(
+            plan,
+            folder,
+            jobs=jobs,
+            executor=executor,
+            data_dir=data_dir,
+            checkpoint_seconds=checkpoint_every,
+            recompute=recompute,
+            save_models=save_models,
+        )
         if dry_run:
-            _print_plan(plan, folder, jobs, data_dir, fresh, recompute, save_models)
+            _print_plan(plan, conditions, fresh)
         else:
-            failed |= _execute(plan, folder, jobs, data_dir, fresh, checkpoint_every, recompute, save_models, quiet)
+            failed |= _execute(plan, conditions, fresh, quiet)
     if failed:
         raise typer.Exit(1)
 
@@ -89,31 +107,25 @@ def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) 
     return folder.with_name(f"{folder.name}-smoke")
 
 
-def _print_plan(
-    plan: "Plan",
-    folder: Path,
-    jobs: int | None,
-    data_dir: Path | None,
-    fresh: bool,
-    recompute: bool,
-    save_models: bool,
-) -> None:
+def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
+    """Print the runs of a sweep that are left, and what they would cost."""
     from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.tables import plan_listing, product_line
-    from resnet_cli.execution.estimate import estimate
-    from resnet_cli.execution.sweep import choose_conditions
-    from resnet_cli.execution.unit import load_data
+    from resnet_cli.execution.executors import choose_executor
+    from resnet_cli.planning.estimate import estimate
+    from resnet_cli.planning.units import make_units
     from resnet_cli.settings.run import Run
 
     console = make_console()
-    say(console, f"{plan.task.name}: {product_line(plan.runs)}, into {folder}")
+    say(console, f"{plan.task.name}: {product_line(plan.runs)}, into {conditions.folder}")
     for note in plan.notes:
         say(console, note)
-    conditions, _ = choose_conditions(plan, folder, jobs=jobs, data_dir=data_dir)
+    units = make_units(plan, conditions)
+    executor = choose_executor(conditions, len(units))
     try:
-        load_data(plan.runs[0], conditions)
+        executor.check(plan.runs, conditions)
     except UserError as error:  # the plan can be looked at before its data set is there
-        console.print(plan_listing(plan.runs))
+        console.print(plan_listing(plan.runs, units))
         say(console, f"Estimated cost: unknown, because {error}")
         return
     with console.status("Measuring …") as status:
@@ -121,54 +133,26 @@ def _print_plan(
         def show_progress(run: Run) -> None:
             status.update(f"Measuring {run.model} at depth {run.depth} …")
 
-        cost = estimate(
-            plan,
-            folder,
-            jobs=jobs,
-            data_dir=data_dir,
-            fresh=fresh,
-            recompute=recompute,
-            save_models=save_models,
-            on_timing=show_progress,
-        )
-    if cost.jobs:
-        console.print(plan_listing([run for job in cost.jobs for run in job.unfinished], cost.jobs))
+        cost = estimate(units, conditions, fresh=fresh, on_timing=show_progress)
+    if cost.units:
+        console.print(plan_listing([run for unit in cost.units for run in unit.unfinished], cost.units))
     for problem in cost.problems:
         say(console, problem)
     if cost.finished:
         say(console, f"Finished already: {len(cost.finished):,} of {len(plan.runs):,} runs.")
-    say(console, f"Estimated cost: {cost}." if cost.jobs else "Nothing is left to train.")
+    say(console, f"Estimated cost: {cost}." if cost.units else "Nothing is left to train.")
 
 
-def _execute(
-    plan: "Plan",
-    folder: Path,
-    jobs: int | None,
-    data_dir: Path | None,
-    fresh: bool,
-    checkpoint_every: float,
-    recompute: bool,
-    save_models: bool,
-    quiet: bool,
-) -> bool:
+def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -> bool:
     """Execute a sweep and show its progress. Returns whether a run failed."""
     from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line
-    from resnet_cli.execution.sweep import open_sweep
+    from resnet_cli.execution.sweep import open_under
     from resnet_cli.figures.run_table import in_given_order
 
     console = make_console()
-    with open_sweep(
-        plan,
-        folder,
-        jobs=jobs,
-        data_dir=data_dir,
-        fresh=fresh,
-        checkpoint_seconds=checkpoint_every,
-        recompute=recompute,
-        save_models=save_models,
-    ) as sweep:
+    with open_under(plan, conditions, fresh=fresh) as sweep:
         for problem in sweep.problems:
             typer.echo(f"resnet-exp: {problem}", err=True)
         if not quiet:
@@ -177,7 +161,7 @@ def _execute(
                 say(console, note)
         with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
             results = sweep.execute(view.handle)
-    planned = {run.run_id for run in plan.runs}
+    planned, folder = {run.run_id for run in plan.runs}, conditions.folder
     summary = results.summary()
     summary = summary[summary["run_id"].isin(planned)]
     if not quiet:

@@ -19,10 +19,11 @@ from resnet_cli.settings.errors import shorten
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.varying import free_settings
-from resnet_cli.store.reader import SUMMARY_COLUMNS, StoredRun
+from resnet_cli.store.reader import SUMMARY_COLUMNS
+from resnet_cli.store.record import RunRecord
 
 if TYPE_CHECKING:
-    from resnet_cli.execution.units import Job
+    from resnet_cli.planning.units import Unit
 
 LISTED_FAILURES = 5
 LONGEST_MESSAGE = 300
@@ -99,21 +100,21 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableType:
+def plan_listing(runs: Sequence[Run], units: Sequence["Unit"] = ()) -> RenderableType:
     """The runs that a sweep would train, counted by model and engine.
 
     Args:
         runs: the runs.
-        jobs: the jobs that would train them; without these, no engine is named.
+        units: the units of work that would train them; without these, no engine is named.
     """
-    stacks = [job for job in jobs if job.stacked]
-    number = {run: place for place, job in enumerate(stacks, 1) for run in job.runs}
+    stacks = [unit for unit in units if unit.stacked]
+    number = {run: place for place, unit in enumerate(stacks, 1) for run in unit.runs}
     settings = varying_settings(runs)
     groups: dict[tuple[str, bool], list[Run]] = defaultdict(list)
     for run in runs:
         groups[run.model, run in number].append(run)
     table = _plain_table()
-    for header, shown in {"model": True, "depths": True, "seeds": True, "settings": settings, "engine": jobs}.items():
+    for header, shown in {"model": True, "depths": True, "seeds": True, "settings": settings, "engine": units}.items():
         if shown:
             table.add_column(header, overflow="fold")
     table.add_column("runs", justify="right")
@@ -122,7 +123,7 @@ def plan_listing(runs: Sequence[Run], jobs: Sequence["Job"] = ()) -> RenderableT
         if settings:
             combinations = {tuple(run.get(name) for name in settings) for run in of_group}
             cells.append(f"{len(combinations)} of {' and '.join(settings)}")
-        if jobs:
+        if units:
             cells.append(counted(len({number[run] for run in of_group}), "stack") if stacked else "loop")
         table.add_row(*cells, f"{len(of_group):,}")
     return table
@@ -278,7 +279,7 @@ def results_table(summary: pd.DataFrame) -> RenderableType:
     return Group(Text(", ".join([counted(len(summary), "run"), *told]), "bold"), table)
 
 
-def failures(runs: Iterable[StoredRun]) -> Iterator[str]:
+def failures(runs: Iterable[RunRecord]) -> Iterator[str]:
     """A line for each reason why runs failed, with the ids of the first ones."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for stored in runs:

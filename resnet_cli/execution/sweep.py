@@ -2,26 +2,27 @@
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import filelock
 import tomli_w
 
-from resnet_cli.execution.processes import do_in_workers
-from resnet_cli.execution.unit import Conditions, data_key, load_data, perform
-from resnet_cli.execution.units import Job, make_jobs
+from resnet_cli.execution.executors import choose_executor
+from resnet_cli.execution.unit import Emit
+from resnet_cli.planning.conditions import Conditions, choose_conditions
 from resnet_cli.planning.plan import Plan
+from resnet_cli.planning.units import Unit, finished_runs, make_units, remaining_units
 from resnet_cli.settings.errors import StorageError, UserError
-from resnet_cli.settings.events import Event, Metrics, Status
+from resnet_cli.settings.events import Metrics, Status
 from resnet_cli.settings.format import FORMAT
 from resnet_cli.settings.run import Run
 from resnet_cli.store.files import remove_temporary_files, set_aside, write_text
 from resnet_cli.store.layout import (
     CHECKPOINT_FILE,
-    RUN_FILE,
     RUNS_FOLDER,
     STACKS_FOLDER,
     SWEEP_FILE,
@@ -30,14 +31,10 @@ from resnet_cli.store.layout import (
 )
 from resnet_cli.store.ownership import check_folder, forget_runs, forget_stacks
 from resnet_cli.store.packed import is_packed
-from resnet_cli.store.reader import BrokenRun, Results, load_results, load_run, write_summary
+from resnet_cli.store.reader import Results, load_results, write_summary
 from resnet_cli.store.weights import UnusableWeights, has_weights, read_weights
-from resnet_cli.training.device import available_cores, resolve_device
-from resnet_cli.training.loop import length
-from resnet_cli.training.settings import PRECISION
 
 LOCK_FILE = ".lock"
-CHECKPOINT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,11 @@ class OpenSweep:
 
     plan: Plan
     conditions: Conditions
-    workers: int
-    jobs: list[Job]
+    units: list[Unit]
     finished: Mapping[str, tuple[Status, Metrics | None]]
     problems: list[str]
 
-    def execute(self, emit: Callable[[Event], None]) -> Results:
+    def execute(self, emit: Emit) -> Results:
         """Do the remaining runs, tell `emit` what happens, and leave summary.csv written - also when interrupted.
 
         Returns:
@@ -62,13 +58,9 @@ class OpenSweep:
             UserError: runs that were finished are not in the folder any more.
         """
         folder = self.conditions.folder
-        remaining = [left for job in self.jobs if (left := job.after(self.finished, folder)).unfinished]
+        remaining = remaining_units(self.units, self.finished, folder)
         try:
-            if self.workers == 1 or len(remaining) <= 1:
-                for job in remaining:
-                    perform(job, self.conditions, emit)
-            else:
-                do_in_workers(remaining, self.conditions, self.workers, emit)
+            choose_executor(self.conditions, len(remaining)).execute(remaining, self.conditions, emit)
             forget_stacks(folder)  # states of stacks that were cut differently
         except BaseException:
             with contextlib.suppress(StorageError):  # what stopped the sweep says more
@@ -85,50 +77,33 @@ class OpenSweep:
         return results
 
 
-@contextmanager
 def open_sweep(
-    plan: Plan,
-    folder: str | Path,
-    *,
-    jobs: int | None = None,
-    data_dir: str | Path | None = None,
-    fresh: bool = False,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    recompute: bool = False,
-    save_models: bool = False,
-) -> Iterator[OpenSweep]:
-    """Check that `plan` can be done, lock `folder`, and write the sweep's file into it.
+    plan: Plan, folder: str | Path, *, fresh: bool = False, **options: Any
+) -> AbstractContextManager[OpenSweep]:
+    """As `open_under`, under conditions that `planning.conditions.choose_conditions` makes of `folder` and `options`.
+
+    These are `jobs` (number of processes), `data_dir`, `checkpoint_seconds`, `recompute`, `save_models` and `executor`.
+    """
+    return open_under(plan, choose_conditions(plan, folder, **options), fresh=fresh)
+
+
+@contextmanager
+def open_under(plan: Plan, conditions: Conditions, *, fresh: bool = False) -> Iterator[OpenSweep]:
+    """Check that `plan` can be done, lock its results folder, which is made if needed, and write the sweep's file.
 
     Args:
         plan: what to do.
-        folder: the results folder; made if needed.
-        jobs: processes; by default one a core on a CPU (at most one a run), one on an accelerator.
-        data_dir: where data sets are; see `resnet_cli.tasks`.
+        conditions: where and how.
         fresh: forget all runs of ours that are in the folder.
-        checkpoint_seconds: least time between two checkpoints of a run.
-        recompute: whether to compute blocks again in the backward pass, to save memory.
-        save_models: whether to keep the final weights of each run; a finished run that has none is trained again.
 
     Raises:
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
             cannot be written, is in use by another sweep, comes from a newer version of the program, or holds
             something else.
     """
-    folder = Path(folder)
-    data_dir = None if data_dir is None else Path(data_dir)
-    conditions, workers = choose_conditions(
-        plan,
-        folder,
-        jobs=jobs,
-        data_dir=data_dir,
-        checkpoint_seconds=checkpoint_seconds,
-        recompute=recompute,
-        save_models=save_models,
-    )
-    for run in sorted(plan.runs, key=data_key):
-        length(run, load_data(run, conditions))
-    device = resolve_device(plan.device)
-    jobs_of_plan = make_jobs(plan, lambda run: load_data(run, conditions), workers, device.type)
+    folder = conditions.folder
+    units = make_units(plan, conditions)
+    choose_executor(conditions, len(units)).check(plan.runs, conditions)
 
     check_folder(folder, plan.task.name)
     if is_packed(folder):
@@ -141,36 +116,12 @@ def open_sweep(
             forget_runs(folder)
         for place in (folder, folder / STACKS_FOLDER, *folder.glob(f"{RUNS_FOLDER}/*")):
             remove_temporary_files(place, idle_seconds=0)
-        damaged = _set_damaged_weights_aside(plan.runs, folder) if save_models else []
-        finished, problems = finished_runs(plan.runs, folder, with_weights=save_models)
+        damaged = _set_damaged_weights_aside(plan.runs, folder) if conditions.save_models else []
+        finished, problems = finished_runs(plan.runs, conditions)
         for run_id in finished:  # left by a kill just after the run was finished
             (folder / RUNS_FOLDER / run_id / CHECKPOINT_FILE).unlink(missing_ok=True)
         write_text(folder / SWEEP_FILE, tomli_w.dumps({"format": FORMAT, **plan.resolved}))
-        yield OpenSweep(plan, conditions, workers, jobs_of_plan, finished, problems + damaged)
-
-
-def choose_conditions(
-    plan: Plan,
-    folder: Path,
-    *,
-    jobs: int | None,
-    data_dir: Path | None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    recompute: bool = False,
-    save_models: bool = False,
-) -> tuple[Conditions, int]:
-    """Where and how a plan is done, and in how many processes.
-
-    Both follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits.
-    """
-    device = resolve_device(plan.device)
-    if device.type == "mps" and any(run[PRECISION] == "float64" for run in plan.runs):
-        raise UserError("precision (=float64) does not exist on device mps; use --device cpu.")
-    cores = available_cores()
-    if jobs is None:
-        jobs = min(cores, len(plan.runs)) if device.type == "cpu" else 1
-    threads = plan.threads or max(1, cores // jobs)
-    return Conditions(folder, plan.device, threads, data_dir, checkpoint_seconds, recompute, save_models), jobs
+        yield OpenSweep(plan, conditions, units, finished, problems + damaged)
 
 
 @contextmanager
@@ -191,30 +142,6 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def finished_runs(
-    runs: list[Run], folder: Path, *, with_weights: bool
-) -> tuple[dict[str, tuple[Status, Metrics | None]], list[str]]:
-    """Status and last evaluation of the runs that `folder` has already, by run id, and a sentence for each broken one.
-
-    Failed runs are not finished, nor, `with_weights`, are those whose final weights are not there.
-    """
-    finished: dict[str, tuple[Status, Metrics | None]] = {}
-    problems = []
-    for run in runs:
-        place = run_folder(folder, run)
-        if not place.exists():
-            continue
-        try:
-            stored = load_run(place)
-        except BrokenRun as problem:
-            if (place / RUN_FILE).exists():
-                problems.append(f"{problem.path} is trained again: {problem.reason}.")
-            continue
-        if stored.status != "failed" and (not with_weights or has_weights(folder, run)):
-            finished[run.run_id] = (stored.status, stored.last)
-    return finished, problems
 
 
 def _set_damaged_weights_aside(runs: list[Run], folder: Path) -> list[str]:

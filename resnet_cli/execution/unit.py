@@ -1,175 +1,115 @@
-"""One job from its settings to its files."""
+"""One unit of work from its settings to its files."""
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from torch import Tensor
-
-from resnet_cli.execution.units import Job
+from resnet_cli.planning.conditions import Conditions
+from resnet_cli.planning.units import Unit
 from resnet_cli.settings.errors import StorageError
-from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Status, Warned
+from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Warned
 from resnet_cli.settings.run import Run
-from resnet_cli.store.layout import write_run
+from resnet_cli.store.record import RunRecord, write_run
 from resnet_cli.store.weights import write_weights
-from resnet_cli.tasks import get_task
-from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
-from resnet_cli.training.loop import DTYPES, train
-from resnet_cli.training.settings import PRECISION
+from resnet_cli.training.loop import train
 from resnet_cli.training.stacked.engine import train_stack
 
-
-@dataclass(frozen=True)
-class Conditions:
-    """Where and how runs are trained; none of this affects which results are kept."""
-
-    folder: Path
-    device: str
-    threads: int
-    data_dir: Path | None
-    checkpoint_seconds: float
-    recompute: bool = False
-    save_models: bool = False
+Emit = Callable[[Event], None]
 
 
-@dataclass(frozen=True)
-class Result:
-    """The outcome of a run."""
-
-    run: Run
-    status: Status
-    history: list[Metrics]
-    parameters: int | None
-    state: Mapping[str, Tensor] | None = None  # of the net
-    message: str = ""
-
-
-def perform(job: Job, conditions: Conditions, emit: Callable[[Event], None]) -> None:
-    """Train the runs of a job, or resume from its checkpoint, write their files, and emit what happens.
+def run_unit(unit: Unit, conditions: Conditions, emit: Emit) -> None:
+    """Train the runs of a unit of work, or resume from its checkpoint, write their files, and emit what happens.
 
     An error of the training makes its runs `failed`; their files say why.
-    """
-    clock = Clock()
-    threads = job.threads(conditions.threads)
-    device = resolve_device(conditions.device)
-    prepare_device(device, threads)
-
-    def start(step: int) -> None:
-        for run in job.unfinished:
-            emit(Started(run.run_id, step))
-
-    start(0)
-    checkpoint = Checkpoint(
-        job.checkpoint_file(conditions.folder),
-        conditions.checkpoint_seconds,
-        on_load=start,
-        on_damage=lambda sentence: emit(Warned(sentence)),
-    )
-    try:
-        results = list(_train(job, conditions, checkpoint, emit))
-    except StorageError:  # not an error in training: the sweep stops, and can be resumed once there is space
-        raise
-    except Exception as error:
-        message = f"{type(error).__name__}: {' '.join(str(error).split()) or traceback.format_exc(limit=-1)}"
-        results = [Result(run, "failed", [], None, message=message) for run in job.runs]
-    times = clock.times()
-    written = [result for result in results if result.run.run_id not in job.finished]
-    for result in written:
-        if conditions.save_models and result.state is not None:
-            write_weights(conditions.folder, result.run, result.state)
-        write_run(
-            conditions.folder,
-            result.run,
-            status=result.status,
-            history=result.history,
-            parameters=result.parameters,
-            environment={
-                **environment(device, threads),
-                "engine": "stacked" if job.stacked else "loop",
-                "recompute": conditions.recompute,
-            },
-            times=times,
-            message=result.message,
-        )
-    if not any(result.status == "failed" for result in results):  # a failed run is tried again from its checkpoint
-        checkpoint.remove()
-    for result in written:
-        last = result.history[-1] if result.history else None
-        emit(Finished(result.run.run_id, result.status, last, times["seconds"], result.message, len(job.runs)))
-
-
-def _train(job: Job, conditions: Conditions, checkpoint: Checkpoint, emit: Callable[[Event], None]) -> Iterator[Result]:
-    data = load_data(job.runs[0], conditions)
-
-    def evaluated(run: Run, metrics: Metrics, total_steps: int) -> None:
-        if run.run_id not in job.finished:
-            emit(Evaluated(run.run_id, metrics, total_steps))
-
-    if job.stacked:
-        for done in train_stack(job.runs, data, checkpoint=checkpoint, on_evaluation=evaluated):
-            yield Result(done.run, done.status, done.history, done.parameters, done.state)
-    else:
-        (run,) = job.runs
-        outcome = train(
-            run,
-            data,
-            checkpoint=checkpoint,
-            recompute=conditions.recompute,
-            on_evaluation=lambda *event: evaluated(run, *event),
-        )
-        yield Result(run, outcome.status, outcome.history, outcome.parameters, outcome.net.state_dict())
-
-
-class Clock:
-    """Measures the time that a job takes."""
-
-    def __init__(self) -> None:
-        self.began, self.date = time.perf_counter(), datetime.now(UTC)
-
-    def times(self) -> dict[str, Any]:
-        """Start time, current time, and the seconds between them, for a run's record."""
-        return {
-            "started": self.date.isoformat(timespec="seconds"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - self.began, 3),
-        }
-
-
-def load_data(run: Run, conditions: Conditions) -> Data:
-    """The data of a run on its device; loaded once for all runs with the same task settings.
 
     Raises:
-        UserError: the data set is missing or corrupt.
+        StorageError: a file cannot be written. The sweep stops, and can be resumed once there is space.
     """
-    return load_data_of(run, conditions.data_dir, conditions.device)
+    output = UnitOutput(unit, conditions, emit)
+    prepare_device(resolve_device(conditions.device), unit.threads(conditions.threads))
+    output.start()
+    try:
+        records = _train(unit, conditions, output)
+    except StorageError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or traceback.format_exc(limit=-1)
+        output.fail(unit.runs, f"{type(error).__name__}: {reason}")
+    else:
+        output.finish(records)
 
 
-def load_data_of(run: Run, data_dir: Path | None, device: str) -> Data:
-    """As `load_data`, for a run that is not part of a sweep."""
-    return _load(_DataOf(data_key(run), run), data_dir, device)
+def _train(unit: Unit, conditions: Conditions, output: "UnitOutput") -> Sequence[RunRecord]:
+    data = load_data(unit.runs[0], conditions.data_dir, conditions.device)
+    if unit.stacked:
+        return train_stack(unit.runs, data, checkpoint=output.checkpoint, on_evaluation=output.evaluated)
+    (run,) = unit.runs
+    on_evaluation = partial(output.evaluated, run)
+    recompute = conditions.recompute
+    return [train(run, data, checkpoint=output.checkpoint, recompute=recompute, on_evaluation=on_evaluation)]
 
 
-def data_key(run: Run) -> str:
-    """A key shared by runs with the same data; runs sorted by it load each data set once."""
-    return str((run.task, run.that_affect("data")))
+class UnitOutput:
+    """Where all that a unit of work produces goes: its state while it trains, the files of its runs, and its events.
 
+    Nothing else writes them, so an executor whose workers cannot reach the results folder has only this to replace.
+    The unit's time counts from here on.
+    """
 
-@dataclass(frozen=True)
-class _DataOf:
-    """Stands for the data of a run; equal for all runs with the same data."""
+    def __init__(self, unit: Unit, conditions: Conditions, emit: Emit) -> None:
+        self.unit, self.conditions, self.emit = unit, conditions, emit
+        self.began, self.date = time.perf_counter(), datetime.now(UTC)
+        self.checkpoint = Checkpoint(
+            unit.checkpoint_file(conditions.folder),
+            conditions.checkpoint_seconds,
+            on_load=self.start,
+            on_damage=lambda sentence: emit(Warned(sentence)),
+        )
 
-    key: str
-    run: Run = field(compare=False)
+    @property
+    def seconds(self) -> float:
+        """The unit's time so far."""
+        return round(time.perf_counter() - self.began, 3)
 
+    def start(self, step: int = 0) -> None:
+        """Tell that the unit starts, or resumes at a step."""
+        for run in self.unit.unfinished:
+            self.emit(Started(run.run_id, step))
 
-@lru_cache(maxsize=4)
-def _load(wanted: _DataOf, data_dir: Path | None, device: str) -> Data:
-    run, torch_device = wanted.run, resolve_device(device)
-    return get_task(run.task).load(run, data_dir).to(torch_device, DTYPES[run[PRECISION]])
+    def evaluated(self, run: Run, metrics: Metrics, total_steps: int) -> None:
+        """Tell of an evaluation."""
+        if run.run_id not in self.unit.finished:
+            self.emit(Evaluated(run.run_id, metrics, total_steps))
+
+    def fail(self, runs: Iterable[Run], message: str) -> None:
+        """Write runs of the unit as failed."""
+        self.finish([RunRecord(status="failed", message=message, run=run) for run in runs])
+
+    def finish(self, records: Sequence[RunRecord]) -> None:
+        """Write the files of the unit's runs, and forget its checkpoint unless one failed, which is tried again."""
+        unit, conditions = self.unit, self.conditions
+        machine = environment(resolve_device(conditions.device), unit.threads(conditions.threads))
+        surroundings: dict[str, Any] = {
+            "environment": machine
+            | {"engine": "stacked" if unit.stacked else "loop", "recompute": conditions.recompute},
+            "started": self.date.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": self.seconds,
+        }
+        written = [replace(record, **surroundings) for record in records if record.run.run_id not in unit.finished]
+        for record in written:
+            if conditions.save_models and record.state:
+                write_weights(conditions.folder, record.run, record.state)
+            write_run(conditions.folder, record)
+        if not any(record.status == "failed" for record in records):
+            self.checkpoint.remove()
+        for record in written:
+            ending = record.status, record.last, record.seconds, record.message, len(unit.runs)
+            self.emit(Finished(record.run.run_id, *ending))

@@ -1,13 +1,10 @@
-"""The models, one family per file. Any file in this folder that defines `MODELS` is registered automatically."""
+"""The models, one family per file; see `resnet_cli.settings.discovery` for how they are found."""
 
-import importlib
-import pkgutil
-from functools import cache
 from typing import TYPE_CHECKING
 
 from resnet_cli.models.settings import INIT, INIT_STD
-from resnet_cli.settings import registry
-from resnet_cli.settings.errors import UserError, unknown_name
+from resnet_cli.settings.discovery import Catalogue
+from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 
 if TYPE_CHECKING:
@@ -16,22 +13,17 @@ if TYPE_CHECKING:
     from resnet_cli.models.base import Model
 
 
-@cache
+CATALOGUE: Catalogue["Model"] = Catalogue("Model", __name__, "MODELS")
+
+
 def all_models() -> dict[str, "Model"]:
-    """Every registered model by name."""
-    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
-    models = {model.name: model for module in modules for model in getattr(module, "MODELS", ())}
-    for model in models.values():
-        registry.declare("Model", model.settings)
-    return models
+    """Every registered model by name. Raises UserError if somebody else's cannot be registered."""
+    return CATALOGUE.all()
 
 
 def get_model(name: str) -> "Model":
     """The model called `name`. Raises UserError, listing the known names, if there is none."""
-    try:
-        return all_models()[name]
-    except KeyError:
-        raise unknown_name("model", name, all_models()) from None
+    return CATALOGUE.get(name)
 
 
 def role_of(name: str) -> str:

@@ -1,6 +1,6 @@
 """The description of a model, and the layers that several models share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -127,6 +127,53 @@ class Addition(nn.Module):
     def forward(self, response: Tensor, skipped: Tensor) -> Tensor:
         """The sum of two tensors of the same shape."""
         return response + skipped
+
+
+Step = Callable[[Tensor], Tensor]
+"""A layer, or a function of activations."""
+
+
+def apply_in_order(steps: Iterable[Step], x: Tensor) -> Tensor:
+    """The activations after some steps."""
+    for step in steps:
+        x = step(x)
+    return x
+
+
+class Block(nn.Module):
+    """A branch of layers and, unless the block is plain, a shortcut around it that is added to the branch's response.
+
+    A subclass lists the steps in `__init__`, and calls `add_shortcut` once it has registered the branch's layers.
+    """
+
+    entry: Sequence[Step] = ()  # before the branch; a shortcut with parameters begins after these, others before them
+    branch: Sequence[Step]
+    exit: Sequence[Step]  # after the addition
+    shortcut: nn.Module | None
+
+    def add_shortcut(self, shortcut: nn.Module | None, survival: float = 1.0) -> None:
+        """Complete the block.
+
+        Args:
+            shortcut: around the branch, or None for a plain block.
+            survival: probability that the branch of a residual block is computed in a training step.
+        """
+        self.shortcut = shortcut
+        if shortcut is not None:
+            self.stochastic_depth, self.addition = StochasticDepth(survival), Addition()
+            self.has_free_shortcut = not list(shortcut.parameters())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, n_in) to (B, n_out), or (B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
+        if self.shortcut is None:
+            return apply_in_order((*self.entry, *self.branch, *self.exit), inputs)
+        is_kept = self.stochastic_depth.is_kept()
+        entered = apply_in_order(self.entry, inputs) if is_kept or not self.has_free_shortcut else inputs
+        x = self.shortcut(inputs if self.has_free_shortcut else entered)
+        if is_kept:
+            response = self.stochastic_depth(apply_in_order(self.branch, entered))
+            x = self.addition(response, x)
+        return apply_in_order(self.exit, x)
 
 
 class AuxiliaryHead(nn.Module):

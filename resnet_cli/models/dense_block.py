@@ -22,7 +22,7 @@ import math
 from torch import Tensor, nn
 
 from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.base import Addition, Dropout, Model
+from resnet_cli.models.base import Block, Dropout, Model
 from resnet_cli.models.mlp import build_layer
 from resnet_cli.models.settings import ACTIVATION, COMMON, DROPOUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
@@ -36,7 +36,7 @@ INNER_WIDTH = Setting[int](
 )
 
 
-class ResidualDenseBlock(nn.Module):
+class ResidualDenseBlock(Block):
     """Dropout, a layer W→V, a layer V→W, and the input added back.
 
     Args:
@@ -50,13 +50,10 @@ class ResidualDenseBlock(nn.Module):
         self.dropout = Dropout(run[DROPOUT])
         self.narrow = build_layer(run, run[WIDTH], inner, first)
         self.widen = build_layer(run, inner, run[WIDTH], first + 1)
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
-        self.addition = Addition()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(B, W) to (B, W)."""
-        narrowed = self.activation(self.narrow(self.dropout(inputs)))  # (B, V)
-        return self.activation(self.addition(self.widen(narrowed), inputs))
+        activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.branch = self.dropout, self.narrow, activation, self.widen
+        self.exit = (activation,)
+        self.add_shortcut(nn.Identity())
 
 
 class ResidualDenseMLP(nn.Module):

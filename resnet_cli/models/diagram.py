@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from resnet_cli.models.base import Addition, Drawing, Dropout, StochasticDepth
 from resnet_cli.models.resnet import ZeroPaddingShortcut
-from resnet_cli.models.resnext import BranchedConv2d
+from resnet_cli.models.resnext import Aggregate, BranchedConv2d, Split
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.graph import BlockForm, Graph, Kind, Node
 
@@ -171,7 +171,8 @@ class _Steps:
             case StochasticDepth():
                 return self.add("random", "stochastic depth", *operands, size=f"kept {100 * module.survival:.0f} %")
             case ZeroPaddingShortcut():
-                return self.add("other", "zero padding", *operands, detail="every 2nd pixel" * (module.stride == 2))
+                detail = "every 2nd pixel" if module.stride == 2 else ""
+                return self.add("other", "zero padding", *operands, detail=detail)
             case nn.MaxPool2d() | nn.AvgPool2d():
                 name = "max pooling" if isinstance(module, nn.MaxPool2d) else "average pooling"
                 return self.add("other", f"{module.kernel_size}×{module.kernel_size} {name}", *operands)
@@ -182,16 +183,17 @@ class _Steps:
         """Add one branch's convolution for each, and the sum of branches that are aggregated."""
         self.branches = module.branches
         n_in, n_out = module.in_channels, module.out_channels
-        if module.step != "split":
+        if isinstance(module, Split):
+            operand *= min(module.branches, MAX_BRANCHES)
+        else:
             n_in //= module.branches
-        if module.step != "aggregate":
+        if not isinstance(module, Aggregate):
             n_out //= module.branches
-        read = operand * min(module.branches, MAX_BRANCHES) if module.step == "split" else operand
         size, stride = f"{n_in}→{n_out}", module.stride[0]
-        given = tuple(self._append(Node("weights", _name(module), (branch,), size, stride)) for branch in read)
-        if module.step != "aggregate" or len(given) == 1:
-            return given
-        return (self._append(Node("addition", "addition", given)),)
+        given = tuple(self._append(Node("weights", _name(module), (branch,), size, stride)) for branch in operand)
+        if isinstance(module, Aggregate) and len(given) > 1:
+            return (self._append(Node("addition", "addition", given)),)
+        return given
 
     def _append(self, node: Node) -> int:
         self.nodes.append(node)

@@ -52,28 +52,37 @@ GATE_BIAS = Setting[float](
 )
 
 
-class HighwayLayer(nn.Module):
-    """A plain layer and, if it has a gate, a path around it.
+class PlainLayer(nn.Module):
+    """A linear or convolutional layer and its norm, activation and dropout."""
 
-    Args:
-        run: for `activation`, `dropout` and `gate_bias`.
-        layer: a linear or convolutional layer and its norm.
-        gate: like the linear or convolutional layer but always with a bias, or None for a plain layer.
-    """
-
-    def __init__(self, run: Run, layer: nn.Sequential, gate: nn.Linear | nn.Conv2d | None) -> None:
+    def __init__(self, run: Run, layer: nn.Sequential) -> None:
         super().__init__()
-        if gate is not None:
-            gate.initial_bias = run[GATE_BIAS]  # type: ignore[assignment]
-        self.layer, self.gate = layer, gate
+        self.layer = layer
         self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.dropout = Dropout(run[DROPOUT])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, n_in) to (B, n_out), or (B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
-        response: Tensor = self.dropout(self.activation(self.layer(inputs)))
-        if self.gate is None:
-            return response
+        return self.dropout(self.activation(self.layer(inputs)))  # type: ignore[no-any-return]
+
+
+class HighwayLayer(PlainLayer):
+    """A plain layer and a gated path around it.
+
+    Args:
+        run: for `activation`, `dropout` and `gate_bias`.
+        layer: a linear or convolutional layer that keeps the shape, and its norm.
+        gate: like the linear or convolutional layer but always with a bias.
+    """
+
+    def __init__(self, run: Run, layer: nn.Sequential, gate: nn.Linear | nn.Conv2d) -> None:
+        super().__init__(run, layer)
+        gate.initial_bias = run[GATE_BIAS]  # type: ignore[assignment]
+        self.gate = gate
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, n) to (B, n), or (B, n, H, W) to (B, n, H, W)."""
+        response = super().forward(inputs)
         gate = torch.sigmoid(self.gate(inputs))
         return response * gate + inputs * (1 - gate)
 
@@ -84,7 +93,7 @@ class HighwayMLP(nn.Module):
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
         width = run[WIDTH]
-        self.entry = HighwayLayer(run, build_layer(run, math.prod(input_shape), width, 0), gate=None)
+        self.entry = PlainLayer(run, build_layer(run, math.prod(input_shape), width, 0))
         self.blocks = nn.Sequential(
             *(
                 HighwayLayer(run, build_layer(run, width, width, number), nn.Linear(width, width))
@@ -100,7 +109,7 @@ class HighwayMLP(nn.Module):
 
 
 def _convolutional(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
-    layers: list[HighwayLayer] = []
+    layers: list[PlainLayer] = []
     n_in = run[WIDTH]
     for stage in range(3):
         n_out = run[WIDTH] * 2**stage
@@ -109,9 +118,9 @@ def _convolutional(run: Run, input_shape: tuple[int, ...], outputs: int) -> Cifa
             convolution = nn.Conv2d(n_in, n_out, 3, 1 if keeps_shape else 2, padding=1, bias=not run[BATCH_NORM])
             pair, second = divmod(len(layers), 2)
             convolution.initial_name = f"blocks.{pair}.conv{second + 1}"  # type: ignore[assignment]
-            norm = nn.BatchNorm2d(n_out) if run[BATCH_NORM] else nn.Identity()
-            gate = nn.Conv2d(n_in, n_out, 3, padding=1) if keeps_shape else None
-            layers.append(HighwayLayer(run, nn.Sequential(convolution, norm), gate))
+            layer = nn.Sequential(convolution, nn.BatchNorm2d(n_out) if run[BATCH_NORM] else nn.Identity())
+            gate = nn.Conv2d(n_in, n_out, 3, padding=1)
+            layers.append(HighwayLayer(run, layer, gate) if keeps_shape else PlainLayer(run, layer))
             n_in = n_out
     return CifarNet(run, input_shape[0], layers, n_in, outputs)
 

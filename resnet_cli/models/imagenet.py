@@ -36,7 +36,7 @@ from torch.nn import functional as F
 
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.base import Dropout, Model
-from resnet_cli.models.resnet import Block, build_shortcut
+from resnet_cli.models.resnet import ConvBlock, build_shortcut
 from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, SHORTCUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
@@ -109,7 +109,7 @@ class ImagenetResNet(nn.Module):
         self.conv = nn.Conv2d(input_shape[0], run[WIDTH], 7, stride=2, padding=3, bias=not run[BATCH_NORM])
         self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
         self.activation = ACTIVATIONS[run[ACTIVATION]].function
-        blocks: list[Block] = []
+        blocks: list[ConvBlock] = []
         n_in = run[WIDTH]
         for stage, count in enumerate(RESNET_STAGES[run.depth]):
             for index in range(count):
@@ -117,7 +117,7 @@ class ImagenetResNet(nn.Module):
                 convolutions = _convolutions(run, n_in, run[WIDTH] * 2**stage, stride)
                 n_out = convolutions[-1].out_channels
                 shortcut = build_shortcut(run[SHORTCUT], n_in, n_out, stride, batch_norm=run[BATCH_NORM])
-                blocks.append(Block(run, convolutions, shortcut))
+                blocks.append(ConvBlock(run, convolutions, shortcut))
                 n_in = n_out
         self.blocks = nn.Sequential(*blocks)
         self.output = nn.Linear(n_in, outputs)

@@ -19,7 +19,7 @@ import math
 from torch import Tensor, nn
 
 from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.base import Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.base import Block, Dropout, Model, Step, linear_decay
 from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, BLOCK_SIZE, COMMON, DROPOUT, SURVIVAL, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
@@ -39,7 +39,7 @@ def build_layer(run: Run, n_in: int, n_out: int, number: int) -> nn.Sequential:
     return nn.Sequential(linear, nn.BatchNorm1d(n_out) if run[BATCH_NORM] else nn.Identity())
 
 
-class MLPBlock(nn.Module):
+class MLPBlock(Block):
     """Consecutive hidden layers and, in a residual block, a skip past them to the last pre-activation.
 
     Args:
@@ -52,23 +52,13 @@ class MLPBlock(nn.Module):
     def __init__(self, run: Run, numbers: range, *, is_residual: bool, survival: float = 1.0) -> None:
         super().__init__()
         self.layers = nn.ModuleList([build_layer(run, run[WIDTH], run[WIDTH], number) for number in numbers])
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.dropout = Dropout(run[DROPOUT])
-        self.stochastic_depth = StochasticDepth(survival)
-        self.addition = Addition() if is_residual else None
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(B, W) to (B, W)."""
-        pre_activation = inputs
-        if self.stochastic_depth.is_kept():
-            for index, layer in enumerate(self.layers):
-                pre_activation = layer(inputs if index == 0 else self._activated(pre_activation))
-            if self.addition is not None:
-                pre_activation = self.addition(self.stochastic_depth(pre_activation), inputs)
-        return self._activated(pre_activation)
-
-    def _activated(self, pre_activation: Tensor) -> Tensor:
-        return self.dropout(self.activation(pre_activation))  # type: ignore[no-any-return]
+        self.exit: list[Step] = [ACTIVATIONS[run[ACTIVATION]].function, self.dropout]
+        first, *others = self.layers
+        self.branch: list[Step] = [first]
+        for layer in others:
+            self.branch += [*self.exit, layer]
+        self.add_shortcut(nn.Identity() if is_residual else None, survival)
 
 
 class MLP(nn.Module):

@@ -21,13 +21,13 @@ channels with zeros (option A) or is a strided 1×1 convolution (option B). Opti
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.base import Addition, Dropout, Model, StochasticDepth, linear_decay
+from resnet_cli.models.base import Block, Dropout, Model, Step, linear_decay
 from resnet_cli.models.settings import (
     ACTIVATION,
     BATCH_NORM,
@@ -43,7 +43,25 @@ from resnet_cli.models.settings import (
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
-PREACTIVATED = ("relu-only-preactivation", "full-preactivation")
+Operations = tuple[Literal["norm", "activation"], ...]
+
+
+class Order(NamedTuple):
+    """Where a block has its norms and activations."""
+
+    before: Operations = ()  # each convolution
+    after: Operations = ()  # each convolution but the last
+    after_last: Operations = ()  # the last convolution
+    exit: Operations = ()  # after the addition
+
+
+ORDERS: dict[Ordering, Order] = {
+    "original": Order(after=("norm", "activation"), after_last=("norm",), exit=("activation",)),
+    "norm-after-addition": Order(after=("norm", "activation"), exit=("norm", "activation")),
+    "relu-before-addition": Order(after=("norm", "activation"), after_last=("norm", "activation")),
+    "relu-only-preactivation": Order(before=("activation",), after=("norm",), after_last=("norm",)),
+    "full-preactivation": Order(before=("norm", "activation")),
+}
 
 
 class ZeroPaddingShortcut(nn.Module):
@@ -68,7 +86,7 @@ def build_shortcut(option: str, n_in: int, n_out: int, stride: int, *, batch_nor
     return nn.Identity() if same_shape else ZeroPaddingShortcut(stride, n_out - n_in)
 
 
-class Block(nn.Module):
+class ConvBlock(Block):
     """Some convolutions and possibly a shortcut around them, in one of five orderings.
 
     With x the block's input and F its residual branch, the block computes (He16, Fig. 4)
@@ -102,66 +120,29 @@ class Block(nn.Module):
         is_activated: bool = False,
     ) -> None:
         super().__init__()
-        self.ordering = ordering
-        self.count = len(convolutions)
-        self.takes_raw_input = is_activated or ordering not in PREACTIVATED
-        for index, convolution in enumerate(convolutions):
-            filters: Any = convolution.in_channels if ordering == "full-preactivation" else convolution.out_channels
-            is_absent = ordering == "full-preactivation" and index == 0 and is_activated
-            has_norm = run[BATCH_NORM] and not is_absent
-            self.add_module(f"conv{index + 1}", convolution)
-            self.add_module(f"norm{index + 1}", nn.BatchNorm2d(filters) if has_norm else nn.Identity())
-        self.dropout = Dropout(run[DROPOUT])
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
-        self.shortcut = shortcut
-        self.stochastic_depth = StochasticDepth(survival)
-        self.addition = None if shortcut is None else Addition()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
-        is_kept = self.stochastic_depth.is_kept()
-        is_parameter_free = isinstance(self.shortcut, (nn.Identity, ZeroPaddingShortcut))
-        is_needed = is_kept or not is_parameter_free
-        branch_input = inputs if self.takes_raw_input or not is_needed else self._before(0, inputs)
-        if self.shortcut is None or self.addition is None:
-            return self._after_addition(self._branch(branch_input))
-        skipped = self.shortcut(inputs if is_parameter_free else branch_input)
-        if not is_kept:
-            return self._after_addition(skipped)
-        response = self.stochastic_depth(self._branch(branch_input))
-        return self._after_addition(self.addition(response, skipped))
-
-    def _branch(self, x: Tensor) -> Tensor:
-        for index in range(self.count):
-            if index > 0:
-                x = self._before(index, x)
-            if index > 0 or self.count == 1:
-                x = self.dropout(x)
-            x = self._after(index, getattr(self, f"conv{index + 1}")(x))
-        return x
-
-    def _norm(self, index: int, x: Tensor) -> Tensor:
-        return getattr(self, f"norm{index + 1}")(x)  # type: ignore[no-any-return]
-
-    def _before(self, index: int, x: Tensor) -> Tensor:
-        """Apply what comes before a convolution."""
-        if self.ordering == "full-preactivation":
-            x = self._norm(index, x)
-        return self.activation(x) if self.ordering in PREACTIVATED else x
-
-    def _after(self, index: int, x: Tensor) -> Tensor:
-        """Apply what comes between a convolution and the addition."""
-        is_last = index == self.count - 1
-        if self.ordering != "full-preactivation" and not (is_last and self.ordering == "norm-after-addition"):
-            x = self._norm(index, x)
-        if self.ordering in PREACTIVATED or (is_last and self.ordering != "relu-before-addition"):
-            return x
-        return self.activation(x)
-
-    def _after_addition(self, x: Tensor) -> Tensor:
-        if self.ordering == "norm-after-addition":
-            x = self._norm(self.count - 1, x)
-        return self.activation(x) if self.ordering in ("original", "norm-after-addition") else x
+        order = ORDERS[ordering]
+        dropout = Dropout(run[DROPOUT])
+        self.branch: list[Step] = []
+        for number, convolution in enumerate(convolutions, 1):
+            has_norm_first = "norm" in order.before
+            filters: Any = convolution.in_channels if has_norm_first else convolution.out_channels
+            has_norm = run[BATCH_NORM] and not (has_norm_first and number == 1 and is_activated)
+            norm = nn.BatchNorm2d(filters) if has_norm else nn.Identity()
+            self.add_module(f"conv{number}", convolution)
+            self.add_module(f"norm{number}", norm)
+            steps: dict[str, Step] = {"norm": norm, "activation": ACTIVATIONS[run[ACTIVATION]].function}
+            before = [steps[name] for name in order.before]
+            after = order.after_last if number == len(convolutions) else order.after
+            if number > 1:
+                self.branch += before
+            elif not is_activated:
+                self.entry = before
+            if number > 1 or len(convolutions) == 1:
+                self.branch.append(dropout)
+            self.branch += [convolution, *(steps[name] for name in after)]
+        self.exit = [steps[name] for name in order.exit]
+        self.dropout = dropout
+        self.add_shortcut(shortcut, survival)
 
 
 class CifarNet(nn.Module):
@@ -193,9 +174,9 @@ class CifarNet(nn.Module):
         self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
         self.activation = ACTIVATIONS[run[ACTIVATION]].function
         self.blocks = nn.Sequential(*blocks)
-        has_last_norm = ordering == "full-preactivation" and run[BATCH_NORM]
-        self.last_norm = nn.BatchNorm2d(filters) if has_last_norm else nn.Identity()
-        self.last_activation = self.activation if ordering in PREACTIVATED else nn.Identity()
+        before = ORDERS[ordering].before
+        self.last_norm = nn.BatchNorm2d(filters) if run[BATCH_NORM] and "norm" in before else nn.Identity()
+        self.last_activation = self.activation if before else nn.Identity()
         self.output = nn.Linear(filters, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -206,7 +187,9 @@ class CifarNet(nn.Module):
         return self.output(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering: Ordering = "original") -> list[Block]:
+def build_basic_blocks(
+    run: Run, shortcut: str | None, block_size: int, ordering: Ordering = "original"
+) -> list[ConvBlock]:
     """Three stages of (depth − 2) / 3 convolutions of 3×3, in blocks of `block_size`.
 
     A convolution has the same initial values whatever the block size, so that nets of all block sizes can be compared
@@ -215,7 +198,7 @@ def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering
     layers_per_stage = (run.depth - 2) // 3
     residual_blocks = 3 * (layers_per_stage // block_size) if shortcut else 0
     number = 0  # of residual blocks so far
-    blocks: list[Block] = []
+    blocks: list[ConvBlock] = []
     n_in = run[WIDTH]
     for stage in range(3):
         n_out = run[WIDTH] * 2**stage
@@ -240,14 +223,16 @@ def build_basic_blocks(run: Run, shortcut: str | None, block_size: int, ordering
                 number += 1
                 survival = linear_decay(number, residual_blocks, run[SURVIVAL])
             is_first = not blocks
-            blocks.append(Block(run, convolutions, path, ordering=ordering, survival=survival, is_activated=is_first))
+            blocks.append(
+                ConvBlock(run, convolutions, path, ordering=ordering, survival=survival, is_activated=is_first)
+            )
     return blocks
 
 
-def build_bottleneck_blocks(run: Run, expansion: int = 4) -> list[Block]:
+def build_bottleneck_blocks(run: Run, expansion: int = 4) -> list[ConvBlock]:
     """Three stages of (depth − 2) / 9 blocks: 1×1 (strided), 3×3, and 1×1 to `expansion` times as many channels."""
     per_stage = (run.depth - 2) // 9
-    blocks: list[Block] = []
+    blocks: list[ConvBlock] = []
     n_in, bias = run[WIDTH], not run[BATCH_NORM]
     for stage in range(3):
         inner = run[WIDTH] * 2**stage
@@ -260,7 +245,7 @@ def build_bottleneck_blocks(run: Run, expansion: int = 4) -> list[Block]:
                 nn.Conv2d(inner, n_out, 1, bias=bias),
             )
             blocks.append(
-                Block(
+                ConvBlock(
                     run,
                     convolutions,
                     build_shortcut(run[SHORTCUT], n_in, n_out, stride, batch_norm=run[BATCH_NORM]),

@@ -9,6 +9,7 @@ from typing import Any
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
+from resnet_cli.settings.discovery import load_plugins, plugins_with
 from resnet_cli.settings.errors import UserError, unknown_name
 from resnet_cli.settings.ranges import (
     Range,
@@ -99,6 +100,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
         UserError: a name or key is unknown, a value is outside its limits, a depth does not exist, a setting has no
             effect on any run, or there are too many runs.
     """
+    load_plugins(request.get("plugins", ()))
     request = check_keys(dict(request), "key")
     task = get_task(str(single_value("task", request, "sine")))
     models = _find_models(task, request.get("models", "plain,residual"))
@@ -158,6 +160,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
         "engine": engine,
         "device": device,
         **({"threads": threads} if threads else {}),
+        **({"plugins": plugins} if (plugins := plugins_with([task, *models])) else {}),
         **_resolved_settings(lists, list(runs), overrides),
     }
     return Plan(task, sorted(runs, key=_cost, reverse=True), notes, device, threads, engine, resolved)

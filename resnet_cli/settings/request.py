@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs, find_config
+from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
 from resnet_cli.settings.format import PACKED_RUNS_FILE, check_format
 from resnet_cli.settings.ranges import shorten
@@ -17,7 +18,7 @@ T = TypeVar("T")
 Request = Mapping[str, Any]
 """Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
 
-SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out")
+SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out", "plugins")
 ENGINES = ("auto", "loop", "stacked")
 OVERRIDE_KEYS = ("models", "depths")
 MAX_VALUES = 1000
@@ -59,6 +60,8 @@ def load_config(path: Path) -> dict[str, Any]:
         packed = path.with_name(PACKED_RUNS_FILE).exists()  # or, if it is packed, in a folder of that name
         content["out"] = str(Path("results", path.resolve().parent.name) if packed else path.parent)
     check_format(path, content.pop("format", None))
+    if "plugins" in content:
+        content["plugins"] = load_plugins(content["plugins"], below=path.parent)
     return check_keys(content, f"key in {path}")
 
 

@@ -35,7 +35,17 @@ _TAKEN = {
     *RUN_COLUMNS,
     *("format", "message", "settings", "environment", "started", "finished", "seconds"),  # what run.json holds
     *("metrics_sha256", "content_sha256", "run_json", "folder"),  # and other columns of exported tables
-    *("models", "depths", "seeds", "engine", "device", "threads", "out", "override"),  # the other keys of a sweep
+    *(
+        "models",
+        "depths",
+        "seeds",
+        "engine",
+        "device",
+        "threads",
+        "out",
+        "plugins",
+        "override",
+    ),  # the other keys of a sweep
 }
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")

@@ -21,9 +21,9 @@ from resnet_cli.store.layout import (
     SUMMARY_FILE,
     SWEEP_FILE,
     WEIGHTS_FILE,
-    metrics_text,
 )
 from resnet_cli.store.reader import MOST_OF_RECORD, check_sweep_file
+from resnet_cli.store.record import metrics_text
 from resnet_cli.store.regular import read_regular, starts_with
 from resnet_cli.store.tensors import MAGIC
 

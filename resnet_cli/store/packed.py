@@ -26,7 +26,8 @@ from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.format import PACKED_RUNS_FILE
 from resnet_cli.settings.ranges import shorten
 from resnet_cli.settings.setting import IDENTITY
-from resnet_cli.store.layout import METRICS_HEADER, RUNS_FOLDER, Record, RunFiles, record_text
+from resnet_cli.store.layout import RUNS_FOLDER, RunFiles
+from resnet_cli.store.record import METRICS_HEADER, RunJson, record_text
 from resnet_cli.store.regular import MEGABYTE, read_regular, starts_with
 
 PACKED_METRICS_FILE = "metrics.csv.gz"
@@ -125,7 +126,7 @@ def _value(cell: str) -> Any:
 def _record(cells: Mapping[str, str]) -> bytes:
     """The content of run.json as our writer would write it, from the cells of its row."""
     values = {name: _value(cell) for name, cell in cells.items() if cell} | {"message": _value(cells["message"])}
-    own = {*Record.model_fields, _WHOLE_RECORD}
+    own = {*RunJson.model_fields, _WHOLE_RECORD}
     parts = {
         "settings": {n: v for n, v in values.items() if n not in own and not n.startswith(_ENVIRONMENT)},
         "environment": {
@@ -133,7 +134,7 @@ def _record(cells: Mapping[str, str]) -> bytes:
         },
     }
     values |= parts
-    return record_text({name: values[name] for name in Record.model_fields if name in values}).encode()
+    return record_text({name: values[name] for name in RunJson.model_fields if name in values}).encode()
 
 
 def _metrics_lines(files: RunFiles) -> str:

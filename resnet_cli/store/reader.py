@@ -1,10 +1,5 @@
 """Reading results folders into pandas: forgiving about broken runs, which are named and left out."""
 
-import csv
-import hashlib
-import io
-import json
-import math
 import os
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -13,29 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, printable
-from resnet_cli.settings.events import Metrics, Status
-from resnet_cli.settings.format import FORMAT, check_format
+from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.format import check_format
 from resnet_cli.settings.ranges import shorten
-from resnet_cli.settings.run import Run
-from resnet_cli.settings.setting import IDENTITY, explain
+from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.settings.varying import varying_settings
 from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
 from resnet_cli.store.layout import (
     METRICS_FILE,
-    METRICS_HEADER,
     RUN_FILE,
     RUNS_FOLDER,
     SUMMARY_FILE,
     SWEEP_FILE,
-    Record,
     RunFiles,
-    content_hash,
 )
 from resnet_cli.store.packed import is_packed, read_packed
+from resnet_cli.store.record import BrokenRun, RunRecord, parse_run
 from resnet_cli.store.regular import MEGABYTE, read_regular
 
 SUMMARY_COLUMNS = (
@@ -55,36 +46,9 @@ SUMMARY_COLUMNS = (
 )
 
 
-CHANGED = "it is cut off or was changed after it was written"
-
 MOST_OF_SWEEP_FILE = MOST_OF_RECORD = 10 * MEGABYTE
 MOST_OF_METRICS = 500 * MEGABYTE
 """Nothing larger is read: no sweep of this program comes near."""
-
-
-class BrokenRun(Exception):
-    """A run's files cannot be used: `path` is the culprit, `reason` says what is wrong with it."""
-
-    def __init__(self, path: str | Path, reason: str) -> None:
-        self.path, self.reason = printable(path), printable(reason)
-        super().__init__(f"{self.path} is left out: {self.reason}.")
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A finished run as it is on disk; `history` holds its evaluations in order."""
-
-    run: Run
-    status: Status
-    message: str
-    parameters: int | None
-    seconds: float
-    history: list[Metrics]
-
-    @property
-    def last(self) -> Metrics | None:
-        """The last evaluation, if there was any."""
-        return self.history[-1] if self.history else None
 
 
 @dataclass(frozen=True)
@@ -92,7 +56,7 @@ class Results:
     """All runs of one results folder, in the order of their run ids, and a sentence for each that is broken."""
 
     folder: Path
-    runs: list[StoredRun]
+    runs: list[RunRecord]
     problems: list[str]
 
     @property
@@ -134,7 +98,7 @@ class Results:
         return frame.astype({name: float for name in Metrics._fields if name != "step"})
 
 
-def _identity(stored: StoredRun, varying: list[str]) -> dict[str, Any]:
+def _identity(stored: RunRecord, varying: list[str]) -> dict[str, Any]:
     settings = {name: stored.run.get(name) for name in (*IDENTITY, *varying)}
     return {"run_id": stored.run.run_id, "status": stored.status, **settings}
 
@@ -255,7 +219,7 @@ def check_sweep_file(folder: Path) -> dict[str, Any]:
     return content
 
 
-def load_run(place: Path) -> StoredRun:
+def load_run(place: Path) -> RunRecord:
     """Read one finished run from its folder.
 
     Raises:
@@ -278,57 +242,6 @@ def read_run(place: Path) -> RunFiles:
         )
     except OSError as error:
         raise BrokenRun(place, f"{Path(error.filename).name} cannot be read ({error.strerror})") from None
-
-
-def parse_run(files: RunFiles) -> StoredRun:
-    """What the files of a run say.
-
-    Raises:
-        BrokenRun: one is cut, changed by hand or not understood.
-        UserError: it was written by a newer version of the program.
-    """
-    try:
-        content = json.loads(files.record)
-    except (ValueError, RecursionError):
-        raise BrokenRun(files.record_place, CHANGED) from None
-    if isinstance(content, dict) and type(content.get("format")) is int and content["format"] > FORMAT:
-        check_format(files.record_place, content["format"])
-    try:
-        record = Record.model_validate(content)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"])) or "its content"
-        raise BrokenRun(files.record_place, f"{shorten(where)} {explain(error)}") from None
-    if record.settings.run_id != files.run_id:
-        raise BrokenRun(files.record_place, "its settings are those of another run")
-    if (record.content_sha256 is not None or record.format > 1) and record.content_sha256 != content_hash(content):
-        raise BrokenRun(files.record_place, CHANGED)
-    if hashlib.sha256(files.metrics).hexdigest() != record.metrics_sha256:
-        raise BrokenRun(files.metrics_place, CHANGED)
-    try:
-        history = _parse_metrics(files.metrics.decode())
-    except (ValueError, TypeError, csv.Error) as error:
-        raise BrokenRun(files.metrics_place, shorten(error, 200)) from None
-    if record.status == "done" and not history:
-        raise BrokenRun(files.metrics_place, "it has no evaluation, although the run is done")
-    return StoredRun(record.settings, record.status, record.message, record.parameters, record.seconds, history)
-
-
-def _parse_metrics(text: str) -> list[Metrics]:
-    """The rows of metrics.csv, to the last bit."""
-    rows = csv.reader(io.StringIO(text, newline=""))
-    if tuple(next(rows, ())) != METRICS_HEADER:
-        raise ValueError("its columns are not those of metrics.csv")
-    history = []
-    for cells in rows:
-        epoch, step, *losses = cells[:5]
-        train_error, test_error, gradient_norm = (float(cell) if cell else None for cell in cells[5:])
-        rate, train_loss, test_loss = map(float, losses)
-        if not (0 <= int(step) < 2**63 and math.isfinite(float(epoch))):
-            raise ValueError("it has an impossible step or epoch")
-        history.append(
-            Metrics(float(epoch), int(step), rate, train_loss, test_loss, train_error, test_error, gradient_norm)
-        )
-    return history
 
 
 def write_summary(results: Results) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
 from resnet_cli.settings.ranges import compact, shorten
-from resnet_cli.store.reader import Results, StoredRun
+from resnet_cli.store.reader import Results
+from resnet_cli.store.record import RunRecord
 
 TRUTH = {True: ("on", "true", "yes"), False: ("off", "false", "no")}
 MAX_LISTED = 10
@@ -64,7 +65,7 @@ class Selection:
             )
         return [results for results in selected if results.runs]
 
-    def _keeps(self, stored: StoredRun, roles: Mapping[str, str]) -> bool:
+    def _keeps(self, stored: RunRecord, roles: Mapping[str, str]) -> bool:
         run = stored.run
         return (
             (not self.models or run.model in self.models or roles[run.model] in self.models)
@@ -73,7 +74,7 @@ class Selection:
             and all(any(_is(run.get(name), text) for text in texts) for name, texts in self.where.items())
         )
 
-    def _check(self, runs: Sequence[StoredRun], place: str) -> dict[str, str]:
+    def _check(self, runs: Sequence[RunRecord], place: str) -> dict[str, str]:
         """The models of `runs` with their roles; raises UserError unless all requested models and values exist."""
         from resnet_cli.models import role_of
 

@@ -1,36 +1,25 @@
-"""The tasks: any module in this folder that defines `TASK` is registered automatically."""
+"""The tasks, one per file; see `resnet_cli.settings.discovery` for how they are found."""
 
-import importlib
-import pkgutil
 from collections.abc import Iterable
-from functools import cache
 
-from resnet_cli.settings.errors import unknown_name
+from resnet_cli.settings.discovery import Catalogue
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Task
 
 __all__ = ["Task", "all_tasks", "constant_answers", "get_task"]
 
 
-@cache
+CATALOGUE: Catalogue[Task] = Catalogue("Task", __name__, "TASK")
+
+
 def all_tasks() -> dict[str, Task]:
-    """Every task by name, in alphabetical order."""
-    names = [found.name for found in pkgutil.iter_modules(__path__) if not found.ispkg]
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    tasks = [task for module in modules if isinstance(task := getattr(module, "TASK", None), Task)]
-    return {task.name: task for task in sorted(tasks, key=lambda task: task.name)}
+    """Every registered task by name. Raises UserError if somebody else's cannot be registered."""
+    return CATALOGUE.all()
 
 
 def get_task(name: str) -> Task:
-    """The task called `name`.
-
-    Raises:
-        UserError: no task has this name.
-    """
-    tasks = all_tasks()
-    if name not in tasks:
-        raise unknown_name("task", name, tasks)
-    return tasks[name]
+    """The task called `name`. Raises UserError, listing the known names, if there is none."""
+    return CATALOGUE.get(name)
 
 
 def constant_answers(runs: Iterable[Run]) -> dict[str, float]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
-from resnet_cli.tasks.settings import IMAGE_SIZE
+from resnet_cli.tasks.settings import IMAGE_SIZE, TRAIN_SIZE
 
 if TYPE_CHECKING:
+    from resnet_cli.tasks.archive import Archive
     from resnet_cli.tasks.data import Data
 
 Family = Literal["mlp", "cnn"]
@@ -31,6 +32,8 @@ class Task:
     families: tuple[Family, ...]  # of models that can learn it, the most suitable one first
     shape: tuple[int, ...]  # of an input, (features,) or (C, H, W), unless `image_size` is set
     outputs: int
+    train_examples: int  # unless `train_size` is set
+    test_examples: int
     settings: tuple[Setting[Any], ...]  # that the task declares, or shares with others
     default_depths: Mapping[Family, str]
     default_seeds: str
@@ -40,6 +43,7 @@ class Task:
     constant_loss: Callable[[Run], float] | None = (
         None  # of a regression: the training loss of the best constant answer
     )
+    archive: "Archive | None" = None  # that `resnet-exp data fetch` downloads
 
     def constant_answer(self, run: Run) -> dict[str, float]:
         """The `loss` of a net that always gives the same answer, and the `error` (%) of one that guesses a class."""
@@ -51,3 +55,7 @@ class Task:
         """The shape of one input in the data of a run, without loading the data."""
         size = run.get(IMAGE_SIZE)
         return self.shape if size is None else (self.shape[0], size, size)
+
+    def examples(self, run: Run) -> tuple[int, int]:
+        """The number of training examples and of test examples in the data of a run, without loading the data."""
+        return run.get(TRAIN_SIZE) or self.train_examples, self.test_examples

@@ -14,7 +14,7 @@ from resnet_cli.tasks.settings import TRAIN_SIZE
 if TYPE_CHECKING:
     from resnet_cli.tasks.data import Data
 
-TRAINING_IMAGES = 1400  # the other 397 of the 1,797 images are for testing
+TRAINING_IMAGES, TEST_IMAGES = 1400, 397
 
 
 def load(run: Run, data_dir: Path | None = None) -> "Data":
@@ -60,6 +60,8 @@ TASK = Task(
     families=("cnn", "mlp"),
     shape=(1, 8, 8),
     outputs=10,
+    train_examples=TRAINING_IMAGES,
+    test_examples=TEST_IMAGES,
     settings=(TRAIN_SIZE,),
     default_depths={"cnn": "8,20,32", "mlp": "2..20"},
     default_seeds="0",

@@ -15,6 +15,7 @@ from resnet_cli.models import get_model
 from resnet_cli.models.settings import WIDTH
 from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.run import Run
+from resnet_cli.tasks import get_task
 from resnet_cli.training.settings import BATCH_SIZE
 
 SMALL_LAYER = 25_000_000
@@ -27,25 +28,35 @@ cores, each layer waits for its slowest thread, and two threads are 10 to 600 ti
 """
 
 
+def device_type(name: str) -> str:
+    """The type (cpu, cuda, mps) of the device `name`, which this machine need not have; `auto` is the best one here.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal() and len(index) < 5)):
+        raise UserError(f"device (={shorten(name)}) must be auto, cpu, cuda, cuda:N or mps.")
+    return kind
+
+
 def resolve_device(name: str) -> torch.device:
     """The torch device that `name` (auto, cpu, cuda, cuda:N, mps) means on this machine.
 
     Raises:
         UserError: the name is unknown, or the machine or this torch lacks the device.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, index = device_type(name), name.partition(":")[2]
     shown = f"device (={shorten(name)})"
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal() and len(index) < 5)):
-        raise UserError(f"{shown} must be auto, cpu, cuda, cuda:N or mps.")
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError(f"{shown}: this machine has no CUDA device that torch can use; use --device cpu.")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
         raise UserError(f"{shown}: the CUDA devices here are numbered 0 to {torch.cuda.device_count() - 1}.")
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UserError(f"{shown}: this machine has no MPS device; use --device cpu.")
-    return torch.device(name)
+    return torch.device(kind if name == "auto" else name)
 
 
 def available_cores() -> int:
@@ -53,14 +64,10 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def has_small_layers(run: Run, input_shape: tuple[int, ...]) -> bool:
-    """Whether a typical layer of a run's net, with `width` inputs and outputs, is too little work for several threads.
-
-    Args:
-        run: the settings.
-        input_shape: of one input, (features,) or (C, H, W).
-    """
-    by_position = 9 * prod(input_shape[1:]) if get_model(run.model).family == "cnn" else 1  # 3×3 filters
+def has_small_layers(run: Run) -> bool:
+    """Whether a typical layer of a run's net, from `width` to `width` units, is too little work for several threads."""
+    pixels = prod(get_task(run.task).input_shape(run)[1:])
+    by_position = 9 * pixels if get_model(run.model).family == "cnn" else 1  # 3×3 filters
     return run[BATCH_SIZE] * by_position * run[WIDTH] ** 2 < SMALL_LAYER
 
 

@@ -10,57 +10,27 @@ copied to the host only at evaluations.
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters
 from resnet_cli.models.base import AuxiliaryHead, Drawing, StochasticDepth
-from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
+from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.data import Data, augment
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
 from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.recompute import recompute_blocks
-from resnet_cli.training.schedule import learning_rate
-from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
+from resnet_cli.training.schedule import learning_rate, length
+from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE, PRECISION
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 EVALUATION_BATCH = 2000
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of training a run: its evaluations in order, and whether its loss stayed finite."""
-
-    status: Status
-    history: list[Metrics]
-    parameters: int
-    net: nn.Module
-
-
-def length(run: Run, data: Data) -> tuple[int, int, int]:
-    """The number of steps in the whole training, between evaluations, and in an epoch.
-
-    An epoch consists of full batches only; which examples are left over differs from epoch to epoch.
-
-    Raises:
-        UserError: the batch is larger than the training set.
-    """
-    examples = len(data.train_inputs)
-    if run[BATCH_SIZE] > examples:
-        raise UserError(
-            f"batch_size (={run[BATCH_SIZE]}) must not exceed the training set, which has {examples} examples."
-        )
-    epoch_steps = examples // run[BATCH_SIZE]
-    if (steps := run.get(STEPS)) is not None:
-        return steps, run[EVAL_EVERY], epoch_steps
-    return run[EPOCHS] * epoch_steps, run[EVAL_EVERY] * epoch_steps, epoch_steps
 
 
 def train(
@@ -72,7 +42,7 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     probe: Callable[[nn.Module, int], None] = lambda net, step: None,
     on_evaluation: Callable[[Metrics, int], None] = lambda metrics, total_steps: None,
-) -> Outcome:
+) -> RunRecord:
     """Train the net of `run` on `data`, on the device where the data are.
 
     The net is evaluated before the first step, at every `eval_every` and after the last step. Training stops with the
@@ -91,19 +61,17 @@ def train(
     Raises:
         UserError: the batch is larger than the training set.
     """
-    total_steps, interval, epoch_steps = length(run, data)
+    total_steps, interval, epoch_steps = length(run, len(data.train_inputs))
     device = data.device
 
-    net = build_net(run, data.input_shape, data.outputs).to(device, data.dtype)
+    net = data.adapt(build_net(run, data.input_shape, data.outputs))
     if start is not None:
         net.load_state_dict(start)
-    if len(data.input_shape) == 3:
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recompute:
         recompute_blocks(net)
     optimizer = build_optimizer(run, net.parameters())
     generators = _attach_generators(net, device)
-    heads = [layer for layer in net.modules() if isinstance(layer, AuxiliaryHead)]
+    heads = auxiliary_heads(net)
 
     def fits(state: State) -> bool:
         return same_form(state.net, net.state_dict()) and state_fits(state.optimizer, run, [*net.parameters()])
@@ -134,10 +102,7 @@ def train(
         net.train()
         with _precision(run, device):
             outputs = net(inputs)
-        loss = data.losses(outputs.to(data.dtype), targets).mean()
-        for head in heads:
-            assert head.outputs is not None
-            loss = loss + head.weight * data.losses(head.outputs.to(data.dtype), targets).mean()
+        loss = training_loss(data, outputs, targets, heads)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -147,8 +112,34 @@ def train(
         if checkpoint is not None and step < total_steps and checkpoint.is_due():
             checkpoint.save(State([run.run_id], net.state_dict(), state_of(optimizer), step, history))
 
-    status: Status = "done" if is_finite(history[-1]) else "diverged"
-    return Outcome(status, history, count_parameters(net), net)
+    return RunRecord(
+        status="done" if is_finite(history[-1]) else "diverged",
+        run=run,
+        parameters=count_parameters(net),
+        history=history,
+        state=net.state_dict(),
+    )
+
+
+def auxiliary_heads(net: nn.Module) -> list[AuxiliaryHead]:
+    """The auxiliary outputs of a net."""
+    return [layer for layer in net.modules() if isinstance(layer, AuxiliaryHead)]
+
+
+def training_loss(data: Data, outputs: Tensor, targets: Tensor, heads: Iterable[AuxiliaryHead]) -> Tensor:
+    """The loss of a batch that training minimises: the net's own and, with their weights, those of auxiliary heads.
+
+    Args:
+        data: for the kind of loss.
+        outputs: of the net, (B, outputs), just computed in training mode.
+        targets: (B,) or (B, outputs).
+        heads: the net's `auxiliary_heads`.
+    """
+    loss = data.losses(outputs.to(data.dtype), targets).mean()
+    for head in heads:
+        assert head.outputs is not None
+        loss = loss + head.weight * data.losses(head.outputs.to(data.dtype), targets).mean()
+    return loss
 
 
 class Batches:
@@ -166,8 +157,6 @@ class Batches:
         inputs = self.data.train_inputs[chosen]
         if self.draws is not None:
             inputs = augment.apply(inputs, self.draws[position], self.data.crop_padding)
-        elif inputs.dim() == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
         return self.data.prepare(inputs), self.data.train_targets[chosen]
 
     def _begin(self, epoch: int) -> None:
@@ -231,8 +220,6 @@ def _sums(net: nn.Module, run: Run, data: Data, inputs: Tensor, targets: Tensor)
     for some_inputs, some_targets in zip(
         torch.split(inputs, EVALUATION_BATCH), torch.split(targets, EVALUATION_BATCH), strict=True
     ):
-        if some_inputs.dim() == 4:
-            some_inputs = some_inputs.contiguous(memory_format=torch.channels_last)
         with _precision(run, data.device):
             outputs = net(data.prepare(some_inputs))
         outputs = outputs.to(data.dtype)

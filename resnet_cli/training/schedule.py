@@ -1,10 +1,39 @@
-"""Learning rate by step, as a pure function: nothing to save, nothing to restore wrongly."""
+"""Length of training and learning rate by step, as pure functions: nothing to save, nothing to restore wrongly."""
 
 import math
 
+from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.training.optimizers import LEARNING_RATE
-from resnet_cli.training.settings import DECAY_FACTOR, MILESTONES, SCHEDULE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS
+from resnet_cli.training.settings import (
+    BATCH_SIZE,
+    DECAY_FACTOR,
+    EPOCHS,
+    EVAL_EVERY,
+    MILESTONES,
+    SCHEDULE,
+    STEPS,
+    WARMUP_FACTOR,
+    WARMUP_SHAPE,
+    WARMUP_STEPS,
+)
+
+
+def length(run: Run, train_examples: int) -> tuple[int, int, int]:
+    """The number of steps in the whole training, between evaluations, and in an epoch.
+
+    An epoch consists of full batches only; which examples are left over differs from epoch to epoch.
+
+    Raises:
+        UserError: the batch is larger than the training set.
+    """
+    batch = run[BATCH_SIZE]
+    if batch > train_examples:
+        raise UserError(f"batch_size (={batch}) must not exceed the training set, which has {train_examples} examples.")
+    epoch_steps = train_examples // batch
+    if (steps := run.get(STEPS)) is not None:
+        return steps, run[EVAL_EVERY], epoch_steps
+    return run[EPOCHS] * epoch_steps, run[EVAL_EVERY] * epoch_steps, epoch_steps
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:

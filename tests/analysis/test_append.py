@@ -14,11 +14,12 @@ from resnet_cli.analysis.append import append_layers, choose_depths, compare, fi
 from resnet_cli.analysis.selection import select_runs
 from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.execution.sweep import open_sweep
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
-from resnet_cli.store.reader import StoredRun, load_results
+from resnet_cli.store.reader import load_results
+from resnet_cli.store.record import RunRecord
+from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
 
@@ -50,7 +51,7 @@ def stored(make_run: MakeRun) -> MakeStored:
 
     def make(**settings: Any) -> StoredNet:
         run = make_run(**settings)
-        data = load_data_of(run, None, "cpu")
+        data = load_data(run, None, "cpu")
         net = build_net(run, data.input_shape, data.outputs).to(data.dtype)
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
@@ -160,8 +161,8 @@ def test_nets_that_cannot_be_extended_are_rejected(
     assert words in str(error.value)
 
 
-def finished(make_run: MakeRun, **settings: Any) -> StoredRun:
-    return StoredRun(make_run(**settings), "done", "", None, 0.0, [])
+def finished(make_run: MakeRun, **settings: Any) -> RunRecord:
+    return RunRecord(run=make_run(**settings), status="done")
 
 
 def test_the_twin_may_differ_only_in_its_warm_up(make_run: MakeRun) -> None:

@@ -15,7 +15,8 @@ from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics, Status
-from resnet_cli.store.reader import StoredRun, load_results
+from resnet_cli.store.reader import load_results
+from resnet_cli.store.record import RunRecord
 from tests.conftest import MakeRun
 
 INF = math.inf
@@ -35,8 +36,8 @@ def history(losses: Sequence[float], *, interval: int = 100, error: float | None
 def store(make_run: MakeRun) -> Any:
     """A stored run with given training losses."""
 
-    def make(losses: Sequence[float], *, status: Status = "done", **settings: Any) -> StoredRun:
-        return StoredRun(make_run(**settings), status, "", 1, 1.0, history(losses))
+    def make(losses: Sequence[float], *, status: Status = "done", **settings: Any) -> RunRecord:
+        return RunRecord(run=make_run(**settings), status=status, history=history(losses))
 
     return make
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from resnet_cli.analysis.features import feature_maps, pick_cnns
 from resnet_cli.analysis.trained_nets import StoredNet
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks.data import Data
+from resnet_cli.training.data import load_data
 from tests.conftest import MakeRun
 
 DIGITS = {"task": "digits", "width": 2, "train_size": 100, "eval_size": 60}
@@ -26,7 +26,7 @@ def stored(make_run: MakeRun) -> Callable[..., StoredNet]:
 
     def make(**settings: Any) -> StoredNet:
         run = make_run(**DIGITS | settings)
-        data = load_data_of(run, None, "cpu")
+        data = load_data(run, None, "cpu")
         return StoredNet(run, build_net(run, data.input_shape, data.outputs).eval(), data)
 
     return make
@@ -135,8 +135,8 @@ def test_image_numbers_outside_the_test_set_are_rejected(stored: Callable[..., S
 
 
 def test_the_deepest_residual_cnn_with_the_lowest_seed_is_picked(make_run: MakeRun) -> None:
-    def one(model: str, depth: int, seed: int) -> StoredRun:
-        return StoredRun(make_run(**DIGITS, models=model, depths=depth, seeds=seed), "done", "", None, 0.0, [])
+    def one(model: str, depth: int, seed: int) -> RunRecord:
+        return RunRecord(run=make_run(**DIGITS, models=model, depths=depth, seeds=seed), status="done")
 
     runs = [one("plain-cnn", 20, 0), one("resnet", 14, 2), one("resnet", 14, 1), one("resnet", 8, 0)]
     runs.append(one("plain-mlp", 30, 0))

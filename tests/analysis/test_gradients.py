@@ -15,28 +15,30 @@ from resnet_cli.analysis.layers import weight_layers
 from resnet_cli.analysis.selection import select_runs
 from resnet_cli.analysis.trained_nets import StoredNet
 from resnet_cli.execution.sweep import open_sweep
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing
 from resnet_cli.models.mlp import layer_names
 from resnet_cli.models.settings import BLOCK_SIZE, WIDTH
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
-from resnet_cli.store.reader import StoredRun, load_results
-from resnet_cli.training.loop import Batches, length, train
+from resnet_cli.store.reader import load_results
+from resnet_cli.store.record import RunRecord
+from resnet_cli.training.data import load_data
+from resnet_cli.training.loop import Batches, train
+from resnet_cli.training.schedule import length
 from tests.conftest import MakeRun
 
 TINY = {"steps": 6, "eval_every": 3, "batch_size": 16, "train_size": 60}
 IMAGES = {"task": "digits", "width": 2, "train_size": 100, "eval_size": 60, "batch_size": 20, "epochs": 2}
 
 
-def unstored(run: Run) -> StoredRun:
-    return StoredRun(run, "done", "", None, 0.0, [])
+def unstored(run: Run) -> RunRecord:
+    return RunRecord(run=run, status="done")
 
 
 def first_batch(run: Run) -> tuple[Tensor, Tensor]:
-    data = load_data_of(run, None, "cpu")
-    return Batches(run, data, length(run, data)[2])[0]
+    data = load_data(run, None, "cpu")
+    return Batches(run, data, length(run, len(data.train_inputs))[2])[0]
 
 
 @torch.no_grad()
@@ -70,7 +72,7 @@ def by_hand(
 def test_gradients_match_the_backpropagation_formula(models: str, skips: dict[int, int], make_run: MakeRun) -> None:
     block = {"block_size": 2} if skips else {}
     run = make_run(**TINY, **block, models=models, depths=5, width=7, activation="sigmoid", precision="float64")
-    data = load_data_of(run, None, "cpu")
+    data = load_data(run, None, "cpu")
     inputs, targets = first_batch(run)
     net = build_net(run, data.input_shape, data.outputs).double()
     layers: list[Any] = [net.get_submodule(name) for name in [*layer_names(5, run[BLOCK_SIZE]), "output"]]
@@ -109,10 +111,10 @@ def test_initial_gradients_match_the_first_step_of_gradient_descent(
         "precision": "float64",
     }
     run = make_run(**settings, **one_step, train_size=60, batch_size=20)
-    data = load_data_of(run, None, "cpu")
+    data = load_data(run, None, "cpu")
     frame = replay(unstored(run), data)
     before = build_net(run, data.input_shape, data.outputs).double().state_dict()
-    after = train(run, data).net.state_dict()
+    after = train(run, data).state
     for row in frame[frame["step"] == 0].to_dict("records"):
         change = after[f"{row['name']}.weight"] - before[f"{row['name']}.weight"]
         assert row["gradient_norm"] == pytest.approx(float(change.norm()), rel=1e-9), row["name"]
@@ -132,7 +134,7 @@ def test_the_replayed_training_is_bit_identical_to_the_stored_one(settings: dict
     with open_sweep(plan_sweep({**settings, "seeds": 3, "engine": "loop", "threads": 1}), tmp_path, jobs=1) as sweep:
         sweep.execute(lambda event: None)
     (stored,) = select_runs(load_results(tmp_path)).runs
-    frame = replay(stored, load_data_of(stored.run, None, "cpu"), ["width"])
+    frame = replay(stored, load_data(stored.run, None, "cpu"), ["width"])
     assert list(frame["step"].unique()) == [row.step for row in stored.history]
     assert list(frame[frame["layer"] == 1]["train_loss"]) == [row.train_loss for row in stored.history]
     assert (frame["train_loss"] == frame["stored_loss"]).all()
@@ -146,7 +148,7 @@ def test_measuring_draws_no_random_numbers(make_run: MakeRun) -> None:
     plain = make_run(models="residual", depths=7)
     norms = []
     for run in (random, plain):
-        data = load_data_of(run, None, "cpu")
+        data = load_data(run, None, "cpu")
         stored = StoredNet(run, build_net(run, data.input_shape, data.outputs).eval(), data)
         names = [layer.name for layer in weight_layers(stored)]
         norms.append(gradient_norms(stored.net, names, data, *first_batch(run)))
@@ -155,7 +157,7 @@ def test_measuring_draws_no_random_numbers(make_run: MakeRun) -> None:
 
 def test_every_block_has_a_gradient_with_stochastic_depth(make_run: MakeRun) -> None:
     run = make_run(models="residual", depths=13, survival=0.01)
-    data = load_data_of(run, None, "cpu")
+    data = load_data(run, None, "cpu")
     frame = replay(unstored(make_run(models="residual", depths=13, survival=0.01, steps=1, eval_every=1)), data)
     assert (frame["gradient_norm"] > 0).all()
     net = build_net(run, data.input_shape, data.outputs)
@@ -166,7 +168,7 @@ def test_norms_with_squares_below_float32_range_are_not_zero(make_run: MakeRun) 
     found = []
     for precision in ("float32", "float64"):
         run = make_run(**TINY, models="plain", depths=30, activation="sigmoid", precision=precision)
-        frame = replay(unstored(run), load_data_of(run, None, "cpu"))
+        frame = replay(unstored(run), load_data(run, None, "cpu"))
         found.append(frame.loc[frame["step"] == 0, "gradient_norm"].iloc[0])
     assert found[0] == pytest.approx(found[1], rel=1e-3)
     assert 0 < found[0] < 1e-23  # its square is below the smallest float32
@@ -174,7 +176,7 @@ def test_norms_with_squares_below_float32_range_are_not_zero(make_run: MakeRun) 
 
 def test_a_diverged_run_keeps_its_rows(make_run: MakeRun) -> None:
     run = make_run(**TINY, models="plain", depths=3, optimizer="sgd", learning_rate=1e30)
-    frame = replay(unstored(run), load_data_of(run, None, "cpu"))
+    frame = replay(unstored(run), load_data(run, None, "cpu"))
     assert set(frame["status"]) == {"diverged"}
     assert list(frame["step"].unique()) == [0, 3]
     assert np.isfinite(frame.loc[frame["step"] == 0, "gradient_norm"]).all()

@@ -6,14 +6,14 @@ import pytest
 
 from resnet_cli.analysis.layers import weight_layers
 from resnet_cli.analysis.trained_nets import StoredNet
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import all_models, build_net
+from resnet_cli.training.data import load_data
 from tests.conftest import MakeRun
 
 
 def untrained(make_run: MakeRun, **settings: Any) -> StoredNet:
     run = make_run(**settings)
-    data = load_data_of(run, None, "cpu")
+    data = load_data(run, None, "cpu")
     return StoredNet(run, build_net(run, data.input_shape, data.outputs).eval(), data)
 
 

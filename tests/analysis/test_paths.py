@@ -10,10 +10,10 @@ import torch
 
 from resnet_cli.analysis.paths import count_paths, measure_paths, path_gradient, summarise, with_paths
 from resnet_cli.analysis.trained_nets import Route, StoredNet
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
+from resnet_cli.training.data import load_data
 from tests.conftest import MakeRun
 
 DIGITS = {"task": "digits", "width": 2, "train_size": 100}
@@ -25,7 +25,7 @@ def stored(make_run: MakeRun) -> Callable[..., StoredNet]:
 
     def make(**settings: Any) -> StoredNet:
         run = make_run(**settings)
-        data = load_data_of(run, None, "cpu")
+        data = load_data(run, None, "cpu")
         return StoredNet(run, build_net(run, data.input_shape, data.outputs).eval(), data)
 
     return make
@@ -131,7 +131,7 @@ def test_residual_nets_are_selected_without_loading_weights(make_run: MakeRun) -
         DIGITS | {"models": "plain-cnn", "depths": 8},
         DIGITS | {"models": "bottleneck-resnet", "depths": 11},
     ]
-    runs = [StoredRun(make_run(**chosen), "done", "", None, 0.0, []) for chosen in settings]
+    runs = [RunRecord(run=make_run(**chosen), status="done") for chosen in settings]
     assert [one.run.model for one in with_paths(runs)] == ["residual-mlp", "residual-dense-mlp", "bottleneck-resnet"]
     with pytest.raises(UserError, match=r"The nets selected \(plain-mlp, residual-mlp\) have no residual blocks"):
         with_paths(runs[:2])

@@ -21,10 +21,10 @@ from resnet_cli.analysis.removed_blocks import (
     summarise,
 )
 from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
+from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
 
@@ -39,7 +39,7 @@ def make_net(make_run: MakeRun) -> MakeNet:
 
     def make(**settings: Any) -> StoredNet:
         run = make_run(**settings)
-        data = load_data_of(run, None, "cpu")
+        data = load_data(run, None, "cpu")
         return StoredNet(run, build_net(run, data.input_shape, data.outputs).eval(), data)
 
     return make
@@ -228,9 +228,9 @@ def test_guessing_gives_the_chance_level(make_net: MakeNet) -> None:
 
 
 def test_the_largest_depth_of_all_models_is_chosen(make_run: MakeRun) -> None:
-    def stored(model: str, depth: int, seed: int = 0) -> StoredRun:
+    def stored(model: str, depth: int, seed: int = 0) -> RunRecord:
         run = make_run(task="digits", models=model, depths=depth, seeds=seed)
-        return StoredRun(run, "done", "", None, 0.0, [])
+        return RunRecord(run=run, status="done")
 
     deep = [stored("plain-cnn", 20), stored("resnet", 20, 0), stored("resnet", 20, 1)]
     others = [stored("plain-cnn", 8), stored("resnet", 8), stored("resnet", 32)]

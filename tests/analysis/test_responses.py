@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from resnet_cli.analysis import responses
 from resnet_cli.analysis.responses import measure_responses, summarise
 from resnet_cli.analysis.trained_nets import StoredNet
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
+from resnet_cli.training.data import load_data
 from tests.conftest import MakeRun
 
 IMAGES = {"task": "digits", "models": "resnet", "depths": 8, "width": 2, "train_size": 100, "precision": "float64"}
@@ -22,7 +22,7 @@ IMAGES = {"task": "digits", "models": "resnet", "depths": 8, "width": 2, "train_
 def stored_net(make_run: MakeRun, **settings: Any) -> StoredNet:
     """A net with its initial values; norms have statistics and parameters of a fixed seed."""
     run = make_run(**settings)
-    data = load_data_of(run, None, "cpu")
+    data = load_data(run, None, "cpu")
     net = build_net(run, data.input_shape, data.outputs).to(data.dtype).eval()
     generator = torch.Generator().manual_seed(0)
     for module in net.modules():

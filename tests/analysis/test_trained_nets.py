@@ -16,13 +16,13 @@ from resnet_cli.analysis.trained_nets import (
     without_blocks,
 )
 from resnet_cli.execution.sweep import open_sweep
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.models import build_net
 from resnet_cli.models.resnet import ZeroPaddingShortcut
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
 from resnet_cli.store.reader import load_results
 from resnet_cli.store.weights import write_weights
+from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import evaluate
 from tests.conftest import MakeRun
 
@@ -36,7 +36,7 @@ def stored(make_run: MakeRun) -> Any:
 
     def make(**settings: Any) -> StoredNet:
         run = make_run(**settings)
-        data = load_data_of(run, None, "cpu")
+        data = load_data(run, None, "cpu")
         return StoredNet(run, build_net(run, data.input_shape, data.outputs).eval(), data)
 
     return make

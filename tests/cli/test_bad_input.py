@@ -26,7 +26,10 @@ TINY_SWEEP = (*SWEEP, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--see
             "plain-cnn has no depth 9; its depths are 6n+2 from 8 on, the nearest are 8 and 14",
         ),
         ("--task digits --depths 9..13", "plain-cnn has no depth in 9..13"),
-        ("--task cosine", "task (=cosine) is not known (did you mean sine?); known are cifar10, digits, sine."),
+        (
+            "--task cosine",
+            "task (=cosine) is not known (did you mean sine?); known are cifar10, cifar100, digits, sine.",
+        ),
         ("--models resnett", "model (=resnett) is not known (did you mean resnet?); known are"),
         ("--models resnet", "models (=resnet) cannot learn sine; models that can are "),
         ("--set epoch=5", "key of --set (=epoch) is not known (did you mean epochs?); known are"),

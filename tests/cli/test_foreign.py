@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet_cli.store.layout import content_hash, record_text
+from resnet_cli.store.record import content_hash, record_text
 from tests.cli.conftest import Command, Train
 
 TINY = ("--task", "sine", "--seeds", 0, "--steps", 2, "--depths", "2", "--models", "plain", "--jobs", 1, "--quiet")

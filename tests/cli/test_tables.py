@@ -18,10 +18,10 @@ from resnet_cli.cli.tables import (
     product_line,
     results_table,
 )
-from resnet_cli.execution.units import Job
 from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.planning.units import Unit
 from resnet_cli.settings.run import Run
-from resnet_cli.store.reader import StoredRun
+from resnet_cli.store.record import RunRecord
 from tests.conftest import MakeRun
 
 MODELS = ("plain-mlp", "residual-mlp")
@@ -252,11 +252,11 @@ def test_few_runs_without_engines_are_counted_like_many(make_run: MakeRun) -> No
 def test_runs_are_counted_by_model_and_engine(make_run: MakeRun) -> None:
     runs = runs_of(make_run, depths=[2, 4, 6], seeds=[0, 1, 2], init=["default", "he"])
     plain, residual = runs[:18], runs[18:]
-    jobs = [Job((run,), stacked=False) for run in plain] + [
-        Job(tuple(residual[:9]), True),
-        Job(tuple(residual[9:]), True),
+    units = [Unit((run,), stacked=False) for run in plain] + [
+        Unit(tuple(residual[:9]), True),
+        Unit(tuple(residual[9:]), True),
     ]
-    text = text_of(plan_listing(runs, jobs))
+    text = text_of(plan_listing(runs, units))
     assert [line.split() for line in text.splitlines()[2:]] == [
         ["plain-mlp", "2..6:2", "0..2", "2", "of", "init", "loop", "18"],
         ["residual-mlp", "2..6:2", "0..2", "2", "of", "init", "2", "stacks", "18"],
@@ -264,9 +264,9 @@ def test_runs_are_counted_by_model_and_engine(make_run: MakeRun) -> None:
 
 
 def test_failures_are_told_by_reason() -> None:
-    def failed(number: int, message: str) -> StoredRun:
+    def failed(number: int, message: str) -> RunRecord:
         run = plan_sweep({"models": "plain", "depths": 3, "seeds": number}).runs[0]
-        return StoredRun(run, "failed", message, None, 1.0, [])
+        return RunRecord(run=run, status="failed", message=message)
 
     runs = [failed(number, "MemoryError: no\x1b[31m memory") for number in range(7)] + [failed(7, "ValueError: odd")]
     first, second = failures(runs)

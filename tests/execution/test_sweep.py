@@ -10,12 +10,13 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pytest
 import torch
 
-from resnet_cli.execution import unit as perform_module
+from resnet_cli.execution import unit
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.planning.plan import Plan, plan_sweep
 from resnet_cli.settings.errors import UserError
@@ -26,14 +27,14 @@ from resnet_cli.store.reader import load_results
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.tasks.settings import TRAIN_SIZE
-from resnet_cli.training import loop
+from resnet_cli.training import data, loop
 
 SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
 
 
-def do(plan: Plan, folder: Path, jobs: int = 1, *, fresh: bool = False) -> list[Event]:
+def do(plan: Plan, folder: Path, jobs: int = 1, **options: Any) -> list[Event]:
     events: list[Event] = []
-    with open_sweep(plan, folder, jobs=jobs, fresh=fresh) as sweep:
+    with open_sweep(plan, folder, jobs=jobs, **options) as sweep:
         sweep.execute(events.append)
     return events
 
@@ -67,14 +68,6 @@ def test_a_sweep_leaves_the_files_of_its_layout(tmp_path: Path) -> None:
 def test_every_run_starts_is_evaluated_and_finishes(tmp_path: Path) -> None:
     events = do(plan_sweep(SMALL | {"depths": "3", "models": "plain"}), tmp_path)
     assert [type(event) for event in events] == [Started, Evaluated, Evaluated, Evaluated, Finished]
-
-
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
-def test_worker_processes_give_the_same_files_as_one_process(tmp_path: Path, engine: str) -> None:
-    plan = plan_sweep(SMALL | {"threads": 1, "engine": engine})
-    do(plan, tmp_path / "one", jobs=1)
-    do(plan, tmp_path / "two", jobs=2)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_a_wider_sweep_trains_only_missing_runs(tmp_path: Path) -> None:
@@ -123,7 +116,7 @@ def test_a_failing_run_is_recorded_and_tried_again(tmp_path: Path, monkeypatch: 
             raise RuntimeError("out of\nmemory")
         return train(run, *args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(perform_module, "train", train_but_not_depth_3)
+    monkeypatch.setattr(unit, "train", train_but_not_depth_3)
     failed = [event for event in do(plan, tmp_path) if isinstance(event, Finished) and event.status == "failed"]
     assert {event.message for event in failed} == {"RuntimeError: out of memory"}
     assert load_results(tmp_path).summary()["status"].value_counts().to_dict() == {"done": 4, "failed": 2}
@@ -258,7 +251,7 @@ def test_data_sets_are_not_loaded_for_every_run(tmp_path: Path, monkeypatch: pyt
         loads.append(run.get(TRAIN_SIZE))
         return task.load(run, data_dir)
 
-    monkeypatch.setattr(perform_module, "get_task", lambda name: replace(task, load=load))
+    monkeypatch.setattr(data, "get_task", lambda name: replace(task, load=load))
     sizes = list(range(100, 112))
     plan = plan_sweep(SMALL | {"train_size": sizes, "depths": "2..9"})
     with open_sweep(plan, tmp_path, jobs=1):
@@ -269,39 +262,8 @@ def test_data_sets_are_not_loaded_for_every_run(tmp_path: Path, monkeypatch: pyt
 
 
 def wait_for_runs(folder: Path, count: int, process: "subprocess.Popen[bytes]") -> None:
-    """Until `count` runs are finished and another job has a checkpoint, or the process has ended."""
+    """Until `count` runs are finished and another unit has a checkpoint, or the process has ended."""
     while len(list(folder.glob("runs/*/run.json"))) < count or not list(folder.rglob("*.pt")):
         if process.poll() is not None:
             return
         time.sleep(0.01)
-
-
-@pytest.mark.slow
-def test_a_dying_worker_fails_only_its_run(tmp_path: Path) -> None:
-    folder = tmp_path / "sine"
-    script = tmp_path / "dying.py"
-    script.write_text(
-        "import os\n"
-        "from pathlib import Path\n"
-        "from resnet_cli.execution import perform, workers\n"
-        "from resnet_cli.planning.plan import plan_sweep\n"
-        "from resnet_cli.execution.sweep import open_sweep\n"
-        "original = workers.perform\n"
-        "def perform(job, conditions, emit):\n"
-        "    if job.runs[0].depth == 3:\n"
-        "        os._exit(7)\n"
-        "    original(job, conditions, emit)\n"
-        "workers.perform = perform\n"
-        "if __name__ == '__main__':\n"
-        f"    plan = plan_sweep({SMALL | {'engine': 'loop'}!r})\n"
-        f"    with open_sweep(plan, Path({str(folder)!r}), jobs=2) as sweep:\n"
-        "        sweep.execute(lambda event: None)\n"
-    )
-    subprocess.run([sys.executable, str(script)], check=True)
-    results = load_results(folder)
-    assert results.summary().groupby("depth")["status"].unique().map(list).to_dict() == {
-        2: ["done"],
-        3: ["failed"],
-        4: ["done"],
-    }
-    assert "exit code 7" in next(stored.message for stored in results.runs if stored.run.depth == 3)

@@ -11,7 +11,8 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
-from resnet_cli.training.loop import DTYPES, Batches, length, train
+from resnet_cli.training.loop import DTYPES, Batches, train
+from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 
@@ -80,7 +81,7 @@ def test_with_weight_0_it_trains_exactly_like_plain_nets(name: str, make_run: Ma
     run = small_run(make_run, "auxiliary", name, auxiliary_weight=0, dropout=0.2)
     twin = small_run(make_run, "plain", name, dropout=0.2)
     ours, theirs = train(run, load(run)), train(twin, load(twin))
-    assert all(torch.equal(ours.net.state_dict()[key], values) for key, values in theirs.net.state_dict().items())
+    assert all(torch.equal(ours.state[key], values) for key, values in theirs.state.items())
     histories = [[row._replace(gradient_norm=None) for row in outcome.history] for outcome in (ours, theirs)]
     assert histories[0] == histories[1]
     norms, others = ([row.gradient_norm for row in outcome.history[1:]] for outcome in (ours, theirs))
@@ -92,14 +93,14 @@ def test_a_training_step_follows_the_gradient_of_both_losses(name: str, make_run
     settings = {"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 0, "precision": "float64", "steps": 1}
     run = small_run(make_run, "auxiliary", name, auxiliary_weight=0.7, **settings)
     data = load(run)
-    trained = train(run, data).net
+    trained = train(run, data).state
 
     net = build_net(run, data.input_shape, data.outputs).double()
-    inputs, targets = Batches(run, data, length(run, data)[2])[0]
+    inputs, targets = Batches(run, data, length(run, len(data.train_inputs))[2])[0]
     loss = data.losses(net(inputs), targets).mean() + 0.7 * data.losses(outputs_half_way(net), targets).mean()
     gradients = torch.autograd.grad(loss, list(net.parameters()))
-    for parameter, gradient, result in zip(net.parameters(), gradients, trained.parameters(), strict=True):
-        torch.testing.assert_close(result, parameter - 0.05 * gradient, rtol=1e-9, atol=1e-12)
+    for (name, parameter), gradient in zip(net.named_parameters(), gradients, strict=True):
+        torch.testing.assert_close(trained[name], parameter.detach() - 0.05 * gradient, rtol=1e-9, atol=1e-12)
 
 
 @EACH_KIND
@@ -175,9 +176,11 @@ def test_the_head_changes_training_and_is_trained_itself(name: str, make_run: Ma
     outcome, of_twin = train(run, load(run)), train(twin, load(twin))
     assert outcome.history[0].train_loss == of_twin.history[0].train_loss
     assert outcome.history[-1].train_loss != of_twin.history[-1].train_loss
-    head, initial = head_of(outcome.net), head_of(build_net(run, load(run).input_shape, load(run).outputs))
-    assert head.weight == 0.3
-    for ours, before in zip(head.parameters(), initial.parameters(), strict=True):
+    net = build_net(run, load(run).input_shape, load(run).outputs)
+    initial = [parameter.clone() for parameter in head_of(net).parameters()]
+    net.load_state_dict(outcome.state)
+    assert head_of(net).weight == 0.3
+    for before, ours in zip(initial, head_of(net).parameters(), strict=True):
         assert not torch.equal(ours, before)
 
 

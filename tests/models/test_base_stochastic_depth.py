@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.models import build_net
-from resnet_cli.models.base import Drawing, StochasticDepth, linear_decay
-from resnet_cli.models.resnet import Block
+from resnet_cli.models.base import Drawing, StochasticDepth, apply_in_order, linear_decay
+from resnet_cli.models.resnet import ConvBlock
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
@@ -141,14 +141,14 @@ def test_a_dropped_branch_is_not_computed_and_gets_no_gradient(settings: dict[st
     assert without >= whole - computed
 
 
-def one_block(survival: float, ordering: Any, make_run: MakeRun) -> Block:
+def one_block(survival: float, ordering: Any, make_run: MakeRun) -> ConvBlock:
     run = make_run(task="digits", models="resnet", depths=8, width=3, batch_norm=False, init="default")
     convolutions = [nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)]
     generator = torch.Generator().manual_seed(3)
     for convolution in convolutions:
         for parameter in convolution.parameters():
             nn.init.normal_(parameter, std=0.3, generator=generator)
-    return Block(run, convolutions, nn.Identity(), ordering=ordering, survival=survival).double()
+    return ConvBlock(run, convolutions, nn.Identity(), ordering=ordering, survival=survival).double()
 
 
 @pytest.mark.parametrize("survival", [0.5, 0.9])
@@ -185,7 +185,7 @@ def test_in_evaluation_the_branch_is_scaled_by_its_survival_probability(ordering
     whole = one_block(1.0, ordering, make_run).eval()
     images = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).double()
     with torch.no_grad():
-        branch = whole._branch(images)
+        branch = apply_in_order(whole.branch, images)
         expected = images + 0.7 * branch
     assert torch.allclose(block(images), torch.relu(expected) if ordering == "original" else expected)
 

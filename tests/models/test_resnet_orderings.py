@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models import build_net, count_parameters, describe_net
-from resnet_cli.models.resnet import Block
+from resnet_cli.models.resnet import ConvBlock
 from resnet_cli.models.settings import Ordering
 from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
@@ -108,14 +108,14 @@ def test_a_net_computes_its_ordering_as_in_the_figure(
     torch.testing.assert_close(net(images), expected, rtol=1e-9, atol=1e-9)
 
 
-def block(ordering: str, batch_norm: bool, make_run: MakeRun, prepare: Callable[[Tensor], Any]) -> Block:
+def block(ordering: str, batch_norm: bool, make_run: MakeRun, prepare: Callable[[Tensor], Any]) -> ConvBlock:
     """A block of two convolutions with an identity shortcut, its convolutions' parameters set by `prepare`."""
     run = make_run(task="digits", models="resnet", depths=8, width=3, batch_norm=batch_norm)
     convolutions = [nn.Conv2d(3, 3, 3, padding=1, bias=not batch_norm) for _ in range(2)]
     for convolution in convolutions:
         for parameter in convolution.parameters():
             prepare(parameter.data)
-    return Block(run, convolutions, nn.Identity(), ordering=ordering).double()  # type: ignore[arg-type]
+    return ConvBlock(run, convolutions, nn.Identity(), ordering=ordering).double()  # type: ignore[arg-type]
 
 
 @each_ordering
@@ -248,9 +248,9 @@ def test_incomplete_blocks_have_no_shortcut(depth: int, block_size: int, is_plai
 def test_a_shortcut_spans_block_size_layers_of_a_stage(block_size: int, make_run: MakeRun) -> None:
     _, net = plain_and_residual(make_run, 26, block_size)
     lengths = [
-        (block.count, block.shortcut is not None)
+        (sum(isinstance(step, nn.Conv2d) for step in block.branch), block.shortcut is not None)
         for block in net.get_submodule("blocks").children()
-        if isinstance(block, Block)
+        if isinstance(block, ConvBlock)
     ]
     stage = [(block_size, True)] * (8 // block_size) + [(2, False)] * (block_size == 3)
     assert lengths == 3 * stage

@@ -12,7 +12,7 @@ from tests.planning.plans import refusal
 @pytest.mark.parametrize(
     ("request_", "reasons"),
     [
-        ({"task": "sin"}, ["task (=sin) is not known (did you mean sine?)", "cifar10, digits, sine"]),
+        ({"task": "sin"}, ["task (=sin) is not known (did you mean sine?)", "cifar10, cifar100, digits, sine"]),
         ({"task": "sine,digits"}, ["task (=sine,digits) takes one value"]),
         ({"models": "resent"}, ["(=resent) is not known (did you mean resnet?)", "all, ", "plain-mlp", "residual"]),
         ({"models": "plain,,residual"}, ["models (=plain,,residual) is empty or has an empty part"]),
@@ -55,8 +55,8 @@ def test_bad_requests_are_rejected_with_key_value_and_rule(request_: dict[str, A
         ({"shortcut": "A,B"}, "shortcut (=A,B)", "block_size"),
         ({"models": "plain", "block_size": 2}, "block_size (=2)", "activation"),
         ({"task": "digits", "noise": 0.1}, "noise (=0.1)", "digits has train_size"),
-        ({"task": "digits", "augment": True}, "augment (=True)", "not a setting of digits but of cifar10"),
-        ({"image_size": 16}, "image_size (=16)", "not a setting of sine but of cifar10"),
+        ({"task": "digits", "augment": True}, "augment (=True)", "not a setting of digits but of cifar10, cifar100"),
+        ({"image_size": 16}, "image_size (=16)", "not a setting of sine but of cifar10, cifar100"),
         ({"override": [{"shortcut": "B"}]}, "shortcut (=B)", "block_size"),
         ({"override": [{"models": "plain", "block_size": 2}]}, "block_size (=2)", "activation"),
         ({"override": [{"augment": True}]}, "augment (=True)", "sine has noise, sine_range, train_size"),

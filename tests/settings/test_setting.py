@@ -12,13 +12,13 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting, check_setting_name, words_of
-from resnet_cli.store.layout import Record
+from resnet_cli.store.record import RunJson
 
 SMALL = {
     **{"task": "sine", "model": "plain-mlp", "depth": 2, "seed": 0, "width": 4, "init": "he", "optimizer": "adam"},
     **{"learning_rate": 0.1, "batch_size": 2, "steps": 1, "eval_every": 1},
 }
-TAKEN = ["run_id", "status", "depth", "parameters", "folder", "models", *Metrics._fields, *Record.model_fields]
+TAKEN = ["run_id", "status", "depth", "parameters", "folder", "models", *Metrics._fields, *RunJson.model_fields]
 NO_WORDS = ["", "Width", "growth-rate", "1st", "a" * 41, "$x$", "\x1b[2J", "größe", "two words"]
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from resnet_cli.settings.events import Metrics, Status
 from resnet_cli.settings.run import Run
-from resnet_cli.store.layout import run_folder, write_run
+from resnet_cli.store.layout import run_folder
+from resnet_cli.store.record import RunRecord, write_run
 
 HISTORY = [
     Metrics(0.0, 0, 0.1, 0.1 + 0.2, 1 / 3, None, None, None),
@@ -16,11 +17,15 @@ def store(folder: Path, run: Run, history: list[Metrics] | None = None, status: 
     """Write a run as a sweep would, and return its folder."""
     write_run(
         folder,
-        run,
-        status=status,
-        history=HISTORY if history is None else history,
-        parameters=100,
-        environment={"torch": "2"},
-        times={"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:01+00:00", "seconds": 1.0},
+        RunRecord(
+            status=status,
+            run=run,
+            parameters=100,
+            environment={"torch": "2"},
+            started="2026-01-01T00:00:00+00:00",
+            finished="2026-01-01T00:00:01+00:00",
+            seconds=1.0,
+            history=HISTORY if history is None else history,
+        ),
     )
     return run_folder(folder, run)

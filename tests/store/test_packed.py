@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
-from resnet_cli.store.layout import content_hash, record_text
 from resnet_cli.store.pack import pack_folder, unpack_folder
 from resnet_cli.store.packed import _cell, _value
 from resnet_cli.store.reader import find_results, load_results
+from resnet_cli.store.record import content_hash, record_text
 from tests.conftest import MakeRun
 from tests.store.records import store
 

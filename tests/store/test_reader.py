@@ -14,8 +14,9 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import IDENTITY
-from resnet_cli.store.layout import content_hash, record_text, run_folder
+from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import find_results, load_results, load_run, write_summary
+from resnet_cli.store.record import content_hash, record_text
 from resnet_cli.store.regular import read_regular
 from tests.conftest import MakeRun
 from tests.store.records import HISTORY, store

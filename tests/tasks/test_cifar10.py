@@ -6,13 +6,16 @@ import pytest
 import torch
 
 from resnet_cli.settings.errors import UserError
-from resnet_cli.tasks import cifar10
+from resnet_cli.tasks import archive, cifar10
+from resnet_cli.tasks.base import Task
 from tests.tasks.conftest import RECORDS, Records, TaskRun
 
 
-def test_images_and_classes_match_the_files_in_order(task_run: TaskRun, small_cifar: Path, records: Records) -> None:
-    data = cifar10.load(task_run("cifar10"), small_cifar)
-    train = np.concatenate([records[name] for name in cifar10.TRAIN_FILES])
+def test_images_and_classes_match_the_files_in_order(
+    task_run: TaskRun, small_task: Task, small_cifar: Path, records: Records
+) -> None:
+    data = small_task.load(task_run("cifar10"), small_cifar)
+    train = np.concatenate([records[name] for name in cifar10.ARCHIVE.train.files])
     test = records["test_batch.bin"]
     assert data.train_inputs.dtype == data.test_inputs.dtype == torch.uint8
     assert data.train_targets.dtype == data.test_targets.dtype == torch.int64
@@ -24,18 +27,20 @@ def test_images_and_classes_match_the_files_in_order(task_run: TaskRun, small_ci
     assert data.loss == "cross_entropy"
 
 
-def test_the_planes_are_red_green_blue_row_by_row(task_run: TaskRun, small_cifar: Path, records: Records) -> None:
-    data = cifar10.load(task_run("cifar10"), small_cifar)
+def test_the_planes_are_red_green_blue_row_by_row(
+    task_run: TaskRun, small_task: Task, small_cifar: Path, records: Records
+) -> None:
+    data = small_task.load(task_run("cifar10"), small_cifar)
     record = records["data_batch_2.bin"][4]
     assert data.train_inputs[RECORDS + 4, 2, 7, 9] == record[1 + 2 * 1024 + 7 * 32 + 9]
 
 
 @pytest.mark.parametrize(("size", "padding"), [(32, 4), (16, 2), (8, 1)])
 def test_smaller_images_are_averages_with_their_own_statistics(
-    task_run: TaskRun, small_cifar: Path, records: Records, size: int, padding: int
+    task_run: TaskRun, small_task: Task, small_cifar: Path, records: Records, size: int, padding: int
 ) -> None:
-    data = cifar10.load(task_run("cifar10", image_size=size), small_cifar)
-    train = np.concatenate([records[name] for name in cifar10.TRAIN_FILES])[:, 1:]
+    data = small_task.load(task_run("cifar10", image_size=size), small_cifar)
+    train = np.concatenate([records[name] for name in cifar10.ARCHIVE.train.files])[:, 1:]
     side = 32 // size
     averages = train.reshape(-1, 3, size, side, size, side).astype(float).mean(axis=(3, 5))
     expected = np.floor(averages + 0.5)
@@ -49,14 +54,16 @@ def test_smaller_images_are_averages_with_their_own_statistics(
     np.testing.assert_allclose(data.deviation, expected.std(axis=(0, 2, 3)) / 255, rtol=1e-6)
 
 
-def test_augmentation_can_be_switched_off(task_run: TaskRun, small_cifar: Path) -> None:
-    assert cifar10.load(task_run("cifar10", augment=False), small_cifar).crop_padding == 0
+def test_augmentation_can_be_switched_off(task_run: TaskRun, small_task: Task, small_cifar: Path) -> None:
+    assert small_task.load(task_run("cifar10", augment=False), small_cifar).crop_padding == 0
 
 
-def test_a_subset_is_fixed_balanced_and_standardised_like_the_whole(task_run: TaskRun, small_cifar: Path) -> None:
-    whole = cifar10.load(task_run("cifar10"), small_cifar)
-    data = cifar10.load(task_run("cifar10", train_size=50, seed=3), small_cifar)
-    again = cifar10.load(task_run("cifar10", train_size=50, seed=4), small_cifar)
+def test_a_subset_is_fixed_balanced_and_standardised_like_the_whole(
+    task_run: TaskRun, small_task: Task, small_cifar: Path
+) -> None:
+    whole = small_task.load(task_run("cifar10"), small_cifar)
+    data = small_task.load(task_run("cifar10", train_size=50, seed=3), small_cifar)
+    again = small_task.load(task_run("cifar10", train_size=50, seed=4), small_cifar)
     assert data.train_targets.bincount().tolist() == [5] * 10
     assert data.train_inputs.equal(again.train_inputs)
     assert data.test_inputs.equal(whole.test_inputs)
@@ -65,14 +72,14 @@ def test_a_subset_is_fixed_balanced_and_standardised_like_the_whole(task_run: Ta
     assert data.mean.equal(whole.mean)
 
 
-def test_too_many_training_images_are_rejected(task_run: TaskRun, small_cifar: Path) -> None:
+def test_too_many_training_images_are_rejected(task_run: TaskRun, small_task: Task, small_cifar: Path) -> None:
     with pytest.raises(UserError, match=r"train_size \(=151\) must be at most 150"):
-        cifar10.load(task_run("cifar10", train_size=151), small_cifar)
+        small_task.load(task_run("cifar10", train_size=151), small_cifar)
 
 
-def test_missing_files_are_reported_with_both_remedies(task_run: TaskRun, tmp_path: Path) -> None:
+def test_missing_files_are_reported_with_both_remedies(task_run: TaskRun, small_task: Task, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        cifar10.load(task_run("cifar10"), tmp_path / "no where")
+        small_task.load(task_run("cifar10"), tmp_path / "no where")
     message = str(caught.value)
     assert f"not in {tmp_path}/no where/cifar-10-batches-bin" in message
     assert f"`resnet-exp data fetch cifar10 --data-dir '{tmp_path}/no where'` to download it" in message
@@ -89,53 +96,55 @@ def test_missing_files_are_reported_with_both_remedies(task_run: TaskRun, tmp_pa
     ],
 )
 def test_a_broken_file_is_rejected_by_name(
-    task_run: TaskRun, small_cifar: Path, name: str, content: bytes, what: str
+    task_run: TaskRun, small_task: Task, small_cifar: Path, name: str, content: bytes, what: str
 ) -> None:
-    path = small_cifar / cifar10.FOLDER / name
+    path = small_cifar / cifar10.ARCHIVE.folder / name
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
-        cifar10.load(task_run("cifar10"), small_cifar)
+        small_task.load(task_run("cifar10"), small_cifar)
     assert str(caught.value).startswith(f"{path} {what}")
     assert "run `resnet-exp data fetch cifar10" in str(caught.value)
 
 
-def test_a_folder_in_place_of_a_file_is_rejected(task_run: TaskRun, small_cifar: Path) -> None:
-    path = small_cifar / cifar10.FOLDER / "test_batch.bin"
+def test_a_folder_in_place_of_a_file_is_rejected(task_run: TaskRun, small_task: Task, small_cifar: Path) -> None:
+    path = small_cifar / cifar10.ARCHIVE.folder / "test_batch.bin"
     path.unlink()
     path.mkdir()
     with pytest.raises(UserError, match=r"test_batch\.bin cannot be read"):
-        cifar10.load(task_run("cifar10"), small_cifar)
+        small_task.load(task_run("cifar10"), small_cifar)
 
 
 def test_real_files_must_have_ten_thousand_records(task_run: TaskRun, tmp_path: Path) -> None:
     (tmp_path / "data_batch_1.bin").write_bytes(bytes(3073))
     with pytest.raises(UserError, match="10,000 records of 3,073 bytes make 30,730,000"):
-        cifar10.load(task_run("cifar10"), tmp_path)
+        cifar10.TASK.load(task_run("cifar10"), tmp_path)
 
 
 def test_the_data_folder_is_flag_variable_or_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESNET_EXP_DATA", str(tmp_path / "variable"))
-    assert cifar10.data_folder(tmp_path / "flag") == tmp_path / "flag"
-    assert cifar10.data_folder(None) == tmp_path / "variable"
+    assert archive.data_folder(tmp_path / "flag") == tmp_path / "flag"
+    assert archive.data_folder(None) == tmp_path / "variable"
     monkeypatch.setenv("RESNET_EXP_DATA", "")
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache" / name))
-    assert cifar10.data_folder(None) == tmp_path / "cache" / "resnet-exp"
+    assert archive.data_folder(None) == tmp_path / "cache" / "resnet-exp"
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(tmp_path))
-    assert cifar10.data_folder(Path("~/data")) == tmp_path / "data"
+    assert archive.data_folder(Path("~/data")) == tmp_path / "data"
 
 
-def test_the_folder_of_the_files_can_be_given_directly(task_run: TaskRun, small_cifar: Path, tmp_path: Path) -> None:
-    inside = small_cifar / cifar10.FOLDER
-    assert cifar10.batches_folder(small_cifar) == inside
-    assert cifar10.batches_folder(inside) == inside
+def test_the_folder_of_the_files_can_be_given_directly(
+    task_run: TaskRun, small_task: Task, small_cifar: Path, tmp_path: Path
+) -> None:
+    inside = small_cifar / cifar10.ARCHIVE.folder
+    assert cifar10.ARCHIVE.place(small_cifar) == inside
+    assert cifar10.ARCHIVE.place(inside) == inside
     renamed = inside.rename(tmp_path / "pictures")
-    assert cifar10.batches_folder(renamed) == renamed
-    assert len(cifar10.load(task_run("cifar10"), renamed).train_inputs) == 5 * RECORDS
+    assert cifar10.ARCHIVE.place(renamed) == renamed
+    assert len(small_task.load(task_run("cifar10"), renamed).train_inputs) == 5 * RECORDS
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_a_pipe_in_place_of_images_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "data_batch_1.bin")
     with pytest.raises(UserError, match=r"cannot be read \(not a regular file\)"):
-        cifar10.read_records(tmp_path / "data_batch_1.bin", 10)
+        cifar10.ARCHIVE.read(tmp_path / "data_batch_1.bin", 10)

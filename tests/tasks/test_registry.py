@@ -11,12 +11,12 @@ from tests.tasks.conftest import TaskRun
 
 
 def test_every_task_is_registered_automatically() -> None:
-    assert list(all_tasks()) == ["cifar10", "digits", "sine"]
+    assert list(all_tasks()) == ["cifar10", "cifar100", "digits", "sine"]
     assert all(get_task(name).name == name for name in all_tasks())
 
 
 def test_an_unknown_task_is_rejected_listing_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"task \(=digit\) .*did you mean digits\?.*cifar10, digits, sine"):
+    with pytest.raises(UserError, match=r"task \(=digit\) .*did you mean digits\?.*cifar10, cifar100, digits, sine"):
         get_task("digit")
 
 
@@ -36,10 +36,12 @@ def test_a_description_is_complete_and_its_settings_exist(task: Task, task_run: 
 
 
 @pytest.mark.parametrize("name", ["digits", "sine"])
-def test_shapes_are_known_without_the_data(name: str, task_run: TaskRun) -> None:
-    run = task_run(name)
-    data = get_task(name).load(run, None)
-    assert (data.input_shape, data.outputs) == (get_task(name).input_shape(run), get_task(name).outputs)
+@pytest.mark.parametrize("settings", [{}, {"train_size": 200}], ids=str)
+def test_shapes_and_sizes_are_known_without_the_data(name: str, settings: dict[str, int], task_run: TaskRun) -> None:
+    run, task = task_run(name, **settings), get_task(name)
+    data = task.load(run, None)
+    assert (data.input_shape, data.outputs) == (task.input_shape(run), task.outputs)
+    assert (len(data.train_inputs), len(data.test_inputs)) == task.examples(run)
 
 
 def test_a_constant_answer_is_the_mean_or_a_guess_among_the_classes(task_run: TaskRun) -> None:

@@ -11,10 +11,11 @@ from torch.autograd.graph import saved_tensors_hooks
 from resnet_cli.models import all_models, build_net
 from resnet_cli.models.base import AuxiliaryHead, Drawing, Dropout, StochasticDepth
 from resnet_cli.settings.run import Run
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State
-from resnet_cli.training.loop import DTYPES, Outcome, train
+from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.recompute import RecomputedBlocks, recompute_blocks, segment_size
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
@@ -45,36 +46,42 @@ def generator_states(net: nn.Module) -> list[Tensor]:
     return [layer.generator.get_state() for layer in layers if layer.generator is not None]
 
 
-def assert_same(ours: Outcome, theirs: Outcome) -> None:
+def trained(run: Run, **options: Any) -> tuple[RunRecord, nn.Module]:
+    """The record of a run and its net."""
+    nets: list[nn.Module] = []
+    return train(run, load(run), probe=lambda net, step: nets.append(net), **options), nets[-1]
+
+
+def assert_same(ours: tuple[RunRecord, nn.Module], theirs: tuple[RunRecord, nn.Module]) -> None:
     """Losses, gradient norms, parameters, running statistics, names, and the states of the generators."""
-    assert ours.history == theirs.history
-    state, expected = ours.net.state_dict(), theirs.net.state_dict()
-    assert list(state) == list(expected)
-    for name, values in expected.items():
-        assert torch.equal(state[name], values), name
-    for ends, expected_end in zip(generator_states(ours.net), generator_states(theirs.net), strict=True):
+    (record, net), (expected, expected_net) = ours, theirs
+    assert record.history == expected.history
+    assert list(record.state) == list(expected.state)
+    for name, values in expected.state.items():
+        assert torch.equal(record.state[name], values), name
+    for ends, expected_end in zip(generator_states(net), generator_states(expected_net), strict=True):
         assert torch.equal(ends, expected_end)
 
 
 @pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
 def test_recomputing_does_not_change_results(settings: dict[str, Any], make_run: MakeRun) -> None:
     run = small(make_run, **settings)
-    ours = train(run, load(run), recompute=True)
-    assert isinstance(ours.net.blocks, RecomputedBlocks)
-    assert len(ours.net.blocks) > segment_size(len(ours.net.blocks)), "something is computed again"
-    assert_same(ours, train(run, load(run)))
+    record, net = trained(run, recompute=True)
+    assert isinstance(net.blocks, RecomputedBlocks)
+    assert len(net.blocks) > segment_size(len(net.blocks)), "something is computed again"
+    assert_same((record, net), trained(run))
 
 
 @pytest.mark.parametrize("model", all_models())
 def test_every_model_supports_recomputing(model: str, make_run: MakeRun) -> None:
     depth = all_models()[model].depth_rule.nearest(8)[0]
     run = small(make_run, models=model, depths=depth, steps=1)
-    assert_same(train(run, load(run), recompute=True), train(run, load(run)))
+    assert_same(trained(run, recompute=True), trained(run))
 
 
 def test_batch_norm_counts_each_step_once(make_run: MakeRun) -> None:
     run = small(make_run, models="resnet")
-    state = train(run, load(run), recompute=True).net.state_dict()
+    state = train(run, load(run), recompute=True).state
     counts = {count.item() for name, count in state.items() if name.endswith("num_batches_tracked")}
     assert counts == {1 + 5}  # the statistics begin with those of the first batch
 
@@ -94,7 +101,7 @@ def test_a_killed_run_can_resume_without_recomputing(make_run: MakeRun, tmp_path
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Killed):
         train(run, load(run), checkpoint=DyingCheckpoint(path, 0), recompute=True)
-    assert_same(train(run, load(run), checkpoint=Checkpoint(path, 1000)), train(run, load(run)))
+    assert_same(trained(run, checkpoint=Checkpoint(path, 1000)), trained(run))
 
 
 class Counted(nn.Module):

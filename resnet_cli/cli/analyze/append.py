@@ -11,7 +11,7 @@ from resnet_cli.cli.help_pages import examples
 if TYPE_CHECKING:
     import pandas as pd
 
-    from resnet_cli.store.reader import StoredRun
+    from resnet_cli.store.record import RunRecord
 
 NAME = "append"
 EPILOG = examples(
@@ -50,7 +50,7 @@ def command(
     typer.echo(f"Using {len(shallow.runs)} of {len(runs)} runs: nets of depth {depth}, each extended to depth {to}.")
     settings = shallow.varying
 
-    def compare_one(stored: "StoredRun") -> "pd.DataFrame":
+    def compare_one(stored: "RunRecord") -> "pd.DataFrame":
         return compare(
             request.folder, stored, to, runs, settings=settings, data_dir=request.data_dir, device=request.device
         )

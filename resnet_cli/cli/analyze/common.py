@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from resnet_cli.analysis.trained_nets import StoredNet
-    from resnet_cli.store.reader import Results, StoredRun
+    from resnet_cli.store.reader import Results
+from resnet_cli.store.record import RunRecord
 
 _Item = TypeVar("_Item")
 
@@ -74,7 +75,7 @@ class AnalysisRequest:
 
         return self.keep(found, some_runs(found.runs, depths=depths, seeds=None if self.seeds else seeds))
 
-    def keep(self, found: "Results", runs: Sequence["StoredRun"]) -> "Results":
+    def keep(self, found: "Results", runs: Sequence["RunRecord"]) -> "Results":
         """Some of the runs that were found; says which, unless they are all."""
         from resnet_cli.analysis.selection import selection_text
 
@@ -82,7 +83,7 @@ class AnalysisRequest:
             typer.echo(text)
         return replace(found, runs=list(runs))
 
-    def measure(self, results: "Results", measure: "Callable[[StoredRun], pd.DataFrame]") -> "pd.DataFrame":
+    def measure(self, results: "Results", measure: "Callable[[RunRecord], pd.DataFrame]") -> "pd.DataFrame":
         """What `measure` finds in each run, in one table; stderr shows the progress."""
         return joined(map(measure, results.runs), [stored.run.run_id for stored in results.runs])
 
@@ -94,7 +95,7 @@ class AnalysisRequest:
         """
         from resnet_cli.analysis.trained_nets import load_net
 
-        def measure_net(stored: "StoredRun") -> "pd.DataFrame":
+        def measure_net(stored: "RunRecord") -> "pd.DataFrame":
             return measure(load_net(self.folder, stored.run, device=self.device, data_dir=self.data_dir))
 
         return self.measure(results, measure_net)

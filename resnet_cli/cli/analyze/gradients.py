@@ -29,8 +29,8 @@ def command(request: AnalysisRequest) -> None:
     The batch is the first training batch. This takes about as long as training the runs one after another.
     """
     from resnet_cli.analysis.gradients import replay, replay_text, summarise
-    from resnet_cli.execution.unit import load_data_of
     from resnet_cli.figures.cells import split_cells
+    from resnet_cli.training.data import load_data
     from resnet_cli.training.device import prepare_device, resolve_device
 
     found = request.select(with_diverged=True)
@@ -42,7 +42,7 @@ def command(request: AnalysisRequest) -> None:
     prepare_device(resolve_device(request.device), threads=1)  # as sweeps of several runs do, for the same bits
     frame = request.measure(
         results,
-        lambda stored: replay(stored, load_data_of(stored.run, request.data_dir, request.device), results.varying),
+        lambda stored: replay(stored, load_data(stored.run, request.data_dir, request.device), results.varying),
     )
     title = "Gradient norms of the first and the last layer, and training loss after training, median over seeds"
     show_table(title, summarise(frame, results.varying), HEADERS)

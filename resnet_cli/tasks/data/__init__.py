@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.tasks.base import Loss
@@ -58,13 +58,21 @@ class Data:
     def prepare(self, inputs: Tensor) -> Tensor:
         """Turn stored inputs into inputs of a net: images are standardised channel by channel.
 
-        (B, C, H, W) uint8 becomes (B, C, H, W) `dtype` in the same memory format; floats are returned unchanged.
+        (B, C, H, W) uint8 becomes (B, C, H, W) `dtype`, in the memory format of `adapt`; floats are returned unchanged.
         """
         if self.mean is None or self.deviation is None:
             return inputs
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
         scale = (255 * self.deviation).reciprocal()[:, None, None]
         shift = (self.mean / self.deviation)[:, None, None]
         return inputs.to(self.dtype) * scale - shift
+
+    def adapt(self, net: nn.Module) -> nn.Module:
+        """The net, changed to the device and the precision of the data and, for images, to channels_last."""
+        net = net.to(self.device, self.dtype)
+        if len(self.input_shape) == 3:
+            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of each example, (B,): squared error averaged over outputs, or cross-entropy in nats."""

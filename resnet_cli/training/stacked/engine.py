@@ -36,37 +36,26 @@ Each net has its own matrices in every product, so a net that diverges does not 
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
+from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
-from resnet_cli.training.loop import Batches, is_finite, length, metrics_row
-from resnet_cli.training.schedule import learning_rate
+from resnet_cli.training.loop import Batches, is_finite, metrics_row
+from resnet_cli.training.schedule import learning_rate, length
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE
 from resnet_cli.training.stacked.packing import Packing, closes_skip
 from resnet_cli.training.stacked.parameter_group import divide_parameters
 
 EVALUATION_ROWS = 200
 """Number of examples in an evaluation batch: large enough for fast products, small enough for the cache."""
-
-
-@dataclass(frozen=True)
-class StackedOutcome:
-    """The result of training one run: as `loop.Outcome`, with the state dict of its `MLP` instead of the net."""
-
-    run: Run
-    status: Status
-    history: list[Metrics]
-    parameters: int
-    state: dict[str, Tensor]
 
 
 @torch.no_grad()
@@ -76,7 +65,7 @@ def train_stack(
     *,
     checkpoint: Checkpoint | None = None,
     on_evaluation: Callable[[Run, Metrics, int], None] = lambda run, metrics, total_steps: None,
-) -> list[StackedOutcome]:
+) -> list[RunRecord]:
     """Train the nets of `runs` together, with the results that `loop.train` gets for each of them.
 
     A run whose loss is not finite at an evaluation after the first step ends there as `diverged`; the others continue.
@@ -89,12 +78,12 @@ def train_stack(
         on_evaluation: called with each new evaluation of a run and the total number of steps.
 
     Returns:
-        The outcomes, in the order of `runs`.
+        Their records, in the order of `runs`, with the state dict of an `MLP` on the CPU.
 
     Raises:
         UserError: the batch is larger than the training set.
     """
-    total_steps, interval, epoch_steps = length(runs[0], data)
+    total_steps, interval, epoch_steps = length(runs[0], len(data.train_inputs))
     stack = Stack(runs, data)
     members = [run.run_id for run in stack.runs]
     step, histories = 0, [list[Metrics]() for _ in members]
@@ -131,12 +120,17 @@ def train_stack(
             rows_of_all = [row for history in histories for row in history]
             checkpoint.save(State(members, net, optimizers, step, rows_of_all))
 
-    outcomes = {}
+    records = {}
     for place, run in enumerate(stack.runs):
         last = ended.get(place) or stack.state(place)
-        size = sum(parameter.numel() for parameter in last.values())
-        outcomes[run] = StackedOutcome(run, "diverged" if place in ended else "done", histories[place], size, last)
-    return [outcomes[run] for run in runs]
+        records[run] = RunRecord(
+            status="diverged" if place in ended else "done",
+            run=run,
+            parameters=sum(parameter.numel() for parameter in last.values()),
+            history=histories[place],
+            state=last,
+        )
+    return [records[run] for run in runs]
 
 
 class Stack:
@@ -168,7 +162,7 @@ class Stack:
 
         seeds = sorted({run.seed for run in self.runs})
         one_a_seed = [next(run for run in self.runs if run.seed == seed) for seed in seeds]
-        self.batches = [Batches(run, data, length(run, data)[2]) for run in one_a_seed]
+        self.batches = [Batches(run, data, length(run, len(data.train_inputs))[2]) for run in one_a_seed]
         self.batch_of_net = torch.tensor([seeds.index(run.seed) for run in self.runs], device=data.device)
         self.inputs = self._inputs(nets, batch)
         self.targets = data.train_targets.new_zeros(nets, batch, *data.train_targets.shape[1:])

@@ -1,7 +1,7 @@
 """Which runs train together in a stack, and how large a stack is."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import get_args
 
@@ -12,8 +12,9 @@ from resnet_cli.models.settings import WIDTH
 from resnet_cli.settings import registry
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Effect
-from resnet_cli.tasks.data import Data
-from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, STEPS
+from resnet_cli.tasks import get_task
+from resnet_cli.training.loop import DTYPES
+from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, PRECISION, STEPS
 from resnet_cli.training.stacked.packing import padded
 
 STACK_BYTES = {"cpu": 12_000_000, "cuda": 1_000_000_000}
@@ -50,7 +51,7 @@ def stack_key(run: Run) -> str:
     return str((run.task, run.model, run.that_affect(*get_args(Effect))))
 
 
-def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 1) -> list[list[Run]]:
+def group_runs(runs: Iterable[Run], device_type: str, workers: int = 1) -> list[list[Run]]:
     """Divide runs into stacks, the longest first.
 
     Nets of similar depth are grouped, so that a layer's product includes many of them. A run's result is the same in
@@ -58,18 +59,18 @@ def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 
 
     Args:
         runs: all runs that can be stacked, no two of them equal.
-        data: returns a run's data on their device.
+        device_type: cpu or cuda.
         workers: number of processes that will train stacks at the same time.
     """
     alike: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: (-run.depth, run.seed, run.run_id)):
         alike.setdefault(stack_key(run), []).append(run)
-    sizes = {run: working_set(run, data(run)) for members in alike.values() for run in members}
+    sizes = {run: working_set(run) for members in alike.values() for run in members}
     share = -(-sum(sizes.values()) // (STACKS_A_WORKER * workers))
     stacks: dict[tuple[str, int], list[Run]] = {}
     for key, members in alike.items():
         total, before = sum(sizes[run] for run in members), 0
-        most = min(share, STACK_BYTES[data(members[0]).device.type])
+        most = min(share, STACK_BYTES[device_type])
         count = -(-total // most)
         for run in members:
             middle = before + sizes[run] // 2
@@ -78,13 +79,14 @@ def group_runs(runs: Iterable[Run], data: Callable[[Run], Data], workers: int = 
     return sorted(stacks.values(), key=lambda stack: _cost(stack, sizes), reverse=True)
 
 
-def working_set(run: Run, data: Data) -> int:
+def working_set(run: Run) -> int:
     """The working set of a run's training step in a stack, in bytes: weights, moments and a batch's activations."""
-    columns, inputs = padded(run[WIDTH]), padded(prod(data.input_shape))
-    weights = columns * (inputs + (run.depth - 1) * columns + data.outputs)
+    task = get_task(run.task)
+    columns, inputs = padded(run[WIDTH]), padded(prod(task.input_shape(run)))
+    weights = columns * (inputs + (run.depth - 1) * columns + task.outputs)
     activations = run[BATCH_SIZE] * (inputs + (run.depth + 2) * columns)
     copies = 3  # parameters and two moments
-    return (copies * weights + activations) * torch.finfo(data.dtype).bits // 8
+    return (copies * weights + activations) * torch.finfo(DTYPES[run[PRECISION]]).bits // 8
 
 
 def stack_name(runs: Sequence[Run]) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resnet_cli.execution.unit import load_data_of
 from resnet_cli.store.reader import load_results
 from resnet_cli.training import loop
+from resnet_cli.training.data import load_data
 from tests.cli.conftest import Command, Train
 
 SMALL = ("--steps", 4, "--eval-every", 2, "--train-size", 64, "--width", 5, "--jobs", 1, "--threads", 1, "--quiet")
@@ -34,7 +34,7 @@ def test_a_training_that_differs_is_reported(command: Command, train: Train) -> 
     assert answer.code == 0, answer.err
     same = 0
     for stored in load_results(FOLDER).runs:
-        again = loop.train(stored.run, load_data_of(stored.run, None, "cpu"))
+        again = loop.train(stored.run, load_data(stored.run, None, "cpu"))
         same += [row.train_loss for row in again.history] == [row.train_loss for row in stored.history]
     assert f"{same} of 2 runs gave the stored losses again, to the last bit." in answer.out
     assert ("The training losses of the others differ by up to" in answer.out) == (same < 2)

@@ -13,6 +13,7 @@ from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint
@@ -20,7 +21,7 @@ from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.optimizers import OPTIMIZERS, Optimizer
 from resnet_cli.training.schedule import learning_rate
 from resnet_cli.training.settings import PRECISION
-from resnet_cli.training.stacked.engine import Stack, StackedOutcome, train_stack
+from resnet_cli.training.stacked.engine import Stack, train_stack
 from resnet_cli.training.stacked.grouping import can_stack, stack_key
 from resnet_cli.training.stacked.packing import padded
 from resnet_cli.training.stacked.parameter_group import GROUP_BYTES
@@ -45,11 +46,11 @@ def load(run: Run) -> Data:
     return get_task(run.task).load(run, None).to(torch.device("cpu"), DTYPES[run[PRECISION]])
 
 
-def assert_like_loop(outcome: StackedOutcome, data: Data, tolerance: float = 1e-9) -> None:
+def assert_like_loop(outcome: RunRecord, data: Data, tolerance: float = 1e-9) -> None:
     """Every parameter, relative to the norm of its tensor, and every number of the history."""
     expected = train(outcome.run, data)
     assert (outcome.status, outcome.parameters) == (expected.status, expected.parameters)
-    values = expected.net.state_dict()
+    values = expected.state
     assert list(outcome.state) == list(values)
     for name, value in values.items():
         assert (outcome.state[name] - value).norm() <= tolerance * value.norm(), name
@@ -60,7 +61,7 @@ def assert_like_loop(outcome: StackedOutcome, data: Data, tolerance: float = 1e-
             assert value == (expected_value if expected_value is None else pytest.approx(expected_value, tolerance, 0))
 
 
-def assert_same_bits(outcome: StackedOutcome, other: StackedOutcome) -> None:
+def assert_same_bits(outcome: RunRecord, other: RunRecord) -> None:
     assert (outcome.run, outcome.status) == (other.run, other.status)
     assert repr(outcome.history) == repr(other.history)  # equal also where a value is nan
     for name, value in outcome.state.items():

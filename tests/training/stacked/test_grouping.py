@@ -9,7 +9,7 @@ from resnet_cli.training.optimizers import Optimizer
 from resnet_cli.training.stacked.grouping import STACK_BYTES, can_stack, group_runs, stack_key, stack_name, working_set
 from tests.conftest import MakeRun
 from tests.training.stacked.conftest import Register
-from tests.training.stacked.test_engine import PLAIN, RESIDUAL, load
+from tests.training.stacked.test_engine import PLAIN, RESIDUAL
 
 
 @pytest.mark.parametrize(
@@ -47,21 +47,19 @@ def test_groups_hold_every_run_exactly_once(make_run: MakeRun) -> None:
         make_run(**kind, depths=depth, seeds=seed, optimizer=optimizer)
         for kind, depth, seed, optimizer in itertools.product([PLAIN, *RESIDUAL], range(1, 30), (0, 1), ("adam", "sgd"))
     ]
-    data = load(runs[0])
-    groups = group_runs(runs, lambda run: data, workers=3)
+    groups = group_runs(runs, "cpu", workers=3)
     assert sorted(run.run_id for group in groups for run in group) == sorted(run.run_id for run in runs)
     assert all(len({stack_key(run) for run in group}) == 1 for group in groups)
-    assert groups == group_runs(runs[::-1], lambda run: data, workers=3)
+    assert groups == group_runs(runs[::-1], "cpu", workers=3)
     assert len({stack_name(group) for group in groups}) == len(groups)
     assert stack_name(groups[0]) == stack_name(groups[0][::-1])
 
 
 def test_groups_fit_in_memory_and_occupy_all_workers(make_run: MakeRun) -> None:
     runs = [make_run(depths=depth, seeds=seed) for depth in range(2, 41) for seed in range(10)]
-    data = load(runs[0])
-    largest = max(working_set(run, data) for run in runs)
-    for group in group_runs(runs, lambda run: data):
-        assert sum(working_set(run, data) for run in group) <= STACK_BYTES["cpu"] + largest
-    few = group_runs(runs[:16], lambda run: data, workers=4)
+    largest = max(working_set(run) for run in runs)
+    for group in group_runs(runs, "cpu"):
+        assert sum(working_set(run) for run in group) <= STACK_BYTES["cpu"] + largest
+    few = group_runs(runs[:16], "cpu", workers=4)
     assert len(few) == 8
-    assert len(group_runs(runs[:3], lambda run: data, workers=4)) == 3
+    assert len(group_runs(runs[:3], "cpu", workers=4)) == 3

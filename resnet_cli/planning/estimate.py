@@ -16,20 +16,21 @@ from typing import TypeVar
 
 from humanize import precisedelta
 
-from resnet_cli.execution.sweep import choose_conditions, finished_runs
-from resnet_cli.execution.unit import Clock, Conditions, data_key, load_data
-from resnet_cli.execution.units import Job, make_jobs
 from resnet_cli.models import count_parameters, describe_net
 from resnet_cli.models.settings import WIDTH
-from resnet_cli.planning.plan import Plan
+from resnet_cli.planning.conditions import Conditions
+from resnet_cli.planning.units import Unit, finished_runs, remaining_units
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.run import Run
-from resnet_cli.store.layout import run_folder, write_run
+from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_run
-from resnet_cli.tasks.data import Data
+from resnet_cli.store.record import RunRecord, write_run
+from resnet_cli.tasks import get_task
+from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
-from resnet_cli.training.loop import length, train
+from resnet_cli.training.loop import train
+from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import stack_key
@@ -54,7 +55,7 @@ START_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds until the first evaluation, per step, and per evaluated example, for jobs with this many layers."""
+    """Seconds until the first evaluation, per step, and per evaluated example, for units with this many layers."""
 
     layers: int
     start: float
@@ -66,7 +67,7 @@ class Cost:
 class Estimate:
     """What is left of a plan, and its cost on this machine; `problems` names runs that cannot be trained."""
 
-    jobs: list[Job]
+    units: list[Unit]
     finished: Collection[str]
     workers: int
     steps: int  # of all runs that are left
@@ -83,55 +84,40 @@ class Estimate:
 
 
 def estimate(
-    plan: Plan,
-    folder: Path,
+    planned: Sequence[Unit],
+    conditions: Conditions,
     *,
-    jobs: int | None,
-    data_dir: Path | None,
     fresh: bool = False,
-    recompute: bool = False,
-    save_models: bool = False,
     on_timing: Callable[[Run], None] = lambda run: None,
 ) -> Estimate:
-    """Time what is left of a plan and add up; nothing is written to its folder.
+    """Time what is left of a plan and add up; nothing is written to the results folder.
 
     Args:
-        plan: the sweep.
-        folder: its results folder, which need not exist.
-        jobs: number of processes, as in `open_sweep`.
-        data_dir: where data sets are.
-        fresh: as in `open_sweep`, and so are the next two.
-        recompute: whether to recompute blocks in the backward pass.
-        save_models: whether to keep final weights.
+        planned: all units of work of a plan.
+        conditions: where and how they would be trained; the results folder need not exist.
+        fresh: whether to count runs that are in the folder already.
         on_timing: called with a run before nets like its own are timed.
 
     Raises:
-        UserError: no such device, a data set is missing or corrupt, or a batch exceeds the training set.
+        UserError: this machine lacks the device, or a data set is missing or corrupt.
     """
-    conditions, workers = choose_conditions(
-        plan, folder, jobs=jobs, data_dir=data_dir, recompute=recompute, save_models=save_models
-    )
-    planned = make_jobs(plan, lambda run: load_data(run, conditions), workers, resolve_device(plan.device).type)
-    finished = {} if fresh else finished_runs(plan.runs, folder, with_weights=save_models)[0]
-    left = [rest for job in planned if (rest := job.after(finished, folder)).unfinished]
+    runs = [run for unit in planned for run in unit.runs]
+    finished = {} if fresh else finished_runs(runs, conditions)[0]
+    left = remaining_units(planned, finished, conditions.folder)
     kinds = list(map(_kind, left))
     costs, problems = _time_kinds(_grouped(kinds, left), conditions, on_timing)
     files = _seconds_of_files(left[0].runs[0], conditions) if left else 0.0
-    seconds, steps = [0.0] * len(left), 0
-    for indices in _grouped([data_key(job.runs[0]) for job in left], range(len(left))).values():
-        data = load_data(left[indices[0]].runs[0], conditions)  # each data set is loaded once
-        for index in indices:
-            job = left[index]
-            steps += length(job.runs[0], data)[0] * len(job.unfinished)
-            seconds[index] = _seconds_of(job, data, costs[kinds[index]]) + files * len(job.unfinished)
-    starts = min(2, len(left), workers)  # of this process, and of the workers, which start together
+    seconds = [
+        _seconds_of(unit, costs[kind]) + files * len(unit.unfinished) for unit, kind in zip(left, kinds, strict=True)
+    ]
+    starts = min(2, len(left), conditions.workers)  # of this process, and of the workers, which start together
     return Estimate(
-        jobs=left,
+        units=left,
         finished=finished,
-        workers=workers,
-        steps=steps,
-        parameters=_most_parameters(plan.runs, conditions),
-        seconds=starts * START_SECONDS + _makespan(seconds, workers),
+        workers=conditions.workers,
+        steps=sum(_length(unit)[0] * len(unit.unfinished) for unit in left),
+        parameters=_most_parameters(runs),
+        seconds=starts * START_SECONDS + _makespan(seconds, conditions.workers),
         problems=problems,
     )
 
@@ -143,20 +129,20 @@ def _grouped(keys: Iterable[str], values: Iterable[T]) -> dict[str, list[T]]:
     return groups
 
 
-def _kind(job: Job) -> str:
-    """The same for jobs whose costs differ only through their number of layers."""
-    run = job.runs[0]
-    return stack_key(run) if job.stacked else str((run.task, run.model, run.that_affect("shape", "cost")))
+def _kind(unit: Unit) -> str:
+    """The same for units whose costs differ only through their number of layers."""
+    run = unit.runs[0]
+    return stack_key(run) if unit.stacked else str((run.task, run.model, run.that_affect("shape", "cost")))
 
 
-def _layers(job: Job) -> int:
-    return sum(run.depth for run in job.runs)
+def _layers(unit: Unit) -> int:
+    return sum(run.depth for run in unit.runs)
 
 
 def _time_kinds(
-    kinds: Mapping[str, Sequence[Job]], conditions: Conditions, on_timing: Callable[[Run], None]
+    kinds: Mapping[str, Sequence[Unit]], conditions: Conditions, on_timing: Callable[[Run], None]
 ) -> tuple[dict[str, list[Cost]], list[str]]:
-    """Time one or two jobs of each kind, those with most work first, and name the runs for which that fails.
+    """Time one or two units of each kind, those with most work first, and name the runs for which that fails.
 
     After `TIMING_SECONDS`, further kinds of a model are assumed to cost as much as its first one.
     """
@@ -164,44 +150,44 @@ def _time_kinds(
     first_of_model: dict[tuple[str, bool], list[Cost]] = {}
     problems = []
     began = time.process_time()
-    for kind, jobs in sorted(kinds.items(), key=lambda item: -sum(_layers(job) * _updates(job) for job in item[1])):
-        model = jobs[0].runs[0].model, jobs[0].stacked
+    for kind, units in sorted(kinds.items(), key=lambda item: -sum(_layers(unit) * _updates(unit) for unit in item[1])):
+        model = units[0].runs[0].model, units[0].stacked
         if model in first_of_model and time.process_time() - began > TIMING_SECONDS:
             costs[kind] = first_of_model[model]
             continue
         costs[kind] = []
-        for job in _samples(jobs):
-            on_timing(job.runs[0])
+        for unit in _samples(units):
+            on_timing(unit.runs[0])
             try:
-                costs[kind].append(_time(job, conditions))
+                costs[kind].append(_time(unit, conditions))
             except UserError:
                 raise
             except Exception as error:
                 words = " ".join(str(error).split())
-                problems.append(f"{job.runs[0].run_id} cannot be trained: {type(error).__name__}: {words}")
+                problems.append(f"{unit.runs[0].run_id} cannot be trained: {type(error).__name__}: {words}")
         first_of_model.setdefault(model, costs[kind])
     return costs, problems
 
 
-def _updates(job: Job) -> int:
+def _updates(unit: Unit) -> int:
     """The length of a training in steps or epochs, for comparing kinds."""
-    return job.runs[0].get(STEPS) or job.runs[0].get(EPOCHS) or 0
+    return unit.runs[0].get(STEPS) or unit.runs[0].get(EPOCHS) or 0
 
 
-def _samples(jobs: Sequence[Job]) -> Sequence[Job]:
-    """The jobs of a kind that are timed: the largest stack, or the shallowest run and one half as deep again."""
-    if jobs[0].stacked:
-        return [max(jobs, key=_layers)]
-    shallowest, *others = sorted(jobs, key=_layers)
-    deeper = [job for job in others if _layers(job) > _layers(shallowest)]
-    much_deeper = [job for job in deeper if _layers(job) >= 1.5 * _layers(shallowest)]
+def _samples(units: Sequence[Unit]) -> Sequence[Unit]:
+    """The units of a kind that are timed: the largest stack, or the shallowest run and one half as deep again."""
+    if units[0].stacked:
+        return [max(units, key=_layers)]
+    shallowest, *others = sorted(units, key=_layers)
+    deeper = [unit for unit in others if _layers(unit) > _layers(shallowest)]
+    much_deeper = [unit for unit in deeper if _layers(unit) >= 1.5 * _layers(shallowest)]
     return [shallowest, *(much_deeper[:1] or deeper[-1:])]
 
 
-def _time(job: Job, conditions: Conditions) -> Cost:
-    """Train a job's nets for a few steps, as a sweep would train them."""
-    data, device = load_data(job.runs[0], conditions), resolve_device(conditions.device)
-    threads = job.threads(conditions.threads)
+def _time(unit: Unit, conditions: Conditions) -> Cost:
+    """Train a unit's nets for a few steps, as a sweep would train them."""
+    data, device = load_data(unit.runs[0], conditions.data_dir, conditions.device), resolve_device(conditions.device)
+    threads = unit.threads(conditions.threads)
     prepare_device(device, threads)
 
     def clock() -> float:
@@ -210,29 +196,29 @@ def _time(job: Job, conditions: Conditions) -> Cost:
     def times(steps: int, every: int, batch: int, examples: int) -> list[float]:
         """When a short training began and when each of its evaluations ended, by the clock."""
         short = {EPOCHS: None, STEPS: steps, EVAL_EVERY: every, BATCH_SIZE: batch, EVAL_SIZE: examples}
-        runs = [run.but(short) for run in job.runs]
+        runs = [run.but(short) for run in unit.runs]
         ended = {-1: clock()}
 
         def note(metrics: Metrics) -> None:
             ended[metrics.step] = clock()  # of a stack, the last net's
 
-        if job.stacked:
+        if unit.stacked:
             train_stack(runs, data, on_evaluation=lambda run, metrics, total: note(metrics))
         else:
             train(runs[0], data, recompute=conditions.recompute, on_evaluation=lambda metrics, total: note(metrics))
         return list(ended.values())
 
     def cost(start: float, step: float, example: float) -> Cost:
-        return Cost(_layers(job), max(start, 0.0), max(step, 1e-7), max(example, 0.0))
+        return Cost(_layers(unit), max(start, 0.0), max(step, 1e-7), max(example, 0.0))
 
-    full = job.runs[0][BATCH_SIZE]
+    full = unit.runs[0][BATCH_SIZE]
     batch = min(full, SMALL_BATCH)
     began, first, *rest = times(3, 1, batch, 1)
     rough = min(later - earlier for earlier, later in pairwise([first, *rest])) * full / batch
     if rough * batch / full > HEAVY_SECONDS or len(rest) < 3:  # arithmetic counts, not calls: a step is three passes
         return cost(first - began, rough, rough / (3 * full))
     every = min(max(2, round(CHUNK_SECONDS / rough)), MOST_STEPS)
-    examples = min(job.runs[0][EVAL_SIZE], TIMED_EXAMPLES)
+    examples = min(unit.runs[0][EVAL_SIZE], TIMED_EXAMPLES)
     began, first, *rest = times(2 * every + 1, every, full, examples)
     if len(rest) < 3:  # the loss has become infinite
         return cost(first - began, rough, rough / (3 * full))
@@ -242,20 +228,26 @@ def _time(job: Job, conditions: Conditions) -> Cost:
     return cost(first - began - evaluation, step, evaluation / evaluated)
 
 
-def _seconds_of(job: Job, data: Data, timed: Sequence[Cost]) -> float:
-    """Seconds of a whole job from the costs of one or two of its kind; 0 if none could be trained."""
+def _seconds_of(unit: Unit, timed: Sequence[Cost]) -> float:
+    """Seconds of a whole unit from the costs of one or two of its kind; 0 if none could be trained."""
     if not timed:
         return 0.0
-    total_steps, interval, _ = length(job.runs[0], data)
-    evaluated = sum(min(job.runs[0][EVAL_SIZE], len(part)) for part in (data.train_inputs, data.test_inputs))
+    total_steps, interval, _ = _length(unit)
+    run = unit.runs[0]
+    evaluated = sum(min(run[EVAL_SIZE], part) for part in get_task(run.task).examples(run))
     low, high = timed[0], timed[-1]
     one, other = (
         cost.start + total_steps * cost.step + (-(-total_steps // interval) + 1) * evaluated * cost.example
         for cost in (low, high)
     )
     if low.layers == high.layers:
-        return one * _layers(job) / low.layers
-    return max(one, one + (other - one) * (_layers(job) - low.layers) / (high.layers - low.layers))
+        return one * _layers(unit) / low.layers
+    return max(one, one + (other - one) * (_layers(unit) - low.layers) / (high.layers - low.layers))
+
+
+def _length(unit: Unit) -> tuple[int, int, int]:
+    run = unit.runs[0]
+    return length(run, get_task(run.task).examples(run)[0])
 
 
 def _seconds_of_files(run: Run, conditions: Conditions) -> float:
@@ -264,32 +256,22 @@ def _seconds_of_files(run: Run, conditions: Conditions) -> float:
     took = []
     with TemporaryDirectory() as folder:
         for _ in range(3):
-            began, clock = time.perf_counter(), Clock()
-            write_run(
-                Path(folder),
-                run,
-                status="done",
-                history=evaluations,
-                parameters=1,
-                environment=environment(resolve_device(conditions.device), 1),
-                times=clock.times(),
-            )
+            began = time.perf_counter()
+            machine = environment(resolve_device(conditions.device), 1)
+            write_run(Path(folder), RunRecord(status="done", run=run, environment=machine, history=evaluations))
             load_run(run_folder(Path(folder), run))
             took.append(time.perf_counter() - began)
     return min(took)
 
 
-def _most_parameters(runs: Sequence[Run], conditions: Conditions) -> int:
+def _most_parameters(runs: Sequence[Run]) -> int:
     largest = {run.model: run for run in sorted(runs, key=lambda run: (run[WIDTH], run.depth))}
-    data = {model: load_data(run, conditions) for model, run in largest.items()}
-    return max(
-        count_parameters(describe_net(run, data[model].input_shape, data[model].outputs))
-        for model, run in largest.items()
-    )
+    task = get_task(runs[0].task)
+    return max(count_parameters(describe_net(run, task.input_shape(run), task.outputs)) for run in largest.values())
 
 
 def _makespan(seconds: Iterable[float], workers: int) -> float:
-    """When the last job ends, if jobs go in order to whichever worker is free."""
+    """When the last unit ends, if units go in order to whichever worker is free."""
     free = [0.0] * workers
     for took in seconds:
         heapq.heapreplace(free, free[0] + took)

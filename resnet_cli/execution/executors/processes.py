@@ -1,4 +1,4 @@
-"""Worker processes: each does one job after another; if one dies, only its current job fails."""
+"""Several processes: each does one unit of work after another; if one dies, only its current unit fails."""
 
 import contextlib
 import multiprocessing as mp
@@ -6,24 +6,23 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
-from resnet_cli.execution.unit import Clock, Conditions, perform
-from resnet_cli.execution.units import Job
+from resnet_cli.execution.executors.base import Executor
+from resnet_cli.execution.unit import Emit, UnitOutput, run_unit
+from resnet_cli.planning.conditions import Conditions
+from resnet_cli.planning.units import Unit, finished_runs
 from resnet_cli.settings.errors import StorageError
 from resnet_cli.settings.events import Event, Finished
 from resnet_cli.settings.run import Run
-from resnet_cli.store.layout import run_folder, write_run
-from resnet_cli.store.reader import BrokenRun, load_run
-from resnet_cli.training.device import environment, resolve_device
 
 ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Ctrl-C, a request to terminate, and a closed terminal, as far as the system has these signals."""
 
 
-def do_in_workers(jobs: Sequence[Job], conditions: Conditions, workers: int, emit: Callable[[Event], None]) -> None:
-    """Do `jobs` in order in several processes, and pass events to `emit`.
+def execute(units: Sequence[Unit], conditions: Conditions, emit: Emit) -> None:
+    """Do units of work in several processes, and pass events to `emit`.
 
     An exception, such as KeyboardInterrupt, stops the processes; finished runs and checkpoints are kept. If this
     process dies, its workers exit.
@@ -31,26 +30,25 @@ def do_in_workers(jobs: Sequence[Job], conditions: Conditions, workers: int, emi
     Raises:
         StorageError: a worker cannot write its files.
     """
-    waiting = deque(jobs)
-    crew = [_Worker(conditions) for _ in range(min(workers, len(jobs)))]
+    waiting = deque(units)
+    crew = [_Worker(conditions) for _ in range(min(conditions.workers, len(units)))]
     try:
         for worker in crew:
             worker.start()
-            worker.give(waiting.popleft())
+            worker.give(waiting.popleft(), emit)
         while busy := {worker.connection: worker for worker in crew if worker.unfinished}:
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
                 event = worker.receive()
                 if event is None:
-                    for finished in worker.bury():
-                        emit(finished)
+                    worker.bury()
                     worker.stop()
                     crew[crew.index(worker)] = worker = _Worker(conditions)
                     worker.start()
                 else:
                     emit(event)
                 if not worker.unfinished and waiting:
-                    worker.give(waiting.popleft())
+                    worker.give(waiting.popleft(), emit)
     finally:
         with _signals_held():
             for worker in crew:
@@ -72,10 +70,11 @@ class _Worker:
             self.process.start()
             self.theirs.close()
 
-    def give(self, job: Job) -> None:
-        self.unfinished, self.clock = {run.run_id: run for run in job.unfinished}, Clock()
+    def give(self, unit: Unit, emit: Emit) -> None:
+        self.unfinished = {run.run_id: run for run in unit.unfinished}
+        self.output = UnitOutput(unit, self.conditions, emit)
         with contextlib.suppress(OSError):  # the process has died: receive() will notice
-            self.connection.send(job)
+            self.connection.send(unit)
 
     def receive(self) -> Event | None:
         """The next event; None if the process has died.
@@ -93,28 +92,15 @@ class _Worker:
             del self.unfinished[event.run_id]
         return event
 
-    def bury(self) -> Iterator[Finished]:
+    def bury(self) -> None:
         """Record the unfinished runs of a dead process as failed, except those whose files it had just written."""
         self.process.join()
-        for run_id in [*self.unfinished]:
-            with contextlib.suppress(BrokenRun):
-                stored = load_run(run_folder(self.conditions.folder, self.unfinished[run_id]))
-                yield Finished(run_id, stored.status, stored.last, stored.seconds, stored.message)
-                del self.unfinished[run_id]
+        written, _ = finished_runs(self.unfinished.values(), self.conditions)
+        for run_id, (status, last) in written.items():
+            self.output.emit(Finished(run_id, status, last, self.output.seconds))
+            del self.unfinished[run_id]
         message = f"its process ended without a result (exit code {self.process.exitcode})"
-        times = self.clock.times()
-        for run in self.unfinished.values():
-            write_run(
-                self.conditions.folder,
-                run,
-                status="failed",
-                history=[],
-                parameters=None,
-                environment=environment(resolve_device(self.conditions.device), self.conditions.threads),
-                times=times,
-                message=message,
-            )
-            yield Finished(run.run_id, "failed", None, times["seconds"], message)
+        self.output.fail(self.unfinished.values(), message)
 
     def stop(self) -> None:
         if self.process.pid is not None:
@@ -123,7 +109,7 @@ class _Worker:
         self.connection.close()
 
 
-def _work(connection: "Connection[Event | StorageError, Job]", conditions: Conditions) -> None:
+def _work(connection: "Connection[Event | StorageError, Unit]", conditions: Conditions) -> None:
     """What a worker process does until its connection closes."""
     for number in ENDING_SIGNALS:  # they are sent to the whole process group; the parent decides
         signal.signal(number, signal.SIG_IGN)
@@ -137,11 +123,11 @@ def _work(connection: "Connection[Event | StorageError, Job]", conditions: Condi
 
     while True:
         try:
-            job = connection.recv()
+            unit = connection.recv()
         except (EOFError, OSError):
             return
         try:
-            perform(job, conditions, send)
+            run_unit(unit, conditions, send)
         except StorageError as error:
             send(error)
 
@@ -186,3 +172,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+EXECUTOR = Executor("processes", execute)

@@ -1,33 +1,43 @@
 """What is estimated is what a sweep would do, under the conditions that it would have."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from resnet_cli.execution import estimate as module
-from resnet_cli.execution.estimate import Cost, Estimate, estimate
 from resnet_cli.execution.sweep import open_sweep
-from resnet_cli.execution.unit import Conditions, load_data
-from resnet_cli.execution.units import Job
+from resnet_cli.planning import estimate as module
+from resnet_cli.planning.conditions import Conditions, choose_conditions
+from resnet_cli.planning.estimate import Cost, Estimate, estimate
 from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.planning.units import Unit, make_units
 from resnet_cli.settings.run import Run
 from resnet_cli.training.stacked import engine as stacked
 
 SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
 
 
-def estimate_of(folder: Path, *, fresh: bool = False, **request: Any) -> Estimate:
-    return estimate(plan_sweep(SMALL | request), folder, jobs=2, data_dir=None, fresh=fresh)
+def estimate_of(
+    folder: Path,
+    *,
+    jobs: int = 2,
+    fresh: bool = False,
+    on_timing: Callable[[Run], None] = lambda run: None,
+    **request: Any,
+) -> Estimate:
+    plan = plan_sweep(SMALL | request)
+    conditions = choose_conditions(plan, folder, jobs=jobs)
+    return estimate(make_units(plan, conditions), conditions, fresh=fresh, on_timing=on_timing)
 
 
-def with_fixed_costs(monkeypatch: pytest.MonkeyPatch, cost: Cost, files: float = 0.0) -> list[Job]:
-    """Let timing find these costs; returns the jobs that it is asked to time."""
+def with_fixed_costs(monkeypatch: pytest.MonkeyPatch, cost: Cost, files: float = 0.0) -> list[Unit]:
+    """Let timing find these costs; returns the units that it is asked to time."""
     timed = []
 
-    def time(job: Job, conditions: Conditions) -> Cost:
-        timed.append(job)
+    def time(unit: Unit, conditions: Conditions) -> Cost:
+        timed.append(unit)
         return cost
 
     monkeypatch.setattr(module, "_time", time)
@@ -37,8 +47,7 @@ def with_fixed_costs(monkeypatch: pytest.MonkeyPatch, cost: Cost, files: float =
 
 def test_steps_evaluations_starts_and_files_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_fixed_costs(monkeypatch, Cost(layers=9, start=1.0, step=0.5, example=0.001), files=0.25)
-    plan = plan_sweep(SMALL | {"engine": "loop", "models": "plain", "depths": 9, "steps": 7})
-    whole = estimate(plan, tmp_path, jobs=1, data_dir=None)
+    whole = estimate_of(tmp_path, jobs=1, engine="loop", models="plain", depths=9, steps=7)
     evaluations = 4  # before the first step, after steps 3, 6 and 7
     training = 1.0 + 7 * 0.5 + evaluations * 2000 * 0.001
     assert whole.seconds == pytest.approx(module.START_SECONDS + training + 0.25)
@@ -51,18 +60,17 @@ def test_many_tiny_runs_cost_their_files(tmp_path: Path, monkeypatch: pytest.Mon
     assert whole.seconds == pytest.approx(2 * module.START_SECONDS + 100 * 0.5 / 2)
 
 
-def test_jobs_go_to_whichever_process_is_free() -> None:
+def test_units_go_to_whichever_process_is_free() -> None:
     assert module._makespan([5.0, 1.0, 1.0, 4.0], 2) == 6.0
     assert module._makespan([], 2) == 0.0
 
 
 def test_cost_is_linear_in_depth() -> None:
     run = plan_sweep(SMALL | {"models": "plain", "depths": 10, "steps": 2, "eval_every": 2}).runs[0]
-    data = load_data(run, Conditions(Path(), "cpu", 1, None, 0.0))
-    job = Job((run,), stacked=False)
+    unit = Unit((run,), stacked=False)
     timed = [Cost(2, start=1.0, step=1.0, example=0.0), Cost(4, start=1.0, step=2.0, example=0.0)]
-    assert module._seconds_of(job, data, timed) == pytest.approx(1 + 2 * 5)
-    assert module._seconds_of(job, data, timed[:1]) == pytest.approx(5 * (1 + 2 * 1))
+    assert module._seconds_of(unit, timed) == pytest.approx(1 + 2 * 5)
+    assert module._seconds_of(unit, timed[:1]) == pytest.approx(5 * (1 + 2 * 1))
 
 
 def test_finished_runs_are_not_counted_again(tmp_path: Path) -> None:
@@ -71,10 +79,10 @@ def test_finished_runs_are_not_counted_again(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     wider = estimate_of(tmp_path)
     assert len(wider.finished) == 3
-    assert {run.model for job in wider.jobs for run in job.unfinished} == {"residual-mlp"}
+    assert {run.model for unit in wider.units for run in unit.unfinished} == {"residual-mlp"}
     assert wider.steps == 3 * 6
-    assert estimate_of(tmp_path, models="plain").jobs == []
-    assert len(estimate_of(tmp_path, fresh=True).jobs) > len(wider.jobs)
+    assert estimate_of(tmp_path, models="plain").units == []
+    assert len(estimate_of(tmp_path, fresh=True).units) > len(wider.units)
     assert sorted(tmp_path.rglob("*")) == before, "nothing is written"
 
 
@@ -89,7 +97,7 @@ def test_nets_are_timed_with_the_threads_and_engine_of_the_sweep(
 
     real = stacked.train_stack
     monkeypatch.setattr(module, "train_stack", train_stack)
-    estimate(plan_sweep(SMALL | {"threads": 2}), tmp_path, jobs=1, data_dir=None)
+    estimate_of(tmp_path, jobs=1, threads=2)
     assert set(used) == {1}
 
 
@@ -104,7 +112,7 @@ def test_timing_is_bounded_but_sees_every_model(tmp_path: Path, monkeypatch: pyt
 def test_every_kind_is_announced_before_it_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_fixed_costs(monkeypatch, Cost(layers=3, start=0.0, step=0.1, example=0.0))
     told: list[Run] = []
-    estimate(plan_sweep(SMALL), tmp_path, jobs=1, data_dir=None, on_timing=told.append)
+    estimate_of(tmp_path, on_timing=told.append)
     assert {run.model for run in told} == {"plain-mlp", "residual-mlp"}
 
 

@@ -1,0 +1,73 @@
+"""Where and how the runs of a plan are trained, as one value."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resnet_cli.planning.plan import Plan
+from resnet_cli.settings.errors import UserError
+from resnet_cli.training.device import available_cores, device_type
+from resnet_cli.training.settings import PRECISION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """Where and how runs are trained. None of it decides what a run is; it can change the last bits of its results.
+
+    Attributes:
+        folder: the results folder.
+        device: auto, cpu, cuda, cuda:N or mps, on the machine that trains.
+        workers: number of units of work that are trained at the same time.
+        threads: most threads of a worker.
+        executor: who trains, see `resnet_cli.execution.executors`; auto: this process or several, as `workers` says.
+        data_dir: where data sets are; see `resnet_cli.tasks`.
+        checkpoint_seconds: least time between two checkpoints of a run.
+        recompute: whether to compute blocks again in the backward pass, to save memory.
+        save_models: whether to keep the final weights of each run; a finished run that has none is trained again.
+        plugins: files to load before anything else, in every process.
+    """
+
+    folder: Path
+    device: str
+    workers: int
+    threads: int
+    executor: str = "auto"
+    data_dir: Path | None = None
+    checkpoint_seconds: float = 10.0
+    recompute: bool = False
+    save_models: bool = False
+    plugins: tuple[Path, ...] = ()
+
+
+def choose_conditions(
+    plan: Plan, folder: str | Path, *, jobs: int | None = None, data_dir: str | Path | None = None, **others: Any
+) -> Conditions:
+    """The conditions of a plan: its device, and its threads or this machine's cores divided among the workers.
+
+    They follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits.
+
+    Args:
+        plan: what to do.
+        folder: the results folder.
+        jobs: number of workers; by default one per core on a CPU (at most one per run), one on an accelerator.
+        data_dir: where data sets are.
+        others: further fields of `Conditions`.
+
+    Raises:
+        UserError: there is no such kind of device, or it lacks the precision of a run.
+    """
+    kind = device_type(plan.device)
+    if kind == "mps" and any(run[PRECISION] == "float64" for run in plan.runs):
+        raise UserError("precision (=float64) does not exist on device mps; use --device cpu.")
+    cores = available_cores()
+    if jobs is None:
+        jobs = min(cores, len(plan.runs)) if kind == "cpu" else 1
+    threads = plan.threads or max(1, cores // jobs)
+    return Conditions(
+        folder=Path(folder),
+        device=plan.device,
+        workers=jobs,
+        threads=threads,
+        data_dir=None if data_dir is None else Path(data_dir),
+        **others,
+    )

@@ -1,0 +1,118 @@
+"""Units of work: one run for the loop, or a stack of runs that train together; and what is left of them."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from resnet_cli.planning.conditions import Conditions
+from resnet_cli.planning.plan import Plan
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.run import Run
+from resnet_cli.store.layout import CHECKPOINT_FILE, RUN_FILE, STACKS_FOLDER, run_folder
+from resnet_cli.store.reader import load_run
+from resnet_cli.store.record import BrokenRun
+from resnet_cli.store.weights import has_weights
+from resnet_cli.training.device import device_type, has_small_layers
+from resnet_cli.training.schedule import length
+from resnet_cli.training.stacked.grouping import can_stack, group_runs, stack_name
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A single run for the loop, or runs that are trained together in a stack.
+
+    `finished` are the ids of the runs whose files exist already; they only remain as members of the stack.
+    """
+
+    runs: tuple[Run, ...]
+    stacked: bool
+    finished: frozenset[str] = frozenset()
+
+    def threads(self, most: int) -> int:
+        """How many threads it uses on a CPU where it may have `most`: one where its layers are too small to share."""
+        return 1 if self.stacked or has_small_layers(self.runs[0]) else most
+
+    @property
+    def unfinished(self) -> list[Run]:
+        """The runs whose files have yet to be written."""
+        return [run for run in self.runs if run.run_id not in self.finished] if self.finished else list(self.runs)
+
+    def after(self, finished: Collection[str], folder: Path) -> "Unit":
+        """What is left of the unit when the runs with these ids are finished.
+
+        A stack that was killed while writing its results resumes from its checkpoint, which includes all of its runs.
+        """
+        if not finished:  # an id is a hash: those of 100,000 runs take seconds
+            return self
+        if self.checkpoint_file(folder).exists():
+            return replace(self, finished=frozenset(run.run_id for run in self.runs if run.run_id in finished))
+        return replace(self, runs=tuple(run for run in self.runs if run.run_id not in finished))
+
+    def checkpoint_file(self, folder: Path) -> Path:
+        """Where its state is stored in a results folder until it is finished."""
+        if self.stacked:
+            return folder / STACKS_FOLDER / f"{stack_name(self.runs)}.pt"
+        return run_folder(folder, self.runs[0]) / CHECKPOINT_FILE
+
+
+def make_units(plan: Plan, conditions: Conditions) -> list[Unit]:
+    """All runs of a plan as units of work: those of the loop first, and the longest first within each kind.
+
+    They depend only on the plan, not on what is finished already, so that a resumed sweep finds its checkpoints and
+    trains each run with the same engine as before. Neither the data nor the device are needed here.
+
+    Args:
+        plan: with engine `auto` (stack what can be stacked, but leave a net that has no company to the loop where its
+            layers are large enough for several threads), `loop` or `stacked`.
+        conditions: of which the number of workers and the type of device count.
+
+    Raises:
+        UserError: a batch is larger than the training set, or the engine is `stacked`, and there is a run that cannot
+            be stacked.
+    """
+    for run in plan.runs:
+        length(run, plan.task.examples(run)[0])
+    kind = device_type(conditions.device)
+    stackable = [] if plan.engine == "loop" else [run for run in plan.runs if can_stack(run, kind)]
+    if plan.engine == "stacked" and len(stackable) < len(plan.runs):
+        run = next(run for run in plan.runs if not can_stack(run, kind))
+        raise UserError(
+            f"engine (=stacked) cannot train {run.run_id}; it trains plain-mlp and residual-mlp without batch "
+            "norm, dropout and stochastic depth in float32 or float64 on cpu or cuda, so use --engine auto."
+        )
+    stacks = [tuple(stack) for stack in group_runs(stackable, kind, conditions.workers)]
+    if plan.engine == "auto":
+        stacks = [stack for stack in stacks if len(stack) > 1 or has_small_layers(stack[0])]
+    in_stacks = {run for stack in stacks for run in stack}
+    alone = [Unit((run,), stacked=False) for run in plan.runs if run not in in_stacks]
+    return alone + [Unit(stack, stacked=True) for stack in stacks]
+
+
+def remaining_units(units: Iterable[Unit], finished: Collection[str], folder: Path) -> list[Unit]:
+    """What is left to do of units of work when the runs with these ids are finished."""
+    return [left for unit in units if (left := unit.after(finished, folder)).unfinished]
+
+
+def finished_runs(
+    runs: Iterable[Run], conditions: Conditions
+) -> tuple[dict[str, tuple[Status, Metrics | None]], list[str]]:
+    """Status and last evaluation of the runs that are on disk already, by run id, and a sentence for each broken one.
+
+    Failed runs are not finished, nor those without their final weights where these are to be saved.
+    """
+    finished: dict[str, tuple[Status, Metrics | None]] = {}
+    problems = []
+    for run in runs:
+        place = run_folder(conditions.folder, run)
+        if not place.exists():
+            continue
+        try:
+            stored = load_run(place)
+        except BrokenRun as problem:
+            if (place / RUN_FILE).exists():
+                problems.append(f"{problem.path} is trained again: {problem.reason}.")
+            continue
+        if stored.status != "failed" and (not conditions.save_models or has_weights(conditions.folder, run)):
+            finished[run.run_id] = (stored.status, stored.last)
+    return finished, problems

@@ -1,0 +1,177 @@
+"""One record of a run: what training returns, what its two files hold, and what reading them gives."""
+
+import csv
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+from resnet_cli.settings.errors import printable
+from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.format import FORMAT, check_format
+from resnet_cli.settings.ranges import shorten
+from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import explain
+from resnet_cli.store.files import write_text
+from resnet_cli.store.layout import METRICS_FILE, RUN_FILE, RunFiles, run_folder
+
+METRICS_HEADER = tuple("learning_rate" if name == "scheduled_learning_rate" else name for name in Metrics._fields)
+"""The columns of metrics.csv: the fields of `Metrics`, but with the learning rate under its original name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run and what came of it.
+
+    Attributes:
+        status: `done`, `diverged` or `failed`.
+        message: why it failed.
+        run: its settings.
+        parameters: number of trainable parameters, None if the net was not built.
+        environment: versions, device, threads, engine.
+        started: ISO 8601, UTC, like `finished`.
+        finished: when it took its last step.
+        seconds: between the two. For a run that was trained in a stack they are those of the whole stack.
+        history: its evaluations in order; may be empty if it failed.
+        state: the state dict of its net where it was trained just now, otherwise empty.
+    """
+
+    status: Status
+    message: str = ""
+    run: Run
+    parameters: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    started: str = ""
+    finished: str = ""
+    seconds: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    history: list[Metrics] = field(default_factory=list)
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def last(self) -> Metrics | None:
+        """The last evaluation, if there was any."""
+        return self.history[-1] if self.history else None
+
+
+_STORED = {
+    "settings" if name == "run" else name: (kind, None if name == "parameters" else ...)
+    for name, kind in get_type_hints(RunRecord, include_extras=True).items()
+    if name not in ("history", "state")
+}
+_KEYS: dict[str, Any] = {
+    "format": (Annotated[int, Field(strict=True, ge=1)], ...),
+    "run_id": (str, ...),
+    **_STORED,
+    "metrics_sha256": (str, ...),
+    "content_sha256": (str | None, None),
+}
+RunJson = create_model("RunJson", __config__=ConfigDict(extra="forbid"), **_KEYS)
+"""What run.json holds, in order: fields of `RunRecord`, and what shows that both files are whole.
+
+Format 1 has no `content_sha256` (see `content_hash`).
+"""
+
+
+CHANGED = "it is cut off or was changed after it was written"
+
+
+class BrokenRun(Exception):
+    """A run's files cannot be used: `path` is the culprit, `reason` says what is wrong with it."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        self.path, self.reason = printable(path), printable(reason)
+        super().__init__(f"{self.path} is left out: {self.reason}.")
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of what run.json holds, except this hash itself: of its JSON with sorted keys and without spaces."""
+    rest = {key: value for key, value in content.items() if key != "content_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def record_text(content: Mapping[str, Any]) -> str:
+    """The text of run.json."""
+    return json.dumps(content, indent=2) + "\n"
+
+
+def write_run(folder: Path, record: RunRecord) -> None:
+    """Write a finished run into the results folder `folder`: metrics.csv first, run.json last."""
+    place = run_folder(folder, record.run)
+    metrics = metrics_text(record.history)
+    values = {"settings": record.run, **vars(record)}
+    form = RunJson(
+        format=FORMAT,
+        run_id=record.run.run_id,
+        **{name: values[name] for name in _STORED},
+        metrics_sha256=hashlib.sha256(metrics.encode()).hexdigest(),
+    )
+    write_text(place / METRICS_FILE, metrics)
+    content = form.model_dump(exclude_none=True)
+    write_text(place / RUN_FILE, record_text(content | {"content_sha256": content_hash(content)}))
+
+
+def metrics_text(history: Sequence[Metrics]) -> str:
+    """Evaluations as CSV. Numbers are written with enough digits to be read back exactly; missing ones are empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(METRICS_HEADER)
+    writer.writerows(history)
+    return buffer.getvalue()
+
+
+def parse_run(files: RunFiles) -> RunRecord:
+    """What the files of a run say.
+
+    Raises:
+        BrokenRun: one is cut, changed by hand or not understood.
+        UserError: it was written by a newer version of the program.
+    """
+    try:
+        content = json.loads(files.record)
+    except (ValueError, RecursionError):
+        raise BrokenRun(files.record_place, CHANGED) from None
+    if isinstance(content, dict) and type(content.get("format")) is int and content["format"] > FORMAT:
+        check_format(files.record_place, content["format"])
+    try:
+        form = dict(RunJson.model_validate(content))
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "its content"
+        raise BrokenRun(files.record_place, f"{shorten(where)} {explain(error)}") from None
+    if form["settings"].run_id != files.run_id:
+        raise BrokenRun(files.record_place, "its settings are those of another run")
+    found_hash = form["content_sha256"]
+    if (found_hash is not None or form["format"] > 1) and found_hash != content_hash(content):
+        raise BrokenRun(files.record_place, CHANGED)
+    if hashlib.sha256(files.metrics).hexdigest() != form["metrics_sha256"]:
+        raise BrokenRun(files.metrics_place, CHANGED)
+    try:
+        history = _parse_metrics(files.metrics.decode())
+    except (ValueError, TypeError, csv.Error) as error:
+        raise BrokenRun(files.metrics_place, shorten(error, 200)) from None
+    if form["status"] == "done" and not history:
+        raise BrokenRun(files.metrics_place, "it has no evaluation, although the run is done")
+    return RunRecord(run=form.pop("settings"), history=history, **{key: form[key] for key in form.keys() & _STORED})
+
+
+def _parse_metrics(text: str) -> list[Metrics]:
+    """The rows of metrics.csv, to the last bit."""
+    rows = csv.reader(io.StringIO(text, newline=""))
+    if tuple(next(rows, ())) != METRICS_HEADER:
+        raise ValueError("its columns are not those of metrics.csv")
+    history = []
+    for cells in rows:
+        epoch, step, *losses = cells[:5]
+        train_error, test_error, gradient_norm = (float(cell) if cell else None for cell in cells[5:])
+        rate, train_loss, test_loss = map(float, losses)
+        if not (0 <= int(step) < 2**63 and math.isfinite(float(epoch))):
+            raise ValueError("it has an impossible step or epoch")
+        history.append(
+            Metrics(float(epoch), int(step), rate, train_loss, test_loss, train_error, test_error, gradient_norm)
+        )
+    return history

@@ -1,0 +1,117 @@
+"""What CIFAR-10 and CIFAR-100 share: their binary records, and the recipe of He et al. 2015.
+
+Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009): colour images of 32×32 pixels, in records of
+classes and 3 × 1024 bytes for the red, green and blue planes, row by row. Defaults are those of "Deep Residual Learning
+for Image Recognition" (arXiv 1512.03385), section 4.2.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resnet_cli.settings.run import Run
+from resnet_cli.tasks.archive import Archive, Part
+from resnet_cli.tasks.base import Task
+from resnet_cli.tasks.settings import AUGMENT, IMAGE_SIZE, TRAIN_SIZE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from resnet_cli.tasks.data import Data
+
+IMAGE_BYTES = 3 * 32 * 32
+RECIPE: dict[str, Any] = {
+    "image_size": 32,
+    "augment": True,
+    "optimizer": "momentum",
+    "momentum": 0.9,
+    "learning_rate": 0.1,
+    "weight_decay": 1e-4,
+    "batch_size": 128,
+    "epochs": 164,  # of 390 batches: the 64k steps of He15
+    "eval_every": 1,
+    "schedule": "steps",
+    "milestones": "0.5/0.75",  # 32k and 48k steps
+    "decay_factor": 0.1,
+}
+
+
+def make_task(archive: Archive) -> Task:
+    """The task of learning the last class in each record of an archive."""
+
+    def load(run: Run, data_dir: Path | None = None) -> "Data":
+        return load_images(archive, run, data_dir)
+
+    return Task(
+        name=archive.task,
+        title=archive.title,
+        source="Krizhevsky 2009",
+        families=("cnn", "mlp"),
+        shape=(3, 32, 32),
+        outputs=archive.classes[-1],
+        train_examples=len(archive.train.files) * archive.train.records,
+        test_examples=len(archive.test.files) * archive.test.records,
+        settings=(TRAIN_SIZE, IMAGE_SIZE, AUGMENT),
+        default_depths={"cnn": "20,32,44,56", "mlp": "2..20"},
+        default_seeds="0",
+        load=load,
+        defaults=RECIPE,
+        family_defaults={"cnn": {"width": 16}, "mlp": {"width": 256, "learning_rate": 0.01}},
+        archive=archive,
+    )
+
+
+def load_images(archive: Archive, run: Run, data_dir: Path | None) -> "Data":
+    """The images, uint8 (N, 3, S, S) with S = `image_size`, and their last classes.
+
+    Mean and deviation are those of all training images at that size, whatever `train_size` keeps.
+
+    Raises:
+        UserError: the files are missing or broken, or `train_size` exceeds the number of training images.
+    """
+    from resnet_cli.tasks.data import Data
+    from resnet_cli.tasks.data.sampling import channel_statistics, training_subset
+
+    folder = archive.place(data_dir)
+    size = run[IMAGE_SIZE]
+    train_images, train_labels = _read_part(archive, folder, archive.train, size)
+    test_images, test_labels = _read_part(archive, folder, archive.test, size)
+    mean, deviation = channel_statistics(train_images)
+    if (train_size := run.get(TRAIN_SIZE)) is not None:
+        kept = training_subset(train_labels, train_size, archive.task)
+        train_images, train_labels = train_images[kept], train_labels[kept]
+    return Data(
+        train_inputs=train_images,
+        train_targets=train_labels,
+        test_inputs=test_images,
+        test_targets=test_labels,
+        loss="cross_entropy",
+        outputs=archive.classes[-1],
+        mean=mean,
+        deviation=deviation,
+        crop_padding=size // 8 if run[AUGMENT] else 0,  # 4 pixels of 32, as in He15
+    )
+
+
+def _read_part(archive: Archive, folder: Path, part: Part, size: int) -> "tuple[Tensor, Tensor]":
+    """Images, uint8 (N, 3, size, size), and classes, int64 (N,), of some files, in their order."""
+    import torch
+
+    images = torch.empty(len(part.files) * part.records, 3, size, size, dtype=torch.uint8)
+    labels = torch.empty(len(images), dtype=torch.int64)
+    for number, name in enumerate(part.files):
+        records = torch.from_numpy(archive.read(folder / name, part.records))
+        place = slice(number * part.records, (number + 1) * part.records)
+        labels[place] = records[:, -IMAGE_BYTES - 1]
+        images[place] = _shrink(records[:, -IMAGE_BYTES:].reshape(-1, 3, 32, 32), size)
+    return images, labels
+
+
+def _shrink(images: "Tensor", size: int) -> "Tensor":
+    """Images (N, 3, 32, 32) averaged over squares of pixels to (N, 3, size, size), halves rounded up."""
+    import torch
+
+    side = 32 // size
+    if side == 1:
+        return images
+    sums = images.reshape(-1, 3, size, side, size, side).sum(dim=(3, 5), dtype=torch.int16)
+    return ((sums + side**2 // 2) // side**2).to(torch.uint8)

@@ -1,0 +1,50 @@
+"""Several processes do what one does, and one that dies takes only its own unit with it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.store.reader import load_results
+from tests.execution.test_sweep import SMALL, contents, do
+
+
+@pytest.mark.parametrize("engine", ["loop", pytest.param("stacked", marks=pytest.mark.slow)])
+def test_worker_processes_give_the_same_files_as_one_process(tmp_path: Path, engine: str) -> None:
+    plan = plan_sweep(SMALL | {"threads": 1, "engine": engine})
+    do(plan, tmp_path / "one", jobs=1)
+    do(plan, tmp_path / "two", jobs=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_a_dying_worker_fails_only_its_run(tmp_path: Path) -> None:
+    folder = tmp_path / "sine"
+    script = tmp_path / "dying.py"
+    script.write_text(
+        "import os\n"
+        "from pathlib import Path\n"
+        "from resnet_cli.execution.executors import processes\n"
+        "from resnet_cli.planning.plan import plan_sweep\n"
+        "from resnet_cli.execution.sweep import open_sweep\n"
+        "original = processes.run_unit\n"
+        "def run_unit(unit, conditions, emit):\n"
+        "    if unit.runs[0].depth == 3:\n"
+        "        os._exit(7)\n"
+        "    original(unit, conditions, emit)\n"
+        "processes.run_unit = run_unit\n"
+        "if __name__ == '__main__':\n"
+        f"    plan = plan_sweep({SMALL | {'engine': 'loop'}!r})\n"
+        f"    with open_sweep(plan, Path({str(folder)!r}), jobs=2) as sweep:\n"
+        "        sweep.execute(lambda event: None)\n"
+    )
+    subprocess.run([sys.executable, str(script)], check=True)
+    results = load_results(folder)
+    assert results.summary().groupby("depth")["status"].unique().map(list).to_dict() == {
+        2: ["done"],
+        3: ["failed"],
+        4: ["done"],
+    }
+    assert "exit code 7" in next(stored.message for stored in results.runs if stored.run.depth == 3)
