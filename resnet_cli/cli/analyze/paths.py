@@ -50,6 +50,6 @@ def command(
     nets["path_range"] = nets["first_path"].astype(str) + " to " + nets["last_path"].astype(str)
     nets["range"] = nets["first"].astype(str) + " to " + nets["last"].astype(str)
     nets["path_share"] *= 100
-    shown = nets[["heading", "depth", "seeds", *list(HEADERS)[1:]]]
+    shown = nets[["heading", "depth", "seeds", "blocks", "path_range", "range", "path_share", "factor"]]
     show_table("Path lengths (residual blocks passed) and the gradients they carry, mean over seeds", shown, HEADERS)
     request.write(NAME, frame)
