@@ -154,10 +154,11 @@ def _page(model: "Model") -> "RenderableType":
             values["--input"] = model.defaults[setting.name]
         if setting.need is not None:
             values = dict.fromkeys(values, setting.default)
-        texts = {case: "–" if value is None else value_text(value) for case, value in values.items()}
-        alike = len(set(texts.values())) == 1
-        default = texts.popitem()[1] if alike else ", ".join(f"{text} ({case})" for case, text in texts.items())
-        rows.append([setting.name, default, setting.description])
+        cases: dict[str, list[str]] = {}
+        for case, value in values.items():
+            cases.setdefault("–" if value is None else value_text(value), []).append(case)
+        defaults = cases if len(cases) == 1 else [f"{text} ({', '.join(of_text)})" for text, of_text in cases.items()]
+        rows.append([setting.name, ", ".join(defaults), setting.description])
     facts = f"paper   {model.paper}\ndepths  {model.depth_rule.words}\ntasks   {', '.join(runs)}\n"
     heading = Text.assemble((model.name, "bold"), f": {model.title}\n{facts}")
     more = f"\n`resnet-exp models {model.name} --depth {model.depth_rule.first}` prints the layers of the smallest net."
@@ -191,7 +192,9 @@ def _plan_net(
     if side is not None and (side < 8 or side % 4):
         raise UserError(f"--input (={side}) must be a multiple of 4, from 8 on.")
     settings = parse_assignments(assignments)
-    known = [setting.name for setting in (*model.settings, *(() if side else [IMAGE_SIZE]))]
+    known = [setting.name for setting in model.settings]
+    if side is None:
+        known.append(IMAGE_SIZE.name)
     for name in settings:
         if name not in known:
             raise unknown_name(f"setting of {model.name}", name, known)

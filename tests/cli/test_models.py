@@ -59,9 +59,9 @@ def test_a_page_gives_the_default_for_every_task(command: Command) -> None:
         assert found
         return found[1]
 
-    assert default("resnet", "width") == "16 (cifar10), 8 (digits)"
-    assert default("residual-mlp", "width") == "30 (sine), 256 (cifar10), 64 (digits)"
-    assert default("vgg", "width") == "16 (cifar10), 8 (digits), 64 (--input)"
+    assert default("resnet", "width") == "16 (cifar10, cifar100), 8 (digits)"
+    assert default("residual-mlp", "width") == "30 (sine), 256 (cifar10, cifar100), 64 (digits)"
+    assert default("vgg", "width") == "16 (cifar10, cifar100), 8 (digits), 64 (--input)"
     assert default("vgg", "dropout") == "0.5"
     assert default("resnet", "batch_norm") == "on"
     assert default("resnet", "ordering") == "original"
