@@ -109,15 +109,15 @@ def command(
 
 def _listing(models: Collection["Model"]) -> "RenderableType":
     """Two lines for each model, with plain and residual models first in each family; common settings come once."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
+    from resnet_cli.cli.tables import plain_table
+
     common = set.intersection(*({*model.settings} for model in models))
-    table = Table(
-        "model", "what it is, paper", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False
-    )
+    table = plain_table()
+    table.add_column("model")
+    table.add_column("what it is, paper")
     table.add_column("depths, settings of its own", max_width=33)
     for family, title in FAMILIES.items():
         table.add_row(Text(title, "bold"), Text(f"for {', '.join(_tasks_of(family))}", "bold"))
