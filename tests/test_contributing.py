@@ -38,7 +38,7 @@ def plugin(
     if request.param == "outside the package":
         return "--plugin", str(example)
     monkeypatch.setattr(resnet_cli.models, "__path__", [*resnet_cli.models.__path__, str(example.parent)])
-    monkeypatch.setitem(sys.modules, "resnet_cli.models.averaging", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "resnet_cli.models.averaging", None)
     del sys.modules["resnet_cli.models.averaging"]
     discovery._collect.cache_clear()
     return ()

@@ -113,18 +113,15 @@ Plugins = Annotated[
 ]
 
 
-def _click_options(annotations: Mapping[str, Any]) -> list[Any]:
-    """Click's options, which Typer makes from the annotations of a dataclass."""
+def click_parameters(dataclass: type) -> list[Any]:
+    """Click's parameters for the fields of a dataclass that are annotated as Typer's options and arguments."""
     app = typer.Typer(add_completion=False)
-    app.command()(make_dataclass("Options", [(name, kind, None) for name, kind in annotations.items()]))
+    app.command()(dataclass)
     return typer.main.get_command(app).params
 
 
-def _setting_options(texts: Mapping[str, str]) -> list[Any]:
-    """Click's options for `--config`, `--set` and every setting, in the order of the help page.
-
-    `texts` take precedence over those of `WHAT`.
-    """
+def _settings_options(texts: Mapping[str, str]) -> list[Any]:
+    """The options `--config`, `--set` and that of every setting; `texts` take precedence over those of `WHAT`."""
     flags = {
         key: typer.Option(
             *names, metavar=SINGLE.get(key, "LIST"), help=texts.get(key, text), rich_help_panel="What to run"
@@ -140,7 +137,8 @@ def _setting_options(texts: Mapping[str, str]) -> list[Any]:
             autocompletion=_complete(setting.choices),
         )
     annotations = {name: Annotated[str | None, option] for name, option in flags.items()}
-    return _click_options({"config": Config, "assignments": Assignments, **annotations})
+    fields = {"config": Config, "assignments": Assignments, **annotations}
+    return click_parameters(make_dataclass("Options", [(name, kind, None) for name, kind in fields.items()]))
 
 
 def _own_flags(arguments: list[str], declared: Sequence[str]) -> dict[str, str]:
@@ -169,7 +167,11 @@ class PluginCommand(TyperCommand):
     """A command with `--plugin`, whose files are run before the rest of the command line is looked at."""
 
     def __init__(self, *arguments: Any, params: list[Any], **others: Any) -> None:
-        super().__init__(*arguments, params=[*params, *_click_options({"plugins": Plugins})], **others)
+        super().__init__(
+            *arguments,
+            params=[*params, *click_parameters(make_dataclass("Options", [("plugins", Plugins, None)]))],
+            **others,
+        )
 
 
 class SettingsCommand(PluginCommand):
@@ -179,7 +181,7 @@ class SettingsCommand(PluginCommand):
     texts: Mapping[str, str] = {}
 
     def __init__(self, *arguments: Any, params: list[Any], **others: Any) -> None:
-        self._added = _setting_options(self.texts)
+        self._added = _settings_options(self.texts)
         super().__init__(*arguments, params=[*params, *self._added], **others)
 
     def invoke(self, ctx: Any) -> Any:

@@ -12,7 +12,8 @@ from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.units import Unit
 from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import StorageError
-from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Warned
+from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Warned
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord, write_run
 from resnet_cli.store.weights import write_weights

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters
 from resnet_cli.models.base import AuxiliaryHead, Drawing, StochasticDepth
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.record import RunRecord
@@ -88,7 +88,7 @@ def train(
         on_evaluation(history[-1], total_steps)
         probe(net, step)
 
-    batches = Batches(run, data, epoch_steps)
+    batches = Batches(run, data)
     if not history:
         if start is None:
             _begin_statistics(net, batches[0][0])
@@ -145,8 +145,8 @@ def training_loss(data: Data, outputs: Tensor, targets: Tensor, heads: Iterable[
 class Batches:
     """The training batches by step: one permutation of the training set per epoch, without its remainder."""
 
-    def __init__(self, run: Run, data: Data, epoch_steps: int) -> None:
-        self.run, self.data, self.epoch_steps = run, data, epoch_steps
+    def __init__(self, run: Run, data: Data) -> None:
+        self.run, self.data, self.epoch_steps = run, data, length(run, len(data.train_inputs))[2]
         self.epoch = -1
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
@@ -114,7 +114,7 @@ def test_a_residual_mlp_deeper_than_k_differs(make_run: MakeRun) -> None:
 
 def test_plain_and_residual_twins_see_the_same_batches(make_run: MakeRun) -> None:
     plain, residual = (small_digits(make_run, models=name) for name in ("plain", "residual"))
-    first, second = Batches(plain, load(plain), 3), Batches(residual, load(residual), 3)
+    first, second = Batches(plain, load(plain)), Batches(residual, load(residual))
     for step in range(6):
         for ours, theirs in zip(first[step], second[step], strict=True):
             assert torch.equal(ours, theirs)

@@ -21,4 +21,4 @@ app = typer.Typer(
 for info in pkgutil.iter_modules(__path__):
     module = importlib.import_module(f"{__name__}.{info.name}")
     if hasattr(module, "NAME"):
-        app.command(module.NAME, cls=PluginCommand, epilog=module.EPILOG)(module.command)
+        app.command(module.NAME, cls=getattr(module, "CLASS", PluginCommand), epilog=module.EPILOG)(module.command)

@@ -42,7 +42,7 @@ from torch import Tensor
 
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
@@ -162,7 +162,7 @@ class Stack:
 
         seeds = sorted({run.seed for run in self.runs})
         one_a_seed = [next(run for run in self.runs if run.seed == seed) for seed in seeds]
-        self.batches = [Batches(run, data, length(run, len(data.train_inputs))[2]) for run in one_a_seed]
+        self.batches = [Batches(run, data) for run in one_a_seed]
         self.batch_of_net = torch.tensor([seeds.index(run.seed) for run in self.runs], device=data.device)
         self.inputs = self._inputs(nets, batch)
         self.targets = data.train_targets.new_zeros(nets, batch, *data.train_targets.shape[1:])
