@@ -109,15 +109,15 @@ def command(
 
 def _listing(models: Collection["Model"]) -> "RenderableType":
     """Two lines for each model, with plain and residual models first in each family; common settings come once."""
+    from rich import box
     from rich.console import Group
+    from rich.table import Table
     from rich.text import Text
 
-    from resnet_cli.cli.tables import plain_table
-
     common = set.intersection(*({*model.settings} for model in models))
-    table = plain_table()
-    table.add_column("model")
-    table.add_column("what it is, paper")
+    table = Table(
+        "model", "what it is, paper", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False
+    )
     table.add_column("depths, settings of its own", max_width=33)
     for family, title in FAMILIES.items():
         table.add_row(Text(title, "bold"), Text(f"for {', '.join(_tasks_of(family))}", "bold"))
@@ -154,11 +154,11 @@ def _page(model: "Model") -> "RenderableType":
             values["--input"] = model.defaults[setting.name]
         if setting.need is not None:
             values = dict.fromkeys(values, setting.default)
-        cases: dict[str, list[str]] = {}
+        cases: dict[str, list[str]] = {}  # by default
         for case, value in values.items():
             cases.setdefault("–" if value is None else value_text(value), []).append(case)
-        defaults = cases if len(cases) == 1 else [f"{text} ({', '.join(of_text)})" for text, of_text in cases.items()]
-        rows.append([setting.name, ", ".join(defaults), setting.description])
+        texts = [f"{text} ({', '.join(names)})" for text, names in cases.items()] if len(cases) > 1 else [*cases]
+        rows.append([setting.name, ", ".join(texts), setting.description])
     facts = f"paper   {model.paper}\ndepths  {model.depth_rule.words}\ntasks   {', '.join(runs)}\n"
     heading = Text.assemble((model.name, "bold"), f": {model.title}\n{facts}")
     more = f"\n`resnet-exp models {model.name} --depth {model.depth_rule.first}` prints the layers of the smallest net."
@@ -192,9 +192,7 @@ def _plan_net(
     if side is not None and (side < 8 or side % 4):
         raise UserError(f"--input (={side}) must be a multiple of 4, from 8 on.")
     settings = parse_assignments(assignments)
-    known = [setting.name for setting in model.settings]
-    if side is None:
-        known.append(IMAGE_SIZE.name)
+    known = [setting.name for setting in (*model.settings, *(() if side else [IMAGE_SIZE]))]
     for name in settings:
         if name not in known:
             raise unknown_name(f"setting of {model.name}", name, known)
