@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 import resnet_cli
 from resnet_cli import Results, UserError
 from resnet_cli.analysis import trained_nets
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Status
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from tests.conftest import MakeRun

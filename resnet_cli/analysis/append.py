@@ -31,7 +31,7 @@ from resnet_cli.models import build_net, get_model
 from resnet_cli.models.base import Block
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, ORDERING, SHORTCUT, SURVIVAL
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.ranges import compact, parse_depths
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.record import RunRecord
 

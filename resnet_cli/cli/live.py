@@ -24,7 +24,8 @@ from rich.text import Text
 from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
 from resnet_cli.cli.tables import error_text, loss_text, product_line, varying_settings
 from resnet_cli.figures.panels import value_text
-from resnet_cli.settings.events import Evaluated, Event, Finished, Metrics, Started, Status, Warned
+from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.training.settings import EPOCHS, STEPS
 

@@ -17,8 +17,9 @@ from resnet_cli.planning.conditions import Conditions, choose_conditions
 from resnet_cli.planning.plan import Plan
 from resnet_cli.planning.units import Unit, finished_runs, make_units, remaining_units
 from resnet_cli.settings.errors import StorageError, UserError
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Status
 from resnet_cli.settings.format import FORMAT
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.files import remove_temporary_files, set_aside, write_text
 from resnet_cli.store.layout import (

@@ -24,7 +24,7 @@ class Conditions:
         checkpoint_seconds: least time between two checkpoints of a run.
         recompute: whether to compute blocks again in the backward pass, to save memory.
         save_models: whether to keep the final weights of each run; a finished run that has none is trained again.
-        plugins: files to load before anything else, in every process that trains.
+        plugins: full paths of the files that every process runs first, since they define a model or the task.
     """
 
     folder: Path

@@ -20,7 +20,7 @@ from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.units import Unit, finished_runs, remaining_units
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_run

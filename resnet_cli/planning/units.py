@@ -7,7 +7,8 @@ from pathlib import Path
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.plan import Plan
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Status
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import CHECKPOINT_FILE, RUN_FILE, STACKS_FOLDER, run_folder
 from resnet_cli.store.reader import load_run

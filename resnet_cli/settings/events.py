@@ -1,27 +1,11 @@
 """What happens while a sweep runs, as plain values that travel between processes."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from resnet_cli.settings.metrics import Metrics
 
 Status = Literal["done", "diverged", "failed"]
-
-
-class Metrics(NamedTuple):
-    """One evaluation: a row of metrics.csv. Losses are means over examples, errors percent of examples.
-
-    Errors are None on a regression task; the gradient norm (Euclidean, over all parameters, of the loss on the last
-    training batch) is None before the first step. `scheduled_learning_rate` is the learning rate of that step, after
-    warm-up and schedule; metrics.csv calls it `learning_rate`, since it contains no settings.
-    """
-
-    epoch: float
-    step: int
-    scheduled_learning_rate: float
-    train_loss: float
-    test_loss: float
-    train_error: float | None
-    test_error: float | None
-    gradient_norm: float | None
 
 
 @dataclass(frozen=True)

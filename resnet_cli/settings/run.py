@@ -134,16 +134,14 @@ class Run:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
         def parse(values: object) -> "Run":
+            if isinstance(values, cls):
+                return values
             if not isinstance(values, Mapping):
                 raise ValueError("must be a table of settings")
             return cls(**values)
 
         to_dict = core_schema.plain_serializer_function_ser_schema(cls.as_dict)
-        return core_schema.union_schema(
-            [core_schema.is_instance_schema(cls), core_schema.no_info_plain_validator_function(parse)],
-            mode="left_to_right",
-            serialization=to_dict,
-        )
+        return core_schema.no_info_plain_validator_function(parse, serialization=to_dict)
 
 
 def _restore(values: dict[str, Any]) -> Run:

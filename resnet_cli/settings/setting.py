@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, Uni
 from pydantic import Field, TypeAdapter, ValidationError
 
 from resnet_cli.settings.errors import UserError, shorten
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import METRICS, OTHER_METRIC
 
 if TYPE_CHECKING:
     from resnet_cli.settings.run import Run
@@ -28,7 +28,7 @@ Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
 IDENTITY = ("task", "model", "depth", "seed")
-RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *Metrics._fields)
+RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *METRICS, OTHER_METRIC)
 """The columns of tables of runs beside their settings."""
 
 _TAKEN = {

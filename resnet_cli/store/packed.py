@@ -2,7 +2,8 @@
 
 <folder>/sweep.toml      the same bytes as before
 <folder>/runs.csv        one row per run: settings, status, environment, times, hashes
-<folder>/metrics.csv.gz  the lines of every metrics.csv, each preceded by the id of its run
+<folder>/metrics.csv.gz  the lines of every metrics.csv, each preceded by the id of its run; a header for each set of
+                         columns
 <folder>/analysis/*.csv  the same bytes as before
 
 Unpacking restores the same bytes, and so does packing what was unpacked: gzip writes neither a name nor a time. Only
@@ -17,7 +18,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,19 @@ from resnet_cli.settings.format import PACKED_RUNS_FILE
 from resnet_cli.settings.ranges import shorten
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.layout import RUNS_FOLDER, RunFiles
-from resnet_cli.store.record import METRICS_HEADER, RunJson, record_text
+from resnet_cli.store.record import RunJson, record_text
 from resnet_cli.store.regular import MEGABYTE, read_regular, starts_with
 
 PACKED_METRICS_FILE = "metrics.csv.gz"
 MOST_OF_RUNS = 500 * MEGABYTE
 MOST_OF_METRICS = 2000 * MEGABYTE
 
-_FIRST = ("run_id", "status", *IDENTITY)
+_ID = "run_id"
+_FIRST = (_ID, "status", *IDENTITY)
 _LAST = ("parameters", "seconds", "started", "finished")
 _HASHES = ("format", "metrics_sha256", "content_sha256", "message")
 _WHOLE_RECORD = "run_json"
 _ENVIRONMENT = "environment."
-_METRICS_HEADER = ",".join(METRICS_HEADER) + "\n"
 
 
 def is_packed(folder: Path) -> bool:
@@ -83,7 +84,7 @@ def pack_runs(runs: Sequence[RunFiles]) -> tuple[bytes, bytes]:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    return table.getvalue().encode(), _compress("run_id," + _METRICS_HEADER + "".join(map(_metrics_lines, runs)))
+    return table.getvalue().encode(), _compress(_metrics_table(runs))
 
 
 def _columns_for(contents: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -137,12 +138,24 @@ def _record(cells: Mapping[str, str]) -> bytes:
     return record_text({name: values[name] for name in RunJson.model_fields if name in values}).encode()
 
 
-def _metrics_lines(files: RunFiles) -> str:
-    text = files.metrics.decode()
-    lines = text.removeprefix(_METRICS_HEADER).split("\n")
-    if not text.startswith(_METRICS_HEADER) or lines.pop() != "" or "" in lines:
-        raise ValueError(f"{files.metrics_place} is not as this program writes it")
-    return "".join(f"{files.run_id},{line}\n" for line in lines)
+def _metrics_table(runs: Iterable[RunFiles]) -> str:
+    """The rows of all runs, with a header where the columns of a run are not those of the run before.
+
+    A run without rows is not there if its columns are those of the first header; otherwise its id stands alone.
+    """
+    lines: list[str] = []
+    header = ""
+    for files in runs:
+        own_header, *rows = files.metrics.decode().split("\n")
+        if not rows or rows.pop() != "" or "" in (own_header, *rows):
+            raise ValueError(f"{files.metrics_place} is not as this program writes it")
+        if own_header != header:
+            header = own_header
+            lines.append(f"{_ID},{header}")
+        if not rows and lines[0] != f"{_ID},{header}":
+            lines.append(files.run_id)
+        lines += [f"{files.run_id},{row}" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def _compress(text: str) -> bytes:
@@ -161,12 +174,10 @@ def read_packed(folder: Path) -> tuple[list[RunFiles], list[tuple[str, str]]]:
         UserError: one of the two files cannot be read, or is not a packed one.
     """
     rows = _read_rows(folder / PACKED_RUNS_FILE)
-    lines, strays = _read_metrics(folder / PACKED_METRICS_FILE, {row["run_id"] for row in rows})
-    problems = (
-        [(f"{folder / PACKED_METRICS_FILE}, {shorten(strays[0])}", "no run of this name is beside it")]
-        if strays
-        else []
-    )
+    header, lines = _read_metrics(folder / PACKED_METRICS_FILE)
+    problems = []
+    if strays := lines.keys() - {row["run_id"] for row in rows}:
+        problems.append((f"{folder / PACKED_METRICS_FILE}, {shorten(min(strays))}", "no run of this name is beside it"))
     runs: dict[str, RunFiles] = {}
     for row in rows:
         run_id = row["run_id"]
@@ -175,11 +186,10 @@ def read_packed(folder: Path) -> tuple[list[RunFiles], list[tuple[str, str]]]:
             problems.append((place, "it is there twice" if run_id in runs else "its row is cut off or too long"))
             continue
         whole = row.get(_WHOLE_RECORD)
-        metrics = _METRICS_HEADER + "".join(lines.get(run_id, ()))
         runs[run_id] = RunFiles(
             run_id,
             str(_value(whole)).encode() if whole else _record(row),
-            metrics.encode(),
+            "".join(f"{line}\n" for line in lines.get(run_id, [header])).encode(),
             place,
             f"{folder / PACKED_METRICS_FILE}, {shorten(run_id)}",
         )
@@ -203,24 +213,28 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _read_metrics(path: Path, known: set[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """The lines of each known run, and the ids of others."""
+def _read_metrics(path: Path) -> tuple[str, dict[str, list[str]]]:
+    """The first header, and the lines of each run that is there, its header first."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(read_regular(path, MOST_OF_METRICS))) as file:
             content = file.read(MOST_OF_METRICS + 1)
         text = content.decode()
     except (OSError, ValueError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from None
-    header, *lines = text.split("\n")
-    if header + "\n" != "run_id," + _METRICS_HEADER or len(content) > MOST_OF_METRICS:
+    first, _, rest = text.partition("\n")
+    if not first.startswith(f"{_ID},epoch,step,") or len(content) > MOST_OF_METRICS:
         raise UserError(f"{printable(path)} is not a table that `resnet-exp pack` wrote; restore it or pack again.")
     found: dict[str, list[str]] = {}
-    for line in lines:
-        run_id, _, rest = line.partition(",")
-        found.setdefault(run_id, []).append(rest + "\n")
-    if found.get("") == ["\n"]:  # the end of the last line
-        del found[""]
-    return {run_id: found[run_id] for run_id in found.keys() & known}, sorted(found.keys() - known)
+    header = first = first.removeprefix(f"{_ID},")
+    for line in rest.removesuffix("\n").split("\n") if rest else ():
+        run_id, comma, row = line.partition(",")
+        if run_id == _ID:
+            header = row
+        else:
+            lines = found.setdefault(run_id, [header])
+            if comma:
+                lines.append(row)
+    return first, found
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, printable
-from resnet_cli.settings.events import Metrics
 from resnet_cli.settings.format import check_format
+from resnet_cli.settings.metrics import METRICS, OTHER_METRIC, check_metric, columns_of
 from resnet_cli.settings.ranges import shorten
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.settings.varying import varying_settings
@@ -31,20 +31,11 @@ from resnet_cli.store.regular import MEGABYTE, read_regular
 
 SUMMARY_COLUMNS = (
     "run_id",
-    "task",
-    "model",
-    "depth",
-    "seed",
+    *IDENTITY,
     "status",
-    "epoch",
-    "step",
-    "train_loss",
-    "test_loss",
-    "train_error",
-    "test_error",
+    *(name for name, metric in METRICS.items() if metric.in_summary),
     "parameters",
 )
-
 
 MOST_OF_SWEEP_FILE = MOST_OF_RECORD = 10 * MEGABYTE
 MOST_OF_METRICS = 500 * MEGABYTE
@@ -71,36 +62,61 @@ class Results:
         """The lists in the sweep file: the values of settings in the order in which they were given."""
         return {name: values for name, values in check_sweep_file(self.folder).items() if isinstance(values, list)}
 
-    def summary(self) -> pd.DataFrame:
-        """One row per run: `SUMMARY_COLUMNS` from its last evaluation, then the settings that vary."""
-        varying = self.varying
-        rows = [
-            {
-                **_identity(stored, varying),
-                **(stored.last._asdict() if stored.last else {}),
-                "parameters": stored.parameters,
-            }
-            for stored in self.runs
-        ]
-        frame = pd.DataFrame(rows, columns=[*SUMMARY_COLUMNS, *varying], dtype=object)
+    @property
+    def other_metrics(self) -> list[str]:
+        """The metrics of its runs that this version does not know, by the names of their columns in metrics.csv."""
+        return list(dict.fromkeys(name for stored in self.runs for name in stored.other_metrics))
+
+    def summary(self, metric: str | None = None) -> pd.DataFrame:
+        """One row per run: `SUMMARY_COLUMNS` from its last evaluation, `metric`, then the settings that vary.
+
+        A metric that this version does not know has the column `metric_value`.
+
+        Raises:
+            UserError: there is no such metric.
+        """
+        varying, wanted = self.varying, self._columns_of(metric)
+        rows = []
+        for stored in self.runs:
+            last = _evaluations(stored, metric)[-1] if stored.history else ()
+            values = dict(zip([*METRICS, OTHER_METRIC], last, strict=False))
+            rows.append({**_identity(stored, varying), **values, "parameters": stored.parameters})
+        columns = list(dict.fromkeys([*SUMMARY_COLUMNS, *wanted, *varying]))
+        frame = pd.DataFrame(rows, columns=columns, dtype=object)
         return _with_whole_numbers(frame, ["step", "parameters", *varying]).infer_objects()
 
-    def curves(self) -> pd.DataFrame:
-        """One row per evaluation: who (as in `summary`), then the fields of `Metrics`."""
+    def curves(self, metric: str | None = None) -> pd.DataFrame:
+        """One row per evaluation: who (as in `summary`), then all declared metrics, then `metric` if it is another.
+
+        Raises:
+            UserError: there is no such metric.
+        """
         varying = self.varying
+        metrics = list(dict.fromkeys([*METRICS, *self._columns_of(metric)]))
         rows: list[tuple[Any, ...]] = []
         for stored in self.runs:
             identity = [stored.run.run_id, *(stored.run.get(name) for name in IDENTITY), stored.status]
             settings = [stored.run.get(name) for name in varying]
-            rows += [(*identity, *settings, *metrics) for metrics in stored.history]
-        columns = ["run_id", *IDENTITY, "status", *varying, *Metrics._fields]
-        frame = pd.DataFrame(rows, columns=columns)
-        return frame.astype({name: float for name in Metrics._fields if name != "step"})
+            rows += [(*identity, *settings, *values[: len(metrics)]) for values in _evaluations(stored, metric)]
+        frame = pd.DataFrame(rows, columns=["run_id", *IDENTITY, "status", *varying, *metrics])
+        return frame.astype({name: float for name in metrics if name != "step"})
+
+    def _columns_of(self, metric: str | None) -> list[str]:
+        if metric is None:
+            return []
+        check_metric(metric, self.other_metrics)
+        return columns_of(metric)
 
 
 def _identity(stored: RunRecord, varying: list[str]) -> dict[str, Any]:
     settings = {name: stored.run.get(name) for name in (*IDENTITY, *varying)}
     return {"run_id": stored.run.run_id, "status": stored.status, **settings}
+
+
+def _evaluations(stored: RunRecord, metric: str | None) -> list[tuple[Any, ...]]:
+    """The declared metrics of each evaluation, then `metric` if it is another."""
+    others = stored.other_metrics.get(metric or "", [None] * len(stored.history))
+    return [(*row, other) for row, other in zip(stored.history, others, strict=True)]
 
 
 def _with_whole_numbers(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:

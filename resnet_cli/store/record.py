@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +14,14 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from resnet_cli.settings.errors import printable
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Status
 from resnet_cli.settings.format import FORMAT, check_format
+from resnet_cli.settings.metrics import COLUMNS, METRICS, REQUIRED, Metrics
 from resnet_cli.settings.ranges import shorten
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import explain
 from resnet_cli.store.files import write_text
 from resnet_cli.store.layout import METRICS_FILE, RUN_FILE, RunFiles, run_folder
-
-METRICS_HEADER = tuple("learning_rate" if name == "scheduled_learning_rate" else name for name in Metrics._fields)
-"""The columns of metrics.csv: the fields of `Metrics`, but with the learning rate under its original name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +38,7 @@ class RunRecord:
         finished: when it took its last step.
         seconds: between the two. For a run that was trained in a stack they are those of the whole stack.
         history: its evaluations in order; may be empty if it failed.
+        other_metrics: the columns of metrics.csv that this version does not know, a value for each evaluation.
         state: the state dict of its net where it was trained just now, otherwise empty.
     """
 
@@ -51,6 +51,7 @@ class RunRecord:
     finished: str = ""
     seconds: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     history: list[Metrics] = field(default_factory=list)
+    other_metrics: dict[str, list[float | None]] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -62,7 +63,7 @@ class RunRecord:
 _STORED = {
     "settings" if name == "run" else name: (kind, None if name == "parameters" else ...)
     for name, kind in get_type_hints(RunRecord, include_extras=True).items()
-    if name not in ("history", "state")
+    if name not in ("history", "other_metrics", "state")
 }
 _KEYS: dict[str, Any] = {
     "format": (Annotated[int, Field(strict=True, ge=1)], ...),
@@ -77,6 +78,8 @@ RunJson = create_model("RunJson", __config__=ConfigDict(extra="forbid"), **_KEYS
 Format 1 has no `content_sha256` (see `content_hash`).
 """
 
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 CHANGED = "it is cut off or was changed after it was written"
 
@@ -120,7 +123,7 @@ def metrics_text(history: Sequence[Metrics]) -> str:
     """Evaluations as CSV. Numbers are written with enough digits to be read back exactly; missing ones are empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(METRICS_HEADER)
+    writer.writerow(COLUMNS)
     writer.writerows(history)
     return buffer.getvalue()
 
@@ -151,27 +154,33 @@ def parse_run(files: RunFiles) -> RunRecord:
     if hashlib.sha256(files.metrics).hexdigest() != form["metrics_sha256"]:
         raise BrokenRun(files.metrics_place, CHANGED)
     try:
-        history = _parse_metrics(files.metrics.decode())
+        history, others = _parse_metrics(files.metrics.decode())
     except (ValueError, TypeError, csv.Error) as error:
         raise BrokenRun(files.metrics_place, shorten(error, 200)) from None
     if form["status"] == "done" and not history:
         raise BrokenRun(files.metrics_place, "it has no evaluation, although the run is done")
-    return RunRecord(run=form.pop("settings"), history=history, **{key: form[key] for key in form.keys() & _STORED})
+    fields = {key: form[key] for key in form.keys() & _STORED.keys() - {"settings"}}
+    return RunRecord(run=form["settings"], history=history, other_metrics=others, **fields)
 
 
-def _parse_metrics(text: str) -> list[Metrics]:
-    """The rows of metrics.csv, to the last bit."""
-    rows = csv.reader(io.StringIO(text, newline=""))
-    if tuple(next(rows, ())) != METRICS_HEADER:
+def _parse_metrics(text: str) -> tuple[list[Metrics], dict[str, list[Any]]]:
+    """The rows of metrics.csv, to the last bit, and its columns that are not declared."""
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    names = [COLUMNS.get(column, column) for column in header]
+    if len(set(names)) < len(names) or not set(names) >= REQUIRED:
         raise ValueError("its columns are not those of metrics.csv")
-    history = []
-    for cells in rows:
-        epoch, step, *losses = cells[:5]
-        train_error, test_error, gradient_norm = (float(cell) if cell else None for cell in cells[5:])
-        rate, train_loss, test_loss = map(float, losses)
-        if not (0 <= int(step) < 2**63 and math.isfinite(float(epoch))):
-            raise ValueError("it has an impossible step or epoch")
-        history.append(
-            Metrics(float(epoch), int(step), rate, train_loss, test_loss, train_error, test_error, gradient_norm)
-        )
-    return history
+    if odd := [name for name in names if not _NAME.fullmatch(name)]:
+        raise ValueError(f"its column {shorten(odd[0])} is no word of a-z, 0-9 and _")
+    if any(len(cells) != len(names) for cells in rows):
+        raise ValueError("one of its rows is too short or too long")
+    columns = {name: [_number(name, cells[place]) for cells in rows] for place, name in enumerate(names)}
+    history = list(map(Metrics, *(columns.pop(name, [None] * len(rows)) for name in METRICS)))
+    if not all(0 <= row.step < 2**63 and math.isfinite(row.epoch) for row in history):
+        raise ValueError("it has an impossible step or epoch")
+    return history, columns
+
+
+def _number(name: str, cell: str) -> float | None:
+    if name == "step":
+        return int(cell)
+    return float(cell) if cell or name in REQUIRED else None

@@ -14,7 +14,8 @@ from resnet_cli.analysis.selection import select_runs
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Status
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.store.reader import load_results
 from resnet_cli.store.record import RunRecord
 from tests.conftest import MakeRun

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from resnet_cli.cli.live import SweepView, open_view, product_line
-from resnet_cli.settings.events import Evaluated, Finished, Metrics, Started, Status
+from resnet_cli.settings.events import Evaluated, Finished, Started, Status
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from tests.conftest import MakeRun
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing, StochasticDepth, apply_in_order, linear_decay
 from resnet_cli.models.resnet import ConvBlock
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.training.loop import train

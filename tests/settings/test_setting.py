@@ -9,7 +9,7 @@ import pytest
 import resnet_cli
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting, check_setting_name, words_of
 from resnet_cli.store.record import RunJson

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from resnet_cli.settings.events import Metrics, Status
+from resnet_cli.settings.events import Status
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import run_folder
 from resnet_cli.store.record import RunRecord, write_run

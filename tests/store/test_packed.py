@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.store.pack import pack_folder, unpack_folder
 from resnet_cli.store.packed import _cell, _value
 from resnet_cli.store.reader import find_results, load_results

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.layout import run_folder

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.tensors import read_tensors, write_tensors
 from resnet_cli.tasks import get_task

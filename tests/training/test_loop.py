@@ -9,7 +9,7 @@ from torch import nn
 
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
 
 from resnet_cli.cli import filters
 from resnet_cli.cli.home import in_home
-from resnet_cli.cli.options import DataDir, click_parameters
+from resnet_cli.cli.options import DataDir, PluginCommand, click_parameters
 from resnet_cli.cli.words import Formats
 from resnet_cli.settings.errors import printable
 
@@ -106,7 +105,7 @@ class AnalysisRequest:
         write(kind, frame, self.out or output_folder(self.folder, ANALYSIS_FOLDER), self.formats, **options)
 
 
-class AnalysisCommand(TyperCommand):
+class AnalysisCommand(PluginCommand):
     """A command with the options of an `AnalysisRequest`, before and after its own; its context's `obj` is the request.
 
     Args:

@@ -42,7 +42,7 @@ from torch import Tensor
 
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form

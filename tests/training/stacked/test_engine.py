@@ -11,7 +11,7 @@ from resnet_cli.models import all_models
 from resnet_cli.models.activations import ACTIVATIONS, Activation
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Metrics
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task

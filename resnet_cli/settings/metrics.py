@@ -1,0 +1,102 @@
+"""What is measured in a run: every metric is declared here, and what is stored, shown and drawn of it follows.
+
+A metric is added by a field of `Metrics` with the default None, which runs stored before then have, and by the line of
+`training.evaluation` that computes it for both engines.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple, get_args, get_type_hints
+
+from resnet_cli.settings.errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric beside its name and type.
+
+    Args:
+        title: what it is called in figures and tables; `training …` and `test …` make a pair.
+        meaning: what it is, for the documentation.
+        unit: of its values.
+        better: the direction in which a net gets better, if there is one.
+        scale: of an axis on which it is drawn.
+        when: where it is not recorded at every evaluation, in words that follow "recorded".
+        in_summary: whether summary.csv has it.
+    """
+
+    title: str
+    meaning: str
+    unit: str = ""
+    better: Literal["lower"] | None = None
+    scale: Literal["log", "linear"] = "linear"
+    when: str = ""
+    in_summary: bool = True
+
+
+CLASSIFICATION = "for classification tasks only"
+LOSS = "mean squared error, or cross-entropy in nats"
+
+
+class Metrics(NamedTuple):
+    """One evaluation: a row of metrics.csv, whose columns have this order. Losses and errors are means over examples.
+
+    metrics.csv contains no settings, so the scheduled learning rate goes without its first word there.
+    """
+
+    epoch: Annotated[float, Metric("epoch", "passes over the training set")]
+    step: Annotated[int, Metric("step", "optimiser steps")]
+    scheduled_learning_rate: Annotated[
+        float,
+        Metric(
+            "learning rate",
+            "the learning rate at that step, after warm-up and schedule",
+            scale="log",
+            in_summary=False,
+        ),
+    ]
+    train_loss: Annotated[float, Metric("training loss", LOSS, better="lower", scale="log")]
+    test_loss: Annotated[float, Metric("test loss", LOSS, better="lower", scale="log")]
+    train_error: Annotated[
+        float | None, Metric("training error", "wrong answers", "% of examples", "lower", when=CLASSIFICATION)
+    ]
+    test_error: Annotated[
+        float | None, Metric("test error", "wrong answers", "% of examples", "lower", when=CLASSIFICATION)
+    ]
+    gradient_norm: Annotated[
+        float | None,
+        Metric(
+            "gradient norm",
+            "Euclidean norm of the gradient of the loss on the last training batch, over all parameters",
+            scale="log",
+            when="after the first step",
+            in_summary=False,
+        ),
+    ]
+
+
+_hints = get_type_hints(Metrics, include_extras=True)
+METRICS: dict[str, Metric] = {name: get_args(hint)[1] for name, hint in _hints.items()}
+"""The declared metrics by name, in the order of metrics.csv."""
+REQUIRED = {name for name, hint in _hints.items() if type(None) not in get_args(get_args(hint)[0])}
+"""Those that every evaluation has."""
+COLUMNS = {name.removeprefix("scheduled_"): name for name in METRICS}
+"""The names of the metrics by column of metrics.csv."""
+PAIRS = tuple(name.removeprefix("train_") for name in METRICS if f"test_{name.removeprefix('train_')}" in METRICS)
+"""What is measured on training and on test examples, such as `loss`."""
+OTHER_METRIC = "metric_value"
+"""The column for a metric that this version does not know, in tables that also contain settings."""
+
+
+def check_metric(name: str, others: Iterable[str] = ()) -> None:
+    """Raise UserError unless `name` is a pair, a declared metric or among the `others` that results contain."""
+    known = [*PAIRS, *METRICS, *others]
+    if name not in known:
+        raise unknown_name("metric", name, known)
+
+
+def columns_of(metric: str, splits: Iterable[str] = ("train", "test")) -> list[str]:
+    """The columns with the values of a pair for each of `splits`, or of another metric, in tables of runs."""
+    if metric in PAIRS:
+        return [f"{split}_{metric}" for split in splits]
+    return [metric if metric in METRICS else OTHER_METRIC]
