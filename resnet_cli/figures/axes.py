@@ -16,9 +16,10 @@ from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator,
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
-from resnet_cli.figures.run_table import Metric, Scale, check_choice
+from resnet_cli.figures.run_table import Scale, check_choice
 from resnet_cli.figures.style import GREY, PALE_GREY, ModelStyle
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import describe
 
 POINTS_PER_INCH = 72
 LABEL_SIZE = 8
@@ -39,8 +40,8 @@ def new_figure(size: tuple[float, float]) -> Figure:
     return Figure(figsize=size, layout="constrained")
 
 
-def resolve_scale(scale: Scale, metric: Metric) -> Scale:
-    """The scale of the value axis; `auto` means log for a loss and linear for an error.
+def resolve_scale(scale: Scale, metric: str) -> Scale:
+    """The scale of the value axis; `auto` means that of the metric: log for a loss, linear for an error.
 
     Raises:
         UserError: `scale` is none of auto, log and linear.
@@ -48,7 +49,7 @@ def resolve_scale(scale: Scale, metric: Metric) -> Scale:
     check_choice("scale", scale, ("auto", "log", "linear"))
     if scale != "auto":
         return scale
-    return "log" if metric == "loss" else "linear"
+    return describe(metric).scale
 
 
 def set_value_axis(axes: Axes, values: np.ndarray, scale: Scale, *, headroom: float) -> None:

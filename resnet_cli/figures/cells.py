@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 
 from resnet_cli.figures import run_table
 from resnet_cli.figures.panels import split_panels
-from resnet_cli.figures.run_table import Metric, Split
+from resnet_cli.figures.run_table import Split
 from resnet_cli.figures.style import GREY, ModelStyle, ordered_models
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import columns_of
 
 if TYPE_CHECKING:
     from pandas.api.typing import SeriesGroupBy
@@ -92,12 +93,12 @@ def draw_medians(
     return median
 
 
-def deepest_text(runs: pd.DataFrame, metric: Metric, split: Split) -> str | None:
+def deepest_text(runs: pd.DataFrame, metric: str, split: Split) -> str | None:
     """What the models reach at the greatest depth that they share, such as `Median test loss at depth 56: …`.
 
     Args:
         runs: one row per run, infinite where it diverged: model, depth, seed, the measurement, and settings.
-        metric: `loss` or `error`.
+        metric: `loss`, `error` or another.
         split: `train` or `test`.
 
     Returns:
@@ -108,10 +109,10 @@ def deepest_text(runs: pd.DataFrame, metric: Metric, split: Split) -> str | None
     deepest = runs[runs["depth"] == max(shared, default=None)]
     if not shared or not is_compared(deepest):
         return None
-    medians = deepest.groupby("model")[f"{split}_{metric}"].median()
+    medians = deepest.groupby("model")[columns_of(metric, [split])[0]].median()
     values = {str(model): float(medians[model]) for model in ordered_models(deepest["model"])}
     told = named_values(values, " %" if metric == "error" else "")
-    return f"Median {run_table.SPLIT_LABELS[split]} {metric} at depth {max(shared)}: {told}"
+    return f"Median {run_table.metric_text(metric, [split])} at depth {max(shared)}: {told}"
 
 
 def draw_dots(axes: Axes, values: Mapping[str, Sequence[float]], styles: Mapping[str, ModelStyle]) -> None:

@@ -37,9 +37,10 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.cells import deepest_text
 from resnet_cli.figures.panels import Grid, Panel, arrange, arrange_in_rows, split_panels
-from resnet_cli.figures.run_table import SPLIT_LABELS, SPLITS, Metric, Scale, Split, check_choice
+from resnet_cli.figures.run_table import SPLIT_LABELS, SPLITS, Scale, Split, check_choice
 from resnet_cli.figures.style import GREY, look, model_styles, ordered_models, split_line
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import columns_of
 
 MAX_ROWS = 6
 MAX_COLUMNS = 6
@@ -70,7 +71,7 @@ class _LineStyle:
 def draw(
     curves: pd.DataFrame,
     *,
-    metric: Metric = "loss",
+    metric: str = "loss",
     scale: Scale = "auto",
     splits: Sequence[Split] = SPLITS,
     x: Literal["step", "epoch"] = "step",
@@ -94,7 +95,7 @@ def draw(
 
     Args:
         curves: one row per evaluation: run_id, task, model, depth, seed, status, `x`, and the metric's columns.
-        metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
+        metric: `loss` (mean squared error, or cross-entropy in nats), `error` (percent of examples) or another metric.
         scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
         splits: which of `train` and `test`.
         x: `step` (optimiser steps) or `epoch` (passes over the training set).
@@ -110,6 +111,7 @@ def draw(
         UserError: there is nothing to draw, the runs have no such metric, they are of several tasks, two of them cannot
             be told apart, there are too many panels or combinations of settings, or an option has no such value.
     """
+    metric, splits = run_table.resolve_splits(metric, splits)
     axis_scale = resolve_scale(scale, metric)
     check_choice("x", x, ("step", "epoch"))
     rows = run_table.drawable(curves, metric, splits)
@@ -149,7 +151,7 @@ def draw(
                 if of_line.empty:
                     continue
                 for split in splits:
-                    drawn.append(median_curve(of_line, x, f"{split}_{metric}"))
+                    drawn.append(median_curve(of_line, x, columns_of(metric, [split])[0]))
                     _draw_median(axes, drawn[-1], split, style, many=many)
                 ends = of_line[of_line["status"] == "diverged"].groupby("run_id")[x].max()
                 if not ends.empty:
@@ -161,7 +163,7 @@ def draw(
         progress = _set_progress_axis(cells[0, 0], rows[x], x)
         add_headers(cells, place.column_headers, place.row_headers)
         label_outside(cells, place.places, progress, run_table.value_label(rows, metric))
-        what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
+        what = run_table.metric_text(metric, splits)
         of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
         plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
         if title is None and len(panels) == 1 and (title := _deepest_text(rows, metric, splits[0])):
@@ -184,9 +186,9 @@ def draw(
     return figure
 
 
-def _deepest_text(rows: pd.DataFrame, metric: Metric, split: Split) -> str | None:
+def _deepest_text(rows: pd.DataFrame, metric: str, split: Split) -> str | None:
     last = rows.sort_values("step").groupby("run_id").tail(1)
-    column = f"{split}_{metric}"
+    (column,) = columns_of(metric, [split])
     return deepest_text(last.assign(**{column: last[column].mask(last["status"] == "diverged", np.inf)}), metric, split)
 
 

@@ -24,7 +24,6 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.cells import MIN_SEEDS, draw_medians, fewest_seeds, without_spikes
 from resnet_cli.figures.panels import split_panels
-from resnet_cli.figures.run_table import Metric
 from resnet_cli.figures.style import MARKERS, PALETTE, ModelStyle, look, ordered_models
 from resnet_cli.models.settings import SURVIVAL
 
@@ -44,7 +43,7 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
         title: instead of the finding.
         size: width and height in inches.
     """
-    metric: Metric = "loss" if curves["test_error"].isna().all() else "error"
+    metric = "loss" if curves["test_error"].isna().all() else "error"
     rows = run_table.drawable(curves, metric, ["test"])
     cells = _cells(rows)
     shown = pd.concat(cells.values())
