@@ -30,7 +30,7 @@ TESTED_BY = {
     "settings/events.py": "execution/test_sweep.py",
     "settings/format.py": "cli/test_tables.py",
     "settings/graph.py": "models/test_diagram.py",
-    "settings/metrics.py": "cli/test_tables.py",
+    "settings/metrics.py": "store/test_reader.py",
     "settings/registry.py": "settings/test_setting.py",
     "store/layout.py": "store/test_reader.py",
     "store/ownership.py": "execution/test_sweep_folders.py",
