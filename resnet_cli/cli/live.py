@@ -22,14 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
-from resnet_cli.cli.tables import error_text, loss_text, product_line, varying_settings
+from resnet_cli.cli.tables import error_text, loss_text, varying_settings
 from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.training.settings import EPOCHS, STEPS
-
-__all__ = ["SweepView", "open_view", "product_line"]
 
 REDRAWS_PER_SECOND = 8
 DRAWING_SHARE = 0.05

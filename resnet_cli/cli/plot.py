@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from resnet_cli.cli import filters
+from resnet_cli.cli.console import complain
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.home import in_home
+from resnet_cli.cli.options import in_home
 from resnet_cli.cli.words import Formats, known_word, known_words
 from resnet_cli.figures.kinds import OF_RUNS, WITHOUT_RUNS, listed
 from resnet_cli.settings.errors import UserError, printable
@@ -18,7 +19,6 @@ from resnet_cli.settings.metrics import METRICS, PAIRS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAME = "plot"
 EPILOG = examples(
     "resnet-exp plot results/",
     "resnet-exp plot results/digits --metric error --format pdf --models resnet --depths 8,20",
@@ -130,13 +130,13 @@ def command(
     selected, problems = filters.load_selected(roots, models, depths, seeds, where)
     metrics = known_words("metric", metric, [*PAIRS, *METRICS, *(n for one in selected for n in one.other_metrics)])
     for problem in problems:
-        typer.echo(f"resnet-exp: {problem}", err=True)
+        complain(problem)
     whole, code = not problems, EXIT_USAGE
     drawn = ready = 0
     for group in [selected] if len(roots) > 1 else [[results] for results in selected]:
         names = ", ".join(printable(results.folder) for results in group)
         if all(stored.status == "failed" for results in group for stored in results.runs):
-            typer.echo(f"resnet-exp: {names}: no run has finished or diverged, so there is nothing to draw.", err=True)
+            complain(f"{names}: no run has finished or diverged, so there is nothing to draw.")
             continue
         ready += 1
         target = out or OUT_WITHOUT_RUNS
@@ -160,7 +160,7 @@ def command(
             drawn += len(drawings)
             whole &= write(drawings, target, of=names)
         except UserError as error:
-            typer.echo(f"resnet-exp: {names}: {error}", err=True)
+            complain(f"{names}: {error}")
             whole, code = False, error.exit_code
     if not drawn and whole and ready:
         below = ", ".join(map(str, roots))
@@ -182,7 +182,7 @@ def _draw_all(
         try:
             drawing = draw()
         except UserError as error:  # such as runs that cannot be told apart: the other figures are drawn
-            typer.echo(f"resnet-exp: {of}: {error}", err=True)
+            complain(f"{of}: {error}")
         else:
             written.append(write_figure(drawing, folder, name, formats, dpi=dpi)[0])
     others = f" (and {', '.join(formats[1:])})" if len(formats) > 1 else ""

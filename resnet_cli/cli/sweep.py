@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resnet_cli.cli.console import complain, make_console, say
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
 from resnet_cli.settings.errors import UserError
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from resnet_cli.planning.conditions import Conditions
     from resnet_cli.planning.plan import Plan
 
-NAME = "sweep"
 EPILOG = examples(
     "resnet-exp sweep --task sine --depths 2..40",
     "resnet-exp sweep --task digits --depths 8,20,32 --seeds 0..2",
@@ -113,7 +113,6 @@ def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) 
 
 def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     """Print the runs of a sweep that are left, and what they would cost."""
-    from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.tables import plan_listing, product_line
     from resnet_cli.execution.executors import choose_executor
     from resnet_cli.planning.estimate import estimate
@@ -149,7 +148,6 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
 
 def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -> bool:
     """Execute a sweep and show its progress. Returns whether a run failed."""
-    from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line
     from resnet_cli.execution.sweep import open_under
@@ -158,7 +156,7 @@ def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -
     console = make_console()
     with open_under(plan, conditions, fresh=fresh) as sweep:
         for problem in sweep.problems:
-            typer.echo(f"resnet-exp: {problem}", err=True)
+            complain(problem)
         if not quiet:
             say(console, f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}")
             for note in plan.notes:
@@ -177,8 +175,5 @@ def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -
         console.print(f"Each run: resnet-exp show {shown}", soft_wrap=True)
     failures = int((summary["status"] == "failed").sum())
     if failures:
-        typer.echo(
-            f"resnet-exp: {failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which and why.",
-            err=True,
-        )
+        complain(f"{failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which and why.")
     return failures > 0
