@@ -32,7 +32,6 @@ from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import available_cores, environment, resolve_device
 from resnet_cli.training.loop import DTYPES, Batches, train
 from resnet_cli.training.optimizers import LEARNING_RATE
-from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import group_runs
@@ -201,7 +200,7 @@ def textbook_seconds(run: Run) -> float:
     data = load(run)
     net = build_net(run, data.input_shape, data.outputs)
     optimizer = torch.optim.Adam(net.parameters(), run[LEARNING_RATE])
-    batches = Batches(run, data, length(run, len(data.train_inputs))[2])
+    batches = Batches(run, data)
 
     def steps() -> None:
         for step in range(TEXTBOOK_STEPS):

@@ -3,8 +3,10 @@
 These functions are available from `resnet_cli` itself; see `docs/python.md`.
 """
 
+import pkgutil
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,23 +15,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
+from resnet_cli import figures
 from resnet_cli.analysis.trained_nets import read_net
-from resnet_cli.figures import (
-    append,
-    convergence,
-    counts,
-    features,
-    gradients,
-    identity,
-    learning_curves,
-    loss_by_depth,
-    panels,
-    paths,
-    removed_blocks,
-    responses,
-    survival,
-    winners,
-)
+from resnet_cli.figures import counts, learning_curves, loss_by_depth, panels, survival, winners
 from resnet_cli.figures.kinds import OF_RUNS
 from resnet_cli.figures.run_table import SWEEP, in_given_order
 from resnet_cli.figures.sweep import sweep_figures
@@ -49,17 +37,6 @@ from resnet_cli.tasks import constant_answers, get_task
 Measured = Literal["train_loss", "test_loss", "train_error", "test_error"]
 IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
 """What is counted: model and depths by the name that papers use."""
-ANALYSES: dict[str, Callable[..., Figure]] = {
-    "append": append.draw,
-    "convergence": convergence.draw,
-    "features": features.draw,
-    "gradients": gradients.draw,
-    "identity": identity.draw,
-    "paths": paths.draw,
-    "remove": removed_blocks.draw,
-    "responses": responses.draw,
-}
-"""How the table of each analysis is drawn."""
 MEASURED: tuple[Measured, ...] = ("train_loss", "test_loss", "train_error", "test_error")
 
 
@@ -154,6 +131,13 @@ def sweep_drawings(
     return drawings
 
 
+@cache
+def _analyses() -> dict[str, Callable[..., Figure]]:
+    """How the table of each analysis is drawn: by the module in figures/ that has its name as `ANALYSIS`."""
+    modules = [import_module(f"{figures.__name__}.{info.name}") for info in pkgutil.iter_modules(figures.__path__)]
+    return {module.ANALYSIS: module.draw for module in modules if hasattr(module, "ANALYSIS")}
+
+
 def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -> Figure:
     """The figure of an analysis from its table, such as `plot_analysis("paths", "results/mine/analysis/paths.csv")`.
 
@@ -166,15 +150,16 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -
         UserError: there is no such kind, the table is not one of that kind or cannot be read, or one figure cannot
             show all of it.
     """
-    if kind not in ANALYSES:
-        raise unknown_name("kind", kind, ANALYSES)
+    kinds = _analyses()
+    if kind not in kinds:
+        raise unknown_name("kind", kind, kinds)
     if not isinstance(table, pd.DataFrame):
         try:
             table = pd.read_csv(table)
         except (OSError, ValueError) as error:
             raise UserError(f"table (={table}) cannot be read: {error}.") from None
     try:
-        return ANALYSES[kind](table, **options)
+        return kinds[kind](table, **options)
     except KeyError as error:
         raise UserError(f"table: it has no column {error}, so `resnet-exp analyze {kind}` did not write it.") from None
 

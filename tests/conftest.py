@@ -1,16 +1,41 @@
 """Fixtures that all tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings import discovery, registry
 from resnet_cli.settings.run import Run
 
 torch.set_num_threads(1)
 
 MakeRun = Callable[..., Run]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests over all models and tasks take in plug-ins."""
+    parser.addoption(
+        "--plugin", action="append", default=[], type=Path, help="Python file with models or tasks to test"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run the plug-ins before tests are collected."""
+    discovery.load_plugins(config.getoption("--plugin"))
+
+
+@pytest.fixture
+def _without_traces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test defines in plug-ins is forgotten after it."""
+    registry.all_settings()  # declares them
+    monkeypatch.setattr(discovery, "_plugins", {**discovery._plugins})
+    for name in ("_settings", "_owners"):
+        monkeypatch.setattr(registry, name, {**getattr(registry, name)})
+    yield
+    discovery._collect.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,6 @@ from resnet_cli.models.base import Drawing
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import Batches, auxiliary_heads, train, training_loss
-from resnet_cli.training.schedule import length
 
 
 def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:
@@ -56,7 +55,7 @@ def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.Da
     run = stored.run
     twin = data.adapt(build_net(run, data.input_shape, data.outputs)).eval()
     names = [layer.name for layer in weight_layers(StoredNet(run, twin, data))]
-    inputs, targets = Batches(run, data, length(run, len(data.train_inputs))[2])[0]
+    inputs, targets = Batches(run, data)[0]
     norms: list[list[float]] = []
 
     def measure(net: nn.Module, step: int) -> None:

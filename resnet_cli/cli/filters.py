@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,20 +28,18 @@ Models = Annotated[
 ]
 
 
-def depths_option(default: str = "all") -> Any:
-    """The option `--depths`, and what is used without it."""
-    text = f"Depths, such as 20 or 8..32. (default: {default})"
-    return typer.Option("--depths", "--depth", metavar="LIST", help=text, rich_help_panel=PANEL)
-
-
-def seeds_option(default: str = "all") -> Any:
-    """The option `--seeds`, and what is used without it."""
-    text = f"Seeds, written like depths. (default: {default})"
-    return typer.Option("--seeds", "--seed", metavar="LIST", help=text, rich_help_panel=PANEL)
-
-
-Depths = Annotated[str | None, depths_option()]
-Seeds = Annotated[str | None, seeds_option()]
+Depths = Annotated[
+    str | None,
+    typer.Option(
+        "--depths", "--depth", metavar="LIST", help="Depths, such as 20 or 8..32. (default: all)", rich_help_panel=PANEL
+    ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds", "--seed", metavar="LIST", help="Seeds, written like depths. (default: all)", rich_help_panel=PANEL
+    ),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(

@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 
 from resnet_cli.cli import analyze, configs, data, models, pack, plot, run_once, show, sweep, tasks
 from resnet_cli.cli.help_pages import examples, tidy_help
-from resnet_cli.cli.options import OneRunCommand, SettingsCommand
+from resnet_cli.cli.options import OneRunCommand, PluginCommand, SettingsCommand
 from resnet_cli.settings.errors import UserError, printable
 
 app = typer.Typer(
@@ -26,12 +26,13 @@ TRAIN, LOOK, PREPARE = "Train nets", "Look at results", "What there is"
 app.command(sweep.NAME, cls=SettingsCommand, epilog=sweep.EPILOG, rich_help_panel=TRAIN)(sweep.command)
 app.command(run_once.NAME, cls=OneRunCommand, epilog=run_once.EPILOG, rich_help_panel=TRAIN)(run_once.command)
 for module in (plot, show):
-    app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=LOOK)(module.command)
+    app.command(module.NAME, cls=PluginCommand, epilog=module.EPILOG, rich_help_panel=LOOK)(module.command)
 app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
 app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
-for module in (models, tasks, configs):
-    app.command(module.NAME, epilog=module.EPILOG, rich_help_panel=PREPARE)(module.command)
+for module in (models, tasks):
+    app.command(module.NAME, cls=PluginCommand, epilog=module.EPILOG, rich_help_panel=PREPARE)(module.command)
+app.command(configs.NAME, epilog=configs.EPILOG, rich_help_panel=PREPARE)(configs.command)
 app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
 
 EXIT_USAGE = 2

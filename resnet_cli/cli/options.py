@@ -10,8 +10,9 @@ from typer.core import TyperCommand
 
 from resnet_cli.cli.home import in_home
 from resnet_cli.settings import registry
+from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import UserError, did_you_mean
-from resnet_cli.settings.request import load_config, merge, parse_assignments
+from resnet_cli.settings.request import expand_home, load_config, merge, parse_assignments
 
 WHAT = {
     "task": (["--task"], "Task to learn: sine, digits or cifar10. (default: sine)"),
@@ -95,11 +96,32 @@ def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:
     return begin_with
 
 
-def _click_options(texts: Mapping[str, str]) -> list[Any]:
-    """Click's options for `--config`, `--set` and every setting, in the order of the help page.
+def _run_plugins(files: list[Path] | None) -> None:
+    load_plugins([expand_home("plugin", file) for file in files or ()])
 
-    `texts` take precedence over those of `WHAT`. Typer makes the options from the annotations of a dataclass.
-    """
+
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        callback=_run_plugins,
+        expose_value=False,
+        is_eager=True,
+        metavar="FILE",
+        help="Python file that defines models or tasks, see CONTRIBUTING.md; may be repeated.",
+    ),
+]
+
+
+def click_parameters(dataclass: type) -> list[Any]:
+    """Click's parameters for the fields of a dataclass that are annotated as Typer's options and arguments."""
+    app = typer.Typer(add_completion=False)
+    app.command()(dataclass)
+    return typer.main.get_command(app).params
+
+
+def _settings_options(texts: Mapping[str, str]) -> list[Any]:
+    """The options `--config`, `--set` and that of every setting; `texts` take precedence over those of `WHAT`."""
     flags = {
         key: typer.Option(
             *names, metavar=SINGLE.get(key, "LIST"), help=texts.get(key, text), rich_help_panel="What to run"
@@ -116,9 +138,7 @@ def _click_options(texts: Mapping[str, str]) -> list[Any]:
         )
     annotations = {name: Annotated[str | None, option] for name, option in flags.items()}
     fields = {"config": Config, "assignments": Assignments, **annotations}
-    app = typer.Typer(add_completion=False)
-    app.command()(make_dataclass("Options", [(name, kind, None) for name, kind in fields.items()]))
-    return typer.main.get_command(app).params
+    return click_parameters(make_dataclass("Options", [(name, kind, None) for name, kind in fields.items()]))
 
 
 def _own_flags(arguments: list[str], declared: Sequence[str]) -> dict[str, str]:
@@ -143,14 +163,25 @@ def _own_flags(arguments: list[str], declared: Sequence[str]) -> dict[str, str]:
     return flags
 
 
-class SettingsCommand(TyperCommand):
+class PluginCommand(TyperCommand):
+    """A command with `--plugin`, whose files are run before the rest of the command line is looked at."""
+
+    def __init__(self, *arguments: Any, params: list[Any], **others: Any) -> None:
+        super().__init__(
+            *arguments,
+            params=[*params, *click_parameters(make_dataclass("Options", [("plugins", Plugins, None)]))],
+            **others,
+        )
+
+
+class SettingsCommand(PluginCommand):
     """A command with `--config`, `--set` and an option for each setting; its context's `obj` is all of them, merged."""
 
     allow_extra_args = ignore_unknown_options = True  # flags for the models' own settings, such as --growth-rate
     texts: Mapping[str, str] = {}
 
     def __init__(self, *arguments: Any, params: list[Any], **others: Any) -> None:
-        self._added = _click_options(self.texts)
+        self._added = _settings_options(self.texts)
         super().__init__(*arguments, params=[*params, *self._added], **others)
 
     def invoke(self, ctx: Any) -> Any:
@@ -158,8 +189,8 @@ class SettingsCommand(TyperCommand):
         given = {option.name: ctx.params.pop(option.name) for option in self._added}
         config, assignments = given.pop("config"), given.pop("assignments")
         flags = {name: value for name, value in given.items() if value is not None}
+        from_file = load_config(config) if config else {}  # first: its plug-ins have flags of their own
         flags |= _own_flags(ctx.args, [flag for option in self.params for flag in option.opts])
-        from_file = load_config(config) if config else {}
         ctx.obj = merge(from_file, flags, parse_assignments(assignments or []))
         return super().invoke(ctx)
 

@@ -43,7 +43,9 @@ def command(
     executor: Annotated[
         str,
         typer.Option(
-            "--executor", metavar="NAME", help="What trains: serial (this process), processes or another one."
+            "--executor",
+            metavar="NAME",
+            help="What trains the runs: serial (this process), processes, or another one. (default: as --jobs says)",
         ),
     ] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,

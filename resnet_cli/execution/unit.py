@@ -10,6 +10,7 @@ from typing import Any
 
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.units import Unit
+from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import StorageError
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Warned
 from resnet_cli.settings.metrics import Metrics
@@ -33,6 +34,7 @@ def run_unit(unit: Unit, conditions: Conditions, emit: Emit) -> None:
     Raises:
         StorageError: a file cannot be written. The sweep stops, and can be resumed once there is space.
     """
+    load_plugins(conditions.plugins)
     output = UnitOutput(unit, conditions, emit)
     prepare_device(resolve_device(conditions.device), unit.threads(conditions.threads))
     output.start()

@@ -15,11 +15,12 @@ from matplotlib.lines import Line2D
 
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, label_outside, new_figure, set_value_axis, wrapped
-from resnet_cli.figures.cells import MIN_SEEDS, without_spikes
+from resnet_cli.figures.cells import MIN_SEEDS, draw_medians, without_spikes
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import GREY, PALETTE, look, ordered_models
 from resnet_cli.settings.errors import UserError
 
+ANALYSIS = "append"
 MAX_PANELS = 9
 MAX_COLUMNS = 3
 LOOKS: dict[str, dict[str, Any]] = {
@@ -99,11 +100,8 @@ def _titles(frame: pd.DataFrame, panels: Mapping[str, pd.DataFrame]) -> tuple[st
 
 def _draw_losses(axes: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
     losses = rows.pivot_table("train_loss", "step", "seed", dropna=False)
-    losses = losses.where(np.isfinite(losses), np.inf)
-    median = losses.median(axis=1)
-    axes.plot(median.index, median.where(np.isfinite(median)), **style)
-    low, high = losses.min(axis=1), losses.max(axis=1)
-    axes.fill_between(losses.index, low, high.where(np.isfinite(high)), color=style["color"], alpha=0.13, linewidth=0)
+    every = losses.where(np.isfinite(losses), np.inf).melt(ignore_index=False)["value"]
+    draw_medians(axes, every.groupby(level="step"), **style)
 
 
 def _notes(frame: pd.DataFrame) -> list[str]:

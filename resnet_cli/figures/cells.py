@@ -1,6 +1,7 @@
 """What figures of analyses share: a cell for each depth and combination of settings, dots by model, robust limits."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from resnet_cli.figures.run_table import Split
 from resnet_cli.figures.style import GREY, ModelStyle, ordered_models
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import columns_of
+
+if TYPE_CHECKING:
+    from pandas.api.typing import SeriesGroupBy
 
 MAX_CELLS = 12
 MIN_SEEDS = 3
@@ -57,6 +61,36 @@ def named_values(values: Mapping[str, float], unit: str = "") -> str:
     """Values in words, such as `90 % in plain-cnn and 5.1 % in resnet`."""
     told = [f"{value:.3g}{unit} in {name}".replace("inf", "∞") for name, value in values.items()]
     return ", ".join(told[:-1]) + f" and {told[-1]}"
+
+
+def compared_title(
+    what: str, nets: pd.DataFrame, medians: "pd.Series[float]", words: str, unit: str = ""
+) -> tuple[str, str]:
+    """A title that names the medians of models after `words`, and `what` the figure is below; or `what` alone.
+
+    Args:
+        what: the figure is.
+        nets: one row per run; without a finding unless their models can be compared (`is_compared`).
+        medians: by model; without a finding if one is missing, such as that of a model without finite values.
+        words: before the medians.
+        unit: behind each median.
+    """
+    if not is_compared(nets) or len(medians) < nets["model"].nunique():
+        return what, ""
+    told = named_values({model: medians[model] for model in ordered_models(medians.index)}, unit)
+    return f"{words} {told}", f"{what} (medians of {fewest_seeds(nets)} seeds)"
+
+
+def draw_medians(
+    axes: Axes, values: "SeriesGroupBy[float, Any]", *, color: str, alpha: float = 0.13, **line: Any
+) -> "pd.Series[float]":
+    """The medians of grouped values, drawn as a line with gaps where they are infinite, and a band from end to end."""
+    median, high = values.median(), values.max()
+    axes.plot(median.index, median.where(np.isfinite(median)), color=color, **line)
+    if values.size().max() > 1:
+        low = values.min()
+        axes.fill_between(median.index, low, high, where=np.isfinite(high), color=color, alpha=alpha, linewidth=0)
+    return median
 
 
 def deepest_text(runs: pd.DataFrame, metric: str, split: Split) -> str | None:

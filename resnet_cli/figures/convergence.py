@@ -29,6 +29,7 @@ from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, check_choice
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 from resnet_cli.settings.errors import UserError
 
+ANALYSIS = "convergence"
 MAX_PANELS = 12
 _MARK_ROW = 0.085
 """Share of the axes' height that the marks of one model take at the top."""

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from resnet_cli.figures.axes import add_legend, add_title, new_figure
 from resnet_cli.figures.style import look, ordered_models
 
+ANALYSIS = "features"
 SIGNED_COLOURS = "RdBu_r"
 _INPUT_WIDTH = 1.9  # of the column of the input, in widths of a map
 _PITCH = 0.82  # inches from one map to the next

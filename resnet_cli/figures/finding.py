@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pandas as pd
+from humanize import natural_list
 
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.run_table import range_text
@@ -46,14 +47,14 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     if len({point.deepest_depth for point in points}) > 1 or any(point.best_loss == float("inf") for point in points):
         return None
     worse = [point for point in points if point.worse_from is not None]
-    same = _joined([_name(point) for point in points if point.worse_from is None])
+    same = [_name(point) for point in points if point.worse_from is None]
     if worse:
         first, *others = worse
         parts = [f"{_name(first)} get worse from {first.worse_from} layers on"]
         parts += [f"{_name(point)} from {point.worse_from} on" for point in others]
-        sentence = ", ".join(parts) + (f"; {same} do not" if same else "")
+        sentence = ", ".join(parts) + (f"; {natural_list(same)} do not" if same else "")
     else:
-        sentence = f"{same} do not get worse with depth"
+        sentence = f"{natural_list(same)} do not get worse with depth"
     of_margin: dict[str, list[str]] = {}
     for point in worse:
         of_margin.setdefault(f"{point.margin:.2g} times its best level", []).append(point.model)
@@ -70,7 +71,3 @@ def _name(point: TurningPoint) -> str:
 
     role = role_of(point.model)
     return f"{point.model if role == 'other' else role} nets"
-
-
-def _joined(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

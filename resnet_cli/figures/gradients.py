@@ -12,9 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, model_entries, new_figure, set_value_axis, wrapped
-from resnet_cli.figures.cells import draw_dots, fewest_seeds, is_compared, named_values, split_cells
+from resnet_cli.figures.cells import compared_title, draw_dots, draw_medians, split_cells
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 
+ANALYSIS = "gradients"
 MAX_COLUMNS = 4
 _MEASURED = ["step", "train_loss", "stored_loss", "layer", "name", "gradient_norm"]
 
@@ -93,17 +94,14 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 def _titles(runs: pd.DataFrame, finite: pd.DataFrame) -> tuple[str, str]:
     """The first layer's gradients at the largest depth, where nets can be compared, and what the figure is."""
-    what = f"{runs['task'].iloc[0]}: gradient norms by layer"
     deepest = runs[runs["depth"] == runs["depth"].max()]
-    if not is_compared(deepest):
-        return what, ""
     initial = finite[finite["run_id"].isin(deepest["run_id"]) & (finite["step"] == 0) & (finite["layer"] == 1)]
-    medians = initial.groupby("model")["gradient_norm"].median()
-    if len(medians) < deepest["model"].nunique():  # of a model no finite gradient is left
-        return what, ""
-    told = named_values({model: medians[model] for model in ordered_models(medians.index)})
-    finding = f"At initialisation, the first layer's gradient norm at depth {deepest['depth'].iloc[0]} is {told}"
-    return finding, f"{what} (medians of {fewest_seeds(deepest)} seeds)"
+    return compared_title(
+        f"{runs['task'].iloc[0]}: gradient norms by layer",
+        deepest,
+        initial.groupby("model")["gradient_norm"].median(),
+        f"At initialisation, the first layer's gradient norm at depth {deepest['depth'].iloc[0]} is",
+    )
 
 
 def _part(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -120,18 +118,10 @@ def _part(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
 def _draw_line(axes: Axes, rows: pd.DataFrame, x: str, style: ModelStyle) -> None:
     """The median over seeds with its band, and a mark at each zero."""
     by_x = rows.groupby(x)["gradient_norm"]
-    median = by_x.median()
-    axes.plot(
-        median.index,
-        median,
-        color=style.colour,
-        marker=style.marker,
-        markersize=2.8 if len(median) <= 40 else 0,
-        linewidth=1.3,
-        zorder=3,
+    size = 2.8 if by_x.ngroups <= 40 else 0
+    draw_medians(
+        axes, by_x, color=style.colour, alpha=0.15, marker=style.marker, markersize=size, linewidth=1.3, zorder=3
     )
-    if by_x.size().max() > 1:
-        axes.fill_between(median.index, by_x.min(), by_x.max(), color=style.colour, alpha=0.15, linewidth=0)
     zeros = rows.loc[rows["gradient_norm"] == 0, x].unique()
     if len(zeros):  # an empty line that may leave the axes would spoil the layout
         axes.plot(zeros, np.zeros(len(zeros)), **_zero_mark(style.colour))

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from resnet_cli.figures.axes import add_legend, add_title, model_entries, new_figure, set_depth_axis, set_value_axis
-from resnet_cli.figures.cells import MIN_SEEDS, draw_dots
+from resnet_cli.figures.cells import MIN_SEEDS, draw_dots, draw_medians
 from resnet_cli.figures.style import BLUE, GREY, VERMILLION, ModelStyle, look
 from resnet_cli.models.settings import INIT
 
+ANALYSIS = "identity"
 KINDS = {"plain": ModelStyle(VERMILLION, "o"), "residual": ModelStyle(BLUE, "s")}
 INITS = {
     "default": "smaller initial weights\n(default: uniform ±1/√fan-in)",
@@ -75,10 +76,8 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, x: str) -> None:
         axes.set_xlabel(f"{numbers[0]} layer{'' if numbers[0] == 1 else 's'}")
         return
     for kind, style in KINDS.items():
-        spread = rows[rows["kind"] == kind].groupby(x)["error"].agg(["min", "median", "max"])
         look_of: dict[str, Any] = {"marker": style.marker, "markersize": 4} if x == "depth" else {}
-        axes.plot(spread.index, spread["median"].where(np.isfinite(spread["median"])), color=style.colour, **look_of)
-        axes.fill_between(spread.index, spread["min"], spread["max"], color=style.colour, alpha=0.13, linewidth=0)
+        draw_medians(axes, rows[rows["kind"] == kind].groupby(x)["error"], color=style.colour, **look_of)
     if x == "depth":
         set_depth_axis(axes, numbers, width=2.6)
         axes.set_xlabel("layers")

@@ -19,6 +19,7 @@ from resnet_cli.figures.panels import value_text
 from resnet_cli.figures.run_table import range_text, varying_settings
 from resnet_cli.figures.style import MARKERS, by_numbers, look, ordered_models
 
+ANALYSIS = "paths"
 EFFECTIVE = 0.95
 """The share of the total gradient magnitude that the effective lengths carry."""
 _MEASURED = {

@@ -24,11 +24,12 @@ from resnet_cli.figures.axes import (
     set_value_axis,
     wrapped,
 )
-from resnet_cli.figures.cells import fewest_seeds, is_compared, named_values
+from resnet_cli.figures.cells import compared_title
 from resnet_cli.figures.panels import split_panels
-from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
+from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
 from resnet_cli.settings.errors import UserError
 
+ANALYSIS = "remove"
 MAX_ROWS = 6
 TAU_STEPS = 10
 """Orders are put together in this many steps from the trained order to the one that differs most."""
@@ -113,16 +114,10 @@ def draw(frame: pd.DataFrame) -> Figure:
 def _titles(what: str, nets: pd.DataFrame, rows: pd.DataFrame, metric: str) -> tuple[str, str]:
     """What the removal of one block does to the deepest nets, where they can be compared, and what the figure is."""
     deepest = nets[nets["depth"] == nets["depth"].max()]
-    if not is_compared(deepest):
-        return what, ""
     single = rows[rows["run_id"].isin(deepest["run_id"]) & (rows["change"] == "single")]
-    medians = single.groupby("model")["value"].median()
-    if len(medians) < deepest["model"].nunique():  # of a model no finite loss is left
-        return what, ""
-    values = {model: medians[model] for model in ordered_models(medians.index)}
-    told = named_values(values, " %" if metric == "error" else "")
-    finding = f"After one block is removed at depth {deepest['depth'].iloc[0]}, the test {metric} is {told}"
-    return finding, f"{what} (medians of {fewest_seeds(deepest)} seeds)"
+    words = f"After one block is removed at depth {deepest['depth'].iloc[0]}, the test {metric} is"
+    unit = " %" if metric == "error" else ""
+    return compared_title(what, deepest, single.groupby("model")["value"].median(), words, unit)
 
 
 def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:

@@ -13,10 +13,11 @@ from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis, wrapped
-from resnet_cli.figures.cells import MIN_SEEDS, draw_dots, fewest_seeds, split_cells, without_spikes
+from resnet_cli.figures.cells import MIN_SEEDS, draw_dots, draw_medians, fewest_seeds, split_cells, without_spikes
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
 from resnet_cli.models import twins
 
+ANALYSIS = "responses"
 MAX_COLUMNS = 4
 LOG_FROM = 100
 """The value axis is logarithmic where the largest median is more than so many times the smallest."""
@@ -93,10 +94,7 @@ def _draw_cell(axes: Axes, rows: pd.DataFrame, x: str, label: str, styles: Mappi
         return
     for model in ordered_models(rows["model"]):
         of_model, style = rows[rows["model"] == model], styles[model]
-        by_x = of_model.groupby(x)["deviation"]
-        median = by_x.median()
-        axes.plot(median.index, median, color=style.colour, linewidth=1.6, zorder=3)
-        axes.fill_between(median.index, by_x.min(), by_x.max(), color=style.colour, alpha=0.13, linewidth=0)
+        median = draw_medians(axes, of_model.groupby(x)["deviation"], color=style.colour, linewidth=1.6, zorder=3)
         added = median[median.index.isin(of_model.loc[of_model["is_added"], "layer"])]
         if x == "layer" and len(added):
             axes.plot(added.index, added, color=style.colour, marker=style.marker, markersize=4.5, linestyle="none")

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from resnet_cli.figures.kinds import FORMATS
 from resnet_cli.figures.run_table import Split
-from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.errors import UserError, either
 
 VERMILLION = "#D55E00"
 BLUE = "#0072B2"
@@ -168,7 +168,7 @@ def render(figure: Figure, suffix: str, *, dpi: float = 150) -> bytes:
         UserError: the suffix is none of these, or `dpi` is not positive.
     """
     if suffix[1:] not in FORMATS:
-        raise UserError(f"suffix (={suffix}) must be {' or '.join(f'.{extension}' for extension in FORMATS)}.")
+        raise UserError(f"suffix (={suffix}) must be {either([f'.{extension}' for extension in FORMATS])}.")
     if not dpi > 0:
         raise UserError(f"dpi (={dpi}) must be greater than 0.")
     metadata: dict[str, dict[str, Any]] = {

@@ -22,7 +22,7 @@ from resnet_cli.figures.axes import (
     set_value_axis,
     wrapped,
 )
-from resnet_cli.figures.cells import MIN_SEEDS, fewest_seeds, without_spikes
+from resnet_cli.figures.cells import MIN_SEEDS, draw_medians, fewest_seeds, without_spikes
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import MARKERS, PALETTE, ModelStyle, look, ordered_models
 from resnet_cli.models.settings import SURVIVAL
@@ -119,21 +119,10 @@ def _draw_probabilities(axes: Axes, blocks: int, survival: float, style: ModelSt
 
 def _draw_training(axes: Axes, rows: pd.DataFrame, column: str, style: ModelStyle) -> None:
     values = rows.groupby("epoch")[column]
-    median = values.median()
-    axes.plot(
-        median.index,
-        median.where(np.isfinite(median)),
-        color=style.colour,
-        marker=style.marker,
-        markersize=3.5,
-        linewidth=1.5,
-        markevery=[len(median) - 1] if len(median) > 12 else None,
+    last_only = [values.ngroups - 1] if values.ngroups > 12 else None
+    draw_medians(
+        axes, values, color=style.colour, marker=style.marker, markersize=3.5, linewidth=1.5, markevery=last_only
     )
-    if values.size().max() > 1:
-        high = values.max()
-        axes.fill_between(
-            median.index, values.min(), high, where=np.isfinite(high), color=style.colour, alpha=0.13, linewidth=0
-        )
 
 
 def _titles(shown: pd.DataFrame, column: str) -> tuple[str, str]:

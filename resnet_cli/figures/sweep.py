@@ -125,7 +125,9 @@ def _curve_pages(
         limits = [learning_curves.MAX_ROWS]
         if len(part) == 1:
             limits = [MOST_VALUES] if len(settings) == 1 else [MOST_ROWS, MOST_COLUMNS]
-        own = f"{'depth ' if lines == 'model' else ''}{part[0]}{f' to {part[-1]}' if len(part) > 1 else ''}"
+        own = f"{part[0]} to {part[-1]}" if len(part) > 1 else str(part[0])
+        if lines == "model":
+            own = f"depth {own}"
         for held, page in split_pages(rows, settings, limits).items():
             pages[", ".join(filter(None, [own if len(parts) > 1 else "", held]))] = (held, page)
     return pages

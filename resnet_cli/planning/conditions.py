@@ -24,7 +24,7 @@ class Conditions:
         checkpoint_seconds: least time between two checkpoints of a run.
         recompute: whether to compute blocks again in the backward pass, to save memory.
         save_models: whether to keep the final weights of each run; a finished run that has none is trained again.
-        plugins: files to load before anything else, in every process.
+        plugins: full paths of the files that every process runs first, since they define a model or the task.
     """
 
     folder: Path
@@ -36,7 +36,7 @@ class Conditions:
     checkpoint_seconds: float = 10.0
     recompute: bool = False
     save_models: bool = False
-    plugins: tuple[Path, ...] = ()
+    plugins: tuple[str, ...] = ()
 
 
 def choose_conditions(
@@ -69,5 +69,6 @@ def choose_conditions(
         workers=jobs,
         threads=threads,
         data_dir=None if data_dir is None else Path(data_dir),
+        plugins=tuple(plan.resolved.get("plugins", ())),
         **others,
     )

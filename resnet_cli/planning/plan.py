@@ -110,20 +110,22 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     overrides = [_parse_override(table, task, models) for table in request.get("override", [])]
 
     lists = {model.name: _with_defaults(given, task, model) for model in models}
+    chosen_seeds = numbers(seeds)
     if smoke:
+        chosen_seeds = chosen_seeds[:1]
         small = {setting.name: (setting.smoke,) for setting in registry.declared() if setting.smoke is not None}
         lists = {name: replace_settings(of_model, small) for name, of_model in lists.items()}
         overrides = [override.without(small) for override in overrides]
-    chosen_seeds = numbers(seeds)[: 1 if smoke else None]
     runs: dict[Run, None] = {}
     notes: list[str] = []
     idle = {override.text for override in overrides}
     selected = _select_depths(request.get("depths"), task, models)
     if isinstance(request.get("depths"), dict):
-        unused = [
-            name for name in request["depths"] if not {model.name for model in _find_models(task, name)} & {*lists}
+        notes += [
+            f"The depths of {name} apply to no model of this sweep."
+            for name in request["depths"]
+            if lists.keys().isdisjoint(model.name for model in _find_models(task, name))
         ]
-        notes += [f"The depths of {name} apply to no model of this sweep." for name in unused]
     if smoke:
         shared = sorted(set.intersection(*(set(kept) for kept, _ in selected.values())))
         selected = {name: ((shared or kept)[:2], left_out) for name, (kept, left_out) in selected.items()}

@@ -205,8 +205,7 @@ def explain(error: ValidationError) -> str:
         return "must be fractions joined by /, such as 0.5/0.75"
     message = error.errors()[0]["msg"]
     message = message.split(", unable to")[0].split(", got a number with")[0]
-    for subject in ("Input should be ", "String should ", "Value error, "):
+    for subject, verb in (("Input should be ", "must be "), ("String should ", "must "), ("Value error, ", "")):
         if message.startswith(subject):
-            verb = {"I": "must be ", "S": "must "}.get(subject[0], "")
             return verb + message.removeprefix(subject)
     return f"is not valid: {message}"

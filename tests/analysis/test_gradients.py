@@ -25,7 +25,6 @@ from resnet_cli.store.reader import load_results
 from resnet_cli.store.record import RunRecord
 from resnet_cli.training.data import load_data
 from resnet_cli.training.loop import Batches, train
-from resnet_cli.training.schedule import length
 from tests.conftest import MakeRun
 
 TINY = {"steps": 6, "eval_every": 3, "batch_size": 16, "train_size": 60}
@@ -38,7 +37,7 @@ def unstored(run: Run) -> RunRecord:
 
 def first_batch(run: Run) -> tuple[Tensor, Tensor]:
     data = load_data(run, None, "cpu")
-    return Batches(run, data, length(run, len(data.train_inputs))[2])[0]
+    return Batches(run, data)[0]
 
 
 @torch.no_grad()
@@ -75,7 +74,7 @@ def test_gradients_match_the_backpropagation_formula(models: str, skips: dict[in
     data = load_data(run, None, "cpu")
     inputs, targets = first_batch(run)
     net = build_net(run, data.input_shape, data.outputs).double()
-    layers: list[Any] = [net.get_submodule(name) for name in [*layer_names(5, run[BLOCK_SIZE]), "output"]]
+    layers: list[Any] = [net.get_submodule(name) for name in [*layer_names(5, run.get(BLOCK_SIZE)), "output"]]
     expected = by_hand([layer.weight for layer in layers], [layer.bias for layer in layers], skips, inputs, targets)
 
     found = torch.autograd.grad(data.losses(net(inputs), targets).mean(), [layer.weight for layer in layers])

@@ -196,7 +196,7 @@ def test_a_truncated_csv_is_named_and_the_rest_is_used(command: Command, train: 
         ("plot results --dpi 5", "Invalid value for '--dpi'"),
         ("show results --json --csv", "exclude each other"),
         ("run --depths 2..4 --task sine", "run trains one net, and these settings name 3"),
-        ("data fetch mnist", "(=mnist) is not known; known are cifar10."),
+        ("data fetch mnist", "(=mnist) is not known; known are cifar10, cifar100."),
         ("nonsense", "No such command 'nonsense'; see --help."),
         ("anaylze", "No such command 'anaylze'. Did you mean 'analyze'? See --help."),
     ],

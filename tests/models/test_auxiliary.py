@@ -12,7 +12,6 @@ from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.loop import DTYPES, Batches, train
-from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 
@@ -96,7 +95,7 @@ def test_a_training_step_follows_the_gradient_of_both_losses(name: str, make_run
     trained = train(run, data).state
 
     net = build_net(run, data.input_shape, data.outputs).double()
-    inputs, targets = Batches(run, data, length(run, len(data.train_inputs))[2])[0]
+    inputs, targets = Batches(run, data)[0]
     loss = data.losses(net(inputs), targets).mean() + 0.7 * data.losses(outputs_half_way(net), targets).mean()
     gradients = torch.autograd.grad(loss, list(net.parameters()))
     for (name, parameter), gradient in zip(net.named_parameters(), gradients, strict=True):

@@ -1,56 +1,25 @@
-import contextlib
-import datetime
+"""Requests: read from files and flags, merged and checked."""
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings import registry
-from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.request import (
-    MAX_VALUES,
     SWEEP_KEYS,
     check_keys,
     load_config,
     merge,
     parse_assignments,
-    parse_values,
     single_value,
 )
-from resnet_cli.settings.setting import Setting
+from tests.settings.refusals import refusal
 
-FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=150)
-
-FLAGS = ("batch_norm", "augment")
 SETTINGS = tuple(setting.name for setting in registry.declared())
 KEYS = (*SWEEP_KEYS, *SETTINGS)
-WORDS = ("shortcut", "activation", "init", "optimizer", "schedule", "warmup_shape", "precision")
-COUNTS = ("width", "block_size", "train_size", "batch_size", "epochs", "steps", "eval_every", "eval_size")
-WHOLE = (*COUNTS, "warmup_steps", "image_size")
-POSITIVE = ("init_std", "sine_range", "learning_rate", "decay_factor", "warmup_factor")
-FRACTIONS = ("dropout", "momentum")
-REAL = (*POSITIVE, *FRACTIONS, "noise", "weight_decay")
-
-
-def setting(name: str) -> Setting[Any]:
-    """The setting of this name."""
-    found = registry.find(name)
-    assert found is not None
-    return found
-
-
-def refusal(call: Callable[[], object]) -> str:
-    """The error message of `call`, after checking that it is one printable sentence."""
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert message.isprintable()
-    assert message.endswith(".")
-    return message
 
 
 @pytest.fixture
@@ -66,10 +35,6 @@ def config(tmp_path: Path) -> Callable[[str | bytes], dict[str, Any]]:
 
 
 Config = Callable[[str | bytes], dict[str, Any]]
-
-
-def test_every_setting_is_covered_by_these_tests() -> None:
-    assert sorted((*FLAGS, *WORDS, *WHOLE, *REAL, "milestones")) == sorted({*SETTINGS} - {"ordering", "survival"})
 
 
 def test_a_config_is_loaded_as_its_keys_and_values(config: Config) -> None:
@@ -244,82 +209,6 @@ def test_merging_does_not_change_its_arguments() -> None:
     assert first == {"epochs": 3, "override": [{"steps": 4}]}
 
 
-@pytest.mark.parametrize(
-    ("name", "raw", "expected"),
-    [
-        ("width", 30, (30,)),
-        ("width", "30", (30,)),
-        ("width", "8, 16", (8, 16)),
-        ("width", [8, "16,32"], (8, 16, 32)),
-        ("width", "8,16,8", (8, 16)),
-        ("width", 8.0, (8,)),
-        ("learning_rate", "1e-3,0.1", (0.001, 0.1)),
-        ("learning_rate", 1, (1.0,)),
-        ("batch_norm", "on,off", (True, False)),
-        ("batch_norm", [True, "false", "no"], (True, False)),
-        ("init", "he,default", ("he", "default")),
-        ("milestones", "0.5/0.75,.25", ("0.5/0.75", ".25")),
-        ("image_size", "16,32", (16, 32)),
-        ("image_size", [8, "16"], (8, 16)),
-        ("noise", 0, (0.0,)),
-        ("warmup_steps", "0,400", (0, 400)),
-        ("dropout", "0.0,0.5", (0.0, 0.5)),
-    ],
-)
-def test_settings_are_parsed_from_numbers_text_and_lists(name: str, raw: object, expected: tuple[object, ...]) -> None:
-    values = parse_values(setting(name), raw)
-    assert values == expected
-    assert list(map(type, values)) == list(map(type, expected))
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize(
-    "raw", ["", ",", "1,,2", [], [""], None, {}, {"a": 1}, [[1]], [{"a": 1}], "\x00", "nonsense", object()]
-)
-def test_every_setting_rejects_empty_and_nonsense_values(name: str, raw: object) -> None:
-    assert refusal(lambda: parse_values(setting(name), raw)).startswith(f"{name} (=")
-
-
-@pytest.mark.parametrize("name", [*WHOLE, *REAL])
-@pytest.mark.parametrize(
-    "raw", [True, False, [1, True], -1, "-1", -1e-9, "nan", float("nan"), "inf", "-inf", "٣", "0x10"]
-)
-def test_numbers_cannot_be_negative_infinite_or_boolean(name: str, raw: object) -> None:
-    assert refusal(lambda: parse_values(setting(name), raw)).startswith(f"{name} (=")
-
-
-@pytest.mark.parametrize("name", [*WHOLE])
-@pytest.mark.parametrize("raw", [1.5, "1.5", "1e3", 10**30, "9" * 5000])
-def test_integers_cannot_be_fractional_or_astronomically_large(name: str, raw: object) -> None:
-    assert len(refusal(lambda: parse_values(setting(name), raw))) < 200
-
-
-@pytest.mark.parametrize("name", [*COUNTS, *POSITIVE])
-def test_counts_and_scales_must_be_above_zero(name: str) -> None:
-    assert "must be greater than" in refusal(lambda: parse_values(setting(name), 0))
-
-
-@pytest.mark.parametrize("name", FRACTIONS)
-def test_probabilities_and_coefficients_must_be_below_one(name: str) -> None:
-    assert f"{name} (=1) must be less than 1." in refusal(lambda: parse_values(setting(name), 1))
-
-
-@pytest.mark.parametrize("name", WORDS)
-@pytest.mark.parametrize("raw", ["other", True, 1, 0.5])
-def test_an_unknown_word_is_rejected_with_the_choices(name: str, raw: object) -> None:
-    message = refusal(lambda: parse_values(setting(name), raw))
-    assert all(word in message for word in setting(name).choices)
-
-
-@pytest.mark.parametrize("raw", ["0.5/1.5", "1", "0.5/", "/", "0.5 0.75", "-.5", ".٥", 0.5])
-def test_milestones_must_be_fractions_joined_by_slashes(raw: object) -> None:
-    assert refusal(lambda: parse_values(setting("milestones"), raw)).startswith("milestones (=")
-
-
-def test_a_list_of_thousands_of_values_is_rejected() -> None:
-    assert "at most 1,000" in refusal(lambda: parse_values(setting("width"), list(range(1, MAX_VALUES + 2))))
-
-
 def test_single_values_come_from_the_request_or_the_default() -> None:
     assert single_value("device", {"device": " cpu "}, "auto") == "cpu"
     assert single_value("device", {}, "auto") == "auto"
@@ -329,92 +218,3 @@ def test_single_values_come_from_the_request_or_the_default() -> None:
 def test_known_keys_pass_unchanged() -> None:
     values: dict[str, Any] = {key: [] for key in (*KEYS, "override") if key != "epochs"}
     assert check_keys(values, "key") is values
-
-
-VALUES = (
-    *("true", "nan", "inf", "0", "-1", "3", "0.5", "1e999", "0xff", "1979-05-27", "07:32:00", "[]", "[1, 2]", "[[]]"),
-    *("{}", "{a = 1}", '["he", "normal"]', '""', '"x"', '"2..4"', '"plain"', '"resnet"', '"digits"', '"on,off"'),
-)
-SIGNS = (
-    "[[override]]",
-    "[",
-    "]",
-    "[[",
-    "]]",
-    "{",
-    "}",
-    "=",
-    " = ",
-    "\n",
-    "\r\n",
-    "#",
-    ",",
-    ".",
-    '"',
-    "'",
-    '"""',
-    "\x00",
-    "é",
-)
-
-fragments = st.sampled_from([*KEYS, *VALUES, *SIGNS])
-lines = st.one_of(
-    st.builds("{} = {}".format, st.sampled_from(KEYS), st.sampled_from(VALUES)),
-    st.just("[[override]]"),
-    st.text(max_size=12),
-)
-
-
-def succeeds_or_user_error(call: Callable[[], object]) -> None:
-    with contextlib.suppress(UserError):
-        call()
-
-
-@FIXED
-@given(text=st.one_of(st.text(), st.lists(fragments).map("".join), st.lists(lines, max_size=6).map("\n".join)))
-def test_any_config_text_gives_a_plan_or_a_user_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    path = tmp_path_factory.getbasetemp() / "random.toml"
-    path.write_text(text, encoding="utf-8", errors="replace")
-    succeeds_or_user_error(lambda: plan_sweep(load_config(path)))
-
-
-@FIXED
-@given(content=st.binary(max_size=40))
-def test_any_config_bytes_give_values_or_a_user_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / "random.toml"
-    path.write_bytes(content)
-    succeeds_or_user_error(lambda: load_config(path))
-
-
-anything = st.recursive(
-    st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(),
-        st.just(10**400),
-        st.floats(),
-        st.text(max_size=8),
-        st.sampled_from(["plain", "resnet", "digits", "sine", "he", "adam", "on,off", "2..4"]),
-        st.dates(),
-        st.just(datetime.time(7, 32)),
-    ),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=2),
-    max_leaves=4,
-)
-
-
-@FIXED
-@given(
-    request=st.dictionaries(st.sampled_from([*KEYS, "override"]) | st.text(max_size=5), anything, max_size=4),
-    smoke=st.booleans(),
-)
-def test_any_values_give_a_plan_or_a_user_error(request: dict[str, Any], smoke: bool) -> None:
-    succeeds_or_user_error(lambda: plan_sweep(request, smoke=smoke))
-
-
-@FIXED
-@given(
-    st.lists(st.text(max_size=8) | st.builds("{}={}".format, st.sampled_from(KEYS), st.text(max_size=8)), max_size=3)
-)
-def test_any_assignments_give_a_plan_or_a_user_error(assignments: list[str]) -> None:
-    succeeds_or_user_error(lambda: plan_sweep(parse_assignments(assignments)))

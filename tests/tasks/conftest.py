@@ -1,5 +1,9 @@
-from collections.abc import Callable
+import hashlib
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from resnet_cli.tasks import cifar10, get_task
 from resnet_cli.tasks.archive import Archive
 from resnet_cli.tasks.base import Task
 from resnet_cli.tasks.cifar import make_task
+from tests.tasks.archives import Member, Serve, pack, plain
 
 RECORDS = 30  # in each file of the small CIFAR-10
 
@@ -69,3 +74,62 @@ def small_cifar(tmp_path: Path, records: Records) -> Path:
     for name, content in records.items():
         content.tofile(folder / name)
     return folder.parent
+
+
+def fingerprint(records: Records, names: tuple[str, ...]) -> str:
+    digests = [hashlib.sha256(bytes(record)).hexdigest() for name in names for record in records[name]]
+    return f"{sum(int(digest, 16) for digest in digests) % 2**256:064x}"
+
+
+@pytest.fixture
+def members(records: Records) -> list[Member]:
+    """The small CIFAR-10, packed like the official archive."""
+    folder = tarfile.TarInfo(cifar10.ARCHIVE.folder)
+    folder.type = tarfile.DIRTYPE
+    made = [(folder, b"")]
+    made += [plain(f"{cifar10.ARCHIVE.folder}/{name}", content.tobytes()) for name, content in records.items()]
+    made.append(plain(f"{cifar10.ARCHIVE.folder}/batches.meta.txt", b"airplane\n"))
+    made.append(plain(f"{cifar10.ARCHIVE.folder}/readme.html", b"<html>"))
+    return made
+
+
+@pytest.fixture
+def serve(records: Records, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Serve bytes over HTTP on this machine, as they are, cut short, or with an error status."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    servers = []
+
+    def start(content: bytes, *, status: int = 200, sent: int | None = None) -> Archive:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[:sent])
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        servers.append((server, thread))
+        known = small(cifar10.ARCHIVE)
+        return replace(
+            known,
+            url=f"http://127.0.0.1:{server.server_port}/cifar-10-binary.tar.gz",
+            md5=hashlib.md5(content).hexdigest(),
+            train=replace(known.train, fingerprint=fingerprint(records, known.train.files)),
+            test=replace(known.test, fingerprint=fingerprint(records, known.test.files)),
+        )
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def archive(serve: Serve, members: list[Member]) -> Archive:
+    return serve(pack(members))

@@ -1,17 +1,12 @@
 import errno
 import hashlib
-import io
 import json
 import shutil
 import subprocess
 import sys
 import tarfile
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,89 +14,8 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import cifar10, download
 from resnet_cli.tasks.archive import Archive
 from resnet_cli.tasks.base import Task
-from tests.tasks.conftest import RECORDS, Records, TaskRun, small
-
-Member = tuple[tarfile.TarInfo, bytes]
-Serve = Callable[..., Archive]
-
-
-def fingerprint(records: Records, names: tuple[str, ...]) -> str:
-    digests = [hashlib.sha256(bytes(record)).hexdigest() for name in names for record in records[name]]
-    return f"{sum(int(digest, 16) for digest in digests) % 2**256:064x}"
-
-
-def plain(name: str, content: bytes) -> Member:
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    return info, content
-
-
-def link(name: str, target: str, kind: bytes) -> Member:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, target
-    return info, b""
-
-
-def pack(members: list[Member]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for info, content in members:
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def members(records: Records) -> list[Member]:
-    """The small CIFAR-10, packed like the official archive."""
-    folder = tarfile.TarInfo(cifar10.ARCHIVE.folder)
-    folder.type = tarfile.DIRTYPE
-    made = [(folder, b"")]
-    made += [plain(f"{cifar10.ARCHIVE.folder}/{name}", content.tobytes()) for name, content in records.items()]
-    made.append(plain(f"{cifar10.ARCHIVE.folder}/batches.meta.txt", b"airplane\n"))
-    made.append(plain(f"{cifar10.ARCHIVE.folder}/readme.html", b"<html>"))
-    return made
-
-
-@pytest.fixture
-def serve(records: Records, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Serve bytes over HTTP on this machine, as they are, cut short, or with an error status."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    servers = []
-
-    def start(content: bytes, *, status: int = 200, sent: int | None = None) -> Archive:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content[:sent])
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        servers.append((server, thread))
-        known = small(cifar10.ARCHIVE)
-        return replace(
-            known,
-            url=f"http://127.0.0.1:{server.server_port}/cifar-10-binary.tar.gz",
-            md5=hashlib.md5(content).hexdigest(),
-            train=replace(known.train, fingerprint=fingerprint(records, known.train.files)),
-            test=replace(known.test, fingerprint=fingerprint(records, known.test.files)),
-        )
-
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture
-def archive(serve: Serve, members: list[Member]) -> Archive:
-    return serve(pack(members))
+from tests.tasks.archives import Member, Serve, link, pack, plain
+from tests.tasks.conftest import RECORDS, Records, TaskRun
 
 
 def files_below(folder: Path) -> list[str]:
@@ -278,72 +192,6 @@ def test_a_link_in_place_of_a_file_is_rejected(
     with pytest.raises(UserError, match=r"does not hold a whole cifar-10-batches-bin/test_batch\.bin"):
         download.fetch(archive, tmp_path, progress=False)
     assert not list(tmp_path.iterdir())
-
-
-def test_official_images_are_recognised_in_any_order(small_cifar: Path, archive: Archive, records: Records) -> None:
-    folder = small_cifar / cifar10.ARCHIVE.folder
-    first, second = records["data_batch_1.bin"].copy(), records["data_batch_2.bin"].copy()
-    first[0], second[5] = second[5].copy(), first[0].copy()
-    first[::-1].tofile(folder / "data_batch_1.bin")
-    second.tofile(folder / "data_batch_2.bin")
-    assert download.check(archive, small_cifar).verdict == "official images"
-
-
-def test_a_training_image_among_the_test_images_is_noticed(
-    small_cifar: Path, archive: Archive, records: Records
-) -> None:
-    folder = small_cifar / cifar10.ARCHIVE.folder
-    train, test = records["data_batch_1.bin"].copy(), records["test_batch.bin"].copy()
-    train[0], test[0] = test[0].copy(), train[0].copy()
-    train.tofile(folder / "data_batch_1.bin")
-    test.tofile(folder / "test_batch.bin")
-    assert download.check(archive, small_cifar).verdict == "other images"
-
-
-@pytest.mark.parametrize("place", [0, 1, 3072])
-def test_one_changed_byte_is_noticed(tmp_path: Path, archive: Archive, records: Records, place: int) -> None:
-    download.fetch(archive, tmp_path, progress=False)
-    changed = records["data_batch_4.bin"].copy()
-    changed[7, place] = (int(changed[7, place]) + 1) % 10
-    changed.tofile(tmp_path / cifar10.ARCHIVE.folder / "data_batch_4.bin")
-    report = download.check(archive, tmp_path)
-    assert report.verdict == "other images"
-    assert "NOT the official CIFAR-10" in str(report)
-
-
-@pytest.mark.parametrize("record", ["", "[]", "{}", '{"archive_md5": "x", "sha256": {}}', "\x00", "[" * 100_000])
-def test_an_empty_record_is_ignored(small_cifar: Path, archive: Archive, record: str) -> None:
-    (small_cifar / cifar10.ARCHIVE.folder / "fetched.json").write_text(record)
-    assert download.check(archive, small_cifar).verdict == "official images"
-
-
-def test_a_forged_record_does_not_hide_changed_labels(tmp_path: Path, archive: Archive, records: Records) -> None:
-    download.fetch(archive, tmp_path, progress=False)
-    path = tmp_path / cifar10.ARCHIVE.folder / "test_batch.bin"
-    changed = records["test_batch.bin"].copy()
-    changed[:, 0] = (changed[:, 0] + 1) % 10
-    changed.tofile(path)
-    forged = json.loads((path.parent / "fetched.json").read_text())
-    forged["sha256"]["test_batch.bin"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (path.parent / "fetched.json").write_text(json.dumps(forged, indent=2) + "\n")
-    assert download.check(archive, tmp_path).verdict == "other images"
-
-
-def test_control_codes_of_a_path_are_not_printed(tmp_path: Path, archive: Archive, small_cifar: Path) -> None:
-    folder = tmp_path / "\x9b31mred"
-    with pytest.raises(UserError) as caught:
-        download.check(archive, folder)
-    assert str(caught.value).isprintable()
-    (small_cifar / cifar10.ARCHIVE.folder).rename(folder)
-    report = download.check(archive, folder)
-    assert report.folder == folder
-    assert str(report).isprintable()
-
-
-def test_a_missing_file_cannot_be_checked(small_cifar: Path, archive: Archive) -> None:
-    (small_cifar / cifar10.ARCHIVE.folder / "data_batch_5.bin").unlink()
-    with pytest.raises(UserError, match=r"data_batch_5\.bin is missing"):
-        download.check(archive, small_cifar)
 
 
 def test_the_official_archive_has_the_published_checksum() -> None:

@@ -114,7 +114,7 @@ def test_a_residual_mlp_deeper_than_k_differs(make_run: MakeRun) -> None:
 
 def test_plain_and_residual_twins_see_the_same_batches(make_run: MakeRun) -> None:
     plain, residual = (small_digits(make_run, models=name) for name in ("plain", "residual"))
-    first, second = Batches(plain, load(plain), 3), Batches(residual, load(residual), 3)
+    first, second = Batches(plain, load(plain)), Batches(residual, load(residual))
     for step in range(6):
         for ours, theirs in zip(first[step], second[step], strict=True):
             assert torch.equal(ours, theirs)

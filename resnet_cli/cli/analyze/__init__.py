@@ -6,6 +6,7 @@ import pkgutil
 import typer
 
 from resnet_cli.cli.help_pages import examples
+from resnet_cli.cli.options import PluginCommand
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,4 +21,4 @@ app = typer.Typer(
 for info in pkgutil.iter_modules(__path__):
     module = importlib.import_module(f"{__name__}.{info.name}")
     if hasattr(module, "NAME"):
-        app.command(module.NAME, epilog=module.EPILOG)(module.command)
+        app.command(module.NAME, cls=getattr(module, "CLASS", PluginCommand), epilog=module.EPILOG)(module.command)

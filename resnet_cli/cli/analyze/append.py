@@ -1,11 +1,12 @@
 """`resnet-exp analyze append`: a deeper net by construction, and whether training finds it."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import AnalysisRequest, of_stored_runs, show_table
+from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ EPILOG = examples(
     "resnet-exp analyze append results/append-sine",
     "resnet-exp analyze append results/analysis-digits --depth 8 --to 20",
 )
+CLASS = partial(AnalysisCommand, without=["depths"])
 
 
-@of_stored_runs(without=["depths"])
 def command(
-    request: AnalysisRequest,
+    context: typer.Context,
     depth: Annotated[
         int | None,
         typer.Option("--depth", help="Depth of the stored nets. (default: the smallest that all models have)"),
@@ -39,6 +40,7 @@ def command(
     """
     from resnet_cli.analysis.append import MODELS, check_appendable, choose_depths, compare, summarise
 
+    request: AnalysisRequest = context.obj
     found = request.select()
     runs = found.runs
     if request.models is None:

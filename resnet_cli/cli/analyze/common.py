@@ -1,6 +1,5 @@
 """What all analyses share: their options, choosing runs, measuring one by one, and a table and a figure as files."""
 
-import inspect
 import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ import typer
 
 from resnet_cli.cli import filters
 from resnet_cli.cli.home import in_home
-from resnet_cli.cli.options import DataDir
+from resnet_cli.cli.options import DataDir, PluginCommand, click_parameters
 from resnet_cli.cli.words import Formats
 from resnet_cli.settings.errors import printable
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from resnet_cli.analysis.trained_nets import StoredNet
     from resnet_cli.store.reader import Results
-from resnet_cli.store.record import RunRecord
+    from resnet_cli.store.record import RunRecord
 
 _Item = TypeVar("_Item")
 
@@ -34,9 +33,7 @@ AFTER = ("device", "data_dir", "formats", "out")
 class AnalysisRequest:
     """What a person asked of an analysis of stored runs: which runs, where to compute, and where its files go."""
 
-    folder: Annotated[
-        Path, typer.Argument(help="A results folder; most analyses need one of a sweep with --save-models.")
-    ]
+    folder: Annotated[Path, typer.Argument(help="A results folder of a sweep with --save-models.")]
     models: filters.Models = None
     depths: filters.Depths = None
     seeds: filters.Seeds = None
@@ -108,10 +105,8 @@ class AnalysisRequest:
         write(kind, frame, self.out or output_folder(self.folder, ANALYSIS_FOLDER), self.formats, **options)
 
 
-def of_stored_runs(
-    *, needs_nets: bool = True, without: Collection[str] = (), depths: str = "all", seeds: str = "all"
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of an `AnalysisRequest`, which it receives as one, before and after its own options.
+class AnalysisCommand(PluginCommand):
+    """A command with the options of an `AnalysisRequest`, before and after its own; its context's `obj` is the request.
 
     Args:
         needs_nets: whether the nets must have been saved.
@@ -120,35 +115,30 @@ def of_stored_runs(
         seeds: which seeds are used by default.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = list(inspect.signature(command).parameters.values())[1:]
+    def __init__(
+        self,
+        *,
+        params: list[Any],
+        needs_nets: bool = True,
+        without: Collection[str] = (),
+        depths: str = "all",
+        seeds: str = "all",
+        **others: Any,
+    ) -> None:
+        by_default = {"depths": depths, "seeds": seeds}
+        self._shared = [option for option in click_parameters(AnalysisRequest) if option.name not in without]
+        for option in self._shared:
+            option.help = option.help.replace("(default: all)", f"(default: {by_default.get(option.name, 'all')})")
+            if option.name == "folder" and not needs_nets:
+                option.help = "A results folder, nets saved or not."
+        after = [option for option in self._shared if option.name in AFTER]
+        before = [option for option in self._shared if option.name not in AFTER]
+        super().__init__(params=[*before, *params, *after], **others)
 
-        def wrapper(**options: Any) -> None:
-            own_options = {parameter.name: options.pop(parameter.name) for parameter in own}
-            command(AnalysisRequest(**options), **own_options)
-
-        wrapper.__doc__ = command.__doc__
-        wrapper.__signature__ = signature = inspect.Signature(  # type: ignore[attr-defined]
-            [
-                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-                for parameter in (*shared[: -len(AFTER)], *own, *shared[-len(AFTER) :])
-                if parameter.name not in without
-            ]
-        )
-        wrapper.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
-        return wrapper
-
-    folder = "A results folder of a sweep with --save-models." if needs_nets else "A results folder, nets saved or not."
-    special = {
-        "folder": Annotated[Path, typer.Argument(help=folder)],
-        "depths": Annotated[str | None, filters.depths_option(depths)],
-        "seeds": Annotated[str | None, filters.seeds_option(seeds)],
-    }
-    shared = [
-        parameter.replace(annotation=special.get(name, parameter.annotation))
-        for name, parameter in inspect.signature(AnalysisRequest).parameters.items()
-    ]
-    return decorate
+    def invoke(self, ctx: Any) -> Any:
+        """Make the request and call the command's function with its own options."""
+        ctx.obj = AnalysisRequest(**{option.name: ctx.params.pop(option.name) for option in self._shared})
+        return super().invoke(ctx)
 
 
 def joined(parts: "Iterable[pd.DataFrame]", names: Sequence[str]) -> "pd.DataFrame":

@@ -1,11 +1,12 @@
 """`resnet-exp analyze convergence`: how soon the losses of stored runs reach given levels."""
 
 import math
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import AnalysisRequest, of_stored_runs, show_table
+from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.settings.errors import UserError
 
@@ -15,11 +16,11 @@ EPILOG = examples(
     "resnet-exp analyze convergence results/sine --levels 0.1,0.001",
     "resnet-exp analyze convergence results/stochastic-depth-digits --by survival --split test --unit epoch",
 )
+CLASS = partial(AnalysisCommand, needs_nets=False, without=["device", "data_dir"])
 
 
-@of_stored_runs(needs_nets=False, without=["device", "data_dir"])
 def command(
-    request: AnalysisRequest,
+    context: typer.Context,
     levels: Annotated[
         str | None,
         typer.Option(
@@ -46,6 +47,7 @@ def command(
     from resnet_cli.figures.run_table import SPLIT_LABELS, SPLITS, check_choice
     from resnet_cli.figures.style import ordered_models
 
+    request: AnalysisRequest = context.obj
     check_choice("split", split, SPLITS)
     check_choice("unit", unit, ("step", "epoch"))
     results = request.select(with_diverged=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import AnalysisRequest, of_stored_runs, show_table
+from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
 NAME = "features"
@@ -19,11 +19,11 @@ HEADERS = {
     "dead": "dead channels",
     "zeros": "zeros (%)",
 }
+CLASS = AnalysisCommand
 
 
-@of_stored_runs()
 def command(
-    request: AnalysisRequest,
+    context: typer.Context,
     image: Annotated[int, typer.Option("--image", min=0, help="Number of the test image, from 0.")] = 0,
     layers: Annotated[int, typer.Option("--layers", min=1, max=50, help="Number of layers drawn, spread evenly.")] = 8,
     maps: Annotated[
@@ -38,6 +38,7 @@ def command(
     """
     from resnet_cli.analysis.features import feature_maps, pick_cnns, summarise
 
+    request: AnalysisRequest = context.obj
     found = request.select()
     chosen = replace(found, runs=pick_cnns(found.runs))
     if len(found.runs) > len(chosen.runs):

@@ -1,8 +1,10 @@
 """`resnet-exp analyze gradients`: gradient norms by layer, at initialisation and during training."""
 
+from functools import partial
+
 import typer
 
-from resnet_cli.cli.analyze.common import AnalysisRequest, of_stored_runs, show_table
+from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
 NAME = "gradients"
@@ -20,10 +22,12 @@ HEADERS = {
 }
 MOST_DEPTHS = 3
 MOST_SEEDS = 3
+CLASS = partial(
+    AnalysisCommand, depths=f"{MOST_DEPTHS}, or the deepest if other settings vary", seeds=f"the first {MOST_SEEDS}"
+)
 
 
-@of_stored_runs(depths=f"{MOST_DEPTHS}, or the deepest if other settings vary", seeds=f"the first {MOST_SEEDS}")
-def command(request: AnalysisRequest) -> None:
+def command(context: typer.Context) -> None:
     """Train stored runs again, and measure the gradient of every weight layer on one batch at each evaluation.
 
     The batch is the first training batch. This takes about as long as training the runs one after another.
@@ -33,6 +37,7 @@ def command(request: AnalysisRequest) -> None:
     from resnet_cli.training.data import load_data
     from resnet_cli.training.device import prepare_device, resolve_device
 
+    request: AnalysisRequest = context.obj
     found = request.select(with_diverged=True)
     depths = None
     if request.depths is None:

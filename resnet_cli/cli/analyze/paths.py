@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import AnalysisRequest, of_stored_runs, show_table
+from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
 NAME = "paths"
@@ -24,11 +24,11 @@ HEADERS = {
     "path_share": "share of all paths (%)",
     "factor": "gradient factor per block",
 }
+CLASS = AnalysisCommand
 
 
-@of_stored_runs()
 def command(
-    request: AnalysisRequest,
+    context: typer.Context,
     draws: Annotated[
         int, typer.Option("--draws", min=1, help="Number of random paths of each length in every net.")
     ] = 100,
@@ -40,6 +40,7 @@ def command(
     """
     from resnet_cli.analysis.paths import check_rows, measure_paths, summarise, with_paths
 
+    request: AnalysisRequest = context.obj
     found = request.select()
     residual = replace(found, runs=with_paths(found.runs))
     results = request.keep_some(residual, depths=MOST_DEPTHS if request.depths else DEPTHS, seeds=SEEDS)
@@ -49,6 +50,6 @@ def command(
     nets["path_range"] = nets["first_path"].astype(str) + " to " + nets["last_path"].astype(str)
     nets["range"] = nets["first"].astype(str) + " to " + nets["last"].astype(str)
     nets["path_share"] *= 100
-    shown = nets[["heading", "depth", "seeds", *list(HEADERS)[1:]]]
+    shown = nets[["heading", "depth", "seeds", "blocks", "path_range", "range", "path_share", "factor"]]
     show_table("Path lengths (residual blocks passed) and the gradients they carry, mean over seeds", shown, HEADERS)
     request.write(NAME, frame)

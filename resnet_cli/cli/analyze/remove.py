@@ -1,10 +1,11 @@
 """`resnet-exp analyze remove`: trained nets with blocks removed or in another order."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import AnalysisRequest, of_stored_runs, show_table
+from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
 NAME = "remove"
@@ -20,11 +21,11 @@ HEADERS = {
     "half_blocks": "number removed",
 }
 MOST_SEEDS = 5
+CLASS = partial(AnalysisCommand, depths="the largest that all models have", seeds=f"the lowest {MOST_SEEDS}")
 
 
-@of_stored_runs(depths="the largest that all models have", seeds=f"the lowest {MOST_SEEDS}")
 def command(
-    request: AnalysisRequest,
+    context: typer.Context,
     draws: Annotated[
         int,
         typer.Option(
@@ -42,6 +43,7 @@ def command(
     from resnet_cli.analysis.selection import some_runs
     from resnet_cli.figures.removed_blocks import split_rows
 
+    request: AnalysisRequest = context.obj
     found = request.select()
     runs = some_runs(found.runs, depths=None, seeds=None if request.seeds else MOST_SEEDS)
     if request.depths is None:

@@ -13,6 +13,7 @@ from resnet_cli.execution.executors.base import Executor
 from resnet_cli.execution.unit import Emit, UnitOutput, run_unit
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.units import Unit, finished_runs
+from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import StorageError
 from resnet_cli.settings.events import Event, Finished
 from resnet_cli.settings.run import Run
@@ -114,6 +115,7 @@ def _work(connection: "Connection[Event | StorageError, Unit]", conditions: Cond
     for number in ENDING_SIGNALS:  # they are sent to the whole process group; the parent decides
         signal.signal(number, signal.SIG_IGN)
     _end_with_parent()
+    load_plugins(conditions.plugins)
 
     def send(event: Event | StorageError) -> None:
         try:

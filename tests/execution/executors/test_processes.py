@@ -7,16 +7,32 @@ from pathlib import Path
 import pytest
 
 from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings import discovery
 from resnet_cli.store.reader import load_results
 from tests.execution.test_sweep import SMALL, contents, do
 
 
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
+@pytest.mark.parametrize("engine", ["loop", pytest.param("stacked", marks=pytest.mark.slow)])
 def test_worker_processes_give_the_same_files_as_one_process(tmp_path: Path, engine: str) -> None:
     plan = plan_sweep(SMALL | {"threads": 1, "engine": engine})
     do(plan, tmp_path / "one", jobs=1)
     do(plan, tmp_path / "two", jobs=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+PLUGIN = """
+from dataclasses import replace
+from resnet_cli.models import mlp
+MODELS = replace(mlp.MODELS[0], name="somebody-elses-mlp", role="other")
+"""
+
+
+def test_every_process_loads_the_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "_plugins", {})
+    (tmp_path / "elsewhere.py").write_text(PLUGIN)
+    foreign = {"plugins": str(tmp_path / "elsewhere.py"), "models": "somebody-elses-mlp", "engine": "loop"}
+    do(plan_sweep(SMALL | foreign), tmp_path / "sine", jobs=2)
+    assert [stored.status for stored in load_results(tmp_path / "sine").runs] == ["done"] * 3
 
 
 @pytest.mark.slow

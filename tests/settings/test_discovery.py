@@ -1,0 +1,139 @@
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from resnet_cli.models import all_models
+from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings import discovery
+from resnet_cli.settings.discovery import load_plugins
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.request import load_config
+from resnet_cli.tasks import all_tasks, get_task
+from tests.cli.conftest import Command, command
+
+__all__ = ["command"]
+
+pytestmark = pytest.mark.usefixtures("_without_traces")
+
+MODEL = """
+from dataclasses import replace
+from resnet_cli.models.mlp import MODELS as BUILT_IN
+MODELS = replace(BUILT_IN[0], name="{}", role="other")
+"""
+TASK = """
+from dataclasses import replace
+from resnet_cli.tasks.sine import TASK as BUILT_IN
+TASK = replace(BUILT_IN, name="cosine")
+"""
+
+
+def written(path: Path, code: str) -> Path:
+    path.write_text(code, "utf-8")
+    return path
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    return written(tmp_path / "mine.py", MODEL.format("mine"))
+
+
+def test_a_plugin_adds_its_model_once(mine: Path) -> None:
+    known = set(all_models())
+    assert load_plugins(mine) == load_plugins([str(mine)]) == [str(mine)]
+    assert set(all_models()) == {*known, "mine"}
+
+
+def test_a_plugin_may_define_a_task(tmp_path: Path) -> None:
+    load_plugins(written(tmp_path / "cosine.py", TASK))
+    assert get_task("cosine").families == ("mlp",)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (MODEL.format("resnet"), "there is a model called resnet already; choose another name"),
+        ("x = 1\n\nprint(y)", ", line 3, cannot be run: NameError: name 'y' is not defined; mend it"),
+        ("def f(:\n", ", line 1, cannot be run: SyntaxError: invalid syntax; mend it"),
+        ("import nothing_of_this_name", ", line 1, cannot be run: ModuleNotFoundError: No module named"),
+        ("raise SystemExit", ", line 1, cannot be run: SystemExit"),
+        ("x = 1", "defines neither MODELS nor TASK; let it define one of them"),
+        ("import resnet_cli.models.base\nMODELS = (1,)", "MODELS holds 1, which is no Model"),
+    ],
+)
+def test_a_plugin_that_cannot_be_used_is_one_sentence(tmp_path: Path, code: str, message: str) -> None:
+    path = written(tmp_path / "bad.py", code)
+    known = all_models()
+    with pytest.raises(UserError) as caught:
+        load_plugins(path)
+    assert str(caught.value).startswith(f"plugin (={path})")
+    assert message in str(caught.value)
+    assert all_models() == known, "nothing of it is left"
+
+
+@pytest.mark.parametrize("name", ["nowhere.py", "model.txt", "folder.py"])
+def test_a_plugin_must_be_a_python_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.py").mkdir()
+    written(tmp_path / "model.txt", "MODELS = ()")
+    with pytest.raises(UserError, match=r"is not a file that ends in \.py; give the path of one"):
+        load_plugins(name, below=tmp_path)
+
+
+@pytest.mark.parametrize("files", [3, {"a": 1}, [["a.py"]]])
+def test_the_key_plugins_holds_paths(files: object) -> None:
+    with pytest.raises(UserError, match=r"plugins \(=.*must be the path of a Python file, or a list of paths"):
+        plan_sweep({"plugins": files})
+
+
+def test_a_plan_names_only_the_plugins_it_needs(mine: Path, tmp_path: Path) -> None:
+    load_plugins(mine)
+    assert "plugins" not in plan_sweep({"depths": 2}).resolved
+    plan = plan_sweep({"depths": 2, "models": "plain,mine"})
+    assert plan.resolved["plugins"] == [str(mine)]
+    assert plan_sweep(plan.resolved).runs == plan.runs
+
+
+def test_plugins_of_a_configuration_lie_beside_it(mine: Path, tmp_path: Path) -> None:
+    config = written(tmp_path / "mine.toml", 'plugins = "mine.py"\nmodels = "mine"')
+    assert load_config(config)["plugins"] == [str(mine)]
+    assert "mine" in all_models()
+
+
+def test_the_sweep_of_a_folder_repeats_in_worker_processes(command: Command, mine: Path) -> None:
+    sweep = ("--plugin", mine, "--models", "mine", "--task", "sine", "--depths", 2, "--seeds", "0,1", "--steps", 3)
+    assert command("sweep", *sweep, "--engine", "loop", "--jobs", 2).code == 0
+    discovery._plugins.clear()
+    assert "mine" not in all_models()
+    assert "mine" in command("show", "results/sine").out, "results are readable without it"
+    assert command("plot", "results/sine", "--format", "svg").code == 0
+    again = command("sweep", "--config", "results/sine/sweep.toml", "--seeds", "0..2", "--jobs", 1)
+    assert (again.code, again.err) == (0, "")
+    assert list(pd.read_csv("results/sine/summary.csv")["model"]) == 3 * ["mine"]
+
+
+@pytest.mark.parametrize("value", ["offered:MODELS", "offered"])
+def test_installed_packages_offer_models_by_entry_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    written(tmp_path / "offered.py", MODEL.format("offered"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "offered", raising=False)
+    offer(monkeypatch, EntryPoint("theirs", value, "resnet_exp.models"))
+    assert "offered" in all_models()
+    assert "offered" not in all_tasks()
+
+
+def test_an_entry_point_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, EntryPoint("theirs", "nothing_of_this_name", "resnet_exp.models"))
+    with pytest.raises(
+        UserError, match=r"entry point theirs \(=nothing_of_this_name\) cannot be loaded: ModuleNotFound"
+    ):
+        all_models()
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, entry: EntryPoint) -> None:
+    """Let an installed package have an entry point."""
+    monkeypatch.setattr(discovery, "entry_points", lambda group: [entry] if group == entry.group else [])
+    discovery._collect.cache_clear()
