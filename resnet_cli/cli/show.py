@@ -83,7 +83,9 @@ def command(
         for number, results in enumerate(selected):
             summary = in_given_order(results.summary(metric), results.given_values())
             heading = f"{printable(results.folder)}: {counted(len(results.runs), 'run')}"
-            console.print("\n" * (number > 0) + heading, soft_wrap=True)
+            if number > 0:
+                console.print()
+            console.print(heading, soft_wrap=True)
             console.print(depth_table(summary) if by_depth else results_table(summary, metric))
             for line in failures(results.runs):
                 console.print(line, style="red", soft_wrap=True)

@@ -113,20 +113,17 @@ def plan_listing(runs: Sequence[Run], units: Sequence["Unit"] = ()) -> Renderabl
     groups: dict[tuple[str, bool], list[Run]] = defaultdict(list)
     for run in runs:
         groups[run.model, run in number].append(run)
-    table = _plain_table()
-    for header, shown in {"model": True, "depths": True, "seeds": True, "settings": settings, "engine": units}.items():
-        if shown:
-            table.add_column(header, overflow="fold")
-    table.add_column("runs", justify="right")
+    rows = []
     for (model, stacked), of_group in groups.items():
-        cells = [model, compact({run.depth for run in of_group}), compact({run.seed for run in of_group})]
+        cells = {"model": model}
+        cells |= {f"{name}s": compact({run[name] for run in of_group}) for name in ("depth", "seed")}
         if settings:
-            combinations = {tuple(run.get(name) for name in settings) for run in of_group}
-            cells.append(f"{len(combinations)} of {' and '.join(settings)}")
+            combinations = {tuple(map(run.get, settings)) for run in of_group}
+            cells["settings"] = f"{len(combinations)} of {' and '.join(settings)}"
         if units:
-            cells.append(counted(len({number[run] for run in of_group}), "stack") if stacked else "loop")
-        table.add_row(*cells, f"{len(of_group):,}")
-    return table
+            cells["engine"] = counted(len({number[run] for run in of_group}), "stack") if stacked else "loop"
+        rows.append({**cells, "runs": f"{len(of_group):,}"})
+    return listing(list(rows[0]), [list(row.values()) for row in rows], right=["runs"])
 
 
 def depth_table(summary: pd.DataFrame) -> RenderableType:
@@ -230,7 +227,7 @@ class _DepthTable:
                 yield self._table([model])
 
     def _table(self, models: Iterable[str]) -> Table:
-        table = _plain_table()
+        table = plain_table()
         table.add_column("\ndepth", justify="right")
         cells = []
         for model in models:
@@ -269,7 +266,7 @@ def results_table(summary: pd.DataFrame, metric: str | None = None) -> Renderabl
     measures = [name for name in (columns_of(metric) if metric else MEASURES) if summary[name].notna().any()]
     settings = [str(name) for name in summary if name not in RUN_COLUMNS]
     unlike = [name for name in ("status", "step") if name not in alike]
-    table = _plain_table()
+    table = plain_table()
     table.add_column("run_id", overflow="fold")
     columns = [*unlike, *measures, "parameters", *settings]
     for name in columns:
@@ -296,7 +293,7 @@ def failures(runs: Iterable[RunRecord]) -> Iterator[str]:
 
 def evaluations_table(metrics: pd.DataFrame) -> RenderableType:
     """One row per evaluation of a single run, with the columns of metrics.csv that have values."""
-    table = _plain_table()
+    table = plain_table()
     columns = [name for name in metrics.columns if metrics[name].notna().any()]
     for name in columns:
         table.add_column(HEADERS.get(name) or describe(name).title, justify="right")
@@ -305,11 +302,11 @@ def evaluations_table(metrics: pd.DataFrame) -> RenderableType:
     return table
 
 
-def listing(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> RenderableType:
-    """Rows of words under headers; long cells fold."""
-    table = _plain_table()
+def listing(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> RenderableType:
+    """Rows of words under headers, those in the columns `right` at their right edge; long cells fold."""
+    table = plain_table()
     for header in headers:
-        table.add_column(header, overflow="fold")
+        table.add_column(header, justify="right" if header in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
@@ -327,5 +324,6 @@ def _cell(name: str, value: Any) -> str:
     return error_text(value) if describe(name).unit.startswith("%") else loss_text(value)
 
 
-def _plain_table() -> Table:
+def plain_table() -> Table:
+    """A table without frame, its headers above a line."""
     return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)

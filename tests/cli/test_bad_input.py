@@ -302,6 +302,7 @@ def test_a_home_folder_that_does_not_exist_is_an_error(command: Command) -> None
     )
 
 
+@pytest.mark.slow
 def test_every_option_of_a_path_takes_the_home_folder(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,6 +244,7 @@ def test_runs_without_the_setting_appear_in_every_panel(summary: pd.DataFrame) -
     assert "median of 5 seeds" in note(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("panels", [1, 5])
 def test_legend_and_title_do_not_cover_the_axes(summary: pd.DataFrame, panels: int, diverge: Diverge) -> None:
     changed = diverge(summary, "resnet", 20, 2)
