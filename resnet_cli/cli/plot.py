@@ -11,7 +11,7 @@ from resnet_cli.cli import filters
 from resnet_cli.cli.console import complain
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import in_home
-from resnet_cli.cli.words import Formats, known_word, known_words
+from resnet_cli.cli.words import Formats, check_word, known_words
 from resnet_cli.figures.kinds import OF_RUNS, WITHOUT_RUNS, listed
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.metrics import METRICS, PAIRS
@@ -28,14 +28,9 @@ EPILOG = examples(
     "resnet-exp plot results/mine results/yours",
     "resnet-exp plot --figure winners,counts",
 )
-SCALES = ("auto", "log", "linear")
 MAX_PIXELS = 20_000
-EXIT_USAGE = 2
-SPLITS = ("train", "test")
-X_AXES = ("step", "epoch")
 OUT_WITHOUT_RUNS = Path("results/figures")
 MOST_LISTED = 6
-"""If a sweep has more figures than this, the others are counted instead of listed."""
 
 
 def command(
@@ -104,8 +99,9 @@ def command(
     inches = _parse_size(size)
     if inches and max(inches) * dpi > MAX_PIXELS:
         raise UserError(f"size (={size}) at dpi (={dpi}) is over {MAX_PIXELS:,} pixels a side; lower one of them.")
-    scale, x = known_word("scale", scale, SCALES), known_word("x", x, X_AXES)
-    shown = known_words("splits", splits, SPLITS)
+    check_word("scale", scale, ("auto", "log", "linear"))
+    check_word("x", x, ("step", "epoch"))
+    shown = known_words("splits", splits, ("train", "test"))
     title = title and title.replace("$", r"\$")  # not a formula
     write = partial(_draw_all, formats=formats.split(","), dpi=dpi)
     if figure is not None:
@@ -127,11 +123,11 @@ def command(
     from resnet_cli.store.packed import output_folder
 
     roots = folders or [Path("results")]
-    selected, problems = filters.load_selected(roots, models, depths, seeds, where)
+    selected, problems = filters.load_selected(roots, filters.parse_selection(models, depths, seeds, where))
     metrics = known_words("metric", metric, [*PAIRS, *METRICS, *(n for one in selected for n in one.other_metrics)])
     for problem in problems:
         complain(problem)
-    whole, code = not problems, EXIT_USAGE
+    whole, code = not problems, UserError.exit_code
     drawn = ready = 0
     for group in [selected] if len(roots) > 1 else [[results] for results in selected]:
         names = ", ".join(printable(results.folder) for results in group)

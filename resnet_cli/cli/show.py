@@ -59,7 +59,7 @@ def command(
     from resnet_cli.cli.tables import LONGEST_MESSAGE, counted, depth_table, failures, results_table
     from resnet_cli.figures.run_table import in_given_order
 
-    selected, problems = filters.load_selected(folders, models, depths, seeds, where)
+    selected, problems = filters.load_selected(folders, filters.parse_selection(models, depths, seeds, where))
     console = make_console()
     if as_json or as_csv:
         frames = [

@@ -73,20 +73,18 @@ def command(
     failed = False
     for plan in [plan_sweep({**request, "task": name}, smoke=smoke) for name in names]:
         folder = _results_folder(out, plan.task.name, several=len(names) > 1, smoke=smoke)
-        conditions = choose_conditions(
-            plan,
-            folder,
-            jobs=jobs,
-            executor=executor,
-            data_dir=data_dir,
-            checkpoint_seconds=checkpoint_every,
-            recompute=recompute,
-            save_models=save_models,
-        )
+        options: dict[str, Any] = {
+            "jobs": jobs,
+            "executor": executor,
+            "data_dir": data_dir,
+            "checkpoint_seconds": checkpoint_every,
+            "recompute": recompute,
+            "save_models": save_models,
+        }
         if dry_run:
-            _print_plan(plan, conditions, fresh)
+            _print_plan(plan, choose_conditions(plan, folder, **options), fresh)
         else:
-            failed |= _execute(plan, conditions, fresh, quiet)
+            failed |= _execute(plan, folder, quiet, fresh=fresh, **options)
     if failed:
         raise typer.Exit(1)
 
@@ -146,15 +144,15 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     say(console, f"Estimated cost: {cost}." if cost.units else "Nothing is left to train.")
 
 
-def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -> bool:
+def _execute(plan: "Plan", folder: Path, quiet: bool, **options: Any) -> bool:
     """Execute a sweep and show its progress. Returns whether a run failed."""
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line
-    from resnet_cli.execution.sweep import open_under
+    from resnet_cli.execution.sweep import open_sweep
     from resnet_cli.figures.run_table import in_given_order
 
     console = make_console()
-    with open_under(plan, conditions, fresh=fresh) as sweep:
+    with open_sweep(plan, folder, **options) as sweep:
         for problem in sweep.problems:
             complain(problem)
         if not quiet:
@@ -163,9 +161,8 @@ def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -
                 say(console, note)
         with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
             results = sweep.execute(view.handle)
-    planned, folder = {run.run_id for run in plan.runs}, conditions.folder
     summary = results.summary()
-    summary = summary[summary["run_id"].isin(planned)]
+    summary = summary[summary["run_id"].isin([run.run_id for run in plan.runs])]
     if not quiet:
         console.print()
         console.print(depth_table(in_given_order(summary, results.given_values())))
@@ -175,5 +172,5 @@ def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -
         console.print(f"Each run: resnet-exp show {shown}", soft_wrap=True)
     failures = int((summary["status"] == "failed").sum())
     if failures:
-        complain(f"{failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which and why.")
+        complain(f"{failures} of {len(plan.runs)} runs failed; `resnet-exp show {folder}` says which and why.")
     return failures > 0

@@ -87,11 +87,11 @@ def estimate(
     fresh: bool = False,
     on_timing: Callable[[Run], None] = lambda run: None,
 ) -> Estimate:
-    """Time what is left of a plan and add up; nothing is written to the results folder.
+    """Time what is left of a plan and add up; nothing is written to the results folder, which need not exist.
 
     Args:
         planned: all units of work of a plan.
-        conditions: where and how they would be trained; the results folder need not exist.
+        conditions: where and how they would be trained.
         fresh: whether to count runs that are in the folder already.
         on_timing: called with a run before nets like its own are timed.
 

@@ -36,7 +36,10 @@ Lists = dict[str, tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved sweep: all runs, the longest first, and notes for the user."""
+    """A resolved sweep: all runs, the longest first, and notes for the user.
+
+    `resolved` is the sweep as plain TOML values with every default spelled out; planning it again gives the same runs.
+    """
 
     task: Task
     runs: list[Run]
@@ -45,7 +48,6 @@ class Plan:
     threads: int | None
     engine: str
     resolved: dict[str, Any]
-    """The sweep as plain TOML values with every default spelled out; planning it again gives the same runs."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,11 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
                 if override.applies_to(model.name, depth):
                     idle.discard(override.text)
                     combination = replace_settings(combination, _applicable(override.lists, task, model))
-            _reject_too_many(len(runs), len(chosen_seeds), combination)
+            count = len(runs) + len(chosen_seeds) * math.prod(map(len, combination.values()))
+            if count > MAX_RUNS:
+                raise UserError(
+                    f"the sweep has {count:,} runs or more; at most {MAX_RUNS:,} are allowed, so shorten a list."
+                )
             for settings in _product(combination):
                 for seed in chosen_seeds:
                     runs[_make_run(task=task.name, model=model.name, depth=depth, seed=seed, **settings)] = None
@@ -263,12 +269,6 @@ def _reject_unused(given: Lists, runs: list[Run]) -> None:
         need = _setting(name).need
         if need is not None and all(run.get(name) is None for run in runs):
             raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {need.words}.")
-
-
-def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
-    count = so_far + seeds * math.prod(len(values) for values in lists.values())
-    if count > MAX_RUNS:
-        raise UserError(f"the sweep has {count:,} runs or more; at most {MAX_RUNS:,} are allowed, so shorten a list.")
 
 
 def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _Override:
