@@ -27,7 +27,7 @@ from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
-from resnet_cli.training.settings import EPOCHS, STEPS
+from resnet_cli.training.settings import work
 
 REDRAWS_PER_SECOND = 8
 DRAWING_SHARE = 0.05
@@ -73,13 +73,9 @@ class SweepView(ABC):
 def open_view(
     runs: Sequence[Run], finished: Mapping[str, tuple[Status, Metrics | None]], console: Console, *, quiet: bool
 ) -> SweepView:
-    """The view that suits the console.
+    """The view that suits the console: live on a terminal, otherwise a line per finished (or if `quiet`, failed) run.
 
-    Args:
-        runs: all runs of the sweep.
-        finished: outcomes of runs that were finished earlier, by run id.
-        console: where to show it: live on a terminal, otherwise a line per finished run.
-        quiet: show only failed runs.
+    `finished` are the outcomes of runs that were finished earlier, by run id.
     """
     if console.is_terminal and not console.is_dumb_terminal and not quiet:
         return _LiveView(runs, finished, console)
@@ -157,7 +153,7 @@ class _LiveView(SweepView):
         self._training: dict[str, _Training] = {}
         self._most_training = 0
         self._counts: Counter[Status] = Counter()
-        self._work = self._work_left = float(sum(_work(run) for run in runs))
+        self._work = self._work_left = float(sum(map(work, runs)))
         self._work_done_here = 0.0
         for run_id, (status, metrics) in finished.items():
             self._end(run_id, status, metrics)
@@ -192,13 +188,13 @@ class _LiveView(SweepView):
             self._most_training = max(self._most_training, len(self._training))
         elif isinstance(event, Evaluated):
             training = self._training[event.run_id]
-            work = _work(run) * (event.metrics.step - training.step) / event.total_steps
+            done = work(run) * (event.metrics.step - training.step) / event.total_steps
             training.step, training.total = event.metrics.step, event.total_steps
             if event.metrics.step:  # the loss of an untrained net would only stretch the axis
                 training.loss = event.metrics.train_loss
-            training.counted += work
-            self._work_left -= work
-            self._work_done_here += work
+            training.counted += done
+            self._work_left -= done
+            self._work_done_here += done
         else:
             self._end(event.run_id, event.status, event.metrics)
             if event.status != "done":
@@ -207,7 +203,7 @@ class _LiveView(SweepView):
     def _end(self, run_id: str, status: Status, metrics: Metrics | None) -> None:
         run = self._runs[run_id]
         training = self._training.pop(run_id, None)
-        self._work_left -= _work(run) - (training.counted if training else 0.0)
+        self._work_left -= work(run) - (training.counted if training else 0.0)
         self._counts[status] += 1
         if status == "diverged":
             self._ended[self._series(run), run.depth].append(math.inf)
@@ -297,8 +293,3 @@ class _LiveView(SweepView):
         line.add_column(no_wrap=True)
         line.add_row(ProgressBar(self._work, self._work - self._work_left), text)
         return line
-
-
-def _work(run: Run) -> float:
-    """The cost of a run relative to others in its sweep."""
-    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 1)

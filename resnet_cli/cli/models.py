@@ -78,19 +78,19 @@ def command(
     from resnet_cli.models.count import layer_table
 
     options = {"--depth": depth, "--task": task, "--input": side, "--set": assignments, "--draw": drawing}
-    if name is not None and drawing is not None and depth is None:
-        depth = get_model(name).depth_rule.nearest(DRAWN_DEPTHS[get_model(name).family])[0]
+    model = None if name is None else get_model(name)
+    if model is not None and drawing is not None and depth is None:
+        depth = model.depth_rule.nearest(DRAWN_DEPTHS[model.family])[0]
     given = [option for option, value in options.items() if value is not None]
-    if given and (name is None or depth is None):
-        missing = "a model" if name is None else "--depth"
+    if given and (model is None or depth is None):
+        missing = "a model" if model is None else "--depth"
         raise UserError(f"{given[0]} needs {missing}, as in `resnet-exp models resnet --depth 20`.")
     console = make_console()
-    if name is None:
+    if model is None:
         console.print(_listing(all_models().values()))
     elif depth is None:
-        console.print(_page(get_model(name)))
+        console.print(_page(model))
     else:
-        model = get_model(name)
         run, shape, outputs = _plan_net(model, depth, task, side, assignments or [])
         try:
             net = describe_net(run, shape, outputs)

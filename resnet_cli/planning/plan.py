@@ -26,7 +26,7 @@ from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
 from resnet_cli.tasks import all_tasks, get_task
 from resnet_cli.tasks.base import Task
-from resnet_cli.training.settings import EPOCHS, STEPS
+from resnet_cli.training.settings import work
 
 MAX_RUNS = 100_000
 MAX_THREADS = 1024
@@ -81,13 +81,10 @@ def requested_tasks(request: Request) -> list[str]:
 
 
 def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
-    """Resolve a request for one task into its runs.
+    """Resolve a request for one task into its runs; what is missing gets the defaults of the task and the model.
 
-    Args:
-        request: `SWEEP_KEYS` of `resnet_cli.settings.request`, and settings; missing ones get the defaults of the task
-            and the model.
-        smoke: shrink it to seconds: settings to their `smoke` values, the first seed, and the two smallest depths that
-            the models share.
+    `smoke` shrinks it to seconds: settings to their `smoke` values, the first seed, and the two smallest depths that
+    the models share.
 
     Raises:
         UserError: a name or key is unknown, a value is outside its limits, a depth does not exist, a setting has no
@@ -210,7 +207,7 @@ def _make_run(**settings: Any) -> Run:
 
 def _cost(run: Run) -> tuple[int, int]:
     """A sort key: the longest runs first, so that no worker is left with one at the end; then the lower seeds."""
-    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 0), -run.seed
+    return work(run), -run.seed
 
 
 def _find_models(task: Task, raw: object) -> list[Model]:
