@@ -1,6 +1,6 @@
 """`resnet-exp tasks`: the tasks and their default settings."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,8 +9,6 @@ from resnet_cli.cli.help_pages import examples
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from resnet_cli.models.base import Model
-    from resnet_cli.settings.setting import Setting
     from resnet_cli.tasks import Task
 
 NAME = "tasks"
@@ -60,8 +58,9 @@ def _page(task: "Task") -> "RenderableType":
     from resnet_cli.cli.tables import listing
     from resnet_cli.figures.panels import value_text
     from resnet_cli.models import all_models
-    from resnet_cli.planning.plan import plan_sweep
+    from resnet_cli.planning.plan import plan_sweep, settings_of
     from resnet_cli.settings import registry
+    from resnet_cli.training.settings import EPOCHS, STEPS
 
     usual = plan_sweep({"task": task.name}).resolved
     names = [name for name, model in all_models().items() if model.family in task.families]
@@ -71,7 +70,7 @@ def _page(task: "Task") -> "RenderableType":
     for model in models:
         plan = plan_sweep({"task": task.name, "models": model.name, "seeds": 0})
         defaults["depths"].setdefault(plan.resolved["depths"], []).append(model.name)
-        for setting in _settings_of(task, model):
+        for setting in settings_of(task, model):
             value = plan.runs[0].get(setting)
             if value is None and setting.need is not None:
                 value = setting.default
@@ -93,17 +92,9 @@ def _page(task: "Task") -> "RenderableType":
         rows.append([name, default, f"{meaning}{when}{only}"])
         rows += [["", other, f"for {', '.join(names)}"] for other, names in others]
     length, number = next(
-        (name, next(iter(defaults[name]))) for name in ("epochs", "steps") if "–" not in defaults[name]
+        (name, next(iter(defaults[name]))) for name in (EPOCHS.name, STEPS.name) if "–" not in defaults[name]
     )
     longer = f"resnet-exp sweep --task {task.name} --{length} {5 * int(number)} --out results/{task.name}-long"
     heading = Text.assemble((task.name, "bold"), f": {task.title}\nsource  {task.source}\n")
     table = listing(["setting", "default", "meaning"], rows)
     return Group(heading, table, Text(f"\nFive times longer: {longer}"))
-
-
-def _settings_of(task: "Task", model: "Model") -> list["Setting[Any]"]:
-    """The settings of a run of a model on a task."""
-    from resnet_cli.settings import registry
-
-    of_training = [setting for setting in registry.declared() if registry.owner(setting) == "Training"]
-    return [*model.settings, *task.settings, *of_training]

@@ -11,14 +11,13 @@ from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
 from resnet_cli.settings.format import PACKED_RUNS_FILE, check_format
 from resnet_cli.settings.ranges import shorten
-from resnet_cli.settings.setting import Setting
+from resnet_cli.settings.setting import SWEEP_KEYS, Setting
 
 T = TypeVar("T")
 
 Request = Mapping[str, Any]
 """Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
 
-SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out", "plugins")
 ENGINES = ("auto", "loop", "stacked")
 OVERRIDE_KEYS = ("models", "depths")
 MAX_VALUES = 1000
@@ -127,7 +126,7 @@ def _made_useless(layer: Request) -> set[str]:
     """Settings that apply with no value in `layer`, such as momentum if it asks for adam."""
     return {
         setting.name
-        for setting in registry.declared()
+        for setting in registry.known()
         if (need := setting.need) is not None
         and need.parent.name in layer
         and not any(map(need.met, split_list(need.parent.name, layer[need.parent.name])))

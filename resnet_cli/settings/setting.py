@@ -30,22 +30,14 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 IDENTITY = ("task", "model", "depth", "seed")
 RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *METRICS, OTHER_METRIC)
 """The columns of tables of runs beside their settings."""
+SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out", "plugins")
+"""The keys of a sweep beside settings and `override`."""
 
 _TAKEN = {
     *RUN_COLUMNS,
     *("format", "message", "settings", "environment", "started", "finished", "seconds"),  # what run.json holds
     *("metrics_sha256", "content_sha256", "run_json", "folder"),  # and other columns of exported tables
-    *(
-        "models",
-        "depths",
-        "seeds",
-        "engine",
-        "device",
-        "threads",
-        "out",
-        "plugins",
-        "override",
-    ),  # the other keys of a sweep
+    *(*SWEEP_KEYS, "override"),
 }
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
