@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs, find_config
 from resnet_cli.settings.discovery import load_plugins
-from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
+from resnet_cli.settings.errors import UserError, did_you_mean, shorten, unknown_name
 from resnet_cli.settings.format import PACKED_RUNS_FILE, check_format
-from resnet_cli.settings.ranges import shorten
 from resnet_cli.settings.setting import SWEEP_KEYS, Setting
 
 T = TypeVar("T")
