@@ -9,6 +9,7 @@ import typer
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import check_metric
 from resnet_cli.settings.request import parse_out
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ def command(
             help="What trains the runs: serial (this process), processes, or another one. (default: as --jobs says)",
         ),
     ] = "auto",
+    metric: Annotated[
+        str,
+        typer.Option("--metric", metavar="NAME", help="What to draw on the terminal during the sweep, such as error."),
+    ] = "loss",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
@@ -67,6 +72,7 @@ def command(
     from resnet_cli.planning.conditions import choose_conditions
     from resnet_cli.planning.plan import plan_sweep, requested_tasks
 
+    check_metric(metric)
     request: dict[str, Any] = context.obj
     out = parse_out(request)
     names = requested_tasks(request)
@@ -86,7 +92,7 @@ def command(
         if dry_run:
             _print_plan(plan, conditions, fresh)
         else:
-            failed |= _execute(plan, conditions, fresh, quiet)
+            failed |= _execute(plan, conditions, fresh, quiet, metric)
     if failed:
         raise typer.Exit(1)
 
@@ -147,7 +153,7 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     say(console, f"Estimated cost: {cost}." if cost.units else "Nothing is left to train.")
 
 
-def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -> bool:
+def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool, metric: str) -> bool:
     """Execute a sweep and show its progress. Returns whether a run failed."""
     from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
@@ -163,7 +169,7 @@ def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -
             say(console, f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}")
             for note in plan.notes:
                 say(console, note)
-        with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
+        with open_view(plan.runs, sweep.finished, console, quiet=quiet, metric=metric) as view:
             results = sweep.execute(view.handle)
     planned, folder = {run.run_id for run in plan.runs}, conditions.folder
     summary = results.summary()
