@@ -42,6 +42,14 @@ def chance_text(chance: float, metric: Metric) -> str:
     return f"constant answer: {chance:.3g}" + (" %" if metric == "error" else "")
 
 
+def only_task(frame: pd.DataFrame) -> str:
+    """The task of all rows; UserError if there are several."""
+    tasks = sorted(frame["task"].unique())
+    if len(tasks) > 1:
+        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
+    return str(tasks[0])
+
+
 def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd.DataFrame:
     """The rows of runs that did not fail; metrics are floats, and infinite where they are not finite or too large.
 
@@ -57,29 +65,27 @@ def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd
     rows = frame[frame["status"] != "failed"].copy()
     if rows.empty:
         raise UserError("There is nothing to draw: no run has finished or diverged.")
-    tasks = sorted(rows["task"].unique())
-    if len(tasks) > 1:
-        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
-    columns = metric_columns(metric, splits)
+    task = only_task(rows)
+    columns = [f"{split}_{metric}" for split in splits]
     rows[columns] = rows[columns].astype(float)
     done = rows.loc[rows["status"] == "done", columns].to_numpy()
     if done.size and not (np.abs(done) < TOO_LARGE).any():
         other = "loss" if metric == "error" else "error"
-        raise UserError(f"metric (={metric}): the runs on {tasks[0]} have no {metric}; draw their {other} instead.")
+        raise UserError(f"metric (={metric}): the runs on {task} have no {metric}; draw their {other} instead.")
     rows[columns] = rows[columns].where(rows[columns].abs() < TOO_LARGE, np.inf)
     _check_told_apart(rows)
     return rows
-
-
-def metric_columns(metric: Metric, splits: Sequence[Split]) -> list[str]:
-    """The columns that hold `metric` on each of `splits`."""
-    return [f"{split}_{metric}" for split in splits]
 
 
 def seeds_text(runs: pd.DataFrame, mark: str = "line") -> str:
     """How many seeds a line or other `mark` stands for, such as `line: median of 5 seeds`."""
     counts = seed_counts(runs)
     return "one seed" if counts.max() == 1 else f"{mark}: median of {range_text(counts)} seeds"
+
+
+def seeds_notes(runs: pd.DataFrame) -> list[str]:
+    """What lines and bands from end to end stand for, for a legend."""
+    return [seeds_text(runs), "band: minimum to maximum" if seed_counts(runs).max() > 1 else ""]
 
 
 def range_text(counts: "pd.Series[int]") -> str:
@@ -157,9 +163,7 @@ def _by_kind(value: Any) -> tuple[bool, Any]:
 def in_given_order(frame: pd.DataFrame, given: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """`frame` with its settings as ordered categories, so that figures keep the order of the values that were `given`.
 
-    Args:
-        frame: a summary or curves.
-        given: for some settings, such as those that sweep.toml lists, the values in their order. Other values follow.
+    These are by setting, such as the lists in sweep.toml; other values follow.
     """
     ordered = {}
     for setting in varying_settings(frame):

@@ -46,14 +46,12 @@ def sweep_figures(
 
     Args:
         summary: as for `loss_by_depth.draw`; with a column `sweep`, several sweeps become lines of one figure.
-        curves: the evaluations of the same runs, as for `learning_curves.draw`.
+        curves: the evaluations of the same runs, as for `learning_curves.draw`, as are `every_depth` and `x`.
         metrics: `loss` and `error`.
         kinds: `depth` for figures against depth, `curves` for learning curves.
         by: one setting whose values are compared as lines, or two that make rows and columns of panels.
         given: the values of settings in the order to show, such as the lists in sweep.toml.
         chances: for each metric, its value for a net with constant output.
-        every_depth: draw the learning curves of all depths, however many they are.
-        x: of learning curves, `step` or `epoch`.
         options: for both kinds of figures: scale, splits, title and size.
 
     Raises:
