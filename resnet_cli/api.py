@@ -19,7 +19,7 @@ from resnet_cli import figures
 from resnet_cli.analysis.trained_nets import read_net
 from resnet_cli.figures import counts, learning_curves, loss_by_depth, panels, survival, winners
 from resnet_cli.figures.kinds import OF_RUNS
-from resnet_cli.figures.run_table import SWEEP, Metric, in_given_order
+from resnet_cli.figures.run_table import SWEEP, in_given_order
 from resnet_cli.figures.sweep import sweep_figures
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.base import StochasticDepth
@@ -28,6 +28,7 @@ from resnet_cli.models.imagenet import CLASSES, SIDE
 from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
+from resnet_cli.settings.metrics import PAIRS
 from resnet_cli.settings.run import Run
 from resnet_cli.store.combine import combine, sweep_names
 from resnet_cli.store.reader import Results, load_results
@@ -40,12 +41,13 @@ MEASURED: tuple[Measured, ...] = get_args(Measured)
 plot_winners = winners.draw
 
 
-def plot_loss_by_depth(results: Results, *, metric: Metric = "loss", by: str | None = None, **options: Any) -> Figure:
+def plot_loss_by_depth(results: Results, *, metric: str = "loss", by: str | None = None, **options: Any) -> Figure:
     """Loss or error after training against depth: a median line over seeds with a band, and a dot for each run.
 
     Args:
         results: of one task.
-        metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
+        metric: `loss` (mean squared error, or cross-entropy in nats), `error` (percent of examples), or any other
+            of the runs, such as `gradient_norm`.
         by: a setting whose values are compared as lines in one panel, instead of a panel for each.
         options: `scale` (`log`, `linear`, or `auto`: log for a loss, linear for an error), `splits` (which of `train`
             and `test`), `title` (instead of the automatic one) and `size` (width and height in inches).
@@ -54,11 +56,11 @@ def plot_loss_by_depth(results: Results, *, metric: Metric = "loss", by: str | N
         UserError: there is nothing to draw, the task has no such metric, runs do not differ in `by`, one figure cannot
             show all combinations of settings, or an option has no such value.
     """
-    rows, chance = _drawn_rows(results, results.summary(), metric, by)
+    rows, chance = _drawn_rows(results, results.summary(metric), metric, by)
     return loss_by_depth.draw(rows, metric=metric, chance=chance, **options)
 
 
-def plot_learning_curves(results: Results, *, metric: Metric = "loss", by: str | None = None, **options: Any) -> Figure:
+def plot_learning_curves(results: Results, *, metric: str = "loss", by: str | None = None, **options: Any) -> Figure:
     """Loss or error during training: medians over seeds, with one line per depth and one panel per model.
 
     Args:
@@ -66,13 +68,13 @@ def plot_learning_curves(results: Results, *, metric: Metric = "loss", by: str |
         by: a setting whose values are compared as lines, with one panel per depth.
         options: those of `plot_loss_by_depth`, and `x`: `step` (optimiser steps) or `epoch` (passes over the data).
     """
-    rows, chance = _drawn_rows(results, results.curves(), metric, by)
+    rows, chance = _drawn_rows(results, results.curves(metric), metric, by)
     lines: Literal["depth", "model"] = "depth" if by is None else "model"
     return learning_curves.draw(rows, metric=metric, lines=lines, chance=chance, **options)
 
 
 def _drawn_rows(
-    results: Results, frame: pd.DataFrame, metric: Metric, by: str | None
+    results: Results, frame: pd.DataFrame, metric: str, by: str | None
 ) -> tuple[pd.DataFrame, float | None]:
     """A table of runs as figures take it, and what a net reaches that always gives the same answer."""
     rows = in_given_order(frame, results.given_values())
@@ -83,6 +85,7 @@ def _drawn_rows(
 def sweep_drawings(
     group: Sequence[Results],
     *,
+    metrics: Sequence[str] = PAIRS,
     kinds: Sequence[str] = tuple(OF_RUNS),
     by: Sequence[str] = (),
     title: str | None = None,
@@ -93,19 +96,22 @@ def sweep_drawings(
 
     Args:
         group: of one task.
+        metrics: `loss`, `error` and any other metric of the runs.
         kinds: names of `figures.kinds.OF_RUNS`.
         by, title, size, options: as for `figures.sweep.sweep_figures`; UserErrors too.
     """
     given = {name: values for results in group for name, values in results.given_values().items()}
     chances = constant_answers(stored.run for results in group for stored in results.runs)
     shared: dict[str, Any] = {"kinds": kinds, "by": by, "chances": chances, "title": title, "size": size, **options}
-    if len(group) > 1:
-        names = sweep_names(group)
+    results, *others = group
+    names = given[SWEEP] = sweep_names(group)
+    drawings: dict[str, Callable[[], Figure]] = {}
+    for metric in metrics:
+        tables = combine(group, metric) if others else (results.summary(metric), results.curves(metric))
+        drawings |= sweep_figures(*tables, metrics=[metric], given=given, **shared)
+    if others:
         held = "-and-".join(map(panels.as_file_name, names)) if len(names) <= 3 else f"{len(names)}-sweeps"
-        drawings = sweep_figures(*combine(group), given={**given, SWEEP: names}, **shared)
         return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
-    (results,) = group
-    drawings = sweep_figures(results.summary(), results.curves(), given=given, **shared)
     if SURVIVAL.name in kinds and SURVIVAL.name in results.varying and not by:
         drawings[SURVIVAL.name] = partial(plot_survival, results, title=title, size=size)
     return drawings

@@ -157,6 +157,7 @@ def test_a_saved_net_comes_back_from_folder_and_id(precision: str) -> None:
         resnet_cli.load_net("results/small", "plain")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "table",
     sorted(REFERENCE.glob("*/analysis/*.csv")),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-PIPE_WIDTH = 200
+PIPE_WIDTH = 240
 """Width of output that is not shown on a terminal: wide enough that no row of a table is folded."""
 
 

@@ -23,7 +23,7 @@ def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The data set to fetch: cifar10 or cifar100.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Download a data set (170 MB), verify it and unpack it. Does nothing if it exists already."""
+    """Download a data set (about 170 MB), verify it and unpack it. Does nothing if it exists already."""
     from resnet_cli.tasks import download
 
     typer.echo(download.fetch(_archive(name), data_dir, progress=sys.stderr.isatty()))

@@ -269,7 +269,7 @@ class _LiveView(SweepView):
         return list(curves.values())
 
     def _list(self, training: Sequence[_Training], lines: int) -> Text:
-        shown = training[: lines if len(training) <= lines else lines - 1]
+        shown = training if len(training) <= lines else training[: lines - 1]
         names = max(len(name) for name in self._looks)
         digits = len(str(self._depths[-1]))
         rows = []

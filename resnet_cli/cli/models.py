@@ -154,10 +154,11 @@ def _page(model: "Model") -> "RenderableType":
             values["--input"] = model.defaults[setting.name]
         if setting.need is not None:
             values = dict.fromkeys(values, setting.default)
-        texts = {case: "–" if value is None else value_text(value) for case, value in values.items()}
-        alike = len(set(texts.values())) == 1
-        default = texts.popitem()[1] if alike else ", ".join(f"{text} ({case})" for case, text in texts.items())
-        rows.append([setting.name, default, setting.description])
+        cases: dict[str, list[str]] = {}  # by default
+        for case, value in values.items():
+            cases.setdefault("–" if value is None else value_text(value), []).append(case)
+        texts = [f"{text} ({', '.join(names)})" for text, names in cases.items()] if len(cases) > 1 else [*cases]
+        rows.append([setting.name, ", ".join(texts), setting.description])
     facts = f"paper   {model.paper}\ndepths  {model.depth_rule.words}\ntasks   {', '.join(runs)}\n"
     heading = Text.assemble((model.name, "bold"), f": {model.title}\n{facts}")
     more = f"\n`resnet-exp models {model.name} --depth {model.depth_rule.first}` prints the layers of the smallest net."

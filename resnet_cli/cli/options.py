@@ -15,7 +15,7 @@ from resnet_cli.settings.errors import UserError, did_you_mean
 from resnet_cli.settings.request import expand_home, load_config, merge, parse_assignments
 
 WHAT = {
-    "task": (["--task"], "Task to learn: sine, digits or cifar10. (default: sine)"),
+    "task": (["--task"], "Task to learn, such as sine, digits or cifar10; see `resnet-exp tasks`. (default: sine)"),
     "models": (
         ["--models", "--model"],
         "Models to train; plain and residual stand for those that suit the task. (default: plain,residual)",

@@ -13,6 +13,7 @@ from resnet_cli.cli.home import in_home
 from resnet_cli.cli.words import Formats, known_word, known_words
 from resnet_cli.figures.kinds import OF_RUNS, WITHOUT_RUNS, listed
 from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.metrics import METRICS, PAIRS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,6 @@ EPILOG = examples(
     "resnet-exp plot results/mine results/yours",
     "resnet-exp plot --figure winners,counts",
 )
-METRICS = ("loss", "error")
 SCALES = ("auto", "log", "linear")
 MAX_PIXELS = 20_000
 EXIT_USAGE = 2
@@ -47,7 +47,9 @@ def command(
             "each sweep. (default: results)",
         ),
     ] = None,
-    metric: Annotated[str, typer.Option("--metric", help="loss, error or loss,error.")] = "loss,error",
+    metric: Annotated[
+        str, typer.Option("--metric", help="Metrics joined by commas: loss, error, gradient_norm, …")
+    ] = ",".join(PAIRS),
     kind: Annotated[str, typer.Option("--kind", help=f"{listed(OF_RUNS)}, or several joined by commas.")] = ",".join(
         OF_RUNS
     ),
@@ -98,7 +100,6 @@ def command(
     What cannot be read or drawn is named on stderr and left out; the exit code is then 2, or 1 if
     a file cannot be written.
     """
-    metrics = known_words("metric", metric, METRICS)
     kinds = known_words("kind", kind, tuple(OF_RUNS))
     inches = _parse_size(size)
     if inches and max(inches) * dpi > MAX_PIXELS:
@@ -127,6 +128,7 @@ def command(
 
     roots = folders or [Path("results")]
     selected, problems = filters.load_selected(roots, models, depths, seeds, where)
+    metrics = known_words("metric", metric, [*PAIRS, *METRICS, *(n for one in selected for n in one.other_metrics)])
     for problem in problems:
         typer.echo(f"resnet-exp: {problem}", err=True)
     whole, code = not problems, EXIT_USAGE

@@ -12,6 +12,7 @@ import typer
 from resnet_cli.cli import filters
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.settings.errors import UserError, printable, shorten
+from resnet_cli.settings.metrics import OTHER_METRIC
 
 NAME = "show"
 EPILOG = examples(
@@ -34,6 +35,12 @@ def command(
     where: filters.Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array with one object per run.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per run.")] = False,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric", metavar="NAME", help="A metric to show instead of losses and errors, such as gradient_norm."
+        ),
+    ] = None,
     by_depth: Annotated[
         bool, typer.Option("--by-depth", help="A table of depth by model, with turning points.")
     ] = False,
@@ -44,6 +51,10 @@ def command(
     """
     if as_json + as_csv + by_depth > 1:
         raise UserError("--json, --csv and --by-depth exclude each other; choose one.")
+    if metric and by_depth:
+        raise UserError(
+            f"metric (={metric}) has no effect on --by-depth, which is about losses; leave one of them out."
+        )
     import pandas as pd
 
     from resnet_cli.cli.console import make_console
@@ -54,7 +65,9 @@ def command(
     console = make_console()
     if as_json or as_csv:
         frames = [
-            results.summary().assign(
+            results.summary(metric)
+            .rename(columns={OTHER_METRIC: metric})
+            .assign(
                 message=[shorten(stored.message, LONGEST_MESSAGE) for stored in results.runs],
                 folder=printable(results.folder),
             )
@@ -68,10 +81,12 @@ def command(
             whole.to_csv(sys.stdout, index=False, lineterminator="\n")
     else:
         for number, results in enumerate(selected):
-            summary = in_given_order(results.summary(), results.given_values())
+            summary = in_given_order(results.summary(metric), results.given_values())
             heading = f"{printable(results.folder)}: {counted(len(results.runs), 'run')}"
-            console.print("\n" * (number > 0) + heading, soft_wrap=True)
-            console.print(depth_table(summary) if by_depth else results_table(summary))
+            if number > 0:
+                console.print()
+            console.print(heading, soft_wrap=True)
+            console.print(depth_table(summary) if by_depth else results_table(summary, metric))
             for line in failures(results.runs):
                 console.print(line, style="red", soft_wrap=True)
     for problem in problems:

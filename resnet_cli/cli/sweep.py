@@ -97,7 +97,9 @@ def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) 
     Raises:
         UserError: smoke runs cannot be beside the root of the file system.
     """
-    folder = Path("results") / task if out is None else out / task if several else out
+    folder = out or Path("results")
+    if several or out is None:
+        folder /= task
     if not smoke:
         return folder
     if folder.name in ("", ".."):

@@ -16,10 +16,11 @@ from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning
 from resnet_cli.figures.panels import split_panels, value_text
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import shorten
+from resnet_cli.settings.metrics import METRICS, OTHER_METRIC, PAIRS, columns_of, describe
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.run import Run
+from resnet_cli.settings.setting import RUN_COLUMNS
 from resnet_cli.settings.varying import free_settings
-from resnet_cli.store.reader import SUMMARY_COLUMNS
 from resnet_cli.store.record import RunRecord
 
 if TYPE_CHECKING:
@@ -29,13 +30,12 @@ LISTED_FAILURES = 5
 LONGEST_MESSAGE = 300
 """Characters of the reason why a run failed, which may come from a foreign folder."""
 
-MEASURES = ["train_loss", "test_loss", "train_error", "test_error"]
+MEASURES = [column for pair in PAIRS for column in columns_of(pair)]
 HEADERS = {
     "train_loss": "train",
     "test_loss": "test",
     "train_error": "train %",
     "test_error": "test %",
-    "scheduled_learning_rate": "learning rate",
 }
 
 
@@ -113,20 +113,17 @@ def plan_listing(runs: Sequence[Run], units: Sequence["Unit"] = ()) -> Renderabl
     groups: dict[tuple[str, bool], list[Run]] = defaultdict(list)
     for run in runs:
         groups[run.model, run in number].append(run)
-    table = _plain_table()
-    for header, shown in {"model": True, "depths": True, "seeds": True, "settings": settings, "engine": units}.items():
-        if shown:
-            table.add_column(header, overflow="fold")
-    table.add_column("runs", justify="right")
+    rows = []
     for (model, stacked), of_group in groups.items():
-        cells = [model, compact({run.depth for run in of_group}), compact({run.seed for run in of_group})]
+        cells = {"model": model}
+        cells |= {f"{name}s": compact({run[name] for run in of_group}) for name in ("depth", "seed")}
         if settings:
-            combinations = {tuple(run.get(name) for name in settings) for run in of_group}
-            cells.append(f"{len(combinations)} of {' and '.join(settings)}")
+            combinations = {tuple(map(run.get, settings)) for run in of_group}
+            cells["settings"] = f"{len(combinations)} of {' and '.join(settings)}"
         if units:
-            cells.append(counted(len({number[run] for run in of_group}), "stack") if stacked else "loop")
-        table.add_row(*cells, f"{len(of_group):,}")
-    return table
+            cells["engine"] = counted(len({number[run] for run in of_group}), "stack") if stacked else "loop"
+        rows.append({**cells, "runs": f"{len(of_group):,}"})
+    return listing(list(rows[0]), [list(row.values()) for row in rows], right=["runs"])
 
 
 def depth_table(summary: pd.DataFrame) -> RenderableType:
@@ -230,7 +227,7 @@ class _DepthTable:
                 yield self._table([model])
 
     def _table(self, models: Iterable[str]) -> Table:
-        table = _plain_table()
+        table = plain_table()
         table.add_column("\ndepth", justify="right")
         cells = []
         for model in models:
@@ -256,23 +253,27 @@ def _mark(depth: int, point: TurningPoint | None) -> str:
     return "red" if point and point.worse_from and depth >= point.worse_from else ""
 
 
-def results_table(summary: pd.DataFrame) -> RenderableType:
+def results_table(summary: pd.DataFrame, metric: str | None = None) -> RenderableType:
     """One row per run, by model, depth and seed: losses, errors in percent, parameters and the settings that vary.
 
-    Status and steps have columns only where runs differ in them; otherwise the heading says them once.
+    Status and steps have columns only where runs differ in them; otherwise the heading says them once. With a `metric`,
+    it takes the place of losses and errors.
     """
     if summary.empty:
         return Text("no finished runs")
     alike = [name for name in ("status", "step") if len(summary[name].unique()) == 1]
     told = [_cell(name, summary[name].iloc[0]) + (" steps" if name == "step" else "") for name in alike]
-    measures = [name for name in MEASURES if summary[name].notna().any()]
-    settings = [str(name) for name in summary if name not in SUMMARY_COLUMNS]
+    measures = [name for name in (columns_of(metric) if metric else MEASURES) if summary[name].notna().any()]
+    settings = [str(name) for name in summary if name not in RUN_COLUMNS]
     unlike = [name for name in ("status", "step") if name not in alike]
-    table = _plain_table()
+    table = plain_table()
     table.add_column("run_id", overflow="fold")
     columns = [*unlike, *measures, "parameters", *settings]
     for name in columns:
-        table.add_column(HEADERS.get(name, name), justify="left" if name == "status" else "right", no_wrap=True)
+        header = HEADERS.get(name, name)
+        if name in measures and name not in HEADERS:
+            header = describe(metric or name).title
+        table.add_column(header, justify="left" if name == "status" else "right", no_wrap=True)
     for run in summary.sort_values(["model", "depth", "seed"]).to_dict("records"):
         style = {"done": "", "diverged": "red", "failed": "bold red"}[run["status"]]
         table.add_row(run["run_id"], *(_cell(name, run.get(name)) for name in columns), style=style)
@@ -292,20 +293,20 @@ def failures(runs: Iterable[RunRecord]) -> Iterator[str]:
 
 def evaluations_table(metrics: pd.DataFrame) -> RenderableType:
     """One row per evaluation of a single run, with the columns of metrics.csv that have values."""
-    table = _plain_table()
+    table = plain_table()
     columns = [name for name in metrics.columns if metrics[name].notna().any()]
     for name in columns:
-        table.add_column(HEADERS.get(name, name.replace("_", " ")), justify="right")
+        table.add_column(HEADERS.get(name) or describe(name).title, justify="right")
     for row in metrics.to_dict("records"):
         table.add_row(*(_cell(str(name), row[name]) for name in columns))
     return table
 
 
-def listing(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> RenderableType:
-    """Rows of words under headers; long cells fold."""
-    table = _plain_table()
+def listing(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> RenderableType:
+    """Rows of words under headers, those in the columns `right` at their right edge; long cells fold."""
+    table = plain_table()
     for header in headers:
-        table.add_column(header, overflow="fold")
+        table.add_column(header, justify="right" if header in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
@@ -314,16 +315,15 @@ def listing(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Renderable
 def _cell(name: str, value: Any) -> str:
     if pd.isna(value):
         return "–"
-    if name in MEASURES:
-        return loss_text(value) if "loss" in name else error_text(value)
     if name in ("step", "parameters"):
         return f"{value:,.0f}"
     if name == "epoch":
         return f"{value:.2f}"
-    if name == "gradient_norm":
-        return loss_text(value)
-    return value_text(value)
+    if name not in (*METRICS, OTHER_METRIC) or name.startswith("scheduled_"):
+        return value_text(value)
+    return error_text(value) if describe(name).unit.startswith("%") else loss_text(value)
 
 
-def _plain_table() -> Table:
+def plain_table() -> Table:
+    """A table without frame, its headers above a line."""
     return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)

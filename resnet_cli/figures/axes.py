@@ -17,9 +17,10 @@ from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator,
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
-from resnet_cli.figures.run_table import Metric, Scale, check_choice
+from resnet_cli.figures.run_table import Scale, check_choice
 from resnet_cli.figures.style import GREY, PALE_GREY, ModelStyle
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import describe
 
 POINTS_PER_INCH = 72
 LABEL_SIZE = 8
@@ -42,12 +43,12 @@ def new_grid(size: tuple[float, float], down: int, across: int, **options: Any) 
     return figure, figure.subplots(down, across, squeeze=False, **options)
 
 
-def resolve_scale(scale: Scale, metric: Metric) -> Scale:
-    """The scale of the value axis, one of auto, log and linear; `auto` means log for a loss and linear for an error."""
+def resolve_scale(scale: Scale, metric: str) -> Scale:
+    """The scale of the value axis, one of auto, log and linear; `auto` means that of the metric."""
     check_choice("scale", scale, ("auto", "log", "linear"))
     if scale != "auto":
         return scale
-    return "log" if metric == "loss" else "linear"
+    return describe(metric).scale
 
 
 def set_value_axis(axes: Axes, values: np.ndarray, scale: Scale, *, headroom: float) -> None:

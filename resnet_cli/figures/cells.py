@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import new_grid, wrapped
 from resnet_cli.figures.panels import split_panels
-from resnet_cli.figures.run_table import Metric, Split
+from resnet_cli.figures.run_table import Split
 from resnet_cli.figures.style import GREY, ModelStyle, ordered_models
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import columns_of
 
 if TYPE_CHECKING:
     from pandas.api.typing import SeriesGroupBy
@@ -113,7 +114,7 @@ def draw_medians(
     return median
 
 
-def deepest_text(runs: pd.DataFrame, metric: Metric, split: Split) -> str | None:
+def deepest_text(runs: pd.DataFrame, metric: str, split: Split) -> str | None:
     """What the models reach at the greatest depth that they share, such as `Median test loss at depth 56: …`.
 
     None where their medians cannot be compared (`is_compared`). `runs` has one row per run, infinite where it diverged.
@@ -123,10 +124,10 @@ def deepest_text(runs: pd.DataFrame, metric: Metric, split: Split) -> str | None
     deepest = runs[runs["depth"] == max(shared, default=None)]
     if not shared or not is_compared(deepest):
         return None
-    medians = deepest.groupby("model")[f"{split}_{metric}"].median()
+    medians = deepest.groupby("model")[columns_of(metric, [split])[0]].median()
     values = {str(model): float(medians[model]) for model in ordered_models(deepest["model"])}
     told = named_values(values, " %" if metric == "error" else "")
-    return f"Median {run_table.SPLIT_LABELS[split]} {metric} at depth {max(shared)}: {told}"
+    return f"Median {run_table.metric_text(metric, [split])} at depth {max(shared)}: {told}"
 
 
 def draw_dots(axes: Axes, values: Mapping[str, Sequence[float]], styles: Mapping[str, ModelStyle]) -> None:

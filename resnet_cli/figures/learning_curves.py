@@ -36,9 +36,10 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.cells import deepest_text
 from resnet_cli.figures.panels import Grid, Panel, arrange, arrange_in_rows, evenly, split_panels
-from resnet_cli.figures.run_table import SPLIT_LABELS, SPLITS, Metric, Scale, Split, check_choice
+from resnet_cli.figures.run_table import SPLIT_LABELS, SPLITS, Scale, Split, check_choice
 from resnet_cli.figures.style import GREY, look, model_styles, ordered_models, split_line
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import columns_of
 
 MAX_ROWS = 6
 MAX_COLUMNS = 6
@@ -70,7 +71,7 @@ class _LineStyle:
 def draw(
     curves: pd.DataFrame,
     *,
-    metric: Metric = "loss",
+    metric: str = "loss",
     scale: Scale = "auto",
     splits: Sequence[Split] = SPLITS,
     x: Literal["step", "epoch"] = "step",
@@ -104,6 +105,7 @@ def draw(
         UserError: there is nothing to draw, the runs have no such metric, they are of several tasks, two of them cannot
             be told apart, there are too many panels or combinations of settings, or an option has no such value.
     """
+    metric, splits = run_table.resolve_splits(metric, splits)
     axis_scale = resolve_scale(scale, metric)
     check_choice("x", x, ("step", "epoch"))
     rows = run_table.drawable(curves, metric, splits)
@@ -140,7 +142,7 @@ def draw(
             if of_line.empty:
                 continue
             for split in splits:
-                median = median_curve(of_line, x, f"{split}_{metric}")
+                median = median_curve(of_line, x, columns_of(metric, [split])[0])
                 marks = 0.2 if np.isfinite(median).any() else None  # matplotlib cannot space markers on an empty line
                 look_of = _split_look(split, style, many=many) | {"zorder": 2 if split == "train" else 3}
                 axes.plot(median.index, median.where(np.isfinite(median)), **look_of, markevery=marks)
@@ -156,7 +158,7 @@ def draw(
     cells[0, 0].set_xlim(first, last if last > first else first + 1)
     add_headers(cells, place.column_headers, place.row_headers)
     label_outside(cells, place.places, progress_label(cells[0, 0], x, last), run_table.value_label(rows, metric))
-    what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
+    what = run_table.metric_text(metric, splits)
     of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
     plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
     if title is None and len(panels) == 1 and (title := _deepest_text(rows, metric, splits[0])):
@@ -177,9 +179,9 @@ def draw(
     return finish(figure, (plain if title is None else title, subtitle), entries, notes)
 
 
-def _deepest_text(rows: pd.DataFrame, metric: Metric, split: Split) -> str | None:
+def _deepest_text(rows: pd.DataFrame, metric: str, split: Split) -> str | None:
     last = rows.sort_values("step").groupby("run_id").tail(1)
-    column = f"{split}_{metric}"
+    (column,) = columns_of(metric, [split])
     return deepest_text(last.assign(**{column: last[column].mask(last["status"] == "diverged", np.inf)}), metric, split)
 
 

@@ -30,8 +30,9 @@ from resnet_cli.figures.axes import (
 from resnet_cli.figures.cells import deepest_text
 from resnet_cli.figures.finding import finding
 from resnet_cli.figures.panels import arrange, arrange_in_rows, grid_columns, split_panels
-from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, SPLITS, Metric, Scale, Split
+from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, SPLITS, Scale, Split
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
+from resnet_cli.settings.metrics import columns_of
 
 MAX_PANELS = 25
 MANY_MODELS = 6
@@ -45,7 +46,7 @@ _MARK_ROW_INCHES = 0.19
 def draw(
     summary: pd.DataFrame,
     *,
-    metric: Metric = "loss",
+    metric: str = "loss",
     scale: Scale = "auto",
     splits: Sequence[Split] = SPLITS,
     title: str | None = None,
@@ -63,7 +64,7 @@ def draw(
 
     Args:
         summary: one row per run: run_id, task, model, depth, seed, status, and the metric's columns for `splits`.
-        metric: `loss` (mean squared error, or cross-entropy in nats) or `error` (percent of examples).
+        metric: `loss` (mean squared error, or cross-entropy in nats), `error` (percent of examples) or another metric.
         scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
         splits: which of `train` and `test`.
         title: instead of the finding, where `finding` can name one, of what the models reach at the greatest
@@ -77,9 +78,10 @@ def draw(
         UserError: there is nothing to draw, the runs have no such metric, they are of several tasks, two of them cannot
             be told apart, there are too many combinations of settings, or an option has no such value.
     """
+    metric, splits = run_table.resolve_splits(metric, splits)
     axis_scale = resolve_scale(scale, metric)
     runs = run_table.drawable(summary, metric, splits)
-    columns = [f"{split}_{metric}" for split in splits]
+    columns = columns_of(metric, splits)
     runs[columns] = runs[columns].mask((runs["status"] == "diverged") | runs[columns].eq(np.inf).any(axis=1), np.inf)
     marked = ordered_models(runs.loc[np.isinf(runs[columns[0]]), "model"])
     depths = sorted(runs["depth"].unique())
@@ -115,7 +117,7 @@ def draw(
             if seeds.max() > 1:
                 interquartile.append(bool(seeds.min() >= FEW_SEEDS))
             for split in together:
-                values = of_model.set_index("depth")[f"{split}_{metric}"]
+                values = of_model.set_index("depth")[columns_of(metric, [split])[0]]
                 drawn[str(model)] = _draw_medians(axes, values, style, split)
                 if seeds.max() > 1:
                     _draw_spread(axes, values, style, interquartile=interquartile[-1], has_band=not many)
@@ -125,7 +127,7 @@ def draw(
         lines.append((axes, drawn))
     add_headers(cells, place.column_headers, place.row_headers)
     label_outside(cells, place.places, _depth_label(styles), run_table.value_label(runs, metric))
-    what = metric if len(splits) > 1 else f"{SPLIT_LABELS[splits[0]]} {metric}"
+    what = run_table.metric_text(metric, splits)
     plain = f"{what} on {runs['task'].iloc[0]} against depth".capitalize()
     says_finding = title is None and len(panels) == 1
     found = finding(summary) if says_finding and metric == "loss" and "train" in splits else None

@@ -26,7 +26,6 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.cells import compared_title
 from resnet_cli.figures.panels import split_panels
-from resnet_cli.figures.run_table import Metric
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
 from resnet_cli.settings.errors import UserError
 
@@ -53,7 +52,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         UserError: the nets are of several tasks, or would make too many rows (`split_rows`).
     """
     task = run_table.only_task(frame)
-    metric: Metric = "loss" if frame["test_error"].isna().all() else "error"
+    metric = "loss" if frame["test_error"].isna().all() else "error"
     values = frame[f"test_{metric}"].astype(float)
     rows = frame.assign(value=values)[np.isfinite(values)]
     nets = frame.iloc[:, : list(frame).index("change")].drop_duplicates("run_id")
@@ -98,7 +97,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     return finish(figure, _titles(what, nets, rows, metric), entries, notes)
 
 
-def _titles(what: str, nets: pd.DataFrame, rows: pd.DataFrame, metric: Metric) -> tuple[str, str]:
+def _titles(what: str, nets: pd.DataFrame, rows: pd.DataFrame, metric: str) -> tuple[str, str]:
     """What the removal of one block does to the deepest nets, where they can be compared, and what the figure is."""
     deepest = nets[nets["depth"] == nets["depth"].max()]
     single = rows[rows["run_id"].isin(deepest["run_id"]) & (rows["change"] == "single")]

@@ -8,9 +8,9 @@ import pandas as pd
 
 from resnet_cli.settings import varying
 from resnet_cli.settings.errors import UserError, unknown_name
+from resnet_cli.settings.metrics import LOSS, OTHER_METRIC, PAIRS, check_metric, columns_of, describe
 from resnet_cli.settings.setting import RUN_COLUMNS
 
-Metric = Literal["loss", "error"]
 Scale = Literal["auto", "log", "linear"]
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -29,15 +29,30 @@ def check_choice(option: str, value: str, known: Collection[str]) -> None:
         raise unknown_name(option, value, known)
 
 
-def value_label(runs: pd.DataFrame, metric: Metric) -> str:
+def resolve_splits(metric: str, splits: Sequence[Split]) -> tuple[str, Sequence[Split]]:
+    """The pair of which `metric` is one half, and the split of that half; other metrics are those of the training."""
+    for split in SPLITS:
+        if metric.removeprefix(f"{split}_") in PAIRS and metric not in PAIRS:
+            return metric.removeprefix(f"{split}_"), [split]
+    return metric, splits if metric in PAIRS else ["train"]
+
+
+def metric_text(metric: str, splits: Sequence[Split]) -> str:
+    """The words for a metric on `splits`, such as `loss`, `test loss` or `gradient norm`."""
+    title = describe(metric).title
+    return title if len(splits) > 1 or metric not in PAIRS else f"{SPLIT_LABELS[splits[0]]} {title}"
+
+
+def value_label(runs: pd.DataFrame, metric: str) -> str:
     """The label of the value axis with its unit; runs of a classification have errors, those of a regression none."""
-    if metric == "error":
-        return "error (% of examples)"
+    found = describe(metric)
+    if found.meaning != LOSS:
+        return found.title + (f" ({found.unit})" if found.unit else "")
     classified = runs.filter(items=["train_error", "test_error"]).notna().any(axis=None)
     return "cross-entropy (nats)" if classified else "mean squared error"
 
 
-def chance_text(chance: float, metric: Metric) -> str:
+def chance_text(chance: float, metric: str) -> str:
     """The words for what a net with constant output reaches, such as `constant answer: 90 %`."""
     return f"constant answer: {chance:.3g}" + (" %" if metric == "error" else "")
 
@@ -50,14 +65,14 @@ def only_task(frame: pd.DataFrame) -> str:
     return str(tasks[0])
 
 
-def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd.DataFrame:
+def drawable(frame: pd.DataFrame, metric: str, splits: Sequence[Split]) -> pd.DataFrame:
     """The rows of runs that did not fail; metrics are floats, and infinite where they are not finite or too large.
 
     Raises:
         UserError: unknown metric or split, no run left, several tasks, no value of the metric, or two runs that the
             frame's columns cannot tell apart.
     """
-    check_choice("metric", metric, ("loss", "error"))
+    check_metric(metric, [metric] if OTHER_METRIC in frame else ())
     for split in splits:
         check_choice("splits", split, SPLITS)
     if not splits:
@@ -66,12 +81,15 @@ def drawable(frame: pd.DataFrame, metric: Metric, splits: Sequence[Split]) -> pd
     if rows.empty:
         raise UserError("There is nothing to draw: no run has finished or diverged.")
     task = only_task(rows)
-    columns = [f"{split}_{metric}" for split in splits]
+    columns = columns_of(metric, splits)
     rows[columns] = rows[columns].astype(float)
     done = rows.loc[rows["status"] == "done", columns].to_numpy()
     if done.size and not (np.abs(done) < TOO_LARGE).any():
-        other = "loss" if metric == "error" else "error"
-        raise UserError(f"metric (={metric}): the runs on {task} have no {metric}; draw their {other} instead.")
+        other = "error" if metric == "loss" else "loss"
+        name = describe(metric).title
+        raise UserError(f"metric (={metric}): the runs on {task} have no {name}; draw their {other} instead.")
+    if metric not in PAIRS:  # an evaluation may lack it, such as the one before the first step
+        rows = rows[rows[columns[0]].notna() | (rows["status"] == "diverged")].copy()
     rows[columns] = rows[columns].where(rows[columns].abs() < TOO_LARGE, np.inf)
     _check_told_apart(rows)
     return rows

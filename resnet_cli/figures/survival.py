@@ -22,7 +22,6 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.cells import MIN_SEEDS, draw_medians, fewest_seeds, without_spikes
 from resnet_cli.figures.panels import evenly, split_panels
-from resnet_cli.figures.run_table import Metric
 from resnet_cli.figures.style import MARKERS, PALETTE, ModelStyle, look
 from resnet_cli.models.settings import SURVIVAL
 
@@ -38,7 +37,7 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
     evenly chosen, the deepest among them.
     `curves` has a row for each evaluation, with the settings, `survival` (p_L) among them, and `blocks` (L).
     """
-    metric: Metric = "loss" if curves["test_error"].isna().all() else "error"
+    metric = "loss" if curves["test_error"].isna().all() else "error"
     rows = run_table.drawable(curves, metric, ["test"])
     all_cells = list(_all_cells(rows).items())
     cells = dict(evenly(all_cells, MAX_COLUMNS))

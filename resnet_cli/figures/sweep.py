@@ -16,9 +16,10 @@ from resnet_cli.figures.panels import (
     compare,
     split_pages,
 )
-from resnet_cli.figures.run_table import SWEEP, Metric, in_given_order
+from resnet_cli.figures.run_table import SWEEP, in_given_order
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import columns_of, describe
 
 Kind = Literal["depth", "curves"]
 MOST_VALUES = 12
@@ -31,7 +32,7 @@ def sweep_figures(
     summary: pd.DataFrame,
     curves: pd.DataFrame,
     *,
-    metrics: Sequence[Metric] = ("loss", "error"),
+    metrics: Sequence[str] = ("loss", "error"),
     kinds: Sequence[Kind] = ("depth", "curves"),
     by: Sequence[str] = (),
     given: Mapping[str, Sequence[Any]] | None = None,
@@ -74,20 +75,24 @@ def sweep_figures(
     what = "-and-".join(as_file_name(setting) for setting in by)
     found: dict[str, Callable[[], Figure]] = {}
     for metric in metrics:
-        if metric == "error" and summary["test_error"].isna().all():
+        if describe(metric).when and summary[columns_of(metric)].isna().all(axis=None):
             continue
         shared = {**options, "metric": metric, "grid": grid, "chance": (chances or {}).get(metric)}
         if "depth" in kinds and len(summary["depth"].unique()) > 1:
             for held, rows in _depth_pages(summary, grid).items():
-                name = "-".join(filter(None, [metric, "by-depth", what and f"and-{what}", as_file_name(held)]))
+                name = _file_name(metric, "by-depth", what and f"and-{what}", held)
                 found[name] = partial(loss_by_depth.draw, rows, subtitle=held, **shared)
         if "curves" in kinds:
             lines: Literal["depth", "model"] = "model" if as_lines else "depth"
             for held, (subtitle, rows) in _curve_pages(curves, grid, lines, every_depth=every_depth).items():
-                name = "-".join(filter(None, [metric, "curves", what and f"by-{what}", as_file_name(held)]))
+                name = _file_name(metric, "curves", what and f"by-{what}", held)
                 own: dict[str, Any] = {"x": x, "lines": lines, "every_depth": every_depth, "subtitle": subtitle}
                 found[name] = partial(learning_curves.draw, rows, **own, **shared)
     return found
+
+
+def _file_name(*parts: str) -> str:
+    return "-".join(filter(None, map(as_file_name, parts)))
 
 
 def _depth_pages(summary: pd.DataFrame, grid: tuple[str, str] | None) -> dict[str, pd.DataFrame]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 from humanize import precisedelta
 
@@ -34,8 +33,6 @@ from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import stack_key
-
-T = TypeVar("T")
 
 TIMING_SECONDS = 2.0
 """Processor time for timing, after which only kinds of a model that has not been timed yet are timed."""
@@ -104,12 +101,10 @@ def estimate(
     runs = [run for unit in planned for run in unit.runs]
     finished = {} if fresh else finished_runs(runs, conditions)[0]
     left = remaining_units(planned, finished, conditions.folder)
-    kinds = list(map(_kind, left))
-    costs, problems = _time_kinds(_grouped(kinds, left), conditions, on_timing)
+    kinds = {unit: _kind(unit) for unit in left}
+    costs, problems = _time_kinds(kinds, conditions, on_timing)
     files = _seconds_of_files(left[0].runs[0], conditions) if left else 0.0
-    seconds = [
-        _seconds_of(unit, costs[kind]) + files * len(unit.unfinished) for unit, kind in zip(left, kinds, strict=True)
-    ]
+    seconds = [_seconds_of(unit, costs[kind]) + files * len(unit.unfinished) for unit, kind in kinds.items()]
     starts = min(2, len(left), conditions.workers)  # of this process, and of the workers, which start together
     return Estimate(
         units=left,
@@ -120,13 +115,6 @@ def estimate(
         seconds=starts * START_SECONDS + _makespan(seconds, conditions.workers),
         problems=problems,
     )
-
-
-def _grouped(keys: Iterable[str], values: Iterable[T]) -> dict[str, list[T]]:
-    groups: dict[str, list[T]] = {}
-    for key, value in zip(keys, values, strict=True):
-        groups.setdefault(key, []).append(value)
-    return groups
 
 
 def _kind(unit: Unit) -> str:
@@ -140,17 +128,20 @@ def _layers(unit: Unit) -> int:
 
 
 def _time_kinds(
-    kinds: Mapping[str, Sequence[Unit]], conditions: Conditions, on_timing: Callable[[Run], None]
+    kinds: Mapping[Unit, str], conditions: Conditions, on_timing: Callable[[Run], None]
 ) -> tuple[dict[str, list[Cost]], list[str]]:
     """Time one or two units of each kind, those with most work first, and name the runs for which that fails.
 
     After `TIMING_SECONDS`, further kinds of a model are assumed to cost as much as its first one.
     """
+    alike: dict[str, list[Unit]] = {}
+    for unit, kind in kinds.items():
+        alike.setdefault(kind, []).append(unit)
     costs: dict[str, list[Cost]] = {}
     first_of_model: dict[tuple[str, bool], list[Cost]] = {}
     problems = []
     began = time.process_time()
-    for kind, units in sorted(kinds.items(), key=lambda item: -sum(_layers(unit) * _updates(unit) for unit in item[1])):
+    for kind, units in sorted(alike.items(), key=lambda item: -sum(_layers(unit) * _updates(unit) for unit in item[1])):
         model = units[0].runs[0].model, units[0].stacked
         if model in first_of_model and time.process_time() - began > TIMING_SECONDS:
             costs[kind] = first_of_model[model]

@@ -16,7 +16,7 @@ from resnet_cli.store.record import BrokenRun
 from resnet_cli.store.weights import has_weights
 from resnet_cli.training.device import device_type, has_small_layers
 from resnet_cli.training.schedule import length
-from resnet_cli.training.stacked.grouping import can_stack, group_runs, stack_name
+from resnet_cli.training.stacked.grouping import group_runs, obstacle, stack_name
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,11 @@ def make_units(plan: Plan, conditions: Conditions) -> list[Unit]:
     for run in plan.runs:
         length(run, plan.task.examples(run)[0])
     kind = device_type(conditions.device)
-    stackable = [] if plan.engine == "loop" else [run for run in plan.runs if can_stack(run, kind)]
-    if plan.engine == "stacked" and len(stackable) < len(plan.runs):
-        run = next(run for run in plan.runs if not can_stack(run, kind))
-        raise UserError(
-            f"engine (=stacked) cannot train {run.run_id}; it trains plain-mlp and residual-mlp without batch "
-            "norm, dropout and stochastic depth in float32 or float64 on cpu or cuda, so use --engine auto."
-        )
+    obstacles = {} if plan.engine == "loop" else {run: obstacle(run, kind) for run in plan.runs}
+    for run, found in obstacles.items():
+        if plan.engine == "stacked" and found:
+            raise UserError(f"engine (=stacked) cannot train {run.run_id} with {found}; use --engine auto.")
+    stackable = [run for run, found in obstacles.items() if not found]
     stacks = [tuple(stack) for stack in group_runs(stackable, kind, conditions.workers)]
     if plan.engine == "auto":
         stacks = [stack for stack in stacks if len(stack) > 1 or has_small_layers(stack[0])]

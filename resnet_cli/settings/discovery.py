@@ -156,7 +156,9 @@ def _run(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        line = lines[-1] if lines else None
+        if isinstance(error, SyntaxError):
+            line = error.lineno
         place = f", line {line}," if line else ""
         raise UserError(f"plugin (={path}){place} cannot be run: {_describe(error)}; mend it.") from error
     if not any(hasattr(module, attribute) for attribute in ("MODELS", "TASK")):

@@ -5,7 +5,7 @@ A metric is added by a field of `Metrics` with the default None, which runs stor
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, NamedTuple, get_args, get_type_hints
 
 from resnet_cli.settings.errors import unknown_name
@@ -72,7 +72,7 @@ class Metrics(NamedTuple):
             when="after the first step",
             in_summary=False,
         ),
-    ]
+    ] = None
 
 
 _hints = get_type_hints(Metrics, include_extras=True)
@@ -86,6 +86,13 @@ PAIRS = tuple(name.removeprefix("train_") for name in METRICS if f"test_{name.re
 """What is measured on training and on test examples, such as `loss`."""
 OTHER_METRIC = "metric_value"
 """The column for a metric that this version does not know, in tables that also contain settings."""
+
+
+def describe(metric: str) -> Metric:
+    """What is known of a metric; of a pair, what both have in common."""
+    if metric in PAIRS:
+        return replace(METRICS[f"train_{metric}"], title=metric)
+    return METRICS.get(metric) or Metric(metric.replace("_", " "), "")
 
 
 def check_metric(name: str, others: Iterable[str] = ()) -> None:

@@ -6,7 +6,7 @@ for Image Recognition" (arXiv 1512.03385), section 4.2.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.archive import Archive, Part
@@ -19,20 +19,6 @@ if TYPE_CHECKING:
     from resnet_cli.tasks.data import Data
 
 IMAGE_BYTES = 3 * 32 * 32
-RECIPE: dict[str, Any] = {
-    "image_size": 32,
-    "augment": True,
-    "optimizer": "momentum",
-    "momentum": 0.9,
-    "learning_rate": 0.1,
-    "weight_decay": 1e-4,
-    "batch_size": 128,
-    "epochs": 164,  # of 390 batches: the 64k steps of He15
-    "eval_every": 1,
-    "schedule": "steps",
-    "milestones": "0.5/0.75",  # 32k and 48k steps
-    "decay_factor": 0.1,
-}
 
 
 def make_task(archive: Archive) -> Task:
@@ -54,7 +40,20 @@ def make_task(archive: Archive) -> Task:
         default_depths={"cnn": "20,32,44,56", "mlp": "2..20"},
         default_seeds="0",
         load=load,
-        defaults=RECIPE,
+        defaults={
+            "image_size": 32,
+            "augment": True,
+            "optimizer": "momentum",
+            "momentum": 0.9,
+            "learning_rate": 0.1,
+            "weight_decay": 1e-4,
+            "batch_size": 128,
+            "epochs": 164,  # of 390 batches: the 64k steps of He15
+            "eval_every": 1,
+            "schedule": "steps",
+            "milestones": "0.5/0.75",  # 32k and 48k steps
+            "decay_factor": 0.1,
+        },
         family_defaults={"cnn": {"width": 16}, "mlp": {"width": 256, "learning_rate": 0.01}},
         archive=archive,
     )

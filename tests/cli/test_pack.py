@@ -23,6 +23,7 @@ def packed(command: Command, train: Train) -> Path:
     return Path("docs/sine")
 
 
+@pytest.mark.slow
 def test_every_reading_command_takes_packed_results(command: Command, packed: Path) -> None:
     assert command("show", packed, "--by-depth").out.replace("docs", "results") == (
         command("show", "results/sine", "--by-depth").out

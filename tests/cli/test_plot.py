@@ -75,6 +75,7 @@ def test_many_figures_are_counted_instead_of_listed(capsys: pytest.CaptureFixtur
     assert len(list(Path("figures").iterdir())) == 8
 
 
+@pytest.mark.slow
 def test_several_sweeps_are_lines_of_one_figure(command: Command) -> None:
     for name, rate in (("slow", 0.001), ("fast", 0.01)):
         assert command("sweep", *TINY, "--learning-rate", rate, "--out", f"results/{name}").code == 0
@@ -129,6 +130,7 @@ def test_two_settings_make_rows_and_columns(command: Command) -> None:
     assert "must be one setting, or two for rows and columns" in refused.err
 
 
+@pytest.mark.slow
 def test_figures_without_results_are_drawn_in_an_empty_folder(command: Command) -> None:
     answer = command("plot", "--figure", "counts,winners", "--title", "Mine")
     assert answer.code == 0
@@ -190,6 +192,7 @@ def test_the_next_plot_removes_what_a_killed_one_left(command: Command, sweep: P
     assert [path.name for path in figures.glob(".*")] == [".tmp-mine"]
 
 
+@pytest.mark.slow
 def test_a_sweep_over_survival_has_a_figure_of_stochastic_depth(command: Command) -> None:
     sweep = ("--models", "plain,residual", "--depths", "5,7", "--set", "survival=1,0.5", "--out", "results/s")
     small = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--jobs", 1, "--quiet")

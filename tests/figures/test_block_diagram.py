@@ -112,6 +112,7 @@ def test_each_operation_is_drawn_once_with_its_label(forms: list[BlockForm]) -> 
             assert texts.count(node.label) == sum(other.label == node.label for other in nodes)
 
 
+@pytest.mark.slow
 def test_labels_fit_their_boxes_and_the_figure(forms: list[BlockForm]) -> None:
     figure = draw(forms, title="a net")
     figure.draw_without_rendering()

@@ -166,6 +166,7 @@ def test_too_many_combinations_are_rejected() -> None:
         draw(frame)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depths", [1, 5])
 def test_nothing_overlaps(depths: int, frame: pd.DataFrame) -> None:
     frame.loc[0, "gradient_norm"] = 0.0

@@ -92,6 +92,7 @@ def test_losses_just_before_divergence_do_not_set_the_axis(curves: pd.DataFrame)
     assert draw(changed).axes[0].get_ylim()[1] < 3 * limits[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scale", "room"), [("log", 12), ("linear", 3.3)])
 def test_losses_of_untrained_nets_do_not_set_the_axis(curves: pd.DataFrame, scale: Scale, room: float) -> None:
     assert "cut off" not in draw(curves, scale=scale).legends[0].get_title().get_text()
@@ -118,6 +119,7 @@ def test_failed_runs_are_counted(curves: pd.DataFrame) -> None:
     assert note == "Line: median of 4 to 5 seeds; 1 failed run is not drawn."
 
 
+@pytest.mark.slow
 def test_few_depths_are_labelled_and_many_get_colour_bars(curves: pd.DataFrame) -> None:
     few = draw(curves)
     assert [text.get_text() for text in few.legends[0].get_texts()][:4] == [
@@ -184,6 +186,7 @@ def test_unknown_x_is_rejected(curves: pd.DataFrame) -> None:
         draw(curves, x="steps")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_many_models_are_arranged_in_several_rows(curves: pd.DataFrame) -> None:
     one = curves[curves["model"] == "resnet"]
     figure = draw(pd.concat([one.assign(model=f"m{i}", run_id=one["run_id"] + f"m{i}") for i in range(10)]))

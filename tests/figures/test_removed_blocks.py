@@ -167,6 +167,7 @@ def test_nets_without_swappable_blocks_have_an_explained_empty_panel(make_frame:
     assert [text.get_text() for text in axes.texts] == ["no two blocks can be swapped"]
 
 
+@pytest.mark.slow
 def test_each_depth_and_setting_has_a_row(make_frame: MakeFrame) -> None:
     frame = pd.concat([make_frame(depths=(8, 14), width=width) for width in (4, 8)], ignore_index=True)
     figure = draw(frame)
@@ -184,6 +185,7 @@ def test_one_figure_shows_one_task(make_frame: MakeFrame) -> None:
         draw(pd.concat([make_frame(), make_frame("sine")]))
 
 
+@pytest.mark.slow
 def test_the_same_frame_gives_the_same_bytes(make_frame: MakeFrame) -> None:
     frame = make_frame(depths=(8, 14))
     assert render(draw(frame), ".svg") == render(draw(frame.copy()), ".svg")

@@ -137,6 +137,7 @@ def test_too_many_columns_are_refused() -> None:
         draw(nets(*(net("plain-mlp", depth) for depth in range(2, MAX_CELLS + 3))))
 
 
+@pytest.mark.slow
 def test_nothing_overlaps() -> None:
     parts = [net(m, d, width=w) for m in ("plain-mlp", "residual-mlp") for d in (3, 6, 12) for w in (1, 2)]
     figure = draw(nets(*parts))

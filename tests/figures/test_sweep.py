@@ -39,6 +39,7 @@ def test_a_third_setting_makes_a_figure_for_each_value(summary: pd.DataFrame, cu
     ]
 
 
+@pytest.mark.slow
 def test_many_models_go_on_several_figures(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
     def many(frame: pd.DataFrame) -> pd.DataFrame:
         one = frame[frame["model"] == "resnet"]

@@ -166,6 +166,7 @@ def test_average_training_outputs_approach_evaluation_outputs(survival: float, m
     assert not torch.allclose(outputs[0], expected)
 
 
+@pytest.mark.slow
 def test_average_outputs_of_whole_nets_approach_evaluation_outputs(make_run: MakeRun) -> None:
     run = make_run(models="residual-mlp", depths=13, block_size=3, width=16, survival=0.5)
     net = build_net(run, (4,), 3)

@@ -230,6 +230,7 @@ def test_the_residual_nets_forward_pass_matches_the_paper(
     torch.testing.assert_close(net(images), expected, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "depth", "batch_norm"),
     [("vgg", 11, True), ("vgg", 11, False), ("imagenet-resnet", 18, True), ("imagenet-resnet", 50, False)],

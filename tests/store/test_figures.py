@@ -17,6 +17,6 @@ def test_a_figure_is_written_in_each_format(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"suffix \(=\.gif\) must be \.png or \.svg or \.pdf\."):
+    with pytest.raises(UserError, match=r"suffix \(=\.gif\) must be "):
         write_figure(Figure((1, 1)), tmp_path, "drawn", ["gif"])
     assert not list(tmp_path.iterdir())

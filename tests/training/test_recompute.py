@@ -63,6 +63,7 @@ def assert_same(ours: tuple[RunRecord, nn.Module], theirs: tuple[RunRecord, nn.M
         assert torch.equal(ends, expected_end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
 def test_recomputing_does_not_change_results(settings: dict[str, Any], make_run: MakeRun) -> None:
     run = small(make_run, **settings)

@@ -176,23 +176,18 @@ def show_table(title: str, table: "pd.DataFrame", headers: Mapping[str, str] | N
         table: words, integers, and floats, which are shown with three significant digits.
         headers: of columns that are not headed by their names.
     """
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from resnet_cli.cli.console import make_console
+    from resnet_cli.cli.tables import listing
 
     lines = table.to_numpy(dtype=object).tolist()
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for column, name in enumerate(map(str, table)):
-        is_number = any(not isinstance(line[column], str) and line[column] is not None for line in lines)
-        header = (headers or {}).get(name, name.replace("_", " "))
-        shown.add_column(header, justify="right" if is_number else "left", overflow="fold")
-    for line in lines:
-        shown.add_row(*map(cell_text, line))
+    names = [(headers or {}).get(str(name), str(name).replace("_", " ")) for name in table]
+    columns = zip(names, zip(*lines, strict=True), strict=False)
+    numbers = [name for name, cells in columns if any(not isinstance(cell, str) and cell is not None for cell in cells)]
     console = make_console()
     console.print(Text(title, "bold"))
-    console.print(shown)
+    console.print(listing(names, [list(map(cell_text, line)) for line in lines], right=numbers))
 
 
 def cell_text(value: object) -> str:

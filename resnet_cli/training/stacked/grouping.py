@@ -10,6 +10,7 @@ import torch
 from resnet_cli.models import get_model
 from resnet_cli.models.settings import WIDTH
 from resnet_cli.settings import registry
+from resnet_cli.settings.errors import shorten
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Effect
 from resnet_cli.tasks import get_task
@@ -30,17 +31,20 @@ STACKS_A_WORKER = 2
 """The minimum number of stacks per worker, so that no process is idle for long when the last stacks finish."""
 
 
-def can_stack(run: Run, device_type: str) -> bool:
-    """Whether the stacked engine can train a run: on this type of device, its model, and with all of its settings.
+def obstacle(run: Run, device_type: str) -> str:
+    """What keeps the stacked engine from training a run, such as `dropout (=0.1)`; nothing if it can.
 
-    A model, and each of its settings and those of training, must say so itself.
+    A model, and each of its settings and those of training, must say that it can.
     """
-    return device_type in STACK_BYTES and get_model(run.model).can_stack and all(map(_can_stack, run.settings.items()))
-
-
-def _can_stack(item: tuple[str, object]) -> bool:
-    setting = registry.find(item[0])
-    return setting is not None and (registry.owner(setting) == "Task" or setting.stacks(item[1]))
+    if device_type not in STACK_BYTES:
+        return f"device (={device_type})"
+    if not get_model(run.model).can_stack:
+        return f"model (={run.model})"
+    for name, value in run.settings.items():
+        setting = registry.find(name)
+        if setting is None or not (registry.owner(setting) == "Task" or setting.stacks(value)):
+            return f"{name} (={shorten(value)})"
+    return ""
 
 
 def stack_key(run: Run) -> str:

@@ -5,6 +5,8 @@ import pytest
 
 from tests.cli.conftest import Command, Train
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--steps", 4, "--eval-every", 2, "--jobs", 1, "--engine", "loop")
 
 

@@ -9,6 +9,8 @@ from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.planning.plan import plan_sweep
 from tests.cli.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:

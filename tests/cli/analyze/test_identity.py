@@ -6,6 +6,8 @@ import pytest
 from resnet_cli.analysis.identity import experiments_of
 from tests.cli.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_needs_no_runs_and_writes_its_table_and_figure(command: Command, tmp_path: Path) -> None:
     small = ("--depths", "1,3", "--seeds", "0..1", "--steps", 2, "--block-size", 3)

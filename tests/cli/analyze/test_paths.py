@@ -9,6 +9,8 @@ from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.planning.plan import plan_sweep
 from tests.cli.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 
 def sweep_into(folder: Path, *, save_models: bool = True, **request: object) -> Path:
     small = {"task": "sine", "seeds": 0, "steps": 4, "eval_every": 2, "threads": 1}

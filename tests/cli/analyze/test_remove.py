@@ -7,6 +7,8 @@ import pytest
 
 from tests.cli.conftest import Command, Train
 
+pytestmark = pytest.mark.slow
+
 SWEEP = ("--task", "sine", "--steps", 20, "--eval-every", 20, "--jobs", 1, "--quiet", "--out", "results")
 
 

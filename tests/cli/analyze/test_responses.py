@@ -7,6 +7,8 @@ import pytest
 
 from tests.cli.conftest import Command, Train
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--steps", 4, "--eval-every", 2, "--train-size", 64, "--width", 5, "--jobs", 1, "--threads", 1, "--quiet")
 FOLDER = Path("results/sine")
 

@@ -12,7 +12,8 @@ from resnet_cli.store.reader import load_results
 from tests.execution.test_sweep import SMALL, contents, do
 
 
-@pytest.mark.parametrize("engine", ["loop", pytest.param("stacked", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["loop", "stacked"])
 def test_worker_processes_give_the_same_files_as_one_process(tmp_path: Path, engine: str) -> None:
     plan = plan_sweep(SMALL | {"threads": 1, "engine": engine})
     do(plan, tmp_path / "one", jobs=1)

@@ -6,7 +6,7 @@ import pytest
 
 from resnet_cli.models.activations import Activation
 from resnet_cli.training.optimizers import Optimizer
-from resnet_cli.training.stacked.grouping import STACK_BYTES, can_stack, group_runs, stack_key, stack_name, working_set
+from resnet_cli.training.stacked.grouping import STACK_BYTES, group_runs, obstacle, stack_key, stack_name, working_set
 from tests.conftest import MakeRun
 from tests.training.stacked.conftest import Register
 from tests.training.stacked.test_engine import PLAIN, RESIDUAL
@@ -15,31 +15,28 @@ from tests.training.stacked.test_engine import PLAIN, RESIDUAL
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, True),
-        ({"precision": "float64"}, True),
-        ({"task": "digits", "models": "residual-mlp"}, True),
-        ({"precision": "bfloat16"}, False),
-        ({"batch_norm": "on"}, False),
-        ({"dropout": 0.1}, False),
-        ({"models": "residual", "survival": 0.9}, False),
-        ({"models": "residual", "survival": 1}, True),
-        ({"task": "digits", "models": "plain-cnn", "depths": 8}, False),
+        ({}, ""),
+        ({"precision": "float64"}, ""),
+        ({"task": "digits", "models": "residual-mlp"}, ""),
+        ({"precision": "bfloat16"}, "precision (=bfloat16)"),
+        ({"batch_norm": "on"}, "batch_norm (=True)"),
+        ({"dropout": 0.1}, "dropout (=0.1)"),
+        ({"models": "residual", "survival": 0.9}, "survival (=0.9)"),
+        ({"models": "residual", "survival": 1}, ""),
+        ({"task": "digits", "models": "plain-cnn", "depths": 8}, "model (=plain-cnn)"),
     ],
 )
-def test_only_similar_mlps_can_be_stacked(make_run: MakeRun, settings: dict[str, object], expected: bool) -> None:
+def test_only_similar_mlps_can_be_stacked(make_run: MakeRun, settings: dict[str, object], expected: str) -> None:
     run = make_run(**{"models": "plain-mlp"} | settings)
-    assert can_stack(run, "cpu") is can_stack(run, "cuda") is expected
-    assert not can_stack(run, "mps")
+    assert obstacle(run, "cpu") == obstacle(run, "cuda") == expected
+    assert obstacle(run, "mps") == "device (=mps)"
 
 
-@pytest.mark.parametrize(("linear_in_rate", "backward"), [(False, "tanh_backward"), (True, None)])
-def test_what_an_optimiser_or_activation_lacks_sends_runs_to_the_loop(
-    make_run: MakeRun, register: Register, linear_in_rate: bool, backward: str | None
-) -> None:
-    register(Optimizer("new", "NAdam", linear_in_rate=linear_in_rate))
-    register(Activation("new", "torch:tanh", backward))
-    assert can_stack(make_run(models="plain-mlp"), "cpu")
-    assert not can_stack(make_run(models="plain-mlp", optimizer="new", activation="new"), "cpu")
+def test_the_loop_trains_what_an_optimiser_or_activation_lacks(make_run: MakeRun, register: Register) -> None:
+    register(Optimizer("unknown", "NAdam"))
+    register(Activation("unknown", "torch:tanh"))
+    assert obstacle(make_run(models="plain-mlp", optimizer="unknown"), "cpu") == "optimizer (=unknown)"
+    assert obstacle(make_run(models="plain-mlp", activation="unknown"), "cpu") == "activation (=unknown)"
 
 
 def test_groups_hold_every_run_exactly_once(make_run: MakeRun) -> None:
