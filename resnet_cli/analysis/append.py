@@ -87,11 +87,7 @@ def has_whole_blocks(run: Run, depth: int) -> bool:
 
 @torch.no_grad()
 def append_layers(stored: StoredNet, depth: int) -> StoredNet:
-    """A net of `depth` layers that computes the same function as the stored one in evaluation mode.
-
-    Raises:
-        UserError: there is no such net.
-    """
+    """A net of `depth` layers that computes in evaluation mode what the stored one does; UserError if there is none."""
     check_appendable(stored.run, depth)
     run, data = stored.run.but(depth=depth), stored.data
     net = build_net(run, data.input_shape, data.outputs).to(data.device, data.dtype).eval()
@@ -125,7 +121,7 @@ def activation_statistics(stored: StoredNet, module: nn.Module) -> tuple[Tensor,
         seen.append((values.shape[1], values.sum(1), values.square().sum(1)))
 
     data = stored.data
-    with hooked([(module, note)]):
+    with hooked([module.register_forward_hook(note)]):
         for inputs in torch.split(data.train_inputs[: stored.run[EVAL_SIZE]], EVALUATION_BATCH):
             stored.net(data.prepare(inputs))
     counts, totals, squares = zip(*seen, strict=True)
@@ -184,8 +180,7 @@ def compare(
         depth: of the deeper nets.
         stored: runs of the folder, in which the deeper net from scratch is looked up.
         settings: names of the settings in which nets of the same depth and seed differ.
-        data_dir: where data sets are.
-        device: auto, cpu, cuda, cuda:N or mps.
+        data_dir, device: as for `load_net`.
 
     Returns:
         One row per evaluation: `task`, `model`, `depth` (the shallow net's), `deeper`, `seed`, the settings, `net`
@@ -236,10 +231,8 @@ def find_twin(run: Run, stored: Iterable[RunRecord]) -> RunRecord | None:
 def choose_depths(stored: Sequence[RunRecord], depth: int | None, deeper: int | None) -> tuple[int, int]:
     """The depths of the shallow and of the deeper nets: those given, or the smallest and the largest available.
 
-    Available are the depths that the runs have for all their models and at which all blocks are complete.
-
-    Raises:
-        UserError: there are no two such depths, or no run has the given depth.
+    Available are the depths that the runs have for all their models and at which all blocks are complete. Without two
+    of them, or without a run of the given depth, UserError is raised.
     """
     known: dict[str, set[int]] = {one.run.model: set() for one in stored}
     for one in stored:
@@ -263,13 +256,9 @@ def choose_depths(stored: Sequence[RunRecord], depth: int | None, deeper: int | 
 def summarise(frame: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame:
     """Training losses when layers are appended and at the end, as medians over seeds, infinite where diverged.
 
-    Args:
-        frame: what `compare` returns for some nets.
-        settings: columns of `frame` that tell runs of one model and depth apart.
-
-    Returns:
-        One row per `model`, combination of `settings` and `net` (shallow, appended, scratch): `seeds`, the loss `then`
-        and at the `end`, and `changed`, the most by which appending changed a net's loss (nan for the other nets).
+    Of what `compare` returns for some nets it makes a row for each `model`, combination of `settings` and `net`
+    (shallow, appended, scratch): `seeds`, the loss `then` and at the `end`, and `changed`, the most by which appending
+    changed a net's loss (nan for the other nets).
     """
     found = []
     for who, rows in frame.groupby(["model", *settings], sort=False, dropna=False):
