@@ -25,7 +25,7 @@ from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
 from resnet_cli.cli.tables import error_text, loss_text, varying_settings
 from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
-from resnet_cli.settings.metrics import Metrics
+from resnet_cli.settings.metrics import METRICS, Metrics, columns_of, describe
 from resnet_cli.settings.run import Run
 from resnet_cli.training.settings import work
 
@@ -71,14 +71,20 @@ class SweepView(ABC):
 
 
 def open_view(
-    runs: Sequence[Run], finished: Mapping[str, tuple[Status, Metrics | None]], console: Console, *, quiet: bool
+    runs: Sequence[Run],
+    finished: Mapping[str, tuple[Status, Metrics | None]],
+    console: Console,
+    *,
+    quiet: bool,
+    metric: str = "loss",
 ) -> SweepView:
     """The view that suits the console: live on a terminal, otherwise a line per finished (or if `quiet`, failed) run.
 
-    `finished` are the outcomes of runs that were finished earlier, by run id.
+    `finished` are the outcomes of runs that were finished earlier, by run id. The live view draws `metric`; of a pair,
+    the values on training examples.
     """
     if console.is_terminal and not console.is_dumb_terminal and not quiet:
-        return _LiveView(runs, finished, console)
+        return _LiveView(runs, finished, console, metric)
     return _LinesView(runs, len(finished), console, quiet)
 
 
@@ -130,7 +136,7 @@ class _Training:
     series: str
     step: int
     total: int | None = None
-    loss: float | None = None
+    value: float | None = None
     counted: float = 0.0
 
 
@@ -141,9 +147,14 @@ class _LiveView(SweepView):
     """
 
     def __init__(
-        self, runs: Sequence[Run], finished: Mapping[str, tuple[Status, Metrics | None]], console: Console
+        self,
+        runs: Sequence[Run],
+        finished: Mapping[str, tuple[Status, Metrics | None]],
+        console: Console,
+        metric: str,
     ) -> None:
         super().__init__(runs)
+        self._metric, self._column = metric, columns_of(metric)[0]
         plain, other = cycle(PLAIN_LOOKS), cycle(OTHER_LOOKS)
         ended = {(self._series(run), run.depth): list[float]() for run in runs}
         names = sorted({name for name, _ in ended}, key=lambda name: (not name.startswith("plain"), name))
@@ -190,8 +201,8 @@ class _LiveView(SweepView):
             training = self._training[event.run_id]
             done = work(run) * (event.metrics.step - training.step) / event.total_steps
             training.step, training.total = event.metrics.step, event.total_steps
-            if event.metrics.step:  # the loss of an untrained net would only stretch the axis
-                training.loss = event.metrics.train_loss
+            if event.metrics.step:  # what an untrained net has would only stretch the axis
+                training.value = getattr(event.metrics, self._column)
             training.counted += done
             self._work_left -= done
             self._work_done_here += done
@@ -207,8 +218,8 @@ class _LiveView(SweepView):
         self._counts[status] += 1
         if status == "diverged":
             self._ended[self._series(run), run.depth].append(math.inf)
-        elif status == "done" and metrics:
-            self._ended[self._series(run), run.depth].append(metrics.train_loss)
+        elif status == "done" and metrics and (value := getattr(metrics, self._column)) is not None:
+            self._ended[self._series(run), run.depth].append(value)
 
     def _keep_drawing(self) -> None:
         pause = 1 / REDRAWS_PER_SECOND
@@ -242,7 +253,7 @@ class _LiveView(SweepView):
         below = 1 + (listed + 1 if listed else 0)
         chart_height = min(height - below - 1, TALLEST_CHART)
         if len(self._runs) > 1 and width >= SMALLEST_CHART[0] and chart_height >= SMALLEST_CHART[1]:
-            yield draw_chart(self._curves(training), self._depths, width, chart_height)
+            yield draw_chart(self._curves(training), self._depths, width, chart_height, METRICS[self._column].title)
             yield Text(LEGEND, "dim", no_wrap=True, overflow="ellipsis")
         if listed:
             yield self._list(training, listed)
@@ -256,8 +267,8 @@ class _LiveView(SweepView):
                 curves[name].ended[depth] = median(losses)
         current: dict[tuple[str, int], list[float]] = defaultdict(list)
         for one in training:
-            if one.loss is not None and math.isfinite(one.loss):
-                current[one.series, one.run.depth].append(one.loss)
+            if one.value is not None and math.isfinite(one.value):
+                current[one.series, one.run.depth].append(one.value)
         for (name, depth), losses in current.items():
             curves[name].current[depth] = median(losses)
         return list(curves.values())
@@ -270,8 +281,8 @@ class _LiveView(SweepView):
         for one in shown:
             total = f"{one.total:,}" if one.total else "…"
             row = f"  depth {one.run.depth:<{digits}}  seed {one.run.seed}  {one.step:>{max(5, len(total))},}/{total}"
-            loss = f"  loss {loss_text(one.loss)}" if one.loss is not None else ""
-            rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row, loss))
+            value = f"  {describe(self._metric).title} {loss_text(one.value)}" if one.value is not None else ""
+            rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row, value))
         if len(training) > len(shown):
             more = f"and {len(training) - len(shown)} more" if shown else f"{len(training)} runs are being trained"
             rows.append(Text(more, "dim"))

@@ -10,6 +10,7 @@ from resnet_cli.cli.console import complain, make_console, say
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import check_metric
 from resnet_cli.settings.request import parse_out
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ def command(
             help="What trains the runs: serial (this process), processes, or another one. (default: as --jobs says)",
         ),
     ] = "auto",
+    metric: Annotated[
+        str,
+        typer.Option("--metric", metavar="NAME", help="What to draw on the terminal during the sweep, such as error."),
+    ] = "loss",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
@@ -67,6 +72,7 @@ def command(
     from resnet_cli.planning.conditions import choose_conditions
     from resnet_cli.planning.plan import plan_sweep, requested_tasks
 
+    check_metric(metric)
     request: dict[str, Any] = context.obj
     out = parse_out(request)
     names = requested_tasks(request)
@@ -84,7 +90,7 @@ def command(
         if dry_run:
             _print_plan(plan, choose_conditions(plan, folder, **options), fresh)
         else:
-            failed |= _execute(plan, folder, quiet, fresh=fresh, **options)
+            failed |= _execute(plan, folder, quiet, metric, fresh=fresh, **options)
     if failed:
         raise typer.Exit(1)
 
@@ -144,7 +150,7 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     say(console, f"Estimated cost: {cost}." if cost.units else "Nothing is left to train.")
 
 
-def _execute(plan: "Plan", folder: Path, quiet: bool, **options: Any) -> bool:
+def _execute(plan: "Plan", folder: Path, quiet: bool, metric: str, **options: Any) -> bool:
     """Execute a sweep and show its progress. Returns whether a run failed."""
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line
@@ -159,7 +165,7 @@ def _execute(plan: "Plan", folder: Path, quiet: bool, **options: Any) -> bool:
             say(console, f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}")
             for note in plan.notes:
                 say(console, note)
-        with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
+        with open_view(plan.runs, sweep.finished, console, quiet=quiet, metric=metric) as view:
             results = sweep.execute(view.handle)
     summary = results.summary()
     summary = summary[summary["run_id"].isin([run.run_id for run in plan.runs])]

@@ -57,18 +57,18 @@ def _page(task: "Task") -> "RenderableType":
     from resnet_cli.cli.tables import listing
     from resnet_cli.figures.panels import value_text
     from resnet_cli.models import all_models
-    from resnet_cli.planning.plan import plan_sweep
+    from resnet_cli.planning.plan import plan_sweep, settings_of
     from resnet_cli.settings import registry
+    from resnet_cli.training.settings import EPOCHS, STEPS
 
     usual = plan_sweep({"task": task.name}).resolved
     names = [name for name, model in all_models().items() if model.family in task.families]
     models = [all_models()[name] for name in sorted(names, key=lambda name: name not in usual["models"])]
-    of_training = [setting for setting in registry.declared() if registry.owner(setting) == "Training"]
     defaults: dict[str, dict[str, list[str]]] = {"depths": {}}  # setting → default → models
     for model in models:
         plan = plan_sweep({"task": task.name, "models": model.name, "seeds": 0})
         defaults["depths"].setdefault(plan.resolved["depths"], []).append(model.name)
-        for setting in (*model.settings, *task.settings, *of_training):
+        for setting in settings_of(task, model):
             value = plan.runs[0].get(setting)
             if value is None and setting.need is not None:
                 value = setting.default
@@ -90,7 +90,7 @@ def _page(task: "Task") -> "RenderableType":
         rows.append([name, default, f"{meaning}{when}{only}"])
         rows += [["", other, f"for {', '.join(names)}"] for other, names in others]
     length, number = next(
-        (name, next(iter(defaults[name]))) for name in ("epochs", "steps") if "–" not in defaults[name]
+        (name, next(iter(defaults[name]))) for name in (EPOCHS.name, STEPS.name) if "–" not in defaults[name]
     )
     longer = f"resnet-exp sweep --task {task.name} --{length} {5 * int(number)} --out results/{task.name}-long"
     heading = Text.assemble((task.name, "bold"), f": {task.title}\nsource  {task.source}\n")

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,14 +97,15 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     seeds = parse_seeds(request.get("seeds", task.default_seeds))
     given = _parse_settings(request)
     _reject_foreign(request, task, models)
+    names = {model.name: {setting.name for setting in settings_of(task, model)} for model in models}
     overrides = [_parse_override(table, task, models) for table in request.get("override", [])]
 
     lists = {model.name: _with_defaults(given, task, model) for model in models}
     chosen_seeds = numbers(seeds)
     if smoke:
         chosen_seeds = chosen_seeds[:1]
-        small = {setting.name: (setting.smoke,) for setting in registry.declared() if setting.smoke is not None}
-        lists = {name: replace_settings(of_model, small) for name, of_model in lists.items()}
+        small = {setting.name: (setting.smoke,) for setting in registry.known() if setting.smoke is not None}
+        lists = {name: _only(names[name], replace_settings(of_model, small)) for name, of_model in lists.items()}
         overrides = [override.without(small) for override in overrides]
     runs: dict[Run, None] = {}
     notes: list[str] = []
@@ -131,7 +132,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
             for override in overrides:
                 if override.applies_to(model.name, depth):
                     idle.discard(override.text)
-                    combination = replace_settings(combination, _applicable(override.lists, task, model))
+                    combination = replace_settings(combination, _only(names[model.name], override.lists))
             count = len(runs) + len(chosen_seeds) * math.prod(map(len, combination.values()))
             if count > MAX_RUNS:
                 raise UserError(
@@ -278,40 +279,38 @@ def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _
     return _Override(frozenset(model.name for model in affected), depths, given, table)
 
 
-def _applicable(lists: Lists, task: Task, model: Model) -> Lists:
-    """The settings that apply to a model on a task."""
+def settings_of(task: Task, model: Model) -> list[Setting[Any]]:
+    """The settings that apply to the runs of a model on a task."""
     own = {*model.settings, *task.settings}
-    return {
-        name: values
-        for name, values in lists.items()
-        if (setting := _setting(name)) in own or registry.owner(setting) == "Training"
-    }
+    return [setting for setting in registry.known() if setting in own or registry.owner(setting) == "Training"]
+
+
+def _only(names: Collection[str], lists: Lists) -> Lists:
+    return {name: values for name, values in lists.items() if name in names}
 
 
 def _with_defaults(given: Lists, task: Task, model: Model) -> Lists:
-    common = {
-        setting.name: setting.default
-        for setting in (*registry.declared(), *model.settings)
-        if setting.default is not None and setting.need is None
-    }
-    lists: Lists = {}
-    for layer in (common, model.defaults, task.defaults, task.family_defaults.get(model.family, {})):
+    """The values of all settings that could apply to a model on a task."""
+    settings = settings_of(task, model)
+    lists: Lists = {one.name: (one.default,) for one in settings if one.default is not None and one.need is None}
+    for layer in (model.defaults, task.defaults, task.family_defaults.get(model.family, {})):
         lists |= {name: (value,) for name, value in layer.items()}
-    return _applicable(replace_settings(lists, given), task, model)
+    lists = replace_settings(lists, given)
+    for setting in settings:
+        if setting.need is not None:
+            lists.setdefault(setting.name, (setting.default,))
+    return _only([setting.name for setting in settings], lists)
 
 
 def _product(lists: Lists) -> Iterator[dict[str, Any]]:
-    """Every combination of some lists, without settings that do not apply and with defaults for those that do."""
+    """Every combination of some lists, each once, without settings that do not apply."""
+    needs = {name: need for name in lists if (need := _setting(name).need) is not None}
     seen = set()
     for values in itertools.product(*lists.values()):
         settings = dict(zip(lists, values, strict=True))
-        for setting in registry.declared():
-            if setting.need is None:
-                continue
-            if setting.need.met(settings.get(setting.need.parent.name)):
-                settings.setdefault(setting.name, setting.default)
-            else:
-                settings.pop(setting.name, None)
+        for name, need in needs.items():
+            if not need.met(settings.get(need.parent.name)):
+                del settings[name]
         if (key := tuple(sorted(settings.items(), key=str))) not in seen:
             seen.add(key)
             yield settings
@@ -320,11 +319,7 @@ def _product(lists: Lists) -> Iterator[dict[str, Any]]:
 def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list[_Override]) -> dict[str, Any]:
     """Settings as TOML: at the top where all models agree, else in overrides by model; then the user's overrides."""
     used = {name for run in runs for name in run.settings}
-    dependent = {setting.name: (setting.default,) for setting in registry.declared() if setting.need is not None}
-    by_model = {
-        model: {name: values for name, values in (dependent | of_model).items() if name in used}
-        for model, of_model in lists.items()
-    }
+    by_model = {model: _only(used, of_model) for model, of_model in lists.items()}
     common: dict[str, Any] = {}
     special: dict[str, dict[str, Any]] = {model: {} for model in lists}
     for name in registry.names_in_order(runs):

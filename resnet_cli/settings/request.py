@@ -125,7 +125,7 @@ def _made_useless(layer: Request) -> set[str]:
     """Settings that apply with no value in `layer`, such as momentum if it asks for adam."""
     return {
         setting.name
-        for setting in registry.declared()
+        for setting in registry.known()
         if (need := setting.need) is not None
         and need.parent.name in layer
         and not any(map(need.met, split_list(need.parent.name, layer[need.parent.name])))

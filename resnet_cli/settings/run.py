@@ -166,12 +166,13 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _check_together(run: Run) -> None:
+    for name in run.settings:
+        if (known := registry.find(name)) is not None and (complaint := known.complaint(run)):
+            raise ValueError(complaint)
     present: dict[str, list[str]] = {}
     for setting in registry.declared():
         if setting.one_of:
             present.setdefault(setting.one_of, []).append(setting.name)
-        if setting.name in run.settings and (complaint := setting.complaint(run)):
-            raise ValueError(complaint)
     for names in present.values():
         if sum(name in run.settings for name in names) != 1:
             raise ValueError(f"give exactly one of {' and '.join(names)}")

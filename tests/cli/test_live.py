@@ -139,6 +139,16 @@ def test_live_view_shows_chart_runs_and_progress(runs: list[Run]) -> None:
     assert "filled: finished · hollow: in training · ×: diverged" in text
 
 
+def test_the_live_view_takes_any_metric_by_name(runs: list[Run]) -> None:
+    view = open_view(runs, {runs[0].run_id: ("done", metrics())}, terminal(), quiet=False, metric="gradient_norm")
+    view.handle(Started(runs[4].run_id, 0))
+    view.handle(Evaluated(runs[4].run_id, metrics(420), 1000))
+    text = drawing(view)
+    assert text.startswith("gradient norm   ● plain-mlp   ◆ residual-mlp")
+    assert [text.count(marker) for marker in "●○"] == [2, 1]
+    assert "420/1,000  gradient norm 1.00" in text
+
+
 @pytest.mark.parametrize(("size", "legend"), [((80, 24), 2), ((40, 12), 1), ((120, 40), 1)])
 def test_the_legend_takes_lines_while_the_chart_keeps_room(
     make_run: MakeRun, size: tuple[int, int], legend: int
