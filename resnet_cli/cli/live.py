@@ -1,7 +1,6 @@
 """What the user sees while a sweep runs: a live view on a terminal, elsewhere a line per finished run."""
 
 import math
-import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -22,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
+from resnet_cli.cli.console import complain
 from resnet_cli.cli.tables import error_text, loss_text, varying_settings
 from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
@@ -117,7 +117,7 @@ class _LinesView(SweepView):
 
     def handle(self, event: Event) -> None:
         if isinstance(event, Warned):
-            print(f"resnet-exp: {event.message}", file=sys.stderr)
+            complain(event.message)
         if not isinstance(event, Finished):
             return
         self._done += 1
