@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.settings import ACTIVATION, BATCH_NORM
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
@@ -25,12 +27,31 @@ class Model:
     title: str
     paper: str
     family: Literal["mlp", "cnn"]
-    role: Literal["plain", "residual", "other"]  # `--models plain,residual` picks by this
     depth_rule: DepthRule
     settings: tuple[Setting[Any], ...]  # that apply to it: shared ones (`models.settings`) and its own
     build: Callable[[Run, tuple[int, ...], int], nn.Module]
+    role: Literal["plain", "residual", "other"] = "other"  # `--models plain,residual` picks by this
     defaults: Mapping[str, Any] = field(default_factory=dict)  # where its setting has another, by name
     can_stack: bool = False  # whether the stacked engine knows its layers and skips
+
+
+Step = Callable[[Tensor], Tensor]
+"""A layer, or a function of activations."""
+
+
+def activation_of(run: Run) -> Step:
+    """The activation function of a run."""
+    return ACTIVATIONS[run[ACTIVATION]].function
+
+
+def convolution(run: Run, n_in: int, n_out: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    """A convolution, padded so that stride 1 keeps the resolution; batch norm makes its bias redundant."""
+    return nn.Conv2d(n_in, n_out, size, stride, padding=size // 2, groups=groups, bias=not run[BATCH_NORM])
+
+
+def norm_of(run: Run, channels: int) -> nn.Module:
+    """Batch norm of images, or the identity if the run has none."""
+    return nn.BatchNorm2d(channels) if run[BATCH_NORM] else nn.Identity()
 
 
 class Drawing(nn.Module):
@@ -127,10 +148,6 @@ class Addition(nn.Module):
     def forward(self, response: Tensor, skipped: Tensor) -> Tensor:
         """The sum of two tensors of the same shape."""
         return response + skipped
-
-
-Step = Callable[[Tensor], Tensor]
-"""A layer, or a function of activations."""
 
 
 def apply_in_order(steps: Iterable[Step], x: Tensor) -> Tensor:

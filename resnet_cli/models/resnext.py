@@ -29,8 +29,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import Model
-from resnet_cli.models.resnet import CifarNet, ConvBlock, build_shortcut
+from resnet_cli.models.base import Model, convolution
+from resnet_cli.models.resnet import CifarNet, build_blocks
 from resnet_cli.models.settings import BATCH_NORM, COMMON, SHORTCUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
@@ -114,10 +114,9 @@ class Aggregate(BranchedConv2d):
 def _convolutions(run: Run, n_in: int, inner: int, n_out: int, stride: int) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
     """The convolutions of a block, with `inner` channels in all its branches together."""
     branches, form, bias = run[CARDINALITY], run[FORM], not run[BATCH_NORM]
-    last = nn.Conv2d(inner, n_out, 1, bias=bias)
+    last = convolution(run, inner, n_out, 1)
     if form == "c":
-        middle = nn.Conv2d(inner, inner, 3, stride, padding=1, groups=branches, bias=bias)
-        return nn.Conv2d(n_in, inner, 1, bias=bias), middle, last
+        return convolution(run, n_in, inner, 1), convolution(run, inner, inner, 3, stride, groups=branches), last
     if form == "a":
         last = Aggregate(inner, n_out, 1, branches=branches, bias=bias)
     transform = Transform(inner, inner, 3, branches=branches, stride=stride, groups=branches, bias=bias)
@@ -126,17 +125,12 @@ def _convolutions(run: Run, n_in: int, inner: int, n_out: int, stride: int) -> t
 
 def _build(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
     group_width = run.get(GROUP_WIDTH) or max(1, 2 * run[WIDTH] // run[CARDINALITY])
-    blocks: list[ConvBlock] = []
-    n_in = run[WIDTH]
-    for stage in range(3):
-        inner = run[CARDINALITY] * group_width * 2**stage
-        n_out = 4 * run[WIDTH] * 2**stage
-        for index in range((run.depth - 2) // 9):
-            stride = 2 if stage > 0 and index == 0 else 1
-            shortcut = build_shortcut(run[SHORTCUT], n_in, n_out, stride, batch_norm=run[BATCH_NORM])
-            blocks.append(ConvBlock(run, _convolutions(run, n_in, inner, n_out, stride), shortcut))
-            n_in = n_out
-    return CifarNet(run, input_shape[0], blocks, n_in, outputs)
+
+    def convolutions(n_in: int, scale: int, stride: int) -> tuple[nn.Conv2d, ...]:
+        return _convolutions(run, n_in, run[CARDINALITY] * group_width * scale, 4 * run[WIDTH] * scale, stride)
+
+    blocks, filters = build_blocks(run, [(run.depth - 2) // 9] * 3, convolutions)
+    return CifarNet(run, input_shape, outputs, blocks, filters)
 
 
 MODELS = (
@@ -145,7 +139,6 @@ MODELS = (
         title="ResNeXt, bottleneck blocks with many branches",
         paper="Xie et al. 2017, §3.3, §5.3",
         family="cnn",
-        role="other",
         depth_rule=DepthRule(first=11, step=9, formula="9n+2"),
         settings=(*COMMON, SHORTCUT, CARDINALITY, GROUP_WIDTH, FORM),
         defaults={"batch_norm": True, "init": "he", "shortcut": "B"},

@@ -74,11 +74,6 @@ class Need:
     words: str
 
 
-def never(value: object) -> bool:
-    """Whether the stacked engine can train nets with this value: not before the setting says so."""
-    return False
-
-
 def always(value: object) -> bool:
     """The stacked engine can train nets with every value of a setting."""
     return True
@@ -94,7 +89,8 @@ class Setting(Generic[T]):
         description: one sentence for help pages and the documentation.
         default: its value where it applies unless one is given; None leaves it to the task or the model.
         affects: what its value changes; nothing if nets that differ in it can still be trained in one stack.
-        stacks: whether the stacked engine can train nets with a value. What affects only the data needs no such word.
+        stacks: whether the stacked engine can train nets with a value; unless it says so, with all if none affects the
+            shape.
         need: on which other setting it depends.
         one_of: of the settings with the same word here, a run has exactly one.
         before: by model or task (`*` for all), the value that applies to runs from before it had this setting. It is
@@ -112,7 +108,7 @@ class Setting(Generic[T]):
     description: str
     default: T | None = None
     affects: tuple[Effect, ...] = ("shape",)
-    stacks: Callable[[T], bool] = never
+    stacks: Callable[[T], bool] | None = None
     need: Need | None = None
     one_of: str = ""
     before: Mapping[str, T] = field(default_factory=dict)
@@ -132,6 +128,10 @@ class Setting(Generic[T]):
     def choices(self) -> tuple[str, ...]:
         """The words that it accepts; empty where it is a number or free text."""
         return words_of(self.kind)
+
+    def can_stack(self, value: T) -> bool:
+        """Whether the stacked engine can train nets with a value."""
+        return "shape" not in self.affects if self.stacks is None else self.stacks(value)
 
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:

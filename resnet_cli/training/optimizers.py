@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from resnet_cli.settings.errors import either
 from resnet_cli.settings.run import Run
-from resnet_cli.settings.setting import Fraction, Need, NotNegative, Positive, Setting, always
+from resnet_cli.settings.setting import Fraction, Need, NotNegative, Positive, Setting
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,16 +75,13 @@ OPTIMIZER = Setting[str](
     stacks=lambda name: OPTIMIZERS[name].linear_in_rate,
     complaint=_complaint,
 )
-LEARNING_RATE = Setting[float](
-    "learning_rate", Positive, "Learning rate, before warm-up and schedule.", affects=(), stacks=always
-)
+LEARNING_RATE = Setting[float]("learning_rate", Positive, "Learning rate, before warm-up and schedule.", affects=())
 MOMENTUM = Setting[float](
     "momentum",
     Fraction,
     f"Momentum coefficient of the optimisers {either(_HAVE_MOMENTUM, 'and')}.",
     default=0.9,
     affects=("update rule",),
-    stacks=always,
     need=Need(OPTIMIZER, lambda name: name in _HAVE_MOMENTUM, f"optimizer {either(_HAVE_MOMENTUM)}"),
 )
 WEIGHT_DECAY = Setting[float](
@@ -93,7 +90,6 @@ WEIGHT_DECAY = Setting[float](
     f"Weight decay on all parameters (an L2 penalty; decoupled with {either(_DECOUPLED)}).",
     default=0.0,
     affects=(),
-    stacks=always,
 )
 
 

@@ -42,7 +42,7 @@ def obstacle(run: Run, device_type: str) -> str:
         return f"model (={run.model})"
     for name, value in run.settings.items():
         setting = registry.find(name)
-        if setting is None or not (registry.owner(setting) == "Task" or setting.stacks(value)):
+        if setting is None or not (registry.owner(setting) == "Task" or setting.can_stack(value)):
             return f"{name} (={shorten(value)})"
     return ""
 
