@@ -64,14 +64,10 @@ class Drawing(nn.Module):
     stream: ClassVar[str]
     on_host: ClassVar[bool] = False  # whether the generator is on the CPU, whatever the device of the net
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_idle: bool) -> None:
         super().__init__()
+        self.is_idle = is_idle  # whether the layer never draws
         self.generator: torch.Generator | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the layer never draws."""
-        raise NotImplementedError
 
 
 class Dropout(Drawing):
@@ -80,17 +76,12 @@ class Dropout(Drawing):
     stream = "dropout"
 
     def __init__(self, probability: float) -> None:
-        super().__init__()
+        super().__init__(is_idle=probability == 0)
         self.probability = probability
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is ever dropped."""
-        return self.probability == 0
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Zero each element with the given probability and scale up the others; the identity in evaluation mode."""
-        if not self.training or self.probability == 0:
+        if not self.training or self.is_idle:
             return inputs
         keep = torch.rand(inputs.shape, generator=self.generator, device=inputs.device) >= self.probability
         return inputs * keep / (1 - self.probability)
@@ -109,13 +100,8 @@ class StochasticDepth(Drawing):
     on_host = True
 
     def __init__(self, survival: float) -> None:
-        super().__init__()
+        super().__init__(is_idle=survival == 1)
         self.survival = survival
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the branch always survives."""
-        return self.survival == 1
 
     def is_kept(self) -> bool:
         """Whether the branch is computed in this step; always true in evaluation mode."""
@@ -129,13 +115,7 @@ class StochasticDepth(Drawing):
 
 
 def linear_decay(block: int, blocks: int, survival: float) -> float:
-    """The survival probability of a block, p_l = 1 − (l/L)(1 − p_L) (Huang et al. 2016, eq. 4).
-
-    Args:
-        block: l, counted from 1.
-        blocks: L, the number of blocks.
-        survival: p_L, the survival probability of the last block.
-    """
+    """Survival probability of block l of L, counted from 1: p_l = 1 − (l/L)(1 − p_L) (Huang et al. 2016, eq. 4)."""
     return 1 - block / blocks * (1 - survival)
 
 
@@ -169,12 +149,7 @@ class Block(nn.Module):
     shortcut: nn.Module | None
 
     def add_shortcut(self, shortcut: nn.Module | None, survival: float = 1.0) -> None:
-        """Complete the block.
-
-        Args:
-            shortcut: around the branch, or None for a plain block.
-            survival: probability that the branch of a residual block is computed in a training step.
-        """
+        """Complete the block, plain or with a shortcut; `survival` is the probability that a step keeps the branch."""
         self.shortcut = shortcut
         if shortcut is not None:
             self.stochastic_depth, self.addition = StochasticDepth(survival), Addition()
@@ -194,12 +169,7 @@ class Block(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """An auxiliary output inside a net, whose loss is added to the net's own while training.
-
-    Args:
-        head: maps activations inside the net to outputs (B, outputs).
-        weight: of the head's loss.
-    """
+    """An auxiliary output (B, outputs) inside a net, whose loss, times `weight`, is added to the net's own."""
 
     def __init__(self, head: nn.Module, weight: float) -> None:
         super().__init__()
