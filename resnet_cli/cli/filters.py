@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from resnet_cli.cli.words import split_words
-from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.ranges import numbers, parse_depths, parse_seeds, shorten
+from resnet_cli.settings.errors import UserError, shorten
+from resnet_cli.settings.ranges import numbers, parse_depths, parse_seeds
 
 if TYPE_CHECKING:
     from resnet_cli.store.reader import Results

@@ -10,17 +10,8 @@ from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
 from resnet_cli.settings.discovery import load_plugins, plugins_with
-from resnet_cli.settings.errors import UserError, unknown_name
-from resnet_cli.settings.ranges import (
-    Range,
-    compact,
-    format_ranges,
-    numbers,
-    parse_depths,
-    parse_ranges,
-    parse_seeds,
-    shorten,
-)
+from resnet_cli.settings.errors import UserError, shorten, unknown_name
+from resnet_cli.settings.ranges import compact, format_ranges, numbers, parse_depths, parse_ranges, parse_seeds
 from resnet_cli.settings.request import (
     ENGINES,
     Request,
@@ -158,7 +149,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
         "task": task.name,
         "models": [model.name for model in models],
         "depths": _resolved_depths(request.get("depths"), selected, smoke),
-        "seeds": format_ranges(seeds) if not smoke else str(numbers(seeds)[0]),
+        "seeds": str(chosen_seeds[0]) if smoke else format_ranges(*seeds),
         "engine": engine,
         "device": device,
         **({"threads": threads} if threads else {}),
@@ -176,7 +167,9 @@ def _select_depths(raw: object, task: Task, models: list[Model]) -> Selected:
     """The depths of each model: from common ranges, its entry in a table, or nearest to the task's defaults."""
     if raw is None:
         nearest = {
-            model.name: {model.depth_rule.nearest(depth)[0] for depth in numbers(_default_depths(task, model))}
+            model.name: {
+                model.depth_rule.nearest(depth)[0] for depth in numbers(parse_depths(task.default_depths[model.family]))
+            }
             for model in models
         }
         return {name: (sorted(depths), []) for name, depths in nearest.items()}
@@ -194,14 +187,10 @@ def _select_depths(raw: object, task: Task, models: list[Model]) -> Selected:
     return {model.name: model.depth_rule.select(parse_depths(given[model.name]), model.name) for model in models}
 
 
-def _default_depths(task: Task, model: Model) -> tuple[Range, ...]:
-    return parse_depths(task.default_depths[model.family])
-
-
 def _resolved_depths(raw: object, selected: Selected, smoke: bool) -> object:
     """Depths as TOML: as they were given, or a table by model if the models' depths differ."""
     if raw is not None and not isinstance(raw, dict) and not smoke:
-        return format_ranges(parse_depths(raw))
+        return format_ranges(*parse_depths(raw))
     texts = {name: compact(kept) for name, (kept, _) in selected.items()}
     return texts if len(set(texts.values())) > 1 else next(iter(texts.values()))
 
@@ -362,7 +351,7 @@ def _plain(values: tuple[Any, ...]) -> Any:
 def _parse_threads(raw: object) -> int | None:
     if raw is None:
         return None
-    ranges: tuple[Range, ...] = parse_ranges(raw, option="threads", minimum=1, maximum=MAX_THREADS)
-    if len(numbers(ranges)) > 1:
+    number, *others = numbers(parse_ranges(raw, option="threads", minimum=1, maximum=MAX_THREADS))
+    if others:
         raise UserError(f"threads (={raw}) takes one value, not a list.")
-    return ranges[0].start
+    return number

@@ -1,7 +1,6 @@
 """The version of what is on disk."""
 
-from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.ranges import shorten
+from resnet_cli.settings.errors import UserError, shorten
 
 FORMAT = 2
 """Version of the results folder's layout and of its files' content; raised when an older program could misread them.

@@ -72,7 +72,7 @@ class Metrics(NamedTuple):
             when="after the first step",
             in_summary=False,
         ),
-    ]
+    ] = None
 
 
 _hints = get_type_hints(Metrics, include_extras=True)

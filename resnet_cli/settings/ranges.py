@@ -2,11 +2,10 @@
 
 import re
 from bisect import bisect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.errors import shorten as shorten
+from resnet_cli.settings.errors import UserError, shorten
 
 MAX_DEPTH = 10_000
 MAX_SEED = 2**31 - 1
@@ -16,39 +15,8 @@ MAX_DIGITS = 20
 _ITEM = re.compile(r"(?P<start>\d+)(?:\s*\.\.\s*(?P<stop>\d+)(?:\s*:\s*(?P<step>\d+))?)?", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Range:
-    """Whole numbers from `start` to `stop`, both included, in steps of `step`."""
-
-    start: int
-    stop: int
-    step: int = 1
-
-    @property
-    def is_single(self) -> bool:
-        """Whether this is a single number, rather than a range from which some numbers may be left out."""
-        return self.start == self.stop
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start, self.stop + 1, self.step))
-
-    def __len__(self) -> int:
-        return len(range(self.start, self.stop + 1, self.step))
-
-    def __str__(self) -> str:
-        if self.is_single:
-            return str(self.start)
-        return f"{self.start}..{self.stop}" + (f":{self.step}" if self.step != 1 else "")
-
-
-def parse_ranges(value: object, *, option: str, minimum: int, maximum: int) -> tuple[Range, ...]:
-    """Parse `value` (text, a whole number, or a list of both) as ranges.
-
-    Args:
-        value: the input.
-        option: the option's name, for the error text.
-        minimum: the smallest number allowed.
-        maximum: the largest number allowed.
+def parse_ranges(value: object, *, option: str, minimum: int, maximum: int) -> list[range]:
+    """Parse `value` (text, a whole number, or a list of both) as ranges; errors name the `option`.
 
     Raises:
         UserError: the text is malformed or empty, runs backwards, exceeds the limits, or names too many numbers.
@@ -56,7 +24,7 @@ def parse_ranges(value: object, *, option: str, minimum: int, maximum: int) -> t
     items = value if isinstance(value, (list, tuple)) else [value]
     if not items:
         raise UserError(f"{option} is an empty list; write it like 2..40 or 8,20,56.")
-    ranges: list[Range] = []
+    ranges: list[range] = []
     for item in items:
         if isinstance(item, bool) or not isinstance(item, (int, str)):
             raise UserError(f"{option} (={item!r}) must be text like 2..40 or 8,20,56, or whole numbers.")
@@ -65,10 +33,10 @@ def parse_ranges(value: object, *, option: str, minimum: int, maximum: int) -> t
     count = sum(len(r) for r in ranges)
     if count > MAX_COUNT:
         raise UserError(f"{option} (={shorten(value)}) names {count:,} numbers; at most {MAX_COUNT:,} are allowed.")
-    return tuple(ranges)
+    return ranges
 
 
-def _parse_item(part: str, whole: str, option: str, minimum: int, maximum: int) -> Range:
+def _parse_item(part: str, whole: str, option: str, minimum: int, maximum: int) -> range:
     shown = f"{option} (={shorten(whole)})"
     if not part:
         raise UserError(f"{shown} is empty or has an empty part; write it like 2..40, 2..40:2 or 8,20,56.")
@@ -89,27 +57,31 @@ def _parse_item(part: str, whole: str, option: str, minimum: int, maximum: int) 
     for number in (start, stop):
         if not minimum <= number <= maximum:
             raise UserError(f"{shown} contains {number}; each number must lie between {minimum} and {maximum:,}.")
-    return Range(start, stop, step)
+    return range(start, stop + 1, step)
 
 
-def parse_depths(value: object) -> tuple[Range, ...]:
+def parse_depths(value: object) -> list[range]:
     """Parse depths (numbers of layers, from 1 to 10,000). Raises UserError as `parse_ranges` does."""
     return parse_ranges(value, option="depths", minimum=1, maximum=MAX_DEPTH)
 
 
-def parse_seeds(value: object) -> tuple[Range, ...]:
+def parse_seeds(value: object) -> list[range]:
     """Parse seeds (from 0 to 2³¹ − 1). Raises UserError as `parse_ranges` does."""
     return parse_ranges(value, option="seeds", minimum=0, maximum=MAX_SEED)
 
 
-def numbers(ranges: Iterable[Range]) -> list[int]:
+def numbers(ranges: Iterable[range]) -> list[int]:
     """All numbers in some ranges, each once, ascending."""
     return sorted({number for item in ranges for number in item})
 
 
-def format_ranges(ranges: Iterable[Range]) -> str:
+def format_ranges(*ranges: range) -> str:
     """The text that `parse_ranges` turns back into `ranges`."""
-    return ",".join(str(item) for item in ranges)
+    texts = []
+    for item in ranges:
+        last, step = item.stop - 1, f":{item.step}" if item.step > 1 else ""
+        texts.append(str(last) if last == item.start else f"{item.start}..{last}{step}")
+    return ",".join(texts)
 
 
 def compact(values: Iterable[int]) -> str:
@@ -118,7 +90,7 @@ def compact(values: Iterable[int]) -> str:
     `parse_ranges` turns the text back into the same numbers.
     """
     rest = sorted(set(values))
-    parts: list[Range] = []
+    parts: list[range] = []
     while rest:
         length = 1
         step = rest[1] - rest[0] if len(rest) > 1 else 1
@@ -126,9 +98,9 @@ def compact(values: Iterable[int]) -> str:
             length += 1
         if length < 3:
             length, step = 1, 1
-        parts.append(Range(rest[0], rest[length - 1], step))
+        parts.append(range(rest[0], rest[length - 1] + 1, step))
         rest = rest[length:]
-    return format_ranges(parts)
+    return format_ranges(*parts)
 
 
 @dataclass(frozen=True)
@@ -171,7 +143,7 @@ class DepthRule:
         below = depth - (depth - self.first) % self.step
         return [below, below + self.step]
 
-    def select(self, ranges: Iterable[Range], model: str) -> tuple[list[int], list[int]]:
+    def select(self, ranges: Iterable[range], model: str) -> tuple[list[int], list[int]]:
         """Split the depths in `ranges` into those that the model has and those that it lacks, both ascending.
 
         Raises:
@@ -182,10 +154,10 @@ class DepthRule:
         for item in ranges:
             found = [depth for depth in item if self.exists(depth)]
             if not found:
-                near = self.nearest(item.start)
-                what = f"depth {item}" if item.is_single else f"depth in {item}"
+                near, text = self.nearest(item.start), format_ranges(item)
+                what = f"depth in {text}" if ".." in text else f"depth {text}"
                 raise UserError(
-                    f"depths (={item}): {model} has no {what}; its depths are {self.words}, "
+                    f"depths (={text}): {model} has no {what}; its depths are {self.words}, "
                     f"the nearest {'is' if len(near) == 1 else 'are'} {' and '.join(map(str, near))}."
                 )
             kept.update(found)

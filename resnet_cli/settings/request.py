@@ -8,17 +8,15 @@ from typing import Any, TypeVar
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs, find_config
 from resnet_cli.settings.discovery import load_plugins
-from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
+from resnet_cli.settings.errors import UserError, did_you_mean, shorten, unknown_name
 from resnet_cli.settings.format import PACKED_RUNS_FILE, check_format
-from resnet_cli.settings.ranges import shorten
-from resnet_cli.settings.setting import Setting
+from resnet_cli.settings.setting import SWEEP_KEYS, Setting
 
 T = TypeVar("T")
 
 Request = Mapping[str, Any]
 """Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
 
-SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out", "plugins")
 ENGINES = ("auto", "loop", "stacked")
 OVERRIDE_KEYS = ("models", "depths")
 MAX_VALUES = 1000

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeVar, overload
 
@@ -129,7 +129,7 @@ class Run:
         return f"Run({', '.join(f'{name}={value!r}' for name, value in self)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.as_dict(),)
+        return partial(Run, **self.as_dict()), ()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
@@ -142,10 +142,6 @@ class Run:
 
         to_dict = core_schema.plain_serializer_function_ser_schema(cls.as_dict)
         return core_schema.no_info_plain_validator_function(parse, serialization=to_dict)
-
-
-def _restore(values: dict[str, Any]) -> Run:
-    return Run(**values)
 
 
 def _checked_identity(name: str, value: Any) -> Any:

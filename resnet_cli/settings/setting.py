@@ -28,24 +28,17 @@ Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
 IDENTITY = ("task", "model", "depth", "seed")
+SWEEP_KEYS = ("task", "models", "depths", "seeds", "engine", "device", "threads", "out", "plugins")
+"""The keys of a sweep beside settings."""
 RUN_COLUMNS = ("run_id", *IDENTITY, "status", "parameters", *METRICS, OTHER_METRIC)
 """The columns of tables of runs beside their settings."""
 
 _TAKEN = {
     *RUN_COLUMNS,
+    *SWEEP_KEYS,
+    "override",
     *("format", "message", "settings", "environment", "started", "finished", "seconds"),  # what run.json holds
     *("metrics_sha256", "content_sha256", "run_json", "folder"),  # and other columns of exported tables
-    *(
-        "models",
-        "depths",
-        "seeds",
-        "engine",
-        "device",
-        "threads",
-        "out",
-        "plugins",
-        "override",
-    ),  # the other keys of a sweep
 }
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")

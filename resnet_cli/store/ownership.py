@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.ranges import shorten
+from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.store.files import DAMAGED_SUFFIX, is_temporary, remove_temporary_files
 from resnet_cli.store.layout import (
     CHECKPOINT_FILE,

@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from resnet_cli.settings import registry
-from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.errors import UserError, printable, shorten
 from resnet_cli.settings.format import PACKED_RUNS_FILE
-from resnet_cli.settings.ranges import shorten
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.layout import RUNS_FOLDER, RunFiles
 from resnet_cli.store.record import RunJson, record_text

@@ -10,10 +10,9 @@ from typing import Any
 import pandas as pd
 
 from resnet_cli.settings import registry
-from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.errors import UserError, printable, shorten
 from resnet_cli.settings.format import check_format
 from resnet_cli.settings.metrics import METRICS, OTHER_METRIC, check_metric, columns_of
-from resnet_cli.settings.ranges import shorten
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.settings.varying import varying_settings
 from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file

@@ -13,11 +13,10 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
-from resnet_cli.settings.errors import printable
+from resnet_cli.settings.errors import printable, shorten
 from resnet_cli.settings.events import Status
 from resnet_cli.settings.format import FORMAT, check_format
 from resnet_cli.settings.metrics import COLUMNS, METRICS, REQUIRED, Metrics
-from resnet_cli.settings.ranges import shorten
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import explain
 from resnet_cli.store.files import write_text

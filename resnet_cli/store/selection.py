@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resnet_cli.settings import registry
-from resnet_cli.settings.errors import UserError, did_you_mean, unknown_name
-from resnet_cli.settings.ranges import compact, shorten
+from resnet_cli.settings.errors import UserError, did_you_mean, shorten, unknown_name
+from resnet_cli.settings.ranges import compact
 from resnet_cli.store.reader import Results
 from resnet_cli.store.record import RunRecord
 

@@ -10,7 +10,7 @@ copied to the host only at evaluations.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.data import Data, augment
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
+from resnet_cli.training.evaluation import Evaluation, metrics_rows
 from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.recompute import recompute_blocks
 from resnet_cli.training.schedule import learning_rate, length
@@ -186,28 +187,14 @@ def evaluate(
     limit = run[EVAL_SIZE]
     train_sums = _sums(net, run, data, data.train_inputs[:limit], data.train_targets[:limit])
     test_sums = _sums(net, run, data, data.test_inputs[:limit], data.test_targets[:limit])
-    norm = torch.full_like(train_sums[0], math.nan) if gradient_norm is None else gradient_norm
-    *sums, norm_value = torch.cat([train_sums, test_sums, norm[None]]).tolist()
-    return metrics_row(run, data, step, epoch, rate, sums, None if gradient_norm is None else norm_value)
-
-
-def metrics_row(
-    run: Run, data: Data, step: int, epoch: float, rate: float, sums: Sequence[float], norm: float | None
-) -> Metrics:
-    """An evaluation from sums: loss and number of errors on the training examples, then on the test examples."""
-    train_loss, train_errors, test_loss, test_errors = sums
-    train_count, test_count = (min(run[EVAL_SIZE], len(part)) for part in (data.train_inputs, data.test_inputs))
-    has_error = data.loss == "cross_entropy"
-    return Metrics(
-        epoch=epoch,
-        step=step,
-        scheduled_learning_rate=rate,
-        train_loss=train_loss / train_count,
-        test_loss=test_loss / test_count,
-        train_error=100 * train_errors / train_count if has_error else None,
-        test_error=100 * test_errors / test_count if has_error else None,
-        gradient_norm=norm,
+    found = Evaluation(
+        train=train_sums[:, None],
+        test=test_sums[:, None],
+        gradient_norms=None if gradient_norm is None else gradient_norm[None],
+        parameters=[parameter[None] for parameter in net.parameters()],
     )
+    (metrics,) = metrics_rows(found, [run], data, step=step, epoch=epoch, rates=[rate])
+    return metrics
 
 
 def _sums(net: nn.Module, run: Run, data: Data, inputs: Tensor, targets: Tensor) -> Tensor:

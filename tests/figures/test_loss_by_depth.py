@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from resnet_cli.figures.loss_by_depth import draw
-from resnet_cli.figures.run_table import Metric
 from resnet_cli.figures.style import BLUE, VERMILLION
 from resnet_cli.settings.errors import UserError
 
@@ -47,7 +46,7 @@ def legend_texts(figure: Figure) -> list[str]:
 @pytest.mark.parametrize("metric", ["loss", "error"])
 @pytest.mark.parametrize(("model", "colour"), [("plain-cnn", VERMILLION), ("resnet", BLUE)])
 def test_training_is_solid_test_is_dashed_and_both_are_medians(
-    summary: pd.DataFrame, metric: Metric, model: str, colour: str
+    summary: pd.DataFrame, metric: str, model: str, colour: str
 ) -> None:
     axes = draw(summary, metric=metric).axes[0]
     for linestyle, split in (("-", "train"), ("--", "test")):
@@ -167,7 +166,7 @@ def test_zero_loss_is_on_the_log_axis(summary: pd.DataFrame) -> None:
     [("loss", "auto", "log"), ("error", "auto", "linear"), ("loss", "linear", "linear"), ("error", "log", "log")],
 )
 def test_losses_are_logarithmic_and_errors_linear_by_default(
-    summary: pd.DataFrame, metric: Metric, scale: str, expected: str
+    summary: pd.DataFrame, metric: str, scale: str, expected: str
 ) -> None:
     assert draw(summary, metric=metric, scale=scale).axes[0].get_yscale() == expected  # type: ignore[arg-type]
 
@@ -209,7 +208,7 @@ def test_units_and_titles(summary: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(("metric", "unit"), [("loss", ""), ("error", " %")])
-def test_title_names_medians_at_greatest_shared_depth(summary: pd.DataFrame, metric: Metric, unit: str) -> None:
+def test_title_names_medians_at_greatest_shared_depth(summary: pd.DataFrame, metric: str, unit: str) -> None:
     rows = summary[(summary["depth"] < 56) | (summary["model"] == "resnet")]
     rows = rows[rows["seed"] < 3]  # too few to say from which depth on a model gets worse
     at_32 = [rows[(rows["model"] == model) & (rows["depth"] == 32)] for model in ("plain-cnn", "resnet")]

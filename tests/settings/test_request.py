@@ -9,13 +9,13 @@ import pytest
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings import registry
 from resnet_cli.settings.request import (
-    SWEEP_KEYS,
     check_keys,
     load_config,
     merge,
     parse_assignments,
     single_value,
 )
+from resnet_cli.settings.setting import SWEEP_KEYS
 from tests.settings.refusals import refusal
 
 SETTINGS = tuple(setting.name for setting in registry.declared())

@@ -13,10 +13,10 @@ from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.request import (
-    SWEEP_KEYS,
     load_config,
     parse_assignments,
 )
+from resnet_cli.settings.setting import SWEEP_KEYS
 
 FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 SETTINGS = tuple(setting.name for setting in registry.declared())

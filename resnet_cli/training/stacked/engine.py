@@ -48,7 +48,8 @@ from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
-from resnet_cli.training.loop import Batches, is_finite, metrics_row
+from resnet_cli.training.evaluation import Evaluation, metrics_rows
+from resnet_cli.training.loop import Batches, is_finite
 from resnet_cli.training.schedule import learning_rate, length
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE
 from resnet_cli.training.stacked.packing import Packing, closes_skip
@@ -95,13 +96,14 @@ def train_stack(
         histories = [[next(rows) for _ in range(count)] for count in state.net["rows"]]
 
     def record() -> None:
-        for place, (*sums, norm) in enumerate(stack.evaluate().tolist()):
+        rates = [learning_rate(run, max(step - 1, 0), total_steps) for run in stack.runs]
+        rows = metrics_rows(
+            stack.evaluate(with_norm=step > 0), stack.runs, data, step=step, epoch=step / epoch_steps, rates=rates
+        )
+        for place, (run, history, row) in enumerate(zip(stack.runs, histories, rows, strict=True)):
             if place in ended:
                 continue
-            run, history = stack.runs[place], histories[place]
-            rate = learning_rate(run, max(step - 1, 0), total_steps)
-            shown_norm = norm if step > 0 else None
-            history.append(metrics_row(run, data, step, step / epoch_steps, rate, sums, shown_norm))
+            history.append(row)
             if step > 0 and not is_finite(history[-1]):
                 ended[place] = stack.state(place)
             on_evaluation(run, history[-1], total_steps)
@@ -202,16 +204,13 @@ class Stack:
         else:
             self._step(with_norm)
 
-    def evaluate(self) -> Tensor:
-        """(N, 5): summed loss and errors on training examples, the same on test examples, and the gradient's norm.
-
-        It uses the first `eval_size` examples and leaves the result on the device; the gradient is that of the last
-        step `with_norm`.
-        """
+    def evaluate(self, with_norm: bool) -> Evaluation:
+        """The first `eval_size` examples measured; gradients are those of the last step `with_norm`."""
         data, limit = self.data, self.lead[EVAL_SIZE]
         training = self._sums(data.train_inputs[:limit], data.train_targets[:limit])
         testing = self._sums(data.test_inputs[:limit], data.test_targets[:limit])
-        return torch.stack([*training, *testing, self.squared_norms.sqrt()], dim=1)
+        norms = self.squared_norms.sqrt() if with_norm else None
+        return Evaluation(training, testing, norms, self.packing.parameters(self.parameters))
 
     def state(self, place: int) -> dict[str, Tensor]:
         """The current parameters of the net at `place` as the state dict of an `MLP`, on the CPU."""

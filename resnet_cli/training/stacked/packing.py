@@ -86,6 +86,13 @@ class Packing:
             # at the end of a skip, the skip itself adds 1 to the constant unit
             weights[:, self.width, constant] = activation.one - closes_skip(layer, skip)
 
+    def parameters(self, flat: Tensor) -> list[Tensor]:
+        """The layers of a buffer without what is no parameter: weights, then the bias as the last column."""
+        columns = [self.features + 1] + [self.width + 1] * self.depth
+        return [
+            layer[:, :rows, :used] for layer, rows, used in zip(self.views(flat), self.real_rows, columns, strict=True)
+        ]
+
     def state(self, flat: Tensor, place: int) -> dict[str, Tensor]:
         """The parameters of the net at `place` in a buffer, as the state dict of its `MLP`, on the CPU."""
         state = {}
