@@ -44,14 +44,8 @@ def choose_conditions(
 ) -> Conditions:
     """The conditions of a plan: its device, and its threads or this machine's cores divided among the workers.
 
-    They follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits.
-
-    Args:
-        plan: what to do.
-        folder: the results folder.
-        jobs: number of workers; by default one per core on a CPU (at most one per run), one on an accelerator.
-        data_dir: where data sets are.
-        others: further fields of `Conditions`.
+    They follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits. Without
+    `jobs`, there is one worker per core on a CPU (at most one per run), and one on an accelerator.
 
     Raises:
         UserError: there is no such kind of device, or it lacks the precision of a run.

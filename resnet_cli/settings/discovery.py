@@ -47,15 +47,9 @@ _plugins: dict[Path, ModuleType] = {}
 
 @dataclass(frozen=True)
 class Catalogue(Generic[T]):
-    """All models, or all tasks.
+    """All models, or all tasks: what the modules of a package, entry points and plug-ins hold in an attribute."""
 
-    Args:
-        kind: Model or Task, the class in the module `base` of the package.
-        package: whose modules are searched.
-        attribute: that holds what a module defines.
-    """
-
-    kind: registry.Owner
+    kind: registry.Owner  # Model or Task, the class in the module `base` of the package
     package: str
     attribute: str
 
@@ -112,11 +106,7 @@ def _collect(catalogue: Catalogue[T], plugins: Iterable[tuple[Path, ModuleType]]
 
 
 def load_plugins(files: object, below: Path = Path()) -> list[str]:
-    """Run plug-in files, unless this process has run them before, and return their full paths.
-
-    Args:
-        files: a path or a list of paths.
-        below: the folder that relative paths begin in.
+    """Run plug-in files, of which paths may be relative to `below`, once in a process; returns their full paths.
 
     Raises:
         UserError: a file cannot be read or run, or what it defines is not a new model or task.

@@ -50,12 +50,17 @@ def declared() -> tuple[Setting[Any], ...]:
     return tuple(_quick)
 
 
+def known() -> tuple[Setting[Any], ...]:
+    """The settings that have been declared so far: `declared()`, then those of single models and of plug-ins."""
+    return tuple(dict.fromkeys([*declared(), *_settings.values()]))
+
+
 def all_settings() -> tuple[Setting[Any], ...]:
     """All settings, also those that single models declare; this may import torch."""
-    quick = declared()
+    declared()
     for load in _slow_sources:
         load()
-    return tuple(dict.fromkeys([*quick, *_settings.values()]))
+    return known()
 
 
 def find(name: str) -> Setting[Any] | None:

@@ -54,22 +54,11 @@ the time that a step takes, unless the shape says so already.
 
 @dataclass(frozen=True)
 class Need:
-    """A setting's dependence on another, its parent: it applies only with certain values of the parent.
-
-    Args:
-        parent: the setting on which it depends.
-        met: whether the setting applies with this value of the parent.
-        words: such as `schedule steps`, for messages and help.
-    """
+    """A setting's dependence on another, its parent: it applies only with those values of the parent that are `met`."""
 
     parent: "Setting[Any]"
     met: Callable[[Any], bool]
-    words: str
-
-
-def never(value: object) -> bool:
-    """Whether the stacked engine can train nets with this value: not before the setting says so."""
-    return False
+    words: str  # for messages and help, such as `schedule steps`
 
 
 def always(value: object) -> bool:
@@ -105,7 +94,7 @@ class Setting(Generic[T]):
     description: str
     default: T | None = None
     affects: tuple[Effect, ...] = ("shape",)
-    stacks: Callable[[T], bool] = never
+    stacks: Callable[[T], bool] = lambda value: False
     need: Need | None = None
     one_of: str = ""
     before: Mapping[str, T] = field(default_factory=dict)

@@ -7,16 +7,13 @@ import typer
 
 from resnet_cli.cli.analyze.common import Device, joined, show_table, write
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.home import in_home
+from resnet_cli.cli.options import PluginCommand, in_home
 from resnet_cli.cli.words import Formats
 from resnet_cli.models.settings import INIT
 from resnet_cli.settings.ranges import compact, numbers, parse_depths, parse_seeds
 
-NAME = "identity"
-EPILOG = examples(
-    "resnet-exp analyze identity --depths 1..12 --steps 500",
-    title="Example:",
-)
+EPILOG = examples("resnet-exp analyze identity --depths 1..12 --steps 500")
+CLASS = PluginCommand
 
 
 def command(
@@ -51,4 +48,4 @@ def command(
             "near_residual": "residual",
         },
     )
-    write(NAME, frame, out, formats)
+    write("identity", frame, out, formats)
