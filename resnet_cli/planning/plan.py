@@ -9,7 +9,7 @@ from typing import Any
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
-from resnet_cli.settings.discovery import load_plugins, plugins_with
+from resnet_cli.settings.discovery import OF_PLUGINS, load_plugins, plugins_with
 from resnet_cli.settings.errors import UserError, shorten, unknown_name
 from resnet_cli.settings.ranges import compact, format_ranges, numbers, parse_depths, parse_ranges, parse_seeds
 from resnet_cli.settings.request import (
@@ -222,7 +222,7 @@ def _find_models(task: Task, raw: object) -> list[Model]:
     for item in split_list("models", raw):
         for name in aliases.get(str(item), [str(item)]):
             if name not in all_models():
-                raise unknown_name("model", shorten(name), [*all_models(), *aliases])
+                raise unknown_name("model", shorten(name), [*all_models(), *aliases], OF_PLUGINS)
             found[name] = get_model(name)
     for model in found.values():
         if model.family not in task.families:
