@@ -126,11 +126,7 @@ class Setting(Generic[T]):
         return TypeAdapter(self.kind)
 
     def parse(self, value: object) -> T:
-        """`value`, perhaps text, as a value of this setting.
-
-        Raises:
-            UserError: it has the wrong type or is outside its limits.
-        """
+        """`value`, perhaps text, in this setting's type. Raises UserError if it does not fit that or its limits."""
         if isinstance(value, str) and value.isdigit() and value in self.choices:
             value = int(value)  # pydantic converts text to numbers, but not for a Literal
         try:
@@ -148,11 +144,7 @@ def settings_in(module: types.ModuleType) -> list[Setting[Any]]:
 
 
 def check_setting_name(name: str) -> None:
-    """Refuse the name of a setting that a table of runs could mix up with one of its other columns.
-
-    Raises:
-        ValueError: it is the name of such a column, or is no word of a-z, 0-9 and _.
-    """
+    """Raise ValueError if this cannot name a setting: it is no word, or names another column in tables of runs."""
     if not _WORD.fullmatch(name):
         raise ValueError(f"{shorten(name)} cannot name a setting; a name is a word of a-z, 0-9 and _")
     if name in _TAKEN:
@@ -160,11 +152,7 @@ def check_setting_name(name: str) -> None:
 
 
 def check_unknown(name: str, value: object) -> None:
-    """Refuse a stored setting that nobody here declares, unless it is safe to show and to compare.
-
-    Raises:
-        ValueError: its name is no name of a setting, or its value is not a word or a finite number.
-    """
+    """Raise ValueError if a stored setting that nobody here declares is not safe to show and to compare."""
     check_setting_name(name)
     if isinstance(value, str):
         is_sound = re.fullmatch(NAME, value) is not None
