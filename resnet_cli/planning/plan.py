@@ -9,7 +9,7 @@ from typing import Any
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
-from resnet_cli.settings.discovery import load_plugins, plugins_with
+from resnet_cli.settings.discovery import OF_PLUGINS, load_plugins, plugins_with
 from resnet_cli.settings.errors import UserError, shorten, unknown_name
 from resnet_cli.settings.ranges import compact, format_ranges, numbers, parse_depths, parse_ranges, parse_seeds
 from resnet_cli.settings.request import (
@@ -29,6 +29,7 @@ from resnet_cli.tasks.base import Task
 from resnet_cli.training.settings import work
 
 MAX_RUNS = 100_000
+DEFAULT_TASK = "sine"
 MAX_THREADS = 1024
 
 Lists = dict[str, tuple[Any, ...]]
@@ -77,7 +78,7 @@ class _Override:
 
 def requested_tasks(request: Request) -> list[str]:
     """The tasks that a request names; each makes a sweep of its own."""
-    return [get_task(str(name)).name for name in split_list("task", request.get("task", "sine"))]
+    return [get_task(str(name)).name for name in split_list("task", request.get("task", DEFAULT_TASK))]
 
 
 def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
@@ -92,7 +93,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     """
     load_plugins(request.get("plugins", ()))
     request = check_keys(dict(request), "key")
-    task = get_task(str(single_value("task", request, "sine")))
+    task = get_task(str(single_value("task", request, DEFAULT_TASK)))
     models = _find_models(task, request.get("models", "plain,residual"))
     seeds = parse_seeds(request.get("seeds", task.default_seeds))
     given = _parse_settings(request)
@@ -222,7 +223,7 @@ def _find_models(task: Task, raw: object) -> list[Model]:
     for item in split_list("models", raw):
         for name in aliases.get(str(item), [str(item)]):
             if name not in all_models():
-                raise unknown_name("model", shorten(name), [*all_models(), *aliases])
+                raise unknown_name("model", shorten(name), [*all_models(), *aliases], OF_PLUGINS)
             found[name] = get_model(name)
     for model in found.values():
         if model.family not in task.families:

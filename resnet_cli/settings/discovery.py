@@ -38,6 +38,9 @@ class Part(Protocol):
 
 T = TypeVar("T", bound=Part)
 
+OF_PLUGINS = ", and what --plugin FILE.py adds"
+"""Where else models and tasks come from than a list of them shows."""
+
 _catalogues: list["Catalogue[Any]"] = []
 _plugins: dict[Path, ModuleType] = {}
 
@@ -64,7 +67,7 @@ class Catalogue(Generic[T]):
     def get(self, name: str) -> T:
         """What is called `name`. Raises UserError, listing the known names, if there is none."""
         if name not in self.all():
-            raise unknown_name(self.kind.lower(), name, self.all())
+            raise unknown_name(self.kind.lower(), name, self.all(), OF_PLUGINS)
         return self.all()[name]
 
     def within(self, found: object) -> tuple[Any, ...]:

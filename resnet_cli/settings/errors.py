@@ -62,10 +62,10 @@ def printable(text: object) -> str:
     return "".join(character if character.isprintable() else "�" for character in str(text))
 
 
-def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
+def unknown_name(kind: str, name: object, known: Iterable[str], others: str = "") -> UserError:
     """The error for an unknown `name`: it suggests the closest known name of this `kind` and lists all of them."""
     name, names = shorten(name), sorted(known)
-    return UserError(f"{kind} (={name}) is not known{did_you_mean(name, names)}; known are {', '.join(names)}.")
+    return UserError(f"{kind} (={name}) is not known{did_you_mean(name, names)}; known are {', '.join(names)}{others}.")
 
 
 def either(names: Iterable[str], last_word: str = "or") -> str:

@@ -76,9 +76,10 @@ class Setting(Generic[T]):
         description: one sentence for help pages and the documentation.
         default: its value where it applies unless one is given; None leaves it to the task or the model.
         affects: what its value changes; nothing if nets that differ in it can still be trained in one stack.
-        stacks: whether the stacked engine can train nets with a value. What affects only the data needs no such word.
+        stacks: whether the stacked engine can train nets with a value; unless it says so, with all if none affects the
+            shape or the update rule, which the engine would have to know.
         need: on which other setting it depends.
-        one_of: of the settings with the same word here, a run has exactly one.
+        one_of: of the settings with the same word here, a run has exactly one. Single models cannot declare these.
         before: by model or task (`*` for all), the value that applies to runs from before it had this setting. It is
             left out of their ids, which therefore never change.
         came_later: whether it came after the first release, so that its column follows those of older settings.
@@ -94,7 +95,7 @@ class Setting(Generic[T]):
     description: str
     default: T | None = None
     affects: tuple[Effect, ...] = ("shape",)
-    stacks: Callable[[T], bool] = lambda value: False
+    stacks: Callable[[T], bool] | None = None
     need: Need | None = None
     one_of: str = ""
     before: Mapping[str, T] = field(default_factory=dict)
@@ -114,6 +115,11 @@ class Setting(Generic[T]):
     def choices(self) -> tuple[str, ...]:
         """The words that it accepts; empty where it is a number or free text."""
         return words_of(self.kind)
+
+    def can_stack(self, value: T) -> bool:
+        """Whether the stacked engine can train nets with a value."""
+        is_known = {"shape", "update rule"}.isdisjoint(self.affects)
+        return is_known if self.stacks is None else self.stacks(value)
 
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
