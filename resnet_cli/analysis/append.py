@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.trained_nets import StoredNet, addition_of, hooked, load_net
-from resnet_cli.models import build_net, get_model
+from resnet_cli.models import build_net, get_model, twins
 from resnet_cli.models.base import Block
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, ORDERING, SHORTCUT, SURVIVAL
 from resnet_cli.settings.errors import UserError
@@ -40,7 +40,6 @@ from resnet_cli.store.weights import has_weights
 from resnet_cli.training.loop import EVALUATION_BATCH, is_finite, train
 from resnet_cli.training.settings import EVAL_SIZE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS
 
-MODELS = ("plain-mlp", "residual-mlp", "plain-cnn", "resnet")
 POSSIBLE: Mapping[Setting[Any], tuple[object, ...]] = {
     ACTIVATION: ("relu",),
     ORDERING: (None, "original", "relu-only-preactivation", "full-preactivation"),
@@ -52,10 +51,16 @@ WITHOUT_WARMUP: Mapping[Setting[Any], object] = {WARMUP_STEPS: 0, WARMUP_FACTOR:
 METRICS = ["train_loss", "test_loss", "train_error", "test_error"]
 
 
+def appendable_models() -> list[str]:
+    """Names of the plain models and of their residual twins."""
+    return [name for pair in twins() for name in pair]
+
+
 def check_appendable(run: Run, depth: int) -> None:
     """Raise UserError unless a net of `depth` can be made of the net of a run and the identity."""
-    if run.model not in MODELS:
-        raise UserError(f"models (={run.model}) cannot be made deeper by construction here; {', '.join(MODELS)} can.")
+    if run.model not in appendable_models():
+        known = ", ".join(appendable_models())
+        raise UserError(f"models (={run.model}) cannot be made deeper by construction here; {known} can.")
     get_model(run.model).depth_rule.select(parse_depths(depth), run.model)
     if depth <= run.depth:
         raise UserError(f"to (={depth}) must exceed the depth of the shallow net, which is {run.depth}.")
