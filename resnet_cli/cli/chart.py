@@ -24,12 +24,12 @@ class Curve:
     current: dict[int, float] = field(default_factory=dict)
 
 
-def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, height: int) -> Text:
-    """Loss by depth on a logarithmic axis, in `height` lines; infinite losses stand in a row on top.
+def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, height: int, title: str) -> Text:
+    """A metric by depth on a logarithmic axis, in `height` lines with a `title`; infinite values stand in a row on top.
 
     Filled markers are finished runs, joined by lines; hollow ones are still being trained.
     """
-    legend = _legend(curves, width, height - LEAST_HEIGHT + 1)
+    legend = _legend(title, curves, width, height - LEAST_HEIGHT + 1)
     rows, columns = height - 2 - len(legend), width - 9
     losses = [loss for curve in curves for loss in (*curve.ended.values(), *curve.current.values())]
     logs = [math.log10(loss) for loss in losses if 0 < loss < math.inf] or [-1.0, 0.0]
@@ -81,9 +81,9 @@ def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, heigh
     return chart.append(f"\n       └{''.join(axis)}\n  depth {''.join(below).rstrip()}", "dim")
 
 
-def _legend(curves: Sequence[Curve], width: int, most_lines: int) -> list[Text]:
+def _legend(title: str, curves: Sequence[Curve], width: int, most_lines: int) -> list[Text]:
     """The names of the curves, in as many lines of at most `width` columns as they need and as there may be."""
-    lines = [Text("training loss")]
+    lines = [Text(title)]
     for curve in curves:
         entry = Text(f"   {curve.filled} {curve.name}", curve.colour)
         if lines[-1].cell_len + entry.cell_len > width:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from resnet_cli.settings.errors import either
 from resnet_cli.settings.run import Run
-from resnet_cli.settings.setting import Fraction, Need, NotNegative, Positive, Setting
+from resnet_cli.settings.setting import Fraction, Need, NotNegative, Positive, Setting, always
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,6 +82,7 @@ MOMENTUM = Setting[float](
     f"Momentum coefficient of the optimisers {either(_HAVE_MOMENTUM, 'and')}.",
     default=0.9,
     affects=("update rule",),
+    stacks=always,
     need=Need(OPTIMIZER, lambda name: name in _HAVE_MOMENTUM, f"optimizer {either(_HAVE_MOMENTUM)}"),
 )
 WEIGHT_DECAY = Setting[float](

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Count, Need, Setting, Share, always
 
 Schedule = Literal["constant", "steps", "cosine"]
@@ -95,3 +96,8 @@ PRECISION = Setting[Precision](
     affects=("data", "cost"),
     stacks=lambda precision: precision != "bfloat16",
 )
+
+
+def work(run: Run) -> int:
+    """The cost of a run relative to others in its sweep: its depth times its length."""
+    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 0)
