@@ -59,10 +59,7 @@ class Checkpoint:
 
         A file that cannot be used is set aside and named. Nothing of it reaches a net or an optimiser.
 
-        Args:
-            run_ids: whose state it must be.
-            total_steps: the length of the training, which the state must not have reached.
-            fits: whether a state has the form of the net and the optimiser that it is for.
+        The state must be that of these runs before `total_steps`, in the form that net and optimiser have (`fits`).
         """
         try:
             state = _parse(read_tensors(self.path))
