@@ -1,6 +1,7 @@
 """The options that choose among stored runs, shared by the commands that read results."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,39 +15,24 @@ if TYPE_CHECKING:
     from resnet_cli.store.reader import Results
     from resnet_cli.store.selection import Selection
 
-PANEL = "Which runs"
+_filter = partial(typer.Option, metavar="LIST", rich_help_panel="Which runs")
 
 Models = Annotated[
     str | None,
-    typer.Option(
+    _filter(
         "--models",
         "--model",
-        metavar="LIST",
         help="Models, separated by commas; plain and residual stand for all models of that kind. (default: all)",
-        rich_help_panel=PANEL,
     ),
 ]
-
-
-Depths = Annotated[
-    str | None,
-    typer.Option(
-        "--depths", "--depth", metavar="LIST", help="Depths, such as 20 or 8..32. (default: all)", rich_help_panel=PANEL
-    ),
-]
-Seeds = Annotated[
-    str | None,
-    typer.Option(
-        "--seeds", "--seed", metavar="LIST", help="Seeds, written like depths. (default: all)", rich_help_panel=PANEL
-    ),
-]
+Depths = Annotated[str | None, _filter("--depths", "--depth", help="Depths, such as 20 or 8..32. (default: all)")]
+Seeds = Annotated[str | None, _filter("--seeds", "--seed", help="Seeds, written like depths. (default: all)")]
 Where = Annotated[
     list[str] | None,
-    typer.Option(
+    _filter(
         "--where",
         metavar="KEY=VALUE",
         help="Runs with these values of a setting, such as init=he or learning_rate=0.1,0.01; may be repeated.",
-        rich_help_panel=PANEL,
     ),
 ]
 
@@ -76,11 +62,7 @@ def parse_selection(
 
 
 def load_selected(folders: Sequence[Path] | None, selection: "Selection") -> tuple[list["Results"], list[str]]:
-    """The selected runs of every sweep below some folders, or below results/, and a sentence for each broken run.
-
-    Raises:
-        UserError: there are no results, or as `Selection.apply_to_all`.
-    """
+    """The selected runs of every sweep below some folders, or below results/, and a sentence for each broken run."""
     from resnet_cli.store.reader import find_results, load_results
 
     places = dict.fromkeys(place for root in folders or [Path("results")] for place in find_results(root))

@@ -8,7 +8,7 @@ import typer
 
 from resnet_cli.cli.console import make_console
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import in_home
+from resnet_cli.cli.options import path_option
 from resnet_cli.figures.kinds import FORMATS
 from resnet_cli.settings.errors import UserError, printable, unknown_name
 from resnet_cli.settings.request import parse_assignments
@@ -59,11 +59,8 @@ def command(
     ] = None,
     drawing: Annotated[
         Path | None,
-        typer.Option(
-            "--draw",
-            callback=in_home,
-            metavar="FILE",
-            help="Draw the blocks of the net into this .png, .svg or .pdf file instead.",
+        path_option(
+            "--draw", metavar="FILE", help="Draw the blocks of the net into this .png, .svg or .pdf file instead."
         ),
     ] = None,
 ) -> None:

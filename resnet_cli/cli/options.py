@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import make_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,11 +42,12 @@ def in_home(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
     return None if path is None else expand_home(str(parameter.name), path)
 
 
+path_option = partial(typer.Option, callback=in_home, metavar="DIR")
+
 Config = Annotated[
     Path | None,
-    typer.Option(
+    path_option(
         "--config",
-        callback=in_home,
         metavar="FILE|NAME",
         help="Settings from a TOML file, or from a bundled one (see `resnet-exp configs`).",
     ),
@@ -59,12 +61,7 @@ Assignments = Annotated[
         "growth_rate (also a flag, --growth-rate), are listed by `resnet-exp models NAME`.",
     ),
 ]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir", envvar="RESNET_EXP_DATA", callback=in_home, metavar="DIR", help="Folder of the data sets."
-    ),
-]
+DataDir = Annotated[Path | None, path_option("--data-dir", envvar="RESNET_EXP_DATA", help="Folder of the data sets.")]
 CheckpointEvery = Annotated[
     float,
     typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Minimum time between checkpoints of a run."),

@@ -8,7 +8,7 @@ import typer
 from resnet_cli.cli.console import name_broken
 from resnet_cli.cli.filters import Depths, Models, Seeds, Where, parse_selection
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import in_home
+from resnet_cli.cli.options import path_option
 from resnet_cli.settings.errors import printable
 
 PACK_EPILOG = examples(
@@ -22,9 +22,7 @@ def pack(
     folder: Annotated[Path, typer.Argument(help="A results folder.")],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out", callback=in_home, metavar="DIR", help="New or empty folder, or packed results to replace."
-        ),
+        path_option("--out", help="New or empty folder, or packed results to replace."),
     ],
     models: Models = None,
     depths: Depths = None,
@@ -59,9 +57,7 @@ def pack(
 
 def unpack(
     folder: Annotated[Path, typer.Argument(help="Packed results: a folder with runs.csv and metrics.csv.gz.")],
-    out: Annotated[
-        Path, typer.Option("--out", callback=in_home, metavar="FOLDER", help="New or empty results folder.")
-    ],
+    out: Annotated[Path, path_option("--out", metavar="FOLDER", help="New or empty results folder.")],
 ) -> None:
     """Restore a results folder from its packed form, byte for byte.
 

@@ -10,7 +10,7 @@ import typer
 from resnet_cli.cli import filters
 from resnet_cli.cli.console import complain
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import in_home
+from resnet_cli.cli.options import path_option
 from resnet_cli.cli.words import Formats, check_word, known_words
 from resnet_cli.figures.kinds import OF_RUNS, WITHOUT_RUNS, listed
 from resnet_cli.settings.errors import UserError, printable
@@ -78,10 +78,8 @@ def command(
     title: Annotated[str | None, typer.Option("--title", help="Title instead of the automatic one.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        path_option(
             "--out",
-            callback=in_home,
-            metavar="DIR",
             help="Output folder. (default: figures/ beside the runs; of packed results "
             f"{OUT_WITHOUT_RUNS}/<name>; with several folders or --figure {OUT_WITHOUT_RUNS})",
         ),

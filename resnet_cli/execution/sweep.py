@@ -22,14 +22,7 @@ from resnet_cli.settings.format import FORMAT
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.files import remove_temporary_files, set_aside, write_text
-from resnet_cli.store.layout import (
-    CHECKPOINT_FILE,
-    RUNS_FOLDER,
-    STACKS_FOLDER,
-    SWEEP_FILE,
-    WEIGHTS_FILE,
-    run_folder,
-)
+from resnet_cli.store.layout import CHECKPOINT_FILE, RUNS_FOLDER, STACKS_FOLDER, SWEEP_FILE, WEIGHTS_FILE, run_folder
 from resnet_cli.store.ownership import check_folder, forget_runs, forget_stacks
 from resnet_cli.store.packed import is_packed
 from resnet_cli.store.reader import Results, load_results, write_summary
@@ -82,12 +75,9 @@ class OpenSweep:
 def open_sweep(plan: Plan, folder: str | Path, *, fresh: bool = False, **options: Any) -> Iterator[OpenSweep]:
     """Check that `plan` can be done, lock its results folder, which is made if needed, and write the sweep's file.
 
-    Args:
-        plan: what to do.
-        folder: the results folder.
-        fresh: forget all runs of ours that are in the folder.
-        options: those of `planning.conditions.choose_conditions`: `jobs` (number of processes), `data_dir`,
-            `checkpoint_seconds`, `recompute`, `save_models` and `executor`.
+    Runs of ours that are in the folder are forgotten if it is to be `fresh`. The `options` are those of
+    `planning.conditions.choose_conditions`: `jobs` (number of processes), `data_dir`, `checkpoint_seconds`,
+    `recompute`, `save_models` and `executor`.
 
     Raises:
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder

@@ -148,6 +148,9 @@ def _checked_identity(name: str, value: Any) -> Any:
         raise ValueError(f"{name} (={shorten(value)}) {explain(error)}") from None
 
 
+_parsed = lru_cache(maxsize=10_000, typed=True)(Setting.parse)
+
+
 def _checked(name: str, value: Any) -> Any:
     """The value of a setting in its own type."""
     if not isinstance(value, Value):
@@ -160,11 +163,6 @@ def _checked(name: str, value: Any) -> Any:
         return _parsed(setting, value)
     except UserError as error:
         raise ValueError(str(error).removesuffix(".")) from None
-
-
-@lru_cache(maxsize=10_000, typed=True)
-def _parsed(setting: Setting[Any], value: Value) -> Any:
-    return setting.parse(value)
 
 
 def _check_together(run: Run) -> None:

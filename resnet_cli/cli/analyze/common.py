@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 
 from resnet_cli.cli import filters
 from resnet_cli.cli.console import complain, make_console
-from resnet_cli.cli.options import DataDir, PluginCommand, click_parameters, in_home
+from resnet_cli.cli.options import DataDir, PluginCommand, click_parameters, path_option
 from resnet_cli.cli.words import Formats
 from resnet_cli.settings.errors import printable
 
@@ -39,10 +40,8 @@ class AnalysisRequest:
     formats: Formats = "png,svg"
     out: Annotated[
         Path | None,
-        typer.Option(
+        path_option(
             "--out",
-            callback=in_home,
-            metavar="DIR",
             help="Output folder. (default: analysis/ beside the runs; of packed results results/analysis/<name>)",
         ),
     ] = None
@@ -88,10 +87,8 @@ class AnalysisRequest:
         """
         from resnet_cli.analysis.trained_nets import load_net
 
-        def measure_net(stored: "RunRecord") -> "pd.DataFrame":
-            return measure(load_net(self.folder, stored.run, device=self.device, data_dir=self.data_dir))
-
-        return self.measure(results, measure_net)
+        load = partial(load_net, self.folder, device=self.device, data_dir=self.data_dir)
+        return self.measure(results, lambda stored: measure(load(stored.run)))
 
     def write(self, kind: str, frame: "pd.DataFrame", **options: Any) -> None:
         """Write the table of an analysis and its figure, by default beside the runs, and print the paths."""
@@ -152,17 +149,14 @@ def joined(parts: "Iterable[pd.DataFrame]", names: Sequence[str]) -> "pd.DataFra
     return pd.concat(done, ignore_index=True)
 
 
-def show_table(title: str, table: "pd.DataFrame", headers: Mapping[str, str] | None = None) -> None:
-    """Print what an analysis found under a title: words and numbers, – where there is no value.
-
-    Columns are headed by their names, unless `headers` has a text for them.
-    """
+def show_table(title: str, table: "pd.DataFrame", headers: Mapping[str, str]) -> None:
+    """Print what an analysis found under a title; `headers` are of columns that are not headed by their names."""
     from rich.text import Text
 
     from resnet_cli.cli.tables import listing
 
     lines = table.to_numpy(dtype=object).tolist()
-    names = [(headers or {}).get(str(name), str(name).replace("_", " ")) for name in table]
+    names = [headers.get(str(name), str(name).replace("_", " ")) for name in table]
     columns = zip(names, zip(*lines, strict=True), strict=False)
     numbers = [name for name, cells in columns if any(not isinstance(cell, str) and cell is not None for cell in cells)]
     console = make_console()

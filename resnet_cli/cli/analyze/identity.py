@@ -7,7 +7,7 @@ import typer
 
 from resnet_cli.cli.analyze.common import Device, joined, show_table, write
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import PluginCommand, in_home
+from resnet_cli.cli.options import PluginCommand, path_option
 from resnet_cli.cli.words import Formats
 from resnet_cli.models.settings import INIT
 from resnet_cli.settings.ranges import compact, numbers, parse_depths, parse_seeds
@@ -24,9 +24,7 @@ def command(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 1000,
     block_size: Annotated[int, typer.Option("--block-size", min=1, help="Number of layers that a skip spans.")] = 2,
     device: Device = "auto",
-    out: Annotated[Path, typer.Option("--out", callback=in_home, metavar="DIR", help="Output folder.")] = Path(
-        "results", "identity"
-    ),
+    out: Annotated[Path, path_option("--out", help="Output folder.")] = Path("results", "identity"),
     formats: Formats = "png,svg",
 ) -> None:
     """Train stacks of plain and residual layers to return their input, from smaller and larger initial weights.
