@@ -22,14 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
-from resnet_cli.cli.tables import error_text, loss_text, product_line, varying_settings
+from resnet_cli.cli.tables import error_text, loss_text, varying_settings
 from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
 from resnet_cli.settings.metrics import METRICS, Metrics, columns_of, describe
 from resnet_cli.settings.run import Run
-from resnet_cli.training.settings import EPOCHS, STEPS
-
-__all__ = ["SweepView", "open_view", "product_line"]
+from resnet_cli.training.settings import work
 
 REDRAWS_PER_SECOND = 8
 DRAWING_SHARE = 0.05
@@ -80,14 +78,10 @@ def open_view(
     quiet: bool,
     metric: str = "loss",
 ) -> SweepView:
-    """The view that suits the console.
+    """The view that suits the console: live on a terminal, otherwise a line per finished (or if `quiet`, failed) run.
 
-    Args:
-        runs: all runs of the sweep.
-        finished: outcomes of runs that were finished earlier, by run id.
-        console: where to show it: live on a terminal, otherwise a line per finished run.
-        quiet: show only failed runs.
-        metric: what the live view draws; of a pair, the values on training examples.
+    `finished` are the outcomes of runs that were finished earlier, by run id. The live view draws `metric`; of a pair,
+    the values on training examples.
     """
     if console.is_terminal and not console.is_dumb_terminal and not quiet:
         return _LiveView(runs, finished, console, metric)
@@ -170,7 +164,7 @@ class _LiveView(SweepView):
         self._training: dict[str, _Training] = {}
         self._most_training = 0
         self._counts: Counter[Status] = Counter()
-        self._work = self._work_left = float(sum(_work(run) for run in runs))
+        self._work = self._work_left = float(sum(map(work, runs)))
         self._work_done_here = 0.0
         for run_id, (status, metrics) in finished.items():
             self._end(run_id, status, metrics)
@@ -205,13 +199,13 @@ class _LiveView(SweepView):
             self._most_training = max(self._most_training, len(self._training))
         elif isinstance(event, Evaluated):
             training = self._training[event.run_id]
-            work = _work(run) * (event.metrics.step - training.step) / event.total_steps
+            done = work(run) * (event.metrics.step - training.step) / event.total_steps
             training.step, training.total = event.metrics.step, event.total_steps
             if event.metrics.step:  # what an untrained net has would only stretch the axis
                 training.value = getattr(event.metrics, self._column)
-            training.counted += work
-            self._work_left -= work
-            self._work_done_here += work
+            training.counted += done
+            self._work_left -= done
+            self._work_done_here += done
         else:
             self._end(event.run_id, event.status, event.metrics)
             if event.status != "done":
@@ -220,7 +214,7 @@ class _LiveView(SweepView):
     def _end(self, run_id: str, status: Status, metrics: Metrics | None) -> None:
         run = self._runs[run_id]
         training = self._training.pop(run_id, None)
-        self._work_left -= _work(run) - (training.counted if training else 0.0)
+        self._work_left -= work(run) - (training.counted if training else 0.0)
         self._counts[status] += 1
         if status == "diverged":
             self._ended[self._series(run), run.depth].append(math.inf)
@@ -310,8 +304,3 @@ class _LiveView(SweepView):
         line.add_column(no_wrap=True)
         line.add_row(ProgressBar(self._work, self._work - self._work_left), text)
         return line
-
-
-def _work(run: Run) -> float:
-    """The cost of a run relative to others in its sweep."""
-    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 1)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from resnet_cli.cli.console import make_console
 from resnet_cli.cli.help_pages import examples
 
 if TYPE_CHECKING:
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
 
     from resnet_cli.tasks import Task
 
-NAME = "tasks"
 DEPTH = "Number of layers as the model's paper counts them: hidden layers of an MLP, weight layers of a CNN."
 EPILOG = examples("resnet-exp tasks", "resnet-exp tasks digits")
 
@@ -23,7 +23,6 @@ def command(
 
     With NAME, list every setting of a sweep on that task with its default, and the models whose default differs.
     """
-    from resnet_cli.cli.console import make_console
     from resnet_cli.tasks import all_tasks, get_task
 
     make_console().print(_listing(list(all_tasks().values())) if name is None else _page(get_task(name)))
@@ -65,7 +64,6 @@ def _page(task: "Task") -> "RenderableType":
     usual = plan_sweep({"task": task.name}).resolved
     names = [name for name, model in all_models().items() if model.family in task.families]
     models = [all_models()[name] for name in sorted(names, key=lambda name: name not in usual["models"])]
-    settings = {setting.name: setting for setting in registry.all_settings()}
     defaults: dict[str, dict[str, list[str]]] = {"depths": {}}  # setting → default → models
     for model in models:
         plan = plan_sweep({"task": task.name, "models": model.name, "seeds": 0})
@@ -86,9 +84,9 @@ def _page(task: "Task") -> "RenderableType":
         (default, _), *others = by_default.items()
         having = [model for names in by_default.values() for model in names]
         only = f" Only {', '.join(having)}." if len(having) < len(models) else ""
-        need = settings[name].need if name in settings else None
-        when = "" if need is None else f" Only with {need.words}."
-        meaning = settings[name].description if name in settings else DEPTH
+        found = registry.find(name)
+        meaning = DEPTH if found is None else found.description
+        when = f" Only with {found.need.words}." if found and found.need else ""
         rows.append([name, default, f"{meaning}{when}{only}"])
         rows += [["", other, f"for {', '.join(names)}"] for other, names in others]
     length, number = next(

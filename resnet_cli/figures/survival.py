@@ -90,7 +90,7 @@ def _all_cells(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows by model, depth and other settings that vary."""
     several = len(rows["model"].unique()) > 1
     return {
-        ", ".join(filter(None, [model if several else "", f"depth {depth}", panel.title])): cell
+        ", ".join(filter(None, [str(model) if several else "", f"depth {depth}", panel.title])): cell
         for panel in split_panels(rows.drop(columns=[SURVIVAL.name, "blocks"]))
         for (model, depth), cell in rows.loc[panel.rows.index].groupby(["model", "depth"])
     }

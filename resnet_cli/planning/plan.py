@@ -9,7 +9,7 @@ from typing import Any
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
-from resnet_cli.settings.discovery import load_plugins, plugins_with
+from resnet_cli.settings.discovery import OF_PLUGINS, load_plugins, plugins_with
 from resnet_cli.settings.errors import UserError, shorten, unknown_name
 from resnet_cli.settings.ranges import compact, format_ranges, numbers, parse_depths, parse_ranges, parse_seeds
 from resnet_cli.settings.request import (
@@ -26,9 +26,10 @@ from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
 from resnet_cli.tasks import all_tasks, get_task
 from resnet_cli.tasks.base import Task
-from resnet_cli.training.settings import EPOCHS, STEPS
+from resnet_cli.training.settings import work
 
 MAX_RUNS = 100_000
+DEFAULT_TASK = "sine"
 MAX_THREADS = 1024
 
 Lists = dict[str, tuple[Any, ...]]
@@ -36,7 +37,10 @@ Lists = dict[str, tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved sweep: all runs, the longest first, and notes for the user."""
+    """A resolved sweep: all runs, the longest first, and notes for the user.
+
+    `resolved` is the sweep as plain TOML values with every default spelled out; planning it again gives the same runs.
+    """
 
     task: Task
     runs: list[Run]
@@ -45,7 +49,6 @@ class Plan:
     threads: int | None
     engine: str
     resolved: dict[str, Any]
-    """The sweep as plain TOML values with every default spelled out; planning it again gives the same runs."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +78,14 @@ class _Override:
 
 def requested_tasks(request: Request) -> list[str]:
     """The tasks that a request names; each makes a sweep of its own."""
-    return [get_task(str(name)).name for name in split_list("task", request.get("task", "sine"))]
+    return [get_task(str(name)).name for name in split_list("task", request.get("task", DEFAULT_TASK))]
 
 
 def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
-    """Resolve a request for one task into its runs.
+    """Resolve a request for one task into its runs; what is missing gets the defaults of the task and the model.
 
-    Args:
-        request: `SWEEP_KEYS` of `resnet_cli.settings.setting`, and settings; missing ones get the defaults of the task
-            and the model.
-        smoke: shrink it to seconds: settings to their `smoke` values, the first seed, and the two smallest depths that
-            the models share.
+    `smoke` shrinks it to seconds: settings to their `smoke` values, the first seed, and the two smallest depths that
+    the models share.
 
     Raises:
         UserError: a name or key is unknown, a value is outside its limits, a depth does not exist, a setting has no
@@ -93,7 +93,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     """
     load_plugins(request.get("plugins", ()))
     request = check_keys(dict(request), "key")
-    task = get_task(str(single_value("task", request, "sine")))
+    task = get_task(str(single_value("task", request, DEFAULT_TASK)))
     models = _find_models(task, request.get("models", "plain,residual"))
     seeds = parse_seeds(request.get("seeds", task.default_seeds))
     given = _parse_settings(request)
@@ -134,7 +134,11 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
                 if override.applies_to(model.name, depth):
                     idle.discard(override.text)
                     combination = replace_settings(combination, _only(names[model.name], override.lists))
-            _reject_too_many(len(runs), len(chosen_seeds), combination)
+            count = len(runs) + len(chosen_seeds) * math.prod(map(len, combination.values()))
+            if count > MAX_RUNS:
+                raise UserError(
+                    f"the sweep has {count:,} runs or more; at most {MAX_RUNS:,} are allowed, so shorten a list."
+                )
             for settings in _product(combination):
                 for seed in chosen_seeds:
                     runs[_make_run(task=task.name, model=model.name, depth=depth, seed=seed, **settings)] = None
@@ -205,7 +209,7 @@ def _make_run(**settings: Any) -> Run:
 
 def _cost(run: Run) -> tuple[int, int]:
     """A sort key: the longest runs first, so that no worker is left with one at the end; then the lower seeds."""
-    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 0), -run.seed
+    return work(run), -run.seed
 
 
 def _find_models(task: Task, raw: object) -> list[Model]:
@@ -219,7 +223,7 @@ def _find_models(task: Task, raw: object) -> list[Model]:
     for item in split_list("models", raw):
         for name in aliases.get(str(item), [str(item)]):
             if name not in all_models():
-                raise unknown_name("model", shorten(name), [*all_models(), *aliases])
+                raise unknown_name("model", shorten(name), [*all_models(), *aliases], OF_PLUGINS)
             found[name] = get_model(name)
     for model in found.values():
         if model.family not in task.families:
@@ -264,12 +268,6 @@ def _reject_unused(given: Lists, runs: list[Run]) -> None:
         need = _setting(name).need
         if need is not None and all(run.get(name) is None for run in runs):
             raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {need.words}.")
-
-
-def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
-    count = so_far + seeds * math.prod(len(values) for values in lists.values())
-    if count > MAX_RUNS:
-        raise UserError(f"the sweep has {count:,} runs or more; at most {MAX_RUNS:,} are allowed, so shorten a list.")
 
 
 def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _Override:

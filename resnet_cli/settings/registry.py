@@ -26,11 +26,7 @@ def add_sources(quick: Callable[[], object], slow: Callable[[], object]) -> None
 
 
 def declare(owner: Owner, settings: Iterable[Setting[Any]]) -> None:
-    """Register settings that a part of the program declares.
-
-    Raises:
-        ValueError: another setting has the same name.
-    """
+    """Register settings that a part of the program declares. Raises ValueError if another one has the same name."""
     declared()  # what is known without torch comes first, whoever asks for a model before
     for setting in settings:
         if _settings.setdefault(setting.name, setting) is not setting:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from resnet_cli.cli.live import SweepView, open_view, product_line
+from resnet_cli.cli.live import SweepView, open_view
+from resnet_cli.cli.tables import product_line
 from resnet_cli.settings.events import Evaluated, Finished, Started, Status
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
@@ -60,10 +61,6 @@ def drawing(view: SweepView, width: int = 100, height: int = 40) -> str:
     with console.capture() as capture:
         console.print(view)
     return capture.get()
-
-
-def test_product_line_can_be_imported_cheaply(runs: list[Run]) -> None:
-    assert product_line(runs) == "3 depths × 2 models × 2 seeds = 12 runs"
 
 
 def test_a_line_per_finished_run(runs: list[Run]) -> None:

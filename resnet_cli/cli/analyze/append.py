@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from resnet_cli.store.record import RunRecord
 
-NAME = "append"
 EPILOG = examples(
     "resnet-exp sweep --config configs/append-sine.toml --save-models",
     "resnet-exp analyze append results/append-sine",
@@ -65,4 +64,4 @@ def command(
         summarise(frame, settings).replace({"net": names}),
         {"then": f"at step {begin}", "end": f"at step {end}", "changed": "largest change by extending"},
     )
-    request.write(NAME, frame)
+    request.write("append", frame)
