@@ -26,6 +26,7 @@ from resnet_cli.figures.style import ordered_models
 from resnet_cli.models import all_models, get_model
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
+from resnet_cli.settings.metrics import COLUMNS, METRICS, OUTCOMES
 from resnet_cli.settings.setting import Setting
 from resnet_cli.store.reader import Results, load_results
 from tests.pictures import PICTURES, drawn, small_png
@@ -51,8 +52,7 @@ def _results(sweep: str) -> Results:
 @cache
 def _summary(sweep: str) -> pd.DataFrame:
     summary = _results(sweep).summary()
-    metrics = ["train_loss", "test_loss", "train_error", "test_error"]
-    summary[metrics] = summary[metrics].astype(float).mask(summary["status"] == "diverged", math.inf)
+    summary[OUTCOMES] = summary[OUTCOMES].astype(float).mask(summary["status"] == "diverged", math.inf)
     return summary
 
 
@@ -153,6 +153,19 @@ def settings_table() -> str:
                 of_models.setdefault(setting, []).append(model.name)
     lines += [f"| `{one.name}` | {', '.join(sorted(names))}: {one.description} |" for one, names in of_models.items()]
     return "\n".join(["| setting | meaning |", "|---|---|", *lines])
+
+
+def metrics_table() -> str:
+    """The columns of metrics.csv as Markdown, from the declared metrics; those with the same meaning share a line."""
+    alike: dict[str, list[str]] = {}
+    for column, name in COLUMNS.items():
+        metric = METRICS[name]
+        meaning = metric.meaning + (f", {metric.unit}" if metric.unit else "")
+        meaning += f"; recorded {metric.when}" if metric.when else ""
+        meaning += f"; in all other tables `{name}`, beside the setting `{column}`" if name != column else ""
+        alike.setdefault(meaning, []).append(f"`{column}`")
+    lines = [f"| {', '.join(columns)} | {meaning} |" for meaning, columns in alike.items()]
+    return "\n".join(["| column | meaning |", "|---|---|", *lines])
 
 
 def architectures_table() -> str:

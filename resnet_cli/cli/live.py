@@ -22,10 +22,10 @@ from rich.table import Table
 from rich.text import Text
 
 from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
-from resnet_cli.cli.tables import error_text, loss_text, product_line, varying_settings
+from resnet_cli.cli.tables import cell_text, product_line, varying_settings
 from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
-from resnet_cli.settings.metrics import Metrics
+from resnet_cli.settings.metrics import METRICS, OUTCOMES, Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.training.settings import EPOCHS, STEPS
 
@@ -46,8 +46,9 @@ OTHER_LOOKS = (("◆", "◇", "deep_sky_blue1"), ("▲", "△", "green3"), ("★
 class SweepView(ABC):
     """Shows the events of a sweep; as a context, it leaves the terminal as it was."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], metric: str) -> None:
         self._runs = {run.run_id: run for run in runs}
+        self._metric = metric
         self._settings = varying_settings(runs)
 
     def _series(self, run: Run) -> str:
@@ -69,11 +70,32 @@ class SweepView(ABC):
 
     def _line(self, event: Finished) -> str:
         run = self._runs[event.run_id]
-        return f"{self._series(run)} depth {run.depth} seed {run.seed}: {_outcome(event)}"
+        return f"{self._series(run)} depth {run.depth} seed {run.seed}: {self._outcome(event)}"
+
+    def _outcome(self, event: Finished) -> str:
+        message = " ".join(event.message.split())
+        last = event.metrics
+        if event.status == "failed" or last is None:
+            return f"{event.status}: {message}"
+        if event.status == "diverged":
+            return f"diverged at step {last.step} ({_took(event)})" + (f": {message}" if message else "")
+        told = []
+        for split in ("train", "test"):
+            names = [name for name in OUTCOMES if name.startswith(split) and getattr(last, name) is not None]
+            loss, *others = [_value_text(name, last) for name in names]
+            told.append(f"{split} {loss}" + (f" ({', '.join(others)})" if others else ""))
+        if self._metric not in OUTCOMES:
+            told.append(f"{METRICS[self._metric].title} {_value_text(self._metric, last)}")
+        return f"{', '.join(told)} ({last.step} steps, {_took(event)})"
 
 
 def open_view(
-    runs: Sequence[Run], finished: Mapping[str, tuple[Status, Metrics | None]], console: Console, *, quiet: bool
+    runs: Sequence[Run],
+    finished: Mapping[str, tuple[Status, Metrics | None]],
+    console: Console,
+    *,
+    quiet: bool,
+    metric: str = "train_loss",
 ) -> SweepView:
     """The view that suits the console.
 
@@ -82,24 +104,15 @@ def open_view(
         finished: outcomes of runs that were finished earlier, by run id.
         console: where to show it: live on a terminal, otherwise a line per finished run.
         quiet: show only failed runs.
+        metric: to draw; where there are only lines, to add to them unless it is a loss or an error.
     """
     if console.is_terminal and not console.is_dumb_terminal and not quiet:
-        return _LiveView(runs, finished, console)
-    return _LinesView(runs, len(finished), console, quiet)
+        return _LiveView(runs, metric, finished, console)
+    return _LinesView(runs, metric, len(finished), console, quiet)
 
 
-def _outcome(event: Finished) -> str:
-    message = " ".join(event.message.split())
-    last = event.metrics
-    if event.status == "failed" or last is None:
-        return f"{event.status}: {message}"
-    if event.status == "diverged":
-        return f"diverged at step {last.step} ({_took(event)})" + (f": {message}" if message else "")
-    train, test = loss_text(last.train_loss), loss_text(last.test_loss)
-    if last.train_error is not None and last.test_error is not None:
-        train += f" ({error_text(last.train_error)} %)"
-        test += f" ({error_text(last.test_error)} %)"
-    return f"train {train}, test {test} ({last.step} steps, {_took(event)})"
+def _value_text(name: str, metrics: Metrics) -> str:
+    return cell_text(name, getattr(metrics, name)) + METRICS[name].sign
 
 
 def _took(event: Finished) -> str:
@@ -109,8 +122,8 @@ def _took(event: Finished) -> str:
 
 
 class _LinesView(SweepView):
-    def __init__(self, runs: Sequence[Run], already_done: int, console: Console, quiet: bool) -> None:
-        super().__init__(runs)
+    def __init__(self, runs: Sequence[Run], metric: str, already_done: int, console: Console, quiet: bool) -> None:
+        super().__init__(runs, metric)
         self._done = already_done
         self._console = console
         self._quiet = quiet
@@ -136,7 +149,7 @@ class _Training:
     series: str
     step: int
     total: int | None = None
-    loss: float | None = None
+    value: float | None = None
     counted: float = 0.0
 
 
@@ -147,9 +160,13 @@ class _LiveView(SweepView):
     """
 
     def __init__(
-        self, runs: Sequence[Run], finished: Mapping[str, tuple[Status, Metrics | None]], console: Console
+        self,
+        runs: Sequence[Run],
+        metric: str,
+        finished: Mapping[str, tuple[Status, Metrics | None]],
+        console: Console,
     ) -> None:
-        super().__init__(runs)
+        super().__init__(runs, metric)
         plain, other = cycle(PLAIN_LOOKS), cycle(OTHER_LOOKS)
         ended = {(self._series(run), run.depth): list[float]() for run in runs}
         names = sorted({name for name, _ in ended}, key=lambda name: (not name.startswith("plain"), name))
@@ -197,7 +214,7 @@ class _LiveView(SweepView):
             work = _work(run) * (event.metrics.step - training.step) / event.total_steps
             training.step, training.total = event.metrics.step, event.total_steps
             if event.metrics.step:  # the loss of an untrained net would only stretch the axis
-                training.loss = event.metrics.train_loss
+                training.value = getattr(event.metrics, self._metric)
             training.counted += work
             self._work_left -= work
             self._work_done_here += work
@@ -212,9 +229,9 @@ class _LiveView(SweepView):
         self._work_left -= _work(run) - (training.counted if training else 0.0)
         self._counts[status] += 1
         if status == "diverged":
-            self._ended[self._series(run), run.depth].append(math.inf)
-        elif status == "done" and metrics:
-            self._ended[self._series(run), run.depth].append(metrics.train_loss)
+            self._ended[self._series(run), run.depth].append(METRICS[self._metric].worst)
+        elif status == "done" and metrics and (value := getattr(metrics, self._metric)) is not None:
+            self._ended[self._series(run), run.depth].append(value)
 
     def _keep_drawing(self) -> None:
         pause = 1 / REDRAWS_PER_SECOND
@@ -248,7 +265,7 @@ class _LiveView(SweepView):
         below = 1 + (listed + 1 if listed else 0)
         chart_height = min(height - below - 1, TALLEST_CHART)
         if len(self._runs) > 1 and width >= SMALLEST_CHART[0] and chart_height >= SMALLEST_CHART[1]:
-            yield draw_chart(self._curves(training), self._depths, width, chart_height)
+            yield draw_chart(self._curves(training), self._depths, METRICS[self._metric], width, chart_height)
             yield Text(LEGEND, "dim", no_wrap=True, overflow="ellipsis")
         if listed:
             yield self._list(training, listed)
@@ -257,27 +274,28 @@ class _LiveView(SweepView):
 
     def _curves(self, training: Sequence[_Training]) -> list[Curve]:
         curves = {series: Curve(series, *looks) for series, looks in self._looks.items()}
-        for (name, depth), losses in self._ended.items():
-            if losses:
-                curves[name].ended[depth] = median(losses)
+        for (name, depth), values in self._ended.items():
+            if values:
+                curves[name].ended[depth] = median(values)
         current: dict[tuple[str, int], list[float]] = defaultdict(list)
         for one in training:
-            if one.loss is not None and math.isfinite(one.loss):
-                current[one.series, one.run.depth].append(one.loss)
-        for (name, depth), losses in current.items():
-            curves[name].current[depth] = median(losses)
+            if one.value is not None and math.isfinite(one.value):
+                current[one.series, one.run.depth].append(one.value)
+        for (name, depth), values in current.items():
+            curves[name].current[depth] = median(values)
         return list(curves.values())
 
     def _list(self, training: Sequence[_Training], lines: int) -> Text:
         shown = training if len(training) <= lines else training[: lines - 1]
         names = max(len(name) for name in self._looks)
         digits = len(str(self._depths[-1]))
+        title = METRICS[self._metric].title.removeprefix("training ")
         rows = []
         for one in shown:
             total = f"{one.total:,}" if one.total else "…"
             row = f"  depth {one.run.depth:<{digits}}  seed {one.run.seed}  {one.step:>{max(5, len(total))},}/{total}"
-            loss = f"  loss {loss_text(one.loss)}" if one.loss is not None else ""
-            rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row, loss))
+            value = f"  {title} {cell_text(self._metric, one.value)}" if one.value is not None else ""
+            rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row, value))
         if len(training) > len(shown):
             more = f"and {len(training) - len(shown)} more" if shown else f"{len(training)} runs are being trained"
             rows.append(Text(more, "dim"))

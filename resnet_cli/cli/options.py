@@ -12,6 +12,7 @@ from resnet_cli.cli.home import in_home
 from resnet_cli.settings import registry
 from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import UserError, did_you_mean
+from resnet_cli.settings.metrics import check_metric, columns_of
 from resnet_cli.settings.request import expand_home, load_config, merge, parse_assignments
 
 WHAT = {
@@ -83,6 +84,22 @@ Recompute = Annotated[
     typer.Option(
         "--recompute",
         help="Activation checkpointing: store the activations of few blocks; recompute the rest in the backward pass.",
+    ),
+]
+
+
+def _live_column(metric: str) -> str:
+    check_metric(metric)
+    return columns_of(metric)[0]
+
+
+LiveMetric = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        callback=_live_column,
+        metavar="NAME",
+        help="What to show during training, such as test_error or gradient_norm.",
     ),
 ]
 

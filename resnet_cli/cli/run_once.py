@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
+from resnet_cli.cli.options import CheckpointEvery, DataDir, LiveMetric, Recompute
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.request import parse_out
 
@@ -22,6 +22,7 @@ def command(
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
+    metric: LiveMetric = "train_loss",
 ) -> None:
     """Train one net, print its evaluations, and draw its learning curve.
 
@@ -54,7 +55,7 @@ def command(
         open_sweep(
             plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every, recompute=recompute
         ) as sweep,
-        open_view(plan.runs, sweep.finished, console, quiet=False) as view,
+        open_view(plan.runs, sweep.finished, console, quiet=False, metric=metric) as view,
     ):
         results = sweep.execute(view.handle)
     stored = next(stored for stored in results.runs if stored.run == run)

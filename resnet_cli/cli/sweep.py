@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
+from resnet_cli.cli.options import CheckpointEvery, DataDir, LiveMetric, Recompute
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.request import parse_out
 
@@ -49,6 +49,7 @@ def command(
         ),
     ] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
+    metric: LiveMetric = "train_loss",
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
@@ -86,7 +87,7 @@ def command(
         if dry_run:
             _print_plan(plan, conditions, fresh)
         else:
-            failed |= _execute(plan, conditions, fresh, quiet)
+            failed |= _execute(plan, conditions, fresh, quiet, metric)
     if failed:
         raise typer.Exit(1)
 
@@ -147,7 +148,7 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     say(console, f"Estimated cost: {cost}." if cost.units else "Nothing is left to train.")
 
 
-def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -> bool:
+def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool, metric: str) -> bool:
     """Execute a sweep and show its progress. Returns whether a run failed."""
     from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
@@ -163,7 +164,7 @@ def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool) -
             say(console, f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}")
             for note in plan.notes:
                 say(console, note)
-        with open_view(plan.runs, sweep.finished, console, quiet=quiet) as view:
+        with open_view(plan.runs, sweep.finished, console, quiet=quiet, metric=metric) as view:
             results = sweep.execute(view.handle)
     planned, folder = {run.run_id for run in plan.runs}, conditions.folder
     summary = results.summary()

@@ -12,7 +12,7 @@ from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.run_table import Split
 from resnet_cli.figures.style import GREY, ModelStyle, ordered_models
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.metrics import columns_of
+from resnet_cli.settings.metrics import columns_of, describe
 
 if TYPE_CHECKING:
     from pandas.api.typing import SeriesGroupBy
@@ -89,7 +89,7 @@ def draw_medians(
     axes.plot(median.index, median.where(np.isfinite(median)), color=color, **line)
     if values.size().max() > 1:
         low = values.min()
-        axes.fill_between(median.index, low, high, where=np.isfinite(high), color=color, alpha=alpha, linewidth=0)
+        axes.fill_between(median.index, low, high, where=np.isfinite(low + high), color=color, alpha=alpha, linewidth=0)
     return median
 
 
@@ -111,7 +111,7 @@ def deepest_text(runs: pd.DataFrame, metric: str, split: Split) -> str | None:
         return None
     medians = deepest.groupby("model")[columns_of(metric, [split])[0]].median()
     values = {str(model): float(medians[model]) for model in ordered_models(deepest["model"])}
-    told = named_values(values, " %" if metric == "error" else "")
+    told = named_values(values, describe(metric).sign)
     return f"Median {run_table.metric_text(metric, [split])} at depth {max(shared)}: {told}"
 
 

@@ -28,6 +28,7 @@ from resnet_cli.figures.cells import compared_title
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import describe, is_classification
 
 ANALYSIS = "remove"
 MAX_ROWS = 6
@@ -57,7 +58,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     tasks = sorted(frame["task"].unique())
     if len(tasks) > 1:
         raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
-    metric = "loss" if frame["test_error"].isna().all() else "error"
+    metric = "error" if is_classification(frame) else "loss"
     values = frame[f"test_{metric}"].astype(float)
     rows = frame.assign(value=values)[np.isfinite(values)]
     nets = frame.iloc[:, : list(frame).index("change")].drop_duplicates("run_id")
@@ -116,8 +117,7 @@ def _titles(what: str, nets: pd.DataFrame, rows: pd.DataFrame, metric: str) -> t
     deepest = nets[nets["depth"] == nets["depth"].max()]
     single = rows[rows["run_id"].isin(deepest["run_id"]) & (rows["change"] == "single")]
     words = f"After one block is removed at depth {deepest['depth'].iloc[0]}, the test {metric} is"
-    unit = " %" if metric == "error" else ""
-    return compared_title(what, deepest, single.groupby("model")["value"].median(), words, unit)
+    return compared_title(what, deepest, single.groupby("model")["value"].median(), words, describe(metric).sign)
 
 
 def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:

@@ -26,6 +26,7 @@ from resnet_cli.figures.cells import MIN_SEEDS, draw_medians, fewest_seeds, with
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import MARKERS, PALETTE, ModelStyle, look, ordered_models
 from resnet_cli.models.settings import SURVIVAL
+from resnet_cli.settings.metrics import METRICS, is_classification
 
 MAX_COLUMNS = 4
 
@@ -43,7 +44,7 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
         title: instead of the finding.
         size: width and height in inches.
     """
-    metric = "loss" if curves["test_error"].isna().all() else "error"
+    metric = "error" if is_classification(curves) else "loss"
     rows = run_table.drawable(curves, metric, ["test"])
     cells = _cells(rows)
     shown = pd.concat(cells.values())
@@ -134,7 +135,7 @@ def _titles(shown: pd.DataFrame, column: str) -> tuple[str, str]:
     is_one_net = not others and len(deepest["model"].unique()) == 1
     if not is_one_net or 1 not in ends or len(ends) < 2 or fewest_seeds(deepest) < MIN_SEEDS:
         return what, ""
-    unit = " %" if column == "test_error" else ""
+    unit = METRICS[column].sign
     said = [
         f"{'∞' if math.isinf(value) else f'{value:.3g}'}{unit} with {_short(float(level))}"
         for level, value in ends.sort_index(ascending=False).items()

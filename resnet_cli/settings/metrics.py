@@ -1,14 +1,18 @@
 """What is measured in a run: every metric is declared here, and what is stored, shown and drawn of it follows.
 
-A metric is added by a field of `Metrics` with the default None, which runs stored before then have, and by the line of
-`training.evaluation` that computes it for both engines.
+A metric is added by a last field of `Metrics` with the default None, which runs stored before then have, and by the
+line of `training.evaluation` that computes it for both engines.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, NamedTuple, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args, get_type_hints
 
 from resnet_cli.settings.errors import unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,20 @@ class Metric:
     title: str
     meaning: str
     unit: str = ""
-    better: Literal["lower"] | None = None
+    better: Literal["lower", "higher"] | None = None
     scale: Literal["log", "linear"] = "linear"
     when: str = ""
     in_summary: bool = True
+
+    @property
+    def sign(self) -> str:
+        """What stands behind a value in texts: ` %` of a percentage."""
+        return " %" if self.unit.startswith("%") else ""
+
+    @property
+    def worst(self) -> float:
+        """What a diverged run counts as."""
+        return -math.inf if self.better == "higher" else math.inf
 
 
 CLASSIFICATION = "for classification tasks only"
@@ -84,6 +98,8 @@ COLUMNS = {name.removeprefix("scheduled_"): name for name in METRICS}
 """The names of the metrics by column of metrics.csv."""
 PAIRS = tuple(name.removeprefix("train_") for name in METRICS if f"test_{name.removeprefix('train_')}" in METRICS)
 """What is measured on training and on test examples, such as `loss`."""
+OUTCOMES = [name for name, metric in METRICS.items() if metric.better]
+"""Those that say how good a net is."""
 OTHER_METRIC = "metric_value"
 """The column for a metric that this version does not know, in tables that also contain settings."""
 
@@ -107,3 +123,9 @@ def columns_of(metric: str, splits: Iterable[str] = ("train", "test")) -> list[s
     if metric in PAIRS:
         return [f"{split}_{metric}" for split in splits]
     return [metric if metric in METRICS else OTHER_METRIC]
+
+
+def is_classification(runs: "pd.DataFrame") -> bool:
+    """Whether a table of runs has what is recorded for classification tasks only."""
+    names = [name for name, metric in METRICS.items() if metric.when == CLASSIFICATION]
+    return bool(runs.filter(items=names).notna().any(axis=None))
