@@ -44,6 +44,7 @@ TESTED_BY = {
     "training/data.py": "execution/test_sweep.py",
     "training/device.py": "planning/test_units.py",
     "training/optimizers.py": "training/test_loop.py",
+    "training/evaluation.py": "training/stacked/test_engine.py",
     "training/settings.py": "settings/test_run.py",
     "training/stacked/packing.py": "training/stacked/test_engine.py",
     "training/stacked/parameter_group.py": "training/stacked/test_engine.py",
