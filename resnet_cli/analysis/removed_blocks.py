@@ -16,8 +16,8 @@ import torch
 from scipy.stats import kendalltau
 
 from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, identity_of, in_order, without_blocks
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.metrics import is_classification
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.record import RunRecord

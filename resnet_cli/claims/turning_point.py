@@ -12,7 +12,7 @@ from statistics import median
 
 import pandas as pd
 
-from resnet_cli.settings.metrics import is_classification
+from resnet_cli.settings.metrics import CLASSIFICATION, METRICS
 
 LEAST_MARGIN = 2.0
 """For squared errors, which span several orders of magnitude."""
@@ -72,6 +72,12 @@ class TurningPoint:
         end = f", {deepest} at depth {self.deepest_depth}" if self.best_depth < self.deepest_depth else ""
         verdict = "" if one else f"no turning point up to depth {self.deepest_depth}; "
         return f"{self.model}: {verdict}{lowest}{end}."
+
+
+def is_classification(runs: pd.DataFrame) -> bool:
+    """Whether a table of runs has what is recorded for classification tasks only."""
+    names = [name for name, metric in METRICS.items() if metric.when == CLASSIFICATION]
+    return bool(runs.filter(items=names).notna().any(axis=None))
 
 
 def turning_points(summary: pd.DataFrame) -> list[TurningPoint]:

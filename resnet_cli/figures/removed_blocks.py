@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     add_legend,
@@ -28,7 +29,7 @@ from resnet_cli.figures.cells import compared_title
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.metrics import describe, is_classification
+from resnet_cli.settings.metrics import describe
 
 ANALYSIS = "remove"
 MAX_ROWS = 6

@@ -6,9 +6,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.settings import varying
 from resnet_cli.settings.errors import UserError, unknown_name
-from resnet_cli.settings.metrics import LOSS, OTHER_METRIC, PAIRS, check_metric, columns_of, describe, is_classification
+from resnet_cli.settings.metrics import LOSS, OTHER_METRIC, PAIRS, check_metric, columns_of, describe
 from resnet_cli.settings.setting import RUN_COLUMNS
 
 Scale = Literal["auto", "log", "linear"]

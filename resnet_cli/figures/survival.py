@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     add_legend,
@@ -26,7 +27,7 @@ from resnet_cli.figures.cells import MIN_SEEDS, draw_medians, fewest_seeds, with
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import MARKERS, PALETTE, ModelStyle, look, ordered_models
 from resnet_cli.models.settings import SURVIVAL
-from resnet_cli.settings.metrics import METRICS, is_classification
+from resnet_cli.settings.metrics import METRICS
 
 MAX_COLUMNS = 4
 

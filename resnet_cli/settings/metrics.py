@@ -7,12 +7,9 @@ line of `training.evaluation` that computes it for both engines.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Literal, NamedTuple, get_args, get_type_hints
 
 from resnet_cli.settings.errors import unknown_name
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -123,9 +120,3 @@ def columns_of(metric: str, splits: Iterable[str] = ("train", "test")) -> list[s
     if metric in PAIRS:
         return [f"{split}_{metric}" for split in splits]
     return [metric if metric in METRICS else OTHER_METRIC]
-
-
-def is_classification(runs: "pd.DataFrame") -> bool:
-    """Whether a table of runs has what is recorded for classification tasks only."""
-    names = [name for name, metric in METRICS.items() if metric.when == CLASSIFICATION]
-    return bool(runs.filter(items=names).notna().any(axis=None))

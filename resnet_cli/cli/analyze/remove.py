@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.settings.metrics import is_classification
 
 NAME = "remove"
 EPILOG = examples(
