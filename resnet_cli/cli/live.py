@@ -38,6 +38,7 @@ DRAWING_SHARE = 0.05
 LEGEND = "        filled: finished · hollow: in training · ×: diverged"
 LISTED_RUNS = 5
 SHORTEST_BAR = 12
+Finishes = Mapping[str, tuple[Status, Metrics | None]]
 SMALLEST_CHART, TALLEST_CHART = (40, LEAST_HEIGHT), 25
 PLAIN_LOOKS = (("●", "○", "dark_orange"), ("▼", "▽", "gold3"), ("■", "□", "indian_red"))
 OTHER_LOOKS = (("◆", "◇", "deep_sky_blue1"), ("▲", "△", "green3"), ("★", "☆", "orchid"), ("◼", "◻", "cyan3"))
@@ -46,9 +47,8 @@ OTHER_LOOKS = (("◆", "◇", "deep_sky_blue1"), ("▲", "△", "green3"), ("★
 class SweepView(ABC):
     """Shows the events of a sweep; as a context, it leaves the terminal as it was."""
 
-    def __init__(self, runs: Sequence[Run], metric: str) -> None:
+    def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = {run.run_id: run for run in runs}
-        self._metric = metric
         self._settings = varying_settings(runs)
 
     def _series(self, run: Run) -> str:
@@ -70,32 +70,11 @@ class SweepView(ABC):
 
     def _line(self, event: Finished) -> str:
         run = self._runs[event.run_id]
-        return f"{self._series(run)} depth {run.depth} seed {run.seed}: {self._outcome(event)}"
-
-    def _outcome(self, event: Finished) -> str:
-        message = " ".join(event.message.split())
-        last = event.metrics
-        if event.status == "failed" or last is None:
-            return f"{event.status}: {message}"
-        if event.status == "diverged":
-            return f"diverged at step {last.step} ({_took(event)})" + (f": {message}" if message else "")
-        told = []
-        for split in ("train", "test"):
-            names = [name for name in OUTCOMES if name.startswith(split) and getattr(last, name) is not None]
-            loss, *others = [_value_text(name, last) for name in names]
-            told.append(f"{split} {loss}" + (f" ({', '.join(others)})" if others else ""))
-        if self._metric not in OUTCOMES:
-            told.append(f"{METRICS[self._metric].title} {_value_text(self._metric, last)}")
-        return f"{', '.join(told)} ({last.step} steps, {_took(event)})"
+        return f"{self._series(run)} depth {run.depth} seed {run.seed}: {_outcome(event)}"
 
 
 def open_view(
-    runs: Sequence[Run],
-    finished: Mapping[str, tuple[Status, Metrics | None]],
-    console: Console,
-    *,
-    quiet: bool,
-    metric: str = "train_loss",
+    runs: Sequence[Run], finished: Finishes, console: Console, *, quiet: bool, metric: str = "train_loss"
 ) -> SweepView:
     """The view that suits the console.
 
@@ -104,15 +83,27 @@ def open_view(
         finished: outcomes of runs that were finished earlier, by run id.
         console: where to show it: live on a terminal, otherwise a line per finished run.
         quiet: show only failed runs.
-        metric: to draw; where there are only lines, to add to them unless it is a loss or an error.
+        metric: what a live view shows; lines have losses and errors.
     """
     if console.is_terminal and not console.is_dumb_terminal and not quiet:
-        return _LiveView(runs, metric, finished, console)
-    return _LinesView(runs, metric, len(finished), console, quiet)
+        return _LiveView(runs, finished, console, metric)
+    return _LinesView(runs, len(finished), console, quiet)
 
 
-def _value_text(name: str, metrics: Metrics) -> str:
-    return cell_text(name, getattr(metrics, name)) + METRICS[name].sign
+def _outcome(event: Finished) -> str:
+    message = " ".join(event.message.split())
+    last = event.metrics
+    if event.status == "failed" or last is None:
+        return f"{event.status}: {message}"
+    if event.status == "diverged":
+        return f"diverged at step {last.step} ({_took(event)})" + (f": {message}" if message else "")
+    told = []
+    for split in ("train", "test"):
+        found = {name: getattr(last, name) for name in OUTCOMES if name.startswith(split)}
+        texts = [cell_text(name, value) + METRICS[name].sign for name, value in found.items() if value is not None]
+        loss, *others = texts
+        told.append(f"{split} {loss}" + (f" ({', '.join(others)})" if others else ""))
+    return f"{', '.join(told)} ({last.step} steps, {_took(event)})"
 
 
 def _took(event: Finished) -> str:
@@ -122,8 +113,8 @@ def _took(event: Finished) -> str:
 
 
 class _LinesView(SweepView):
-    def __init__(self, runs: Sequence[Run], metric: str, already_done: int, console: Console, quiet: bool) -> None:
-        super().__init__(runs, metric)
+    def __init__(self, runs: Sequence[Run], already_done: int, console: Console, quiet: bool) -> None:
+        super().__init__(runs)
         self._done = already_done
         self._console = console
         self._quiet = quiet
@@ -159,14 +150,9 @@ class _LiveView(SweepView):
     The two share no lock: the thread copies what it draws with calls that Python does not interrupt (`list`, `sorted`).
     """
 
-    def __init__(
-        self,
-        runs: Sequence[Run],
-        metric: str,
-        finished: Mapping[str, tuple[Status, Metrics | None]],
-        console: Console,
-    ) -> None:
-        super().__init__(runs, metric)
+    def __init__(self, runs: Sequence[Run], finished: Finishes, console: Console, metric: str) -> None:
+        super().__init__(runs)
+        self._metric = metric
         plain, other = cycle(PLAIN_LOOKS), cycle(OTHER_LOOKS)
         ended = {(self._series(run), run.depth): list[float]() for run in runs}
         names = sorted({name for name, _ in ended}, key=lambda name: (not name.startswith("plain"), name))

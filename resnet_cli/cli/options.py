@@ -96,10 +96,7 @@ def _live_column(metric: str) -> str:
 LiveMetric = Annotated[
     str,
     typer.Option(
-        "--metric",
-        callback=_live_column,
-        metavar="NAME",
-        help="What to show during training, such as test_error or gradient_norm.",
+        "--metric", callback=_live_column, metavar="NAME", help="What the live view shows, such as gradient_norm."
     ),
 ]
 
