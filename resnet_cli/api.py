@@ -36,6 +36,7 @@ from resnet_cli.tasks import constant_answers, get_task
 
 IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
 """What is counted: model and depths by the name that papers use."""
+plot_winners = winners.draw
 
 
 def plot_loss_by_depth(results: Results, *, metric: str = "loss", by: str | None = None, **options: Any) -> Figure:
@@ -61,13 +62,9 @@ def plot_learning_curves(results: Results, *, metric: str = "loss", by: str | No
     """Loss or error during training: medians over seeds, with one line per depth and one panel per model.
 
     Args:
-        results: of one task.
-        metric: as for `plot_loss_by_depth`.
+        results, metric: as for `plot_loss_by_depth`.
         by: a setting whose values are compared as lines, with one panel per depth.
         options: those of `plot_loss_by_depth`, and `x`: `step` (optimiser steps) or `epoch` (passes over the data).
-
-    Raises:
-        UserError: as `plot_loss_by_depth`.
     """
     rows, chance = _drawn_rows(results, results.curves(metric), metric, by)
     lines: Literal["depth", "model"] = "depth" if by is None else "model"
@@ -99,31 +96,20 @@ def sweep_drawings(
         group: of one task.
         metrics: `loss`, `error` and any other metric of the runs.
         kinds: names of `figures.kinds.OF_RUNS`.
-        by: one setting whose values are compared as lines, or two that make rows and columns of panels.
-        title: instead of the automatic ones.
-        size: width and height in inches.
-        options: as for `figures.sweep.sweep_figures`.
-
-    Raises:
-        UserError: as `figures.sweep.sweep_figures`.
+        by, title, size, options: as for `figures.sweep.sweep_figures`; UserErrors too.
     """
     given = {name: values for results in group for name, values in results.given_values().items()}
     chances = constant_answers(stored.run for results in group for stored in results.runs)
     shared: dict[str, Any] = {"kinds": kinds, "by": by, "chances": chances, "title": title, "size": size, **options}
-    if len(group) > 1:
-        names = sweep_names(group)
-        held = "-and-".join(map(panels.as_file_name, names)) if len(names) <= 3 else f"{len(names)}-sweeps"
-        drawings: dict[str, Callable[[], Figure]] = {}
-        for metric in metrics:
-            drawings |= sweep_figures(
-                *combine(group, metric), metrics=[metric], given={**given, SWEEP: names}, **shared
-            )
-        return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
-    (results,) = group
-    drawings = {}
+    results, *others = group
+    names = given[SWEEP] = sweep_names(group)
+    drawings: dict[str, Callable[[], Figure]] = {}
     for metric in metrics:
-        tables = results.summary(metric), results.curves(metric)
+        tables = combine(group, metric) if others else (results.summary(metric), results.curves(metric))
         drawings |= sweep_figures(*tables, metrics=[metric], given=given, **shared)
+    if others:
+        held = "-and-".join(map(panels.as_file_name, names)) if len(names) <= 3 else f"{len(names)}-sweeps"
+        return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
     if SURVIVAL.name in kinds and SURVIVAL.name in results.varying and not by:
         drawings[SURVIVAL.name] = partial(plot_survival, results, title=title, size=size)
     return drawings
@@ -165,13 +151,7 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -
 def plot_survival(results: Results, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
     """Stochastic depth: the survival probability of each block above the test error or loss during training.
 
-    Args:
-        results: of one task, with runs that differ in `survival`.
-        title: instead of the automatic one.
-        size: width and height in inches.
-
-    Raises:
-        UserError: the runs do not differ in `survival`, or none has finished.
+    Runs must differ in `survival`, or UserError is raised. `title` replaces the automatic one; `size` is in inches.
     """
     if SURVIVAL.name not in results.varying:
         raise UserError(f"{printable(results.folder)} holds no runs that differ in survival.")
@@ -184,11 +164,6 @@ def plot_survival(results: Results, *, title: str | None = None, size: tuple[flo
     curves = results.curves()
     rows = curves.assign(blocks=curves["run_id"].map(blocks)).dropna(subset="blocks")
     return survival.draw(rows, title=title, size=size)
-
-
-def plot_winners(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
-    """Top-5 error and depth of the ImageNet winners, 2010 to 2015, as published."""
-    return winners.draw(title=title, size=size)
 
 
 def plot_counts(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
@@ -269,12 +244,7 @@ def compare(results: Results, first: str, second: str, *, metric: str = "train_l
 def load_net(folder: str | Path, run: Run | str) -> nn.Module:
     """The trained net of a run that was saved with `save_models`, on the CPU in evaluation mode.
 
-    Args:
-        folder: its results folder.
-        run: the run or its id.
-
-    Raises:
-        UserError: the folder has no such run, its net was not saved, or its file cannot be used.
+    `run` may be its id. If the folder has no such run, or no usable net of it, UserError is raised.
     """
     folder = Path(folder)
     if isinstance(run, str):

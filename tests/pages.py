@@ -27,8 +27,8 @@ from resnet_cli.models import all_models, get_model
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.metrics import COLUMNS, METRICS, OUTCOMES
-from resnet_cli.settings.setting import Setting
 from resnet_cli.store.reader import Results, load_results
+from resnet_cli.tasks import all_tasks
 from tests.pictures import PICTURES, drawn, small_png
 
 ROOT = Path(__file__).parents[1]
@@ -143,28 +143,23 @@ def renewed(text: str) -> str:
 
 
 def settings_table() -> str:
-    """The settings as Markdown, from their own descriptions."""
-    common = {setting.name for setting in registry.declared() if not setting.came_later}
-    lines = [f"| `{one.name}` | {one.description} |" for one in registry.declared() if one.name in common]
-    of_models: dict[Setting[Any], list[str]] = {}
-    for model in all_models().values():
-        for setting in model.settings:
-            if setting.name not in common:
-                of_models.setdefault(setting, []).append(model.name)
-    lines += [f"| `{one.name}` | {', '.join(sorted(names))}: {one.description} |" for one, names in of_models.items()]
+    """The settings as Markdown, from their own descriptions; those of few models or tasks begin with whose they are."""
+    lines, common = [], [setting for setting in registry.declared() if not setting.came_later]
+    for setting in [*common, *(one for one in registry.all_settings() if one not in common)]:
+        parts = [*all_models().values(), *all_tasks().values()] if setting not in common else []
+        owners = sorted(part.name for part in parts if setting in part.settings)
+        lines.append(f"| `{setting.name}` | {', '.join(owners)}{': ' if owners else ''}{setting.description} |")
     return "\n".join(["| setting | meaning |", "|---|---|", *lines])
 
 
 def metrics_table() -> str:
-    """The columns of metrics.csv as Markdown, from the declared metrics; those with the same meaning share a line."""
-    alike: dict[str, list[str]] = {}
+    """The columns of metrics.csv as Markdown, from the declarations of the metrics."""
+    lines = []
     for column, name in COLUMNS.items():
         metric = METRICS[name]
-        meaning = metric.meaning + (f", {metric.unit}" if metric.unit else "")
-        meaning += f"; recorded {metric.when}" if metric.when else ""
-        meaning += f"; in all other tables `{name}`, beside the setting `{column}`" if name != column else ""
-        alike.setdefault(meaning, []).append(f"`{column}`")
-    lines = [f"| {', '.join(columns)} | {meaning} |" for meaning, columns in alike.items()]
+        unit = f" ({metric.unit})" if metric.unit else ""
+        when = f"; recorded {metric.when}" if metric.when else ""
+        lines.append(f"| `{column}` | {metric.meaning}{unit}{when} |")
     return "\n".join(["| column | meaning |", "|---|---|", *lines])
 
 

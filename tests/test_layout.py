@@ -17,7 +17,6 @@ TESTED_BY = {
     "cli/chart.py": "cli/test_live.py",
     "cli/console.py": "cli/test_foreign.py",
     "cli/filters.py": "cli/test_show.py",
-    "cli/home.py": "cli/test_bad_input.py",
     "cli/options.py": "cli/test_bad_input.py",
     "cli/words.py": "cli/test_bad_input.py",
     "execution/executors/base.py": "execution/executors/test_registry.py",

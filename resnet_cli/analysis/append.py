@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.trained_nets import StoredNet, addition_of, hooked, load_net
-from resnet_cli.models import build_net, get_model
+from resnet_cli.models import build_net, get_model, twins
 from resnet_cli.models.base import Block
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, ORDERING, SHORTCUT, SURVIVAL
 from resnet_cli.settings.errors import UserError
@@ -40,7 +40,6 @@ from resnet_cli.store.weights import has_weights
 from resnet_cli.training.loop import EVALUATION_BATCH, is_finite, train
 from resnet_cli.training.settings import EVAL_SIZE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS
 
-MODELS = ("plain-mlp", "residual-mlp", "plain-cnn", "resnet")
 POSSIBLE: Mapping[Setting[Any], tuple[object, ...]] = {
     ACTIVATION: ("relu",),
     ORDERING: (None, "original", "relu-only-preactivation", "full-preactivation"),
@@ -51,10 +50,16 @@ POSSIBLE: Mapping[Setting[Any], tuple[object, ...]] = {
 WITHOUT_WARMUP: Mapping[Setting[Any], object] = {WARMUP_STEPS: 0, WARMUP_FACTOR: None, WARMUP_SHAPE: None}
 
 
+def appendable_models() -> list[str]:
+    """Names of the plain models and of their residual twins."""
+    return [name for pair in twins() for name in pair]
+
+
 def check_appendable(run: Run, depth: int) -> None:
     """Raise UserError unless a net of `depth` can be made of the net of a run and the identity."""
-    if run.model not in MODELS:
-        raise UserError(f"models (={run.model}) cannot be made deeper by construction here; {', '.join(MODELS)} can.")
+    if run.model not in appendable_models():
+        known = ", ".join(appendable_models())
+        raise UserError(f"models (={run.model}) cannot be made deeper by construction here; {known} can.")
     get_model(run.model).depth_rule.select(parse_depths(depth), run.model)
     if depth <= run.depth:
         raise UserError(f"to (={depth}) must exceed the depth of the shallow net, which is {run.depth}.")
@@ -81,11 +86,7 @@ def has_whole_blocks(run: Run, depth: int) -> bool:
 
 @torch.no_grad()
 def append_layers(stored: StoredNet, depth: int) -> StoredNet:
-    """A net of `depth` layers that computes the same function as the stored one in evaluation mode.
-
-    Raises:
-        UserError: there is no such net.
-    """
+    """A net of `depth` layers that computes in evaluation mode what the stored one does; UserError if there is none."""
     check_appendable(stored.run, depth)
     run, data = stored.run.but(depth=depth), stored.data
     net = build_net(run, data.input_shape, data.outputs).to(data.device, data.dtype).eval()
@@ -119,7 +120,7 @@ def activation_statistics(stored: StoredNet, module: nn.Module) -> tuple[Tensor,
         seen.append((values.shape[1], values.sum(1), values.square().sum(1)))
 
     data = stored.data
-    with hooked([(module, note)]):
+    with hooked([module.register_forward_hook(note)]):
         for inputs in torch.split(data.train_inputs[: stored.run[EVAL_SIZE]], EVALUATION_BATCH):
             stored.net(data.prepare(inputs))
     counts, totals, squares = zip(*seen, strict=True)
@@ -178,8 +179,7 @@ def compare(
         depth: of the deeper nets.
         stored: runs of the folder, in which the deeper net from scratch is looked up.
         settings: names of the settings in which nets of the same depth and seed differ.
-        data_dir: where data sets are.
-        device: auto, cpu, cuda, cuda:N or mps.
+        data_dir, device: as for `load_net`.
 
     Returns:
         One row per evaluation: `task`, `model`, `depth` (the shallow net's), `deeper`, `seed`, the settings, `net`
@@ -230,10 +230,8 @@ def find_twin(run: Run, stored: Iterable[RunRecord]) -> RunRecord | None:
 def choose_depths(stored: Sequence[RunRecord], depth: int | None, deeper: int | None) -> tuple[int, int]:
     """The depths of the shallow and of the deeper nets: those given, or the smallest and the largest available.
 
-    Available are the depths that the runs have for all their models and at which all blocks are complete.
-
-    Raises:
-        UserError: there are no two such depths, or no run has the given depth.
+    Available are the depths that the runs have for all their models and at which all blocks are complete. Without two
+    of them, or without a run of the given depth, UserError is raised.
     """
     known: dict[str, set[int]] = {one.run.model: set() for one in stored}
     for one in stored:
@@ -257,13 +255,9 @@ def choose_depths(stored: Sequence[RunRecord], depth: int | None, deeper: int | 
 def summarise(frame: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame:
     """Training losses when layers are appended and at the end, as medians over seeds, infinite where diverged.
 
-    Args:
-        frame: what `compare` returns for some nets.
-        settings: columns of `frame` that tell runs of one model and depth apart.
-
-    Returns:
-        One row per `model`, combination of `settings` and `net` (shallow, appended, scratch): `seeds`, the loss `then`
-        and at the `end`, and `changed`, the most by which appending changed a net's loss (nan for the other nets).
+    Of what `compare` returns for some nets it makes a row for each `model`, combination of `settings` and `net`
+    (shallow, appended, scratch): `seeds`, the loss `then` and at the `end`, and `changed`, the most by which appending
+    changed a net's loss (nan for the other nets).
     """
     found = []
     for who, rows in frame.groupby(["model", *settings], sort=False, dropna=False):

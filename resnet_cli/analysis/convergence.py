@@ -23,10 +23,7 @@ SHARES_OF_START = (0.5, 0.1, 0.01)
 def levels_of(runs: Sequence[RunRecord], split: str) -> list[float]:
     """Three levels at which to compare runs: a half, a tenth and a hundredth of their loss before training.
 
-    This loss is the median over all runs in which it is finite; levels are rounded to two digits.
-
-    Raises:
-        UserError: no run has a finite loss before training.
+    This loss is the median over all runs in which it is finite; UserError if there is none. Levels have two digits.
     """
     before = [getattr(stored.history[0], f"{split}_loss") for stored in runs if stored.history]
     finite = [loss for loss in before if math.isfinite(loss)]
@@ -43,11 +40,7 @@ def measure(
 ) -> pd.DataFrame:
     """When the loss of each run first reaches each level.
 
-    Args:
-        runs: done or diverged. A run that reaches a level and diverges later counts as having reached it.
-        levels: losses (mean squared errors or cross-entropies).
-        split: train or test, the part of the data on which the loss is measured.
-        settings: names of the settings in which runs of one model differ; they become columns.
+    A run that reaches a level and diverges later counts as having reached it. `split` is train or test.
 
     Returns:
         One row per run and level: run_id, task, model, depth, seed, status, the settings, split, level, step and epoch
@@ -88,14 +81,9 @@ def compare_twins(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
 
     Twins have the same depth, seed and settings, as far as both models have them.
 
-    Args:
-        frame: what `measure` returns.
-        models: names in `frame`.
-
-    Returns:
-        One row per `level` and `model`: the number of `runs`, how many of them `reached` the level, the number of
-        `twins`, and how many of these were `earlier` than their twins, `later`, or `neither`: at the same step, or not
-        at all. The last four are missing where a model has no twins, or would be its own.
+    Of what `measure` returns it makes a row for each `level` and `model`: the number of `runs`, how many of them
+    `reached` the level, the number of `twins`, and how many of these were `earlier` than their twins, `later`, or
+    `neither`: at the same step, or not at all. The last four are missing where a model has no twins, or is its own.
     """
     columns = list(frame)
     keys = ["depth", "seed", *columns[columns.index("status") + 1 : columns.index("split")]]

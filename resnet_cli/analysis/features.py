@@ -9,7 +9,6 @@ A layer here is a block, or what precedes the first block: the first convolution
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from resnet_cli.analysis.trained_nets import StoredNet, blocks_of, identity_of
+from resnet_cli.analysis.trained_nets import StoredNet, blocks_of, hooked, table_of
 from resnet_cli.models import get_model
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
@@ -29,10 +28,7 @@ from resnet_cli.training.settings import EVAL_SIZE
 def pick_cnns(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """The deepest residual CNN of the lowest seed, after its plain twin if there is one; or else the deepest CNN.
 
-    A twin has the same depth and seed, and the same value of each setting that both have.
-
-    Raises:
-        UserError: there is no CNN among them.
+    A twin has the same depth and seed, and the same value of each setting that both have. UserError without any CNN.
     """
     cnns = [stored for stored in runs if get_model(stored.run.model).family == "cnn"]
     if not cnns:
@@ -104,28 +100,21 @@ def feature_maps(stored: StoredNet, *, image: int, layers: int, maps: int) -> pd
         rows.extend(_rows("map", layer + 1, names[layer], output[1:], pictures))
 
     blocks = list(stored.net.get_submodule("blocks").children())
-    with ExitStack() as hooks:
-        hooks.callback(blocks[0].register_forward_pre_hook(lambda block, args: record(args[0])).remove)
-        for block in blocks:
-            hooks.callback(block.register_forward_hook(lambda block, args, output: record(output)).remove)
+    handles = [
+        blocks[0].register_forward_pre_hook(lambda block, args: record(args[0])),
+        *(block.register_forward_hook(lambda block, args, output: record(output)) for block in blocks),
+    ]
+    with hooked(handles):
         answer = stored.net(inputs)[0].argmax()
 
-    frame = pd.DataFrame(rows)
     told = {"image": image, "target": int(data.test_targets[image]), "answer": int(answer), "examples": len(many)}
-    for place, (name, value) in enumerate((identity_of(run) | told).items()):
-        frame.insert(place, name, value)
-    return frame
+    return table_of(run, [told | row for row in rows])
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """What the channels of each net do.
+    """What the channels of each net do: how many `channels` are `dead`, and their mean share of `zeros` in percent.
 
-    Args:
-        frame: what `feature_maps` gives for some nets.
-
-    Returns:
-        One row per net: `model`, `depth`, `seed`, `target`, `answer`, the number of `channels` in all layers, how many
-        of them are `dead`, and their mean share of `zeros` in percent.
+    Of what `feature_maps` gives it makes a row for each net, with `model`, `depth`, `seed`, `target` and `answer`.
     """
     maps = frame[frame["part"] == "map"].assign(dead=lambda of: of["zeros"] == 1, zeros=lambda of: 100 * of["zeros"])
     of_net = maps.groupby(["run_id", "model", "depth", "seed", "target", "answer"], sort=False)

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.trained_nets import StoredNet, identity_of
+from resnet_cli.analysis.trained_nets import StoredNet, norm_of, table_of
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing
 from resnet_cli.store.record import RunRecord
@@ -41,11 +41,7 @@ def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.Da
     """Train the net of a stored run again and measure its gradients at each evaluation.
 
     The loss is always that of the first training batch, which is the same for all nets with one seed and data set.
-
-    Args:
-        stored: a run.
-        data: its data, on the device on which to train.
-        settings: names of settings to add as columns.
+    `data` is on the device on which to train.
 
     Returns:
         One row per evaluation and weight layer: `run_id`, `task`, `model`, `depth`, `seed`, `settings`, `status` (of
@@ -64,10 +60,8 @@ def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.Da
 
     again = train(run, data, probe=measure)
     before = {row.step: row.train_loss for row in stored.history}
-    identity = identity_of(run, settings)
     rows = [
         {
-            **identity,
             "status": again.status,
             "step": row.step,
             "train_loss": row.train_loss,
@@ -79,7 +73,7 @@ def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.Da
         for row, of_layers in zip(again.history, norms, strict=True)
         for layer, (name, norm) in enumerate(zip(names, of_layers, strict=True), 1)
     ]
-    return pd.DataFrame(rows)
+    return table_of(run, rows, settings)
 
 
 def gradient_norms(net: nn.Module, layers: Iterable[str], data: Data, inputs: Tensor, targets: Tensor) -> list[float]:
@@ -87,14 +81,8 @@ def gradient_norms(net: nn.Module, layers: Iterable[str], data: Data, inputs: Te
 
     The loss is the one that training minimises, including auxiliary losses. The net is in training mode (batch norm
     uses the statistics of the batch), but nothing is random: dropout drops nothing, and stochastic depth keeps all
-    blocks and scales them as in evaluation mode.
-
-    Args:
-        net: its mode and the running statistics of its batch norm are changed.
-        layers: the names of the layers.
-        data: for the loss.
-        inputs: a batch, (B, …).
-        targets: (B,) or (B, outputs).
+    blocks and scales them as in evaluation mode. The net's mode and the running statistics of its batch norm change.
+    `inputs` are a batch, (B, …), with `targets`, (B,) or (B, outputs).
     """
     net.train()
     for module in net.modules():
@@ -103,8 +91,7 @@ def gradient_norms(net: nn.Module, layers: Iterable[str], data: Data, inputs: Te
     loss = training_loss(data, net(inputs), targets, auxiliary_heads(net))
     weights = [net.get_submodule(name).weight for name in layers]
     gradients = torch.autograd.grad(loss, weights)  # type: ignore[arg-type]
-    # in double precision, because the square of a norm of 1e-25 would be zero in float32
-    return [float(gradient.cpu().double().norm()) for gradient in gradients]
+    return [norm_of(gradient) for gradient in gradients]
 
 
 def differences(frame: pd.DataFrame) -> "pd.Series[float]":
@@ -136,15 +123,10 @@ def replay_text(frame: pd.DataFrame) -> str:
 def summarise(frame: pd.DataFrame, settings: Sequence[str] = ()) -> pd.DataFrame:
     """The gradient norms of the first and the last layer before and after training, and the final training loss.
 
-    Args:
-        frame: the results of `replay` for some runs.
-        settings: columns of `frame` in which runs of one model and depth differ.
-
-    Returns:
-        One row per combination of `settings`, `depth` and `model`: the number of `seeds`, how many of them `diverged`,
-        and medians over seeds of the values that are finite: `first_initial` and `last_initial` (gradient norms of
-        layer 1 and of the output layer at initialisation), `first_trained` and `last_trained` (after training), and the
-        final `train_loss`.
+    Of the results of `replay` it makes a row for each combination of `settings`, `depth` and `model`: the number of
+    `seeds`, how many of them `diverged`, and medians over seeds of the values that are finite: `first_initial` and
+    `last_initial` (gradient norms of layer 1 and of the output layer at initialisation), `first_trained` and
+    `last_trained` (after training), and the final `train_loss`.
     """
     group = [*settings, "depth", "model"]
     by_run = frame.groupby("run_id")

@@ -44,7 +44,6 @@ EXPERIMENTS: tuple[Experiment, ...] = get_args(Experiment)
 KINDS = ("plain", "residual")
 INITS: tuple[Initialisation, ...] = ("default", "he")
 WEIGHTS = tuple(f"weight_{row}{column}" for row in (1, 2, 3) for column in (1, 2, 3))
-DELTA = (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
 CHANNELS = 4
 TEST_SIZE = 256
 EVALUATIONS = 25
@@ -135,13 +134,11 @@ def measure(
     """
     for experiment, depth in experiments_of(depths):
         inputs = Inputs(experiment)
-        yield pd.concat(
-            [
-                _train(inputs, depth, is_residual, seeds, steps, block_size, resolve_device(device))
-                for is_residual in (False, True)
-            ],
-            ignore_index=True,
+        kinds = (
+            _train(inputs, depth, is_residual, seeds, steps, block_size, resolve_device(device))
+            for is_residual in (False, True)
         )
+        yield pd.concat(kinds, ignore_index=True)
 
 
 def experiments_of(depths: Sequence[int]) -> list[tuple[Experiment, int]]:
@@ -189,32 +186,27 @@ def _train(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
-    index = pd.MultiIndex.from_tuples(
-        [(step, *one) for step in evaluated for one in who], names=["step", INIT.name, "seed"]
+    nets_and_steps = [(step, *one) for step in evaluated for one in who]
+    frame = pd.DataFrame(nets_and_steps, columns=["step", INIT.name, "seed"])
+    frame = frame.assign(
+        loss=torch.cat(losses).cpu().numpy(), experiment=experiment, kind=KINDS[is_residual], depth=depth
     )
-    frame = pd.DataFrame({"loss": torch.cat(losses).cpu()}, index).reset_index()
-    frame = frame.assign(experiment=experiment, kind=KINDS[is_residual], depth=depth)
     scale = test.square().mean().item()
     frame["relative_error"] = (frame["loss"] / scale) ** 0.5
     frame["constant_error"] = ((test - test.mean(0)).square().mean().item() / scale) ** 0.5
     if filters:
         weights = torch.cat(filters).cpu()  # (evaluations × nets, 9)
-        identity = torch.zeros(9) if is_residual else torch.tensor(DELTA)
+        identity = torch.zeros(9) if is_residual else torch.eye(9)[4]  # 1 in the middle
         frame["distance"] = (weights - identity).square().mean(1).sqrt().numpy()
         frame[list(WEIGHTS)] = weights.numpy()
     return frame
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """What was found, as medians over seeds.
+    """What was found, as medians over seeds, in a row for each `experiment`, `depth` and `init`.
 
-    Args:
-        frame: the parts that `measure` yields, joined.
-
-    Returns:
-        One row per `experiment`, `depth` and `init`: the relative errors at the end, `plain` and `residual`, and for
-        the filter the first steps, `near_plain` and `near_residual`, at which its weights are nearer than `NEAR` to
-        those of the identity (nan where they never are).
+    It holds the relative errors at the end, `plain` and `residual`, and for the filter the first steps, `near_plain`
+    and `near_residual`, at which its weights are nearer than `NEAR` to those of the identity (nan if they never are).
     """
     cell = ["experiment", "depth", INIT.name]
     last = frame[frame["step"] == frame["step"].max()]

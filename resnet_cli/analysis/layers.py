@@ -43,7 +43,8 @@ def weight_layers(stored: StoredNet) -> list[WeightLayer]:
         inputs[name], outputs[name] = args[0], output
 
     recorded = {name: module for name, module in modules.items() if isinstance(module, (*_LAYERS, *_NORMS))}
-    with hooked((module, partial(record, name)) for name, module in recorded.items()), torch.no_grad():
+    handles = (module.register_forward_hook(partial(record, name)) for name, module in recorded.items())
+    with hooked(handles), torch.no_grad():
         stored.net(example(stored))
 
     layers = []

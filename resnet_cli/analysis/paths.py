@@ -19,7 +19,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from resnet_cli.analysis.trained_nets import Route, StoredNet, addition_of, blocks_of, gradient_through, identity_of
+from resnet_cli.analysis.trained_nets import (
+    Route,
+    StoredNet,
+    addition_of,
+    blocks_of,
+    gradient_through,
+    norm_of,
+    table_of,
+)
 from resnet_cli.figures.paths import effective_range, over_seeds
 from resnet_cli.models import describe_net
 from resnet_cli.settings.errors import UserError
@@ -35,11 +43,7 @@ BATCH = 32
 
 
 def with_paths(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """The runs whose nets have residual blocks.
-
-    Raises:
-        UserError: there are none.
-    """
+    """The runs whose nets have residual blocks; UserError if there are none."""
     found = [stored for stored in runs if _has_residual_blocks(stored.run)]
     if not found:
         models = ", ".join(sorted({stored.run.model for stored in runs}))
@@ -97,10 +101,10 @@ def measure_paths(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()
         generator = torch.Generator().manual_seed(derive_seed(stored.run.seed, "paths", draw))
         inputs, targets = _random_batch(stored, generator)
         routes: list[Route] = ["skip" if block.is_residual else "both" for block in places]
-        norms.append([_norm(path_gradient(stored, inputs, targets, routes))])
+        norms.append([norm_of(path_gradient(stored, inputs, targets, routes))])
         for position in torch.randperm(len(residual), generator=generator).tolist():
             routes[residual[position]] = "branch"
-            norms[-1].append(_norm(path_gradient(stored, inputs, targets, routes)))
+            norms[-1].append(norm_of(path_gradient(stored, inputs, targets, routes)))
 
     paths = count_paths(len(residual))
     path_shares = np.array([number / 2 ** len(residual) for number in paths])
@@ -109,31 +113,24 @@ def measure_paths(stored: StoredNet, *, draws: int, settings: Sequence[str] = ()
     totals = path_shares * gradients
     if not totals.sum() > 0:
         raise UserError(f"No gradient reaches the input of {stored.label}; choose a net that has learned something.")
-    identity = identity_of(stored.run, settings)
-    return pd.DataFrame(
-        identity
-        | {
-            "blocks": len(residual),
-            "length": range(len(paths)),
-            "paths": pd.Series(paths, dtype=object),
-            "path_share": path_shares,
-            "draws": draws,
-            "gradient": gradients,
-            "gradient_low": np.quantile(measured, 0.1, axis=0),
-            "gradient_high": np.quantile(measured, 0.9, axis=0),
-            "gradient_share": totals / totals.sum(),
-        }
-    )
+    columns = {
+        "blocks": len(residual),
+        "length": range(len(paths)),
+        "paths": pd.Series(paths, dtype=object),
+        "path_share": path_shares,
+        "draws": draws,
+        "gradient": gradients,
+        "gradient_low": np.quantile(measured, 0.1, axis=0),
+        "gradient_high": np.quantile(measured, 0.9, axis=0),
+        "gradient_share": totals / totals.sum(),
+    }
+    return table_of(stored.run, columns, settings)
 
 
 def path_gradient(stored: StoredNet, inputs: Tensor, targets: Tensor, routes: Sequence[Route]) -> Tensor:
-    """The gradient of the mean loss with respect to `inputs`, in their shape, along the given route through each block.
+    """The gradient of the mean loss with respect to `inputs`, (B, …), along the given route through each block.
 
-    Args:
-        stored: the net.
-        inputs: a batch, (B, …).
-        targets: (B,) or (B, outputs).
-        routes: one for each block; for a block that is not residual it must be `both`.
+    `targets` are (B,) or (B, outputs). The route through a block that is not residual must be `both`.
     """
     with gradient_through(stored, routes):
         inputs = inputs.detach().requires_grad_()
@@ -145,14 +142,10 @@ def path_gradient(stored: StoredNet, inputs: Tensor, targets: Tensor, routes: Se
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """What the figure of paths shows, in numbers.
 
-    Args:
-        frame: the same as for the figure.
-
-    Returns:
-        One row per net: `heading` and `depth` as in the figure, `blocks`, `seeds`, the shortest ranges of lengths that
-        contain 95 % of the paths (`first_path` to `last_path`) and of the total gradient magnitude (`first` to `last`),
-        the share of all paths in the latter range (`path_share`), and the factor by which one more block multiplies the
-        gradient (`factor`, the geometric mean over all lengths).
+    A row for each net: `heading` and `depth` as in the figure, `blocks`, `seeds`, the shortest ranges of lengths that
+    contain 95 % of the paths (`first_path` to `last_path`) and of the total gradient magnitude (`first` to `last`), the
+    share of all paths in the latter range (`path_share`), and the factor by which one more block multiplies the
+    gradient (`factor`, the geometric mean over all lengths).
     """
     rows = []
     for (heading, depth), line in over_seeds(frame).groupby(["heading", "depth"], sort=False):
@@ -189,8 +182,3 @@ def _random_batch(stored: StoredNet, generator: torch.Generator) -> tuple[Tensor
     data = stored.data
     chosen = torch.randperm(len(data.train_inputs), generator=generator)[:BATCH].to(data.device)
     return data.prepare(data.train_inputs[chosen]), data.train_targets[chosen]
-
-
-def _norm(gradient: Tensor) -> float:
-    """The norm in double precision, because the square of a norm of 1e-25 would be zero in float32."""
-    return float(gradient.cpu().double().norm())

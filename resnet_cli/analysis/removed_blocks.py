@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from scipy.stats import kendalltau
 
-from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, identity_of, in_order, without_blocks
+from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, in_order, table_of, without_blocks
 from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
@@ -51,11 +51,7 @@ class Change:
 
 
 def at_largest_shared_depth(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """The runs at the largest depth that all their models have in common.
-
-    Raises:
-        UserError: there is no such depth.
-    """
+    """The runs at the largest depth that all their models have in common; UserError if there is none."""
     depths: dict[str, set[int]] = {}
     for stored in runs:
         depths.setdefault(stored.run.model, set()).add(stored.run.depth)
@@ -70,13 +66,9 @@ def plan_changes(blocks: Sequence[BlockInfo], *, draws: int, seed: int) -> list[
     """All changes to a net with these blocks.
 
     They are: no change; each block removed; random sets of several blocks removed; random swaps of blocks of the same
-    shape. Nets with the same number of blocks and the same seed undergo the same changes.
-
-    Args:
-        blocks: of the net.
-        draws: number of random sets for each number of removed blocks, and of random orders for each number of swaps.
-            They are all different, so there may be fewer.
-        seed: of the draws.
+    shape. Nets with the same number of blocks and the same seed undergo the same changes. `draws` is the number of
+    random sets for each number of removed blocks, and of random orders for each number of swaps. They are all
+    different, so there may be fewer.
     """
     changes = [Change("intact"), *(Change("single", (block.index,)) for block in blocks)]
     most = min(len(blocks), MOST_REMOVED)
@@ -182,9 +174,7 @@ def measure_changes(stored: StoredNet, *, draws: int, settings: Sequence[str] = 
         {"kendall_tau": float, "test_error": float} | dict.fromkeys(("removed", "swaps", "draw"), "Int64")
     )
     frame.insert(2, "net_blocks", len(blocks))
-    for place, (name, value) in enumerate(identity_of(run, settings).items()):
-        frame.insert(place, name, value)
-    return frame
+    return table_of(run, frame, settings)
 
 
 def chance_level(data: Data, examples: int) -> tuple[float, float | None]:
@@ -203,16 +193,11 @@ def chance_level(data: Data, examples: int) -> tuple[float, float | None]:
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """What changes do to nets, as medians over seeds and draws: test errors in percent, or losses where there are none.
 
-    A loss that is not a number counts as infinite.
-
-    Args:
-        frame: the rows of `measure_changes` of one or more nets on one task.
-
-    Returns:
-        One row per `model`, `depth` and combination of settings: the number of `seeds`, the value of the `intact` net,
-        after `one` block is removed, after the `worst` one is, the number of that block (`worst_block`), the value
-        after half of the blocks are removed at random (`half`, of so many: `half_blocks`), with blocks `swapped`, and
-        by `chance`; nan where a net is too small for a change.
+    A loss that is not a number counts as infinite. Of what `measure_changes` returns for nets of one task it makes a
+    row for each `model`, `depth` and combination of settings: the number of `seeds`, the value of the `intact` net,
+    after `one` block is removed, after the `worst` one is, the number of that block (`worst_block`), the value after
+    half of the blocks are removed at random (`half`, of so many: `half_blocks`), with blocks `swapped`, and by
+    `chance`; nan where a net is too small for a change.
     """
     column = "test_error" if is_classification(frame) else "test_loss"
     frame = frame.assign(value=frame[column].fillna(math.inf))

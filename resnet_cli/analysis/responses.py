@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.analysis.layers import weight_layers
-from resnet_cli.analysis.trained_nets import StoredNet, hooked, identity_of
+from resnet_cli.analysis.trained_nets import StoredNet, hooked, table_of
 from resnet_cli.models.base import Addition
 from resnet_cli.training.loop import EVALUATION_BATCH
 from resnet_cli.training.settings import EVAL_SIZE
@@ -26,10 +26,6 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
     """The standard deviation of each layer's responses to the test inputs, in evaluation mode.
 
     It is computed over all examples (at most the run's `eval_size`), channels and pixels of a layer together.
-
-    Args:
-        stored: the net.
-        settings: names of settings to add as columns.
 
     Returns:
         One row per weight layer except the output: `run_id`, `task`, `model`, `depth`, `seed`, `settings`, `layer`
@@ -44,24 +40,21 @@ def measure_responses(stored: StoredNet, settings: Sequence[str] = ()) -> pd.Dat
         variance, mean = torch.var_mean(output, correction=0)
         parts[name].append(torch.stack([torch.full_like(mean, output.numel()), mean, variance]))
 
-    modules = ((stored.net.get_submodule(layer.response), partial(note, layer.name)) for layer in layers)
-    with hooked(modules), torch.no_grad():
+    responses = {layer.name: stored.net.get_submodule(layer.response) for layer in layers}
+    handles = (module.register_forward_hook(partial(note, name)) for name, module in responses.items())
+    with hooked(handles), torch.no_grad():
         for inputs in torch.split(stored.data.test_inputs[: stored.run[EVAL_SIZE]], EVALUATION_BATCH):
             stored.net(stored.data.prepare(inputs))
 
-    measured = torch.stack([torch.stack(parts[layer.name]) for layer in layers]).cpu().double()  # (layer, batch, 3)
-    deviations = _pooled_std(*measured.unbind(dim=2))
+    statistics = torch.stack([torch.stack(parts[layer.name]) for layer in layers]).cpu().double()  # (layer, batch, 3)
     added = _added_to_shortcuts(stored.net, [layer.name for layer in layers])
-    identity = identity_of(stored.run, settings)
-    frame = pd.DataFrame(
-        {
-            **identity,
-            "layer": range(1, len(layers) + 1),
-            "name": [layer.response for layer in layers],
-            "is_added": [layer.name in added for layer in layers],
-            "deviation": deviations,
-        }
-    )
+    measured = {
+        "layer": range(1, len(layers) + 1),
+        "name": [layer.response for layer in layers],
+        "is_added": [layer.name in added for layer in layers],
+        "deviation": _pooled_std(*statistics.unbind(dim=2)),
+    }
+    frame = table_of(stored.run, measured, settings)
     ranks = frame["deviation"].rank(ascending=False, method="first", na_option="bottom")
     return frame.assign(rank=ranks.astype(int))
 
@@ -80,16 +73,10 @@ def _pooled_std(counts: Tensor, means: Tensor, variances: Tensor) -> Tensor:
 
 
 def summarise(frame: pd.DataFrame, settings: Sequence[str] = ()) -> pd.DataFrame:
-    """The size of responses by depth and model.
+    """The size of responses in a row for each combination of `settings`, `depth` and `model`.
 
-    Args:
-        frame: the results of `measure_responses` for some nets.
-        settings: columns of `frame` in which runs of one model and depth differ.
-
-    Returns:
-        One row per combination of `settings`, `depth` and `model`: the number of `seeds`, and medians over seeds of
-        the `mean` and the `largest` standard deviation of a net's layers, and of the mean standard deviation of the
-        responses that are `added` to a shortcut.
+    It holds the number of `seeds`, and medians over seeds of the `mean` and the `largest` standard deviation of a net's
+    layers, and of the mean standard deviation of the responses that are `added` to a shortcut.
     """
     group = [*settings, "depth", "model"]
     nets = frame.groupby([*group, "run_id"], dropna=False)["deviation"].agg(["mean", "max"])

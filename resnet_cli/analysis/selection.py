@@ -1,8 +1,9 @@
 """Choosing among stored runs, of which an analysis would take too long, or draw too much, with all."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from resnet_cli.figures.panels import evenly
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
 from resnet_cli.store.reader import Results, find_results
@@ -37,10 +38,9 @@ def some_runs(runs: Sequence[RunRecord], *, depths: int | None, seeds: int | Non
     models = {stored.run.model for stored in runs}
     own = {model: {stored.run.depth for stored in runs if stored.run.model == model} for model in models}
     shared = set.intersection(*own.values()) if depths and own else set()
-    kept_depths = {
-        model: _spread(sorted(shared if depths and len(shared) >= depths else of_model), depths)
-        for model, of_model in own.items()
-    }
+    kept_depths = own
+    if depths is not None:
+        kept_depths = {m: set(evenly(sorted(shared if len(shared) >= depths else own[m]), depths)) for m in models}
     return [
         stored for stored in runs if stored.run.seed in kept_seeds and stored.run.depth in kept_depths[stored.run.model]
     ]
@@ -50,17 +50,8 @@ def selection_text(kept: Sequence[RunRecord], runs: Sequence[RunRecord]) -> str:
     """A sentence that says which runs were kept, or nothing if all were."""
     if len(kept) == len(runs):
         return ""
-    named = [_named({stored.run.get(name) for stored in kept}, name) for name in ("depth", "seed")]
+    named = []
+    for name in ("depth", "seed"):
+        values = {stored.run.get(name) for stored in kept}
+        named.append(f"{name}{'s' if len(values) > 1 else ''} {compact(values)}")
     return f"Using {len(kept)} of {len(runs)} runs, {' and '.join(named)}; choose others with --depths and --seeds."
-
-
-def _named(values: Collection[int], noun: str) -> str:
-    return f"{noun}{'s' if len(values) > 1 else ''} {compact(values)}"
-
-
-def _spread(ascending: Sequence[int], count: int | None) -> Sequence[int]:
-    if count is None or count >= len(ascending):
-        return ascending
-    if count == 1:
-        return ascending[-1:]
-    return [ascending[round(place * (len(ascending) - 1) / (count - 1))] for place in range(count)]

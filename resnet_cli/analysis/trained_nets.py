@@ -5,14 +5,16 @@ undone when their `with` block ends.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
 
 from resnet_cli.models import build_net
 from resnet_cli.models.base import Addition
@@ -55,17 +57,22 @@ Route = Literal["both", "branch", "skip"]
 """The parts of a residual block through which the gradient flows."""
 
 
-def identity_of(run: Run, settings: Sequence[str] = ()) -> dict[str, Any]:
-    """The columns that say which run a row of an analysis is of: id, task, model, depth, seed and some settings."""
-    return {"run_id": run.run_id} | {name: run.get(name) for name in (*IDENTITY, *settings)}
+def table_of(run: Run, content: Any, settings: Sequence[str] = ()) -> pd.DataFrame:
+    """A table with the content of a DataFrame after the run's id, task, model, depth and seed, and some settings."""
+    frame = pd.DataFrame(content)
+    frame.insert(0, "run_id", run.run_id)
+    for place, name in enumerate((*IDENTITY, *settings), 1):
+        frame.insert(place, name, run.get(name))
+    return frame
+
+
+def norm_of(gradient: Tensor) -> float:
+    """The Euclidean norm in double precision, because the square of one of 1e-25 would be zero in float32."""
+    return float(gradient.cpu().double().norm())
 
 
 def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: str = "auto") -> StoredNet:
-    """The saved net of a run, ready to process the run's data.
-
-    Raises:
-        UserError: the net was not saved or its file is unusable, or the data set is missing.
-    """
+    """The saved net of a run, ready to process the run's data; UserError if net or data are missing or unusable."""
     if is_packed(folder):
         raise UserError(
             f"{folder} holds packed results, which have no weights; repeat the sweep with --save-models and analyze "
@@ -78,11 +85,7 @@ def load_net(folder: Path, run: Run, *, data_dir: Path | None = None, device: st
 
 
 def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """The saved net of a run on the CPU, in the precision that its parameters were trained in.
-
-    Raises:
-        UserError: the net was not saved, or its file is unusable.
-    """
+    """The saved net of a run on the CPU, in its precision; UserError if it was not saved or its file is unusable."""
     state = read_weights(folder, run)
     net = build_net(run, input_shape, outputs).to(DTYPES[run[PRECISION]])
     try:
@@ -96,27 +99,23 @@ def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int)
 
 
 @contextmanager
-def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., Any]]]) -> Iterator[None]:
-    """Call a hook, as torch's `register_forward_hook` describes it, after each forward pass of its module."""
-    with ExitStack() as handles:
-        for module, hook in hooks:
-            handles.callback(module.register_forward_hook(hook).remove)
+def hooked(handles: Iterable[RemovableHandle]) -> Iterator[None]:
+    """Remove hooks when the `with` block ends; torch's `register_forward_hook` and the like return their handles."""
+    with ExitStack() as hooks:
+        for handle in handles:
+            hooks.callback(handle.remove)
         yield
 
 
 def blocks_of(stored: StoredNet) -> list[BlockInfo]:
-    """The blocks of a net, in order.
-
-    Raises:
-        UserError: it has none.
-    """
+    """The blocks of a net, in order; UserError if it has none."""
     blocks = _blocks(stored)
     shapes: list[bool] = []
 
     def note(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         shapes.append(args[0].shape != output.shape)
 
-    with hooked((block, note) for block in blocks), torch.no_grad():
+    with hooked(block.register_forward_hook(note) for block in blocks), torch.no_grad():
         stored.net(example(stored))
     return [
         BlockInfo(index, addition_of(block) is not None, changes_shape)
@@ -134,23 +133,21 @@ def addition_of(block: nn.Module) -> Addition | None:
     return next((module for module in block.modules() if isinstance(module, Addition)), None)
 
 
-@contextmanager
-def without_blocks(stored: StoredNet, removed: Collection[int]) -> Iterator[None]:
+def without_blocks(stored: StoredNet, removed: Collection[int]) -> AbstractContextManager[None]:
     """Run the net as if some blocks were not there.
 
     The shortcut of a residual block remains. Any other block is replaced by the identity or, where it changes the
     shape, by a shortcut of option A: every second pixel, and zeros for new channels.
     """
+
+    def removal(block: nn.Module) -> RemovableHandle:
+        addition = addition_of(block)
+        if addition is None:
+            return block.register_forward_hook(_pass_input_on)
+        return addition.register_forward_pre_hook(lambda _, args: (torch.zeros_like(args[0]), args[1]))
+
     blocks = _blocks(stored)
-    with ExitStack() as hooks:
-        for index in removed:
-            addition = addition_of(blocks[index])
-            if addition is None:
-                handle: Any = blocks[index].register_forward_hook(_pass_input_on)
-            else:
-                handle = addition.register_forward_pre_hook(_drop_response)
-            hooks.callback(handle.remove)
-        yield
+    return hooked(removal(blocks[index]) for index in removed)
 
 
 @contextmanager
@@ -169,25 +166,22 @@ def in_order(stored: StoredNet, order: Sequence[int]) -> Iterator[None]:
             parent[place] = block
 
 
-@contextmanager
-def gradient_through(stored: StoredNet, routes: Sequence[Route]) -> Iterator[None]:
+def gradient_through(stored: StoredNet, routes: Sequence[Route]) -> AbstractContextManager[None]:
     """Run the net unchanged, but let gradients flow only through each block's branch, its shortcut, or both.
 
-    Raises:
-        UserError: a block without a shortcut is given a route other than `both`.
+    A block without a shortcut must have the route `both`, or UserError is raised.
     """
-    with ExitStack() as hooks:
-        for index, (block, route) in enumerate(zip(_blocks(stored), routes, strict=True)):
+
+    def stops() -> Iterator[RemovableHandle]:
+        for number, (block, route) in enumerate(zip(_blocks(stored), routes, strict=True), 1):
             if route == "both":
                 continue
             addition = addition_of(block)
             if addition is None:
-                raise UserError(
-                    f"Block {index + 1} of {stored.label} has no shortcut, so it has no paths to choose from."
-                )
-            stop = _stop_at_shortcut if route == "branch" else _stop_at_branch
-            hooks.callback(addition.register_forward_pre_hook(stop).remove)
-        yield
+                raise UserError(f"Block {number} of {stored.label} has no shortcut, so it has no paths to choose from.")
+            yield addition.register_forward_pre_hook(_STOP[route])
+
+    return hooked(stops())
 
 
 def _blocks(stored: StoredNet) -> list[nn.Module]:
@@ -197,19 +191,10 @@ def _blocks(stored: StoredNet) -> list[nn.Module]:
     return blocks
 
 
-def _drop_response(addition: nn.Module, args: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    response, skipped = args
-    return torch.zeros_like(response), skipped
-
-
-def _stop_at_shortcut(addition: nn.Module, args: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    response, skipped = args
-    return response, skipped.detach()
-
-
-def _stop_at_branch(addition: nn.Module, args: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    response, skipped = args
-    return response.detach(), skipped
+_STOP: dict[Route, Callable[..., tuple[Tensor, Tensor]]] = {
+    "branch": lambda addition, args: (args[0], args[1].detach()),
+    "skip": lambda addition, args: (args[0].detach(), args[1]),
+}
 
 
 def _pass_input_on(block: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A metric by depth as a chart of characters, for terminals."""
+"""Loss by depth as a chart of characters, for terminals."""
 
 import math
 from collections import defaultdict
@@ -8,15 +8,13 @@ from itertools import count, groupby, pairwise
 
 from rich.text import Text
 
-from resnet_cli.settings.metrics import Metric
-
 LEAST_HEIGHT = 9
 BRAILLE_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 @dataclass
 class Curve:
-    """Values by depth: medians over the seeds that have finished, and over those that are being trained."""
+    """Loss by depth: medians over the seeds that have finished, and over those that are being trained."""
 
     name: str
     filled: str
@@ -26,27 +24,26 @@ class Curve:
     current: dict[int, float] = field(default_factory=dict)
 
 
-def draw_chart(curves: Sequence[Curve], depths: Sequence[int], metric: Metric, width: int, height: int) -> Text:
-    """A metric by depth on an axis of its scale, in `height` lines; infinite values stand in a row on top.
+def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, height: int, title: str) -> Text:
+    """A metric by depth on a logarithmic axis, in `height` lines with a `title`; infinite values stand in a row on top.
 
     Filled markers are finished runs, joined by lines; hollow ones are still being trained.
     """
-    legend = _legend(metric.title, curves, width, height - LEAST_HEIGHT + 1)
+    legend = _legend(title, curves, width, height - LEAST_HEIGHT + 1)
     rows, columns = height - 2 - len(legend), width - 9
-    values = [value for curve in curves for value in (*curve.ended.values(), *curve.current.values())]
-    on_axis = _log10 if metric.scale == "log" else float
-    finite = [position for position in map(on_axis, values) if math.isfinite(position)] or [-1.0, 0.0]
-    margin = max(0.03 * (max(finite) - min(finite)), 0.02)
-    low, high = min(finite) - margin, max(finite) + margin
-    top = 1 if any(map(math.isinf, values)) else 0
+    losses = [loss for curve in curves for loss in (*curve.ended.values(), *curve.current.values())]
+    logs = [math.log10(loss) for loss in losses if 0 < loss < math.inf] or [-1.0, 0.0]
+    margin = max(0.03 * (max(logs) - min(logs)), 0.02)
+    low, high = min(logs) - margin, max(logs) + margin
+    top = 1 if any(map(math.isinf, losses)) else 0
 
-    def place(depth: int, value: float) -> tuple[int, int]:
+    def place(depth: int, loss: float) -> tuple[int, int]:
         """Column and row in braille dots, of which a character has two columns and four rows."""
         share = (depth - depths[0]) / (depths[-1] - depths[0]) if len(depths) > 1 else 0.5
         x = 2 * round(1 + share * (columns - 3))
-        if math.isinf(value):
+        if math.isinf(loss):
             return x, 1
-        fall = (high - max(low, on_axis(value))) / (high - low)
+        fall = (high - max(low, math.log10(loss) if loss > 0 else low)) / (high - low)
         return x, 4 * top + round(fall * (4 * (rows - top) - 1))
 
     cells: dict[tuple[int, int], tuple[str, str]] = {}
@@ -61,13 +58,13 @@ def draw_chart(curves: Sequence[Curve], depths: Sequence[int], metric: Metric, w
                 cells[y // 4, x // 2] = chr(0x2800 + dots[y // 4, x // 2]), curve.colour
     for curve in curves:
         for marker, points in ((curve.hollow, curve.current), (curve.filled, curve.ended)):
-            for depth, value in points.items():
-                x, y = place(depth, value)
-                cells[y // 4, x // 2] = ("×" if math.isinf(value) else marker), curve.colour
+            for depth, loss in points.items():
+                x, y = place(depth, loss)
+                cells[y // 4, x // 2] = ("×" if math.isinf(loss) else marker), curve.colour
 
-    labels = {place(depths[0], tick)[1] // 4: f"{tick:g}" for tick in _value_ticks(low, high, metric.scale)}
+    labels = {place(depths[0], tick)[1] // 4: f"{tick:g}" for tick in _loss_ticks(low, high)}
     if top:
-        labels[0] = f"{metric.worst}".replace("inf", "∞")
+        labels[0] = "∞" if math.inf in losses else "-∞"
     chart = Text("\n", no_wrap=True, overflow="ellipsis").join(legend)
     for row in range(rows):
         chart.append(f"\n{labels.get(row, ''):>7}{'┤' if row in labels else '│'}", "dim")
@@ -85,7 +82,7 @@ def draw_chart(curves: Sequence[Curve], depths: Sequence[int], metric: Metric, w
 
 
 def _legend(title: str, curves: Sequence[Curve], width: int, most_lines: int) -> list[Text]:
-    """The title and the curves, in as many lines of at most `width` columns as they need and as there may be."""
+    """The names of the curves, in as many lines of at most `width` columns as they need and as there may be."""
     lines = [Text(title)]
     for curve in curves:
         entry = Text(f"   {curve.filled} {curve.name}", curve.colour)
@@ -99,16 +96,8 @@ def _legend(title: str, curves: Sequence[Curve], width: int, most_lines: int) ->
     return lines
 
 
-def _log10(value: float) -> float:
-    return math.log10(value) if value > 0 else -math.inf
-
-
-def _value_ticks(low: float, high: float, scale: str) -> list[float]:
-    """Round numbers from `low` to `high`; of a log scale 10^low to 10^high: powers of ten, or finer if under three."""
-    if scale == "linear":
-        unit = 10.0 ** math.floor(math.log10((high - low) / 2))
-        step = unit * max(step for step in (1, 2, 5) if step == 1 or step * unit <= (high - low) / 2)
-        return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+def _loss_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between 10^low and 10^high: powers of ten, or finer steps where these are fewer than three."""
     ticks: list[float] = []
     for steps in ([1.0], [1.0, 2.0, 5.0], [float(i) for i in range(1, 10)], [i / 10 for i in range(10, 100)]):
         decades = range(math.floor(low), math.floor(high) + 1)

@@ -1,8 +1,8 @@
 """`resnet-exp configs`: the sweeps that come with the program."""
 
+from resnet_cli.cli.console import make_console
 from resnet_cli.cli.help_pages import examples
 
-NAME = "configs"
 EPILOG = examples("resnet-exp configs", "resnet-exp sweep --config digits --set seeds=0")
 
 
@@ -10,7 +10,6 @@ def command() -> None:
     """List the bundled configurations: what each shows, its number of runs, and how long it takes."""
     from rich.text import Text
 
-    from resnet_cli.cli.console import make_console
     from resnet_cli.cli.tables import listing
     from resnet_cli.settings.configs import bundled_configs
 

@@ -1,8 +1,13 @@
-"""The one way to make a console."""
+"""The one way to make a console, and to complain on stderr."""
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import typer
+
+from resnet_cli.settings.errors import UserError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,3 +27,16 @@ def make_console() -> "Console":
 def say(console: "Console", sentence: str) -> None:
     """Print a sentence: broken between words on a terminal, on one line where nobody sees the width."""
     console.print(sentence, soft_wrap=not console.is_terminal)
+
+
+def complain(sentence: object) -> None:
+    """Print a sentence on stderr after the name of the program."""
+    typer.echo(f"resnet-exp: {printable(sentence)}", err=True)
+
+
+def name_broken(problems: Sequence[str]) -> None:
+    """Complain of what was left out; if anything was, the command ends with exit code 2."""
+    for problem in problems:
+        complain(problem)
+    if problems:
+        raise typer.Exit(UserError.exit_code)

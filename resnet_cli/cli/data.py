@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 
 
-@app.command(epilog=examples("resnet-exp data fetch cifar10 --data-dir ~/data", title="Example:"))
+@app.command(epilog=examples("resnet-exp data fetch cifar10 --data-dir ~/data"))
 def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The data set to fetch: cifar10 or cifar100.")],
     data_dir: DataDir = None,
@@ -29,7 +29,7 @@ def fetch(
     typer.echo(download.fetch(_archive(name), data_dir, progress=sys.stderr.isatty()))
 
 
-@app.command(epilog=examples("resnet-exp data check --data-dir ~/data", title="Example:"))
+@app.command(epilog=examples("resnet-exp data check --data-dir ~/data"))
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The data set to check: cifar10 or cifar100.")] = (
         "cifar10"

@@ -1,52 +1,38 @@
 """The options that choose among stored runs, shared by the commands that read results."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from resnet_cli.cli.words import split_words
 from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.ranges import numbers, parse_depths, parse_seeds
+from resnet_cli.settings.request import split_list
 
 if TYPE_CHECKING:
     from resnet_cli.store.reader import Results
     from resnet_cli.store.selection import Selection
 
-PANEL = "Which runs"
+_filter = partial(typer.Option, metavar="LIST", rich_help_panel="Which runs")
 
 Models = Annotated[
     str | None,
-    typer.Option(
+    _filter(
         "--models",
         "--model",
-        metavar="LIST",
         help="Models, separated by commas; plain and residual stand for all models of that kind. (default: all)",
-        rich_help_panel=PANEL,
     ),
 ]
-
-
-Depths = Annotated[
-    str | None,
-    typer.Option(
-        "--depths", "--depth", metavar="LIST", help="Depths, such as 20 or 8..32. (default: all)", rich_help_panel=PANEL
-    ),
-]
-Seeds = Annotated[
-    str | None,
-    typer.Option(
-        "--seeds", "--seed", metavar="LIST", help="Seeds, written like depths. (default: all)", rich_help_panel=PANEL
-    ),
-]
+Depths = Annotated[str | None, _filter("--depths", "--depth", help="Depths, such as 20 or 8..32. (default: all)")]
+Seeds = Annotated[str | None, _filter("--seeds", "--seed", help="Seeds, written like depths. (default: all)")]
 Where = Annotated[
     list[str] | None,
-    typer.Option(
+    _filter(
         "--where",
         metavar="KEY=VALUE",
         help="Runs with these values of a setting, such as init=he or learning_rate=0.1,0.01; may be repeated.",
-        rich_help_panel=PANEL,
     ),
 ]
 
@@ -54,12 +40,11 @@ Where = Annotated[
 def parse_selection(
     models: str | None, depths: str | None, seeds: str | None, where: Sequence[str] | None
 ) -> "Selection":
-    """The selection that the options above specify.
-
-    Raises:
-        UserError: a list is malformed or has an empty part, or `--where` is not of the form key=value.
-    """
+    """The selection that the options above specify. Raises UserError if one is malformed or has an empty part."""
     from resnet_cli.store.selection import Selection
+
+    def words(name: str, text: str) -> tuple[str, ...]:
+        return tuple(map(str, split_list(name, text)))
 
     values: dict[str, tuple[str, ...]] = {}
     for text in where or ():
@@ -67,30 +52,19 @@ def parse_selection(
         if not sign:
             raise UserError(f"where (={shorten(text)}) must have the form key=value, such as --where init=he.")
         name = key.strip().replace("-", "_")
-        values[name] = (*values.get(name, ()), *split_words(f"where {shorten(name)}", listed))
+        values[name] = (*values.get(name, ()), *words(f"where {shorten(name)}", listed))
     return Selection(
-        models=() if models is None else tuple(split_words("models", models)),
+        models=() if models is None else words("models", models),
         depths=None if depths is None else frozenset(numbers(parse_depths(depths))),
         seeds=None if seeds is None else frozenset(numbers(parse_seeds(seeds))),
         where=values,
     )
 
 
-def load_selected(
-    folders: Sequence[Path] | None,
-    models: str | None,
-    depths: str | None,
-    seeds: str | None,
-    where: Sequence[str] | None,
-) -> tuple[list["Results"], list[str]]:
-    """The selected runs of every sweep below some folders, or below results/, and a sentence for each broken run.
-
-    Raises:
-        UserError: there are no results, or as `parse_selection` and `Selection.apply_to_all`.
-    """
+def load_selected(folders: Sequence[Path] | None, selection: "Selection") -> tuple[list["Results"], list[str]]:
+    """The selected runs of every sweep below some folders, or below results/, and a sentence for each broken run."""
     from resnet_cli.store.reader import find_results, load_results
 
-    selection = parse_selection(models, depths, seeds, where)
     places = dict.fromkeys(place for root in folders or [Path("results")] for place in find_results(root))
     loaded = [load_results(place) for place in places]
     problems = [problem for results in loaded for problem in results.problems]

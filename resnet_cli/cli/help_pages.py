@@ -18,8 +18,9 @@ VALUES = {
 """The names for the values of options, instead of Typer's names of their types."""
 
 
-def examples(*commands: str, title: str = "Examples:", note: str = "") -> str:
+def examples(*commands: str, title: str = "", note: str = "") -> str:
     """The end of a help page: example commands, one per line, then notes."""
+    title = title or ("Examples:" if len(commands) > 1 else "Example:")
     shown = "\n".join([title, *(f"[bold]{command}[/]" for command in commands)])
     return f"{shown}\n\n{note}" if note else shown
 

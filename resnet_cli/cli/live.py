@@ -22,14 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
-from resnet_cli.cli.tables import cell_text, product_line, varying_settings
+from resnet_cli.cli.tables import cell_text, varying_settings
 from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
-from resnet_cli.settings.metrics import METRICS, OUTCOMES, Metrics
+from resnet_cli.settings.metrics import METRICS, OUTCOMES, Metrics, columns_of, describe
 from resnet_cli.settings.run import Run
-from resnet_cli.training.settings import EPOCHS, STEPS
-
-__all__ = ["SweepView", "open_view", "product_line"]
+from resnet_cli.training.settings import work
 
 REDRAWS_PER_SECOND = 8
 DRAWING_SHARE = 0.05
@@ -38,7 +36,6 @@ DRAWING_SHARE = 0.05
 LEGEND = "        filled: finished · hollow: in training · ×: diverged"
 LISTED_RUNS = 5
 SHORTEST_BAR = 12
-Finishes = Mapping[str, tuple[Status, Metrics | None]]
 SMALLEST_CHART, TALLEST_CHART = (40, LEAST_HEIGHT), 25
 PLAIN_LOOKS = (("●", "○", "dark_orange"), ("▼", "▽", "gold3"), ("■", "□", "indian_red"))
 OTHER_LOOKS = (("◆", "◇", "deep_sky_blue1"), ("▲", "△", "green3"), ("★", "☆", "orchid"), ("◼", "◻", "cyan3"))
@@ -74,16 +71,17 @@ class SweepView(ABC):
 
 
 def open_view(
-    runs: Sequence[Run], finished: Finishes, console: Console, *, quiet: bool, metric: str = "train_loss"
+    runs: Sequence[Run],
+    finished: Mapping[str, tuple[Status, Metrics | None]],
+    console: Console,
+    *,
+    quiet: bool,
+    metric: str = "loss",
 ) -> SweepView:
-    """The view that suits the console.
+    """The view that suits the console: live on a terminal, otherwise a line per finished (or if `quiet`, failed) run.
 
-    Args:
-        runs: all runs of the sweep.
-        finished: outcomes of runs that were finished earlier, by run id.
-        console: where to show it: live on a terminal, otherwise a line per finished run.
-        quiet: show only failed runs.
-        metric: what a live view shows; lines have losses and errors.
+    `finished` are the outcomes of runs that were finished earlier, by run id. The live view draws `metric`; of a pair,
+    the values on training examples.
     """
     if console.is_terminal and not console.is_dumb_terminal and not quiet:
         return _LiveView(runs, finished, console, metric)
@@ -101,8 +99,7 @@ def _outcome(event: Finished) -> str:
     for split in ("train", "test"):
         found = {name: getattr(last, name) for name in OUTCOMES if name.startswith(split)}
         texts = [cell_text(name, value) + METRICS[name].sign for name, value in found.items() if value is not None]
-        loss, *others = texts
-        told.append(f"{split} {loss}" + (f" ({', '.join(others)})" if others else ""))
+        told.append(f"{split} {texts[0]}" + (f" ({', '.join(texts[1:])})" if texts[1:] else ""))
     return f"{', '.join(told)} ({last.step} steps, {_took(event)})"
 
 
@@ -150,9 +147,15 @@ class _LiveView(SweepView):
     The two share no lock: the thread copies what it draws with calls that Python does not interrupt (`list`, `sorted`).
     """
 
-    def __init__(self, runs: Sequence[Run], finished: Finishes, console: Console, metric: str) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        finished: Mapping[str, tuple[Status, Metrics | None]],
+        console: Console,
+        metric: str,
+    ) -> None:
         super().__init__(runs)
-        self._metric = metric
+        self._metric, self._column = metric, columns_of(metric)[0]
         plain, other = cycle(PLAIN_LOOKS), cycle(OTHER_LOOKS)
         ended = {(self._series(run), run.depth): list[float]() for run in runs}
         names = sorted({name for name, _ in ended}, key=lambda name: (not name.startswith("plain"), name))
@@ -162,7 +165,7 @@ class _LiveView(SweepView):
         self._training: dict[str, _Training] = {}
         self._most_training = 0
         self._counts: Counter[Status] = Counter()
-        self._work = self._work_left = float(sum(_work(run) for run in runs))
+        self._work = self._work_left = float(sum(map(work, runs)))
         self._work_done_here = 0.0
         for run_id, (status, metrics) in finished.items():
             self._end(run_id, status, metrics)
@@ -197,13 +200,13 @@ class _LiveView(SweepView):
             self._most_training = max(self._most_training, len(self._training))
         elif isinstance(event, Evaluated):
             training = self._training[event.run_id]
-            work = _work(run) * (event.metrics.step - training.step) / event.total_steps
+            done = work(run) * (event.metrics.step - training.step) / event.total_steps
             training.step, training.total = event.metrics.step, event.total_steps
-            if event.metrics.step:  # the loss of an untrained net would only stretch the axis
-                training.value = getattr(event.metrics, self._metric)
-            training.counted += work
-            self._work_left -= work
-            self._work_done_here += work
+            if event.metrics.step:  # what an untrained net has would only stretch the axis
+                training.value = getattr(event.metrics, self._column)
+            training.counted += done
+            self._work_left -= done
+            self._work_done_here += done
         else:
             self._end(event.run_id, event.status, event.metrics)
             if event.status != "done":
@@ -212,11 +215,11 @@ class _LiveView(SweepView):
     def _end(self, run_id: str, status: Status, metrics: Metrics | None) -> None:
         run = self._runs[run_id]
         training = self._training.pop(run_id, None)
-        self._work_left -= _work(run) - (training.counted if training else 0.0)
+        self._work_left -= work(run) - (training.counted if training else 0.0)
         self._counts[status] += 1
         if status == "diverged":
-            self._ended[self._series(run), run.depth].append(METRICS[self._metric].worst)
-        elif status == "done" and metrics and (value := getattr(metrics, self._metric)) is not None:
+            self._ended[self._series(run), run.depth].append(METRICS[self._column].worst)
+        elif status == "done" and metrics and (value := getattr(metrics, self._column)) is not None:
             self._ended[self._series(run), run.depth].append(value)
 
     def _keep_drawing(self) -> None:
@@ -251,7 +254,7 @@ class _LiveView(SweepView):
         below = 1 + (listed + 1 if listed else 0)
         chart_height = min(height - below - 1, TALLEST_CHART)
         if len(self._runs) > 1 and width >= SMALLEST_CHART[0] and chart_height >= SMALLEST_CHART[1]:
-            yield draw_chart(self._curves(training), self._depths, METRICS[self._metric], width, chart_height)
+            yield draw_chart(self._curves(training), self._depths, width, chart_height, METRICS[self._column].title)
             yield Text(LEGEND, "dim", no_wrap=True, overflow="ellipsis")
         if listed:
             yield self._list(training, listed)
@@ -260,27 +263,30 @@ class _LiveView(SweepView):
 
     def _curves(self, training: Sequence[_Training]) -> list[Curve]:
         curves = {series: Curve(series, *looks) for series, looks in self._looks.items()}
-        for (name, depth), values in self._ended.items():
-            if values:
-                curves[name].ended[depth] = median(values)
+        for (name, depth), losses in self._ended.items():
+            if losses:
+                curves[name].ended[depth] = median(losses)
         current: dict[tuple[str, int], list[float]] = defaultdict(list)
         for one in training:
             if one.value is not None and math.isfinite(one.value):
                 current[one.series, one.run.depth].append(one.value)
-        for (name, depth), values in current.items():
-            curves[name].current[depth] = median(values)
+        for (name, depth), losses in current.items():
+            curves[name].current[depth] = median(losses)
         return list(curves.values())
 
     def _list(self, training: Sequence[_Training], lines: int) -> Text:
         shown = training if len(training) <= lines else training[: lines - 1]
         names = max(len(name) for name in self._looks)
         digits = len(str(self._depths[-1]))
-        title = METRICS[self._metric].title.removeprefix("training ")
         rows = []
         for one in shown:
             total = f"{one.total:,}" if one.total else "…"
             row = f"  depth {one.run.depth:<{digits}}  seed {one.run.seed}  {one.step:>{max(5, len(total))},}/{total}"
-            value = f"  {title} {cell_text(self._metric, one.value)}" if one.value is not None else ""
+            value = (
+                f"  {describe(self._metric).title} {cell_text(self._column, one.value)}"
+                if one.value is not None
+                else ""
+            )
             rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row, value))
         if len(training) > len(shown):
             more = f"and {len(training) - len(shown)} more" if shown else f"{len(training)} runs are being trained"
@@ -303,8 +309,3 @@ class _LiveView(SweepView):
         line.add_column(no_wrap=True)
         line.add_row(ProgressBar(self._work, self._work - self._work_left), text)
         return line
-
-
-def _work(run: Run) -> float:
-    """The cost of a run relative to others in its sweep."""
-    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 1)

@@ -10,9 +10,10 @@ import typer
 from typer.exceptions import TyperException
 
 from resnet_cli.cli import analyze, configs, data, models, pack, plot, run_once, show, sweep, tasks
+from resnet_cli.cli.console import complain
 from resnet_cli.cli.help_pages import examples, tidy_help
 from resnet_cli.cli.options import OneRunCommand, PluginCommand, SettingsCommand
-from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.errors import UserError
 
 app = typer.Typer(
     name="resnet-exp",
@@ -23,19 +24,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 TRAIN, LOOK, PREPARE = "Train nets", "Look at results", "What there is"
-app.command(sweep.NAME, cls=SettingsCommand, epilog=sweep.EPILOG, rich_help_panel=TRAIN)(sweep.command)
-app.command(run_once.NAME, cls=OneRunCommand, epilog=run_once.EPILOG, rich_help_panel=TRAIN)(run_once.command)
-for module in (plot, show):
-    app.command(module.NAME, cls=PluginCommand, epilog=module.EPILOG, rich_help_panel=LOOK)(module.command)
+app.command("sweep", cls=SettingsCommand, epilog=sweep.EPILOG, rich_help_panel=TRAIN)(sweep.command)
+app.command("run", cls=OneRunCommand, epilog=run_once.EPILOG, rich_help_panel=TRAIN)(run_once.command)
+app.command("plot", cls=PluginCommand, epilog=plot.EPILOG, rich_help_panel=LOOK)(plot.command)
+app.command("show", cls=PluginCommand, epilog=show.EPILOG, rich_help_panel=LOOK)(show.command)
 app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
 app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
-for module in (models, tasks):
-    app.command(module.NAME, cls=PluginCommand, epilog=module.EPILOG, rich_help_panel=PREPARE)(module.command)
-app.command(configs.NAME, epilog=configs.EPILOG, rich_help_panel=PREPARE)(configs.command)
+app.command("models", cls=PluginCommand, epilog=models.EPILOG, rich_help_panel=PREPARE)(models.command)
+app.command("tasks", cls=PluginCommand, epilog=tasks.EPILOG, rich_help_panel=PREPARE)(tasks.command)
+app.command("configs", epilog=configs.EPILOG, rich_help_panel=PREPARE)(configs.command)
 app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
-
-EXIT_USAGE = 2
 
 
 def _print_version(wanted: bool) -> None:
@@ -67,7 +66,7 @@ def run() -> None:
     except TyperException as error:
         if message := error.format_message().rstrip("."):
             _fail(f"{message} See --help." if message.endswith("?") else f"{message}; see --help.")
-        sys.exit(EXIT_USAGE)  # a group without a command has shown its help
+        sys.exit(UserError.exit_code)  # a group without a command has shown its help
     except OSError as error:
         place = error.filename2 or error.filename or "the output or a file"
         _fail(f"{place} cannot be read or written: {error.strerror or error}.")
@@ -83,6 +82,6 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _fail(sentence: str, code: int = EXIT_USAGE) -> None:
-    typer.echo(f"resnet-exp: {printable(sentence)}", err=True)
+def _fail(sentence: str, code: int = UserError.exit_code) -> None:
+    complain(sentence)
     sys.exit(code)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from resnet_cli.cli.console import make_console
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.home import in_home
+from resnet_cli.cli.options import path_option
 from resnet_cli.figures.kinds import FORMATS
 from resnet_cli.settings.errors import UserError, printable, unknown_name
 from resnet_cli.settings.request import parse_assignments
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from resnet_cli.models.base import Model
     from resnet_cli.models.count import LayerRow
 
-NAME = "models"
 EPILOG = examples(
     "resnet-exp models",
     "resnet-exp models resnet",
@@ -59,11 +59,8 @@ def command(
     ] = None,
     drawing: Annotated[
         Path | None,
-        typer.Option(
-            "--draw",
-            callback=in_home,
-            metavar="FILE",
-            help="Draw the blocks of the net into this .png, .svg or .pdf file instead.",
+        path_option(
+            "--draw", metavar="FILE", help="Draw the blocks of the net into this .png, .svg or .pdf file instead."
         ),
     ] = None,
 ) -> None:
@@ -74,24 +71,23 @@ def command(
     With --depth too, print the net's layers, parameters and multiply-adds, without data and without weights; or with
     --draw, draw each form of its blocks (of a net of depth 20, an MLP of depth 7, or the next below, unless --depth).
     """
-    from resnet_cli.cli.console import make_console
     from resnet_cli.models import all_models, describe_net, get_model
     from resnet_cli.models.count import layer_table
 
     options = {"--depth": depth, "--task": task, "--input": side, "--set": assignments, "--draw": drawing}
-    if name is not None and drawing is not None and depth is None:
-        depth = get_model(name).depth_rule.nearest(DRAWN_DEPTHS[get_model(name).family])[0]
+    model = None if name is None else get_model(name)
+    if model is not None and drawing is not None and depth is None:
+        depth = model.depth_rule.nearest(DRAWN_DEPTHS[model.family])[0]
     given = [option for option, value in options.items() if value is not None]
-    if given and (name is None or depth is None):
-        missing = "a model" if name is None else "--depth"
+    if given and (model is None or depth is None):
+        missing = "a model" if model is None else "--depth"
         raise UserError(f"{given[0]} needs {missing}, as in `resnet-exp models resnet --depth 20`.")
     console = make_console()
-    if name is None:
+    if model is None:
         console.print(_listing(all_models().values()))
     elif depth is None:
-        console.print(_page(get_model(name)))
+        console.print(_page(model))
     else:
-        model = get_model(name)
         run, shape, outputs = _plan_net(model, depth, task, side, assignments or [])
         try:
             net = describe_net(run, shape, outputs)
@@ -109,15 +105,13 @@ def command(
 
 def _listing(models: Collection["Model"]) -> "RenderableType":
     """Two lines for each model, with plain and residual models first in each family; common settings come once."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
+    from resnet_cli.cli.tables import listing
+
     common = set.intersection(*({*model.settings} for model in models))
-    table = Table(
-        "model", "what it is, paper", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False
-    )
+    table = listing(["model", "what it is, paper"])
     table.add_column("depths, settings of its own", max_width=33)
     for family, title in FAMILIES.items():
         table.add_row(Text(title, "bold"), Text(f"for {', '.join(_tasks_of(family))}", "bold"))

@@ -2,56 +2,52 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import make_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from resnet_cli.cli.home import in_home
 from resnet_cli.settings import registry
 from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import UserError, did_you_mean
-from resnet_cli.settings.metrics import check_metric, columns_of
 from resnet_cli.settings.request import expand_home, load_config, merge, parse_assignments
 
 WHAT = {
-    "task": (["--task"], "Task to learn, such as sine, digits or cifar10; see `resnet-exp tasks`. (default: sine)"),
-    "models": (
-        ["--models", "--model"],
-        "Models to train; plain and residual stand for those that suit the task. (default: plain,residual)",
-    ),
-    "depths": (
-        ["--depths", "--depth"],
-        "Numbers of hidden layers (MLPs) or weight layers (CNNs): 2..40, 2..40:2, 8,20,56. (default: the task's)",
-    ),
-    "seeds": (["--seeds", "--seed"], "Seeds, written like depths; each is a repetition. (default: the task's)"),
-    "engine": (
-        ["--engine"],
-        "auto (train MLPs together in stacks), loop (one net after another) or stacked. (default: auto)",
-    ),
-    "device": (["--device"], "auto, cpu, cuda, cuda:N or mps. (default: auto)"),
-    "out": (["--out"], "Results folder. (default: results/<task>)"),
-    "threads": (
-        ["--threads"],
-        "Maximum number of threads per process; small nets use one. (default: the cores, divided among the jobs)",
-    ),
+    "task": "Task to learn, such as sine, digits or cifar10; see `resnet-exp tasks`. (default: sine)",
+    "models": "Models to train; plain and residual stand for those that suit the task. (default: plain,residual)",
+    "depths": "Numbers of hidden layers (MLPs) or weight layers (CNNs): 2..40, 2..40:2, 8,20,56. (default: the task's)",
+    "seeds": "Seeds, written like depths; each is a repetition. (default: the task's)",
+    "engine": "auto (train MLPs together in stacks), loop (one net after another) or stacked. (default: auto)",
+    "device": "auto, cpu, cuda, cuda:N or mps. (default: auto)",
+    "out": "Results folder. (default: results/<task>)",
+    "threads": "Maximum number of threads per process; small nets use one. (default: the cores, divided among the "
+    "jobs)",
 }
 OF_ONE_RUN = {
+    **WHAT,
     "models": "Model to train; plain and residual stand for those that suit the task. (default: residual)",
     "depths": "Number of hidden layers (MLP) or weight layers (CNN). (default: 20)",
     "seeds": "Seed of initialisation, data order and augmentation. (default: 0)",
     "out": "Results folder. (default: results/single/<run-id>)",
 }
-"""The texts that differ for a command that trains one net."""
+SINGULARS = {"models": "--model", "depths": "--depth", "seeds": "--seed"}
 SINGLE = {"engine": "NAME", "device": "NAME", "out": "DIR", "threads": "N"}
 """What the help page calls the values of options that take no list."""
 
+
+def in_home(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+    """`~` as the home folder, which shells leave as it is after `--out=`. Raises UserError if there is no such one."""
+    return None if path is None else expand_home(str(parameter.name), path)
+
+
+path_option = partial(typer.Option, callback=in_home, metavar="DIR")
+
 Config = Annotated[
     Path | None,
-    typer.Option(
+    path_option(
         "--config",
-        callback=in_home,
         metavar="FILE|NAME",
         help="Settings from a TOML file, or from a bundled one (see `resnet-exp configs`).",
     ),
@@ -65,16 +61,7 @@ Assignments = Annotated[
         "growth_rate (also a flag, --growth-rate), are listed by `resnet-exp models NAME`.",
     ),
 ]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        envvar="RESNET_EXP_DATA",
-        callback=in_home,
-        metavar="DIR",
-        help="Folder of the data sets.",
-    ),
-]
+DataDir = Annotated[Path | None, path_option("--data-dir", envvar="RESNET_EXP_DATA", help="Folder of the data sets.")]
 CheckpointEvery = Annotated[
     float,
     typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Minimum time between checkpoints of a run."),
@@ -84,19 +71,6 @@ Recompute = Annotated[
     typer.Option(
         "--recompute",
         help="Activation checkpointing: store the activations of few blocks; recompute the rest in the backward pass.",
-    ),
-]
-
-
-def _live_column(metric: str) -> str:
-    check_metric(metric)
-    return columns_of(metric)[0]
-
-
-LiveMetric = Annotated[
-    str,
-    typer.Option(
-        "--metric", callback=_live_column, metavar="NAME", help="What the live view shows, such as gradient_norm."
     ),
 ]
 
@@ -135,13 +109,11 @@ def click_parameters(dataclass: type) -> list[Any]:
 
 
 def _settings_options(texts: Mapping[str, str]) -> list[Any]:
-    """The options `--config`, `--set` and that of every setting; `texts` take precedence over those of `WHAT`."""
-    flags = {
-        key: typer.Option(
-            *names, metavar=SINGLE.get(key, "LIST"), help=texts.get(key, text), rich_help_panel="What to run"
-        )
-        for key, (names, text) in WHAT.items()
-    }
+    """The options `--config`, `--set`, those with these help texts, and that of every setting."""
+    flags = {}
+    for key, text in texts.items():
+        names = [f"--{key}", *([SINGULARS[key]] if key in SINGULARS else [])]
+        flags[key] = typer.Option(*names, metavar=SINGLE.get(key, "LIST"), help=text, rich_help_panel="What to run")
     for setting in registry.declared():
         flags[setting.name] = typer.Option(
             setting.flag,
@@ -192,7 +164,7 @@ class SettingsCommand(PluginCommand):
     """A command with `--config`, `--set` and an option for each setting; its context's `obj` is all of them, merged."""
 
     allow_extra_args = ignore_unknown_options = True  # flags for the models' own settings, such as --growth-rate
-    texts: Mapping[str, str] = {}
+    texts: Mapping[str, str] = WHAT
 
     def __init__(self, *arguments: Any, params: list[Any], **others: Any) -> None:
         self._added = _settings_options(self.texts)

@@ -1,33 +1,28 @@
 """`resnet-exp pack` and `unpack`: results as a few files for version control, and back."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from resnet_cli.cli.console import name_broken
 from resnet_cli.cli.filters import Depths, Models, Seeds, Where, parse_selection
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.home import in_home
+from resnet_cli.cli.options import path_option
 from resnet_cli.settings.errors import printable
 
 PACK_EPILOG = examples(
     "resnet-exp pack results/sine --out docs/results/sine",
     "resnet-exp pack results/digits --out packed --seeds 0..2 --figures loss-by-depth,remove",
 )
-UNPACK_EPILOG = examples(
-    "resnet-exp unpack docs/results/sine --out results/sine",
-    title="Example:",
-)
+UNPACK_EPILOG = examples("resnet-exp unpack docs/results/sine --out results/sine")
 
 
 def pack(
     folder: Annotated[Path, typer.Argument(help="A results folder.")],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out", callback=in_home, metavar="DIR", help="New or empty folder, or packed results to replace."
-        ),
+        path_option("--out", help="New or empty folder, or packed results to replace."),
     ],
     models: Models = None,
     depths: Depths = None,
@@ -57,14 +52,12 @@ def pack(
     typer.echo(f"{printable(out)}: {counted(len(selected.runs), 'run')} in {len(written)} files, {size / 1000:,.0f} kB")
     if any((folder / RUNS_FOLDER).glob(f"*/{WEIGHTS_FILE}")):
         typer.echo(f"Weights are not packed; they stay in {printable(folder)}.")
-    _name_problems(results.problems)
+    name_broken(results.problems)
 
 
 def unpack(
     folder: Annotated[Path, typer.Argument(help="Packed results: a folder with runs.csv and metrics.csv.gz.")],
-    out: Annotated[
-        Path, typer.Option("--out", callback=in_home, metavar="FOLDER", help="New or empty results folder.")
-    ],
+    out: Annotated[Path, path_option("--out", metavar="FOLDER", help="New or empty results folder.")],
 ) -> None:
     """Restore a results folder from its packed form, byte for byte.
 
@@ -77,11 +70,4 @@ def unpack(
     results = load_results(folder)
     unpack_folder(results, out)
     typer.echo(f"{printable(out)}: {counted(len(results.runs), 'run')}")
-    _name_problems(results.problems)
-
-
-def _name_problems(problems: Iterable[str]) -> None:
-    for problem in problems:
-        typer.echo(f"resnet-exp: {problem}", err=True)
-    if problems:
-        raise typer.Exit(2)
+    name_broken(results.problems)

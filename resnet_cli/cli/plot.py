@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from resnet_cli.cli import filters
+from resnet_cli.cli.console import complain
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.home import in_home
-from resnet_cli.cli.words import Formats, known_word, known_words
+from resnet_cli.cli.options import path_option
+from resnet_cli.cli.words import Formats, check_word, known_words
 from resnet_cli.figures.kinds import OF_RUNS, WITHOUT_RUNS, listed
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.metrics import METRICS, PAIRS
@@ -18,7 +19,6 @@ from resnet_cli.settings.metrics import METRICS, PAIRS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAME = "plot"
 EPILOG = examples(
     "resnet-exp plot results/",
     "resnet-exp plot results/digits --metric error --format pdf --models resnet --depths 8,20",
@@ -28,14 +28,9 @@ EPILOG = examples(
     "resnet-exp plot results/mine results/yours",
     "resnet-exp plot --figure winners,counts",
 )
-SCALES = ("auto", "log", "linear")
 MAX_PIXELS = 20_000
-EXIT_USAGE = 2
-SPLITS = ("train", "test")
-X_AXES = ("step", "epoch")
 OUT_WITHOUT_RUNS = Path("results/figures")
 MOST_LISTED = 6
-"""If a sweep has more figures than this, the others are counted instead of listed."""
 
 
 def command(
@@ -83,10 +78,8 @@ def command(
     title: Annotated[str | None, typer.Option("--title", help="Title instead of the automatic one.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        path_option(
             "--out",
-            callback=in_home,
-            metavar="DIR",
             help="Output folder. (default: figures/ beside the runs; of packed results "
             f"{OUT_WITHOUT_RUNS}/<name>; with several folders or --figure {OUT_WITHOUT_RUNS})",
         ),
@@ -104,8 +97,9 @@ def command(
     inches = _parse_size(size)
     if inches and max(inches) * dpi > MAX_PIXELS:
         raise UserError(f"size (={size}) at dpi (={dpi}) is over {MAX_PIXELS:,} pixels a side; lower one of them.")
-    scale, x = known_word("scale", scale, SCALES), known_word("x", x, X_AXES)
-    shown = known_words("splits", splits, SPLITS)
+    check_word("scale", scale, ("auto", "log", "linear"))
+    check_word("x", x, ("step", "epoch"))
+    shown = known_words("splits", splits, ("train", "test"))
     title = title and title.replace("$", r"\$")  # not a formula
     write = partial(_draw_all, formats=formats.split(","), dpi=dpi)
     if figure is not None:
@@ -127,16 +121,16 @@ def command(
     from resnet_cli.store.packed import output_folder
 
     roots = folders or [Path("results")]
-    selected, problems = filters.load_selected(roots, models, depths, seeds, where)
+    selected, problems = filters.load_selected(roots, filters.parse_selection(models, depths, seeds, where))
     metrics = known_words("metric", metric, [*PAIRS, *METRICS, *(n for one in selected for n in one.other_metrics)])
     for problem in problems:
-        typer.echo(f"resnet-exp: {problem}", err=True)
-    whole, code = not problems, EXIT_USAGE
+        complain(problem)
+    whole, code = not problems, UserError.exit_code
     drawn = ready = 0
     for group in [selected] if len(roots) > 1 else [[results] for results in selected]:
         names = ", ".join(printable(results.folder) for results in group)
         if all(stored.status == "failed" for results in group for stored in results.runs):
-            typer.echo(f"resnet-exp: {names}: no run has finished or diverged, so there is nothing to draw.", err=True)
+            complain(f"{names}: no run has finished or diverged, so there is nothing to draw.")
             continue
         ready += 1
         target = out or OUT_WITHOUT_RUNS
@@ -160,7 +154,7 @@ def command(
             drawn += len(drawings)
             whole &= write(drawings, target, of=names)
         except UserError as error:
-            typer.echo(f"resnet-exp: {names}: {error}", err=True)
+            complain(f"{names}: {error}")
             whole, code = False, error.exit_code
     if not drawn and whole and ready:
         below = ", ".join(map(str, roots))
@@ -182,7 +176,7 @@ def _draw_all(
         try:
             drawing = draw()
         except UserError as error:  # such as runs that cannot be told apart: the other figures are drawn
-            typer.echo(f"resnet-exp: {of}: {error}", err=True)
+            complain(f"{of}: {error}")
         else:
             written.append(write_figure(drawing, folder, name, formats, dpi=dpi)[0])
     others = f" (and {', '.join(formats[1:])})" if len(formats) > 1 else ""

@@ -5,12 +5,12 @@ from typing import Any
 
 import typer
 
+from resnet_cli.cli.console import complain, make_console
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, LiveMetric, Recompute
+from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.request import parse_out
 
-NAME = "run"
 EPILOG = examples(
     "resnet-exp run --task sine --model residual-mlp --depth 20",
     "resnet-exp run --task digits --model resnet --depth 20 --epochs 5",
@@ -22,7 +22,6 @@ def command(
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
-    metric: LiveMetric = "train_loss",
 ) -> None:
     """Train one net, print its evaluations, and draw its learning curve.
 
@@ -30,7 +29,6 @@ def command(
     """
     import pandas as pd
 
-    from resnet_cli.cli.console import make_console
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import evaluations_table
     from resnet_cli.execution.sweep import open_sweep
@@ -55,13 +53,13 @@ def command(
         open_sweep(
             plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every, recompute=recompute
         ) as sweep,
-        open_view(plan.runs, sweep.finished, console, quiet=False, metric=metric) as view,
+        open_view(plan.runs, sweep.finished, console, quiet=False) as view,
     ):
         results = sweep.execute(view.handle)
     stored = next(stored for stored in results.runs if stored.run == run)
     console.print(evaluations_table(pd.DataFrame(stored.history)))
     if stored.status == "failed":
-        typer.echo(f"resnet-exp: the run failed: {stored.message}", err=True)
+        complain(f"the run failed: {stored.message}")
         raise typer.Exit(1)
     curves = results.curves()
     figure = learning_curves.draw(curves[curves["run_id"] == run.run_id], chance=constant_answers([run]).get("loss"))

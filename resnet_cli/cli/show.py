@@ -3,18 +3,17 @@
 import json
 import math
 import sys
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from resnet_cli.cli import filters
+from resnet_cli.cli.console import make_console, name_broken
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.settings.errors import UserError, printable, shorten
 from resnet_cli.settings.metrics import OTHER_METRIC
 
-NAME = "show"
 EPILOG = examples(
     "resnet-exp show results/",
     "resnet-exp show results/sine --models plain --depths 20..40 --by-depth",
@@ -57,11 +56,10 @@ def command(
         )
     import pandas as pd
 
-    from resnet_cli.cli.console import make_console
     from resnet_cli.cli.tables import LONGEST_MESSAGE, counted, depth_table, failures, results_table
     from resnet_cli.figures.run_table import in_given_order
 
-    selected, problems = filters.load_selected(folders, models, depths, seeds, where)
+    selected, problems = filters.load_selected(folders, filters.parse_selection(models, depths, seeds, where))
     console = make_console()
     if as_json or as_csv:
         frames = [
@@ -75,8 +73,8 @@ def command(
         ]
         whole = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
         if as_json:
-            records = whole.astype(object).where(whole.notna(), None).to_dict("records")
-            typer.echo(json.dumps([_without_infinities(record) for record in records], indent=2))
+            finite = whole.notna() & ~whole.isin([math.inf, -math.inf])  # JSON has no infinity
+            typer.echo(json.dumps(whole.where(finite, None).to_dict("records"), indent=2))
         else:
             whole.to_csv(sys.stdout, index=False, lineterminator="\n")
     else:
@@ -89,14 +87,4 @@ def command(
             console.print(depth_table(summary) if by_depth else results_table(summary, metric))
             for line in failures(results.runs):
                 console.print(line, style="red", soft_wrap=True)
-    for problem in problems:
-        typer.echo(f"resnet-exp: {problem}", err=True)
-    if problems:
-        raise typer.Exit(2)
-
-
-def _without_infinities(record: dict[Hashable, Any]) -> dict[Hashable, Any]:
-    """JSON has no infinity: the loss of a diverged run is null."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()
-    }
+    name_broken(problems)

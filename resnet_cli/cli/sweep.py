@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resnet_cli.cli.console import complain, make_console, say
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, LiveMetric, Recompute
+from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import check_metric
 from resnet_cli.settings.request import parse_out
 
 if TYPE_CHECKING:
     from resnet_cli.planning.conditions import Conditions
     from resnet_cli.planning.plan import Plan
 
-NAME = "sweep"
 EPILOG = examples(
     "resnet-exp sweep --task sine --depths 2..40",
     "resnet-exp sweep --task digits --depths 8,20,32 --seeds 0..2",
@@ -48,8 +49,11 @@ def command(
             help="What trains the runs: serial (this process), processes, or another one. (default: as --jobs says)",
         ),
     ] = "auto",
+    metric: Annotated[
+        str,
+        typer.Option("--metric", metavar="NAME", help="What to draw on the terminal during the sweep, such as error."),
+    ] = "loss",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
-    metric: LiveMetric = "train_loss",
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
@@ -68,26 +72,25 @@ def command(
     from resnet_cli.planning.conditions import choose_conditions
     from resnet_cli.planning.plan import plan_sweep, requested_tasks
 
+    check_metric(metric)
     request: dict[str, Any] = context.obj
     out = parse_out(request)
     names = requested_tasks(request)
     failed = False
     for plan in [plan_sweep({**request, "task": name}, smoke=smoke) for name in names]:
         folder = _results_folder(out, plan.task.name, several=len(names) > 1, smoke=smoke)
-        conditions = choose_conditions(
-            plan,
-            folder,
-            jobs=jobs,
-            executor=executor,
-            data_dir=data_dir,
-            checkpoint_seconds=checkpoint_every,
-            recompute=recompute,
-            save_models=save_models,
-        )
+        options: dict[str, Any] = {
+            "jobs": jobs,
+            "executor": executor,
+            "data_dir": data_dir,
+            "checkpoint_seconds": checkpoint_every,
+            "recompute": recompute,
+            "save_models": save_models,
+        }
         if dry_run:
-            _print_plan(plan, conditions, fresh)
+            _print_plan(plan, choose_conditions(plan, folder, **options), fresh)
         else:
-            failed |= _execute(plan, conditions, fresh, quiet, metric)
+            failed |= _execute(plan, folder, quiet, metric, fresh=fresh, **options)
     if failed:
         raise typer.Exit(1)
 
@@ -114,7 +117,6 @@ def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) 
 
 def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     """Print the runs of a sweep that are left, and what they would cost."""
-    from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.tables import plan_listing, product_line
     from resnet_cli.execution.executors import choose_executor
     from resnet_cli.planning.estimate import estimate
@@ -148,27 +150,25 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     say(console, f"Estimated cost: {cost}." if cost.units else "Nothing is left to train.")
 
 
-def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool, metric: str) -> bool:
+def _execute(plan: "Plan", folder: Path, quiet: bool, metric: str, **options: Any) -> bool:
     """Execute a sweep and show its progress. Returns whether a run failed."""
-    from resnet_cli.cli.console import make_console, say
     from resnet_cli.cli.live import open_view
     from resnet_cli.cli.tables import depth_table, product_line
-    from resnet_cli.execution.sweep import open_under
+    from resnet_cli.execution.sweep import open_sweep
     from resnet_cli.figures.run_table import in_given_order
 
     console = make_console()
-    with open_under(plan, conditions, fresh=fresh) as sweep:
+    with open_sweep(plan, folder, **options) as sweep:
         for problem in sweep.problems:
-            typer.echo(f"resnet-exp: {problem}", err=True)
+            complain(problem)
         if not quiet:
             say(console, f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}")
             for note in plan.notes:
                 say(console, note)
         with open_view(plan.runs, sweep.finished, console, quiet=quiet, metric=metric) as view:
             results = sweep.execute(view.handle)
-    planned, folder = {run.run_id for run in plan.runs}, conditions.folder
     summary = results.summary()
-    summary = summary[summary["run_id"].isin(planned)]
+    summary = summary[summary["run_id"].isin([run.run_id for run in plan.runs])]
     if not quiet:
         console.print()
         console.print(depth_table(in_given_order(summary, results.given_values())))
@@ -178,8 +178,5 @@ def _execute(plan: "Plan", conditions: "Conditions", fresh: bool, quiet: bool, m
         console.print(f"Each run: resnet-exp show {shown}", soft_wrap=True)
     failures = int((summary["status"] == "failed").sum())
     if failures:
-        typer.echo(
-            f"resnet-exp: {failures} of {len(planned)} runs failed; `resnet-exp show {folder}` says which and why.",
-            err=True,
-        )
+        complain(f"{failures} of {len(plan.runs)} runs failed; `resnet-exp show {folder}` says which and why.")
     return failures > 0

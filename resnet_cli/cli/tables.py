@@ -95,12 +95,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def plan_listing(runs: Sequence[Run], units: Sequence["Unit"] = ()) -> RenderableType:
-    """The runs that a sweep would train, counted by model and engine.
-
-    Args:
-        runs: the runs.
-        units: the units of work that would train them; without these, no engine is named.
-    """
+    """The runs that a sweep would train, counted by model, and by engine if there are the units that train them."""
     stacks = [unit for unit in units if unit.stacked]
     number = {run: place for place, unit in enumerate(stacks, 1) for run in unit.runs}
     settings = varying_settings(runs)
@@ -127,9 +122,6 @@ def depth_table(summary: pd.DataFrame) -> RenderableType:
     Losses and errors are medians over seeds; a diverged run counts as infinitely bad. Where other settings vary, each
     combination has a block, and a model that does not have these settings stands in every block. The best depth is
     green, those after the turning point are red.
-
-    Args:
-        summary: one row per run, as in summary.csv.
     """
     if summary.empty:
         return Text("no finished runs")
@@ -221,8 +213,7 @@ class _DepthTable:
                 yield self._table([model])
 
     def _table(self, models: Iterable[str]) -> Table:
-        table = plain_table()
-        table.add_column("\ndepth", justify="right")
+        table = listing(["\ndepth"], right=["\ndepth"])
         cells = []
         for model in models:
             columns = self.columns[model]
@@ -260,8 +251,7 @@ def results_table(summary: pd.DataFrame, metric: str | None = None) -> Renderabl
     measures = [name for name in (columns_of(metric) if metric else OUTCOMES) if summary[name].notna().any()]
     settings = [str(name) for name in summary if name not in RUN_COLUMNS]
     unlike = [name for name in ("status", "step") if name not in alike]
-    table = plain_table()
-    table.add_column("run_id", overflow="fold")
+    table = listing(["run_id"])
     columns = [*unlike, *measures, "parameters", *settings]
     for name in columns:
         header = _header(metric if metric and name == OTHER_METRIC else name) if name in measures else name
@@ -285,18 +275,15 @@ def failures(runs: Iterable[RunRecord]) -> Iterator[str]:
 
 def evaluations_table(metrics: pd.DataFrame) -> RenderableType:
     """One row per evaluation of a single run, with the columns of metrics.csv that have values."""
-    table = plain_table()
     columns = [name for name in metrics.columns if metrics[name].notna().any()]
-    for name in columns:
-        table.add_column(_header(name), justify="right")
-    for row in metrics.to_dict("records"):
-        table.add_row(*(cell_text(str(name), row[name]) for name in columns))
-    return table
+    headers = [_header(name) for name in columns]
+    rows = [[cell_text(name, row[name]) for name in columns] for row in metrics.to_dict("records")]
+    return listing(headers, rows, right=headers)
 
 
-def listing(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> RenderableType:
+def listing(headers: Sequence[str], rows: Iterable[Sequence[str]] = (), *, right: Collection[str] = ()) -> Table:
     """Rows of words under headers, those in the columns `right` at their right edge; long cells fold."""
-    table = plain_table()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for header in headers:
         table.add_column(header, justify="right" if header in right else "left", overflow="fold")
     for row in rows:
@@ -321,8 +308,3 @@ def cell_text(name: str, value: Any) -> str:
     if not describe(name).sign:
         return loss_text(value)
     return f"{value:.2f}" if math.isfinite(value) else "–"
-
-
-def plain_table() -> Table:
-    """A table without frame, its headers above a line."""
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)

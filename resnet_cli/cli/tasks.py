@@ -1,19 +1,17 @@
 """`resnet-exp tasks`: the tasks and their default settings."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from resnet_cli.cli.console import make_console
 from resnet_cli.cli.help_pages import examples
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from resnet_cli.models.base import Model
-    from resnet_cli.settings.setting import Setting
     from resnet_cli.tasks import Task
 
-NAME = "tasks"
 DEPTH = "Number of layers as the model's paper counts them: hidden layers of an MLP, weight layers of a CNN."
 EPILOG = examples("resnet-exp tasks", "resnet-exp tasks digits")
 
@@ -25,7 +23,6 @@ def command(
 
     With NAME, list every setting of a sweep on that task with its default, and the models whose default differs.
     """
-    from resnet_cli.cli.console import make_console
     from resnet_cli.tasks import all_tasks, get_task
 
     make_console().print(_listing(list(all_tasks().values())) if name is None else _page(get_task(name)))
@@ -60,18 +57,18 @@ def _page(task: "Task") -> "RenderableType":
     from resnet_cli.cli.tables import listing
     from resnet_cli.figures.panels import value_text
     from resnet_cli.models import all_models
-    from resnet_cli.planning.plan import plan_sweep
+    from resnet_cli.planning.plan import plan_sweep, settings_of
     from resnet_cli.settings import registry
+    from resnet_cli.training.settings import EPOCHS, STEPS
 
     usual = plan_sweep({"task": task.name}).resolved
     names = [name for name, model in all_models().items() if model.family in task.families]
     models = [all_models()[name] for name in sorted(names, key=lambda name: name not in usual["models"])]
-    settings = {setting.name: setting for setting in registry.all_settings()}
     defaults: dict[str, dict[str, list[str]]] = {"depths": {}}  # setting → default → models
     for model in models:
         plan = plan_sweep({"task": task.name, "models": model.name, "seeds": 0})
         defaults["depths"].setdefault(plan.resolved["depths"], []).append(model.name)
-        for setting in _settings_of(task, model):
+        for setting in settings_of(task, model):
             value = plan.runs[0].get(setting)
             if value is None and setting.need is not None:
                 value = setting.default
@@ -87,23 +84,15 @@ def _page(task: "Task") -> "RenderableType":
         (default, _), *others = by_default.items()
         having = [model for names in by_default.values() for model in names]
         only = f" Only {', '.join(having)}." if len(having) < len(models) else ""
-        need = settings[name].need if name in settings else None
-        when = "" if need is None else f" Only with {need.words}."
-        meaning = settings[name].description if name in settings else DEPTH
+        found = registry.find(name)
+        meaning = DEPTH if found is None else found.description
+        when = f" Only with {found.need.words}." if found and found.need else ""
         rows.append([name, default, f"{meaning}{when}{only}"])
         rows += [["", other, f"for {', '.join(names)}"] for other, names in others]
     length, number = next(
-        (name, next(iter(defaults[name]))) for name in ("epochs", "steps") if "–" not in defaults[name]
+        (name, next(iter(defaults[name]))) for name in (EPOCHS.name, STEPS.name) if "–" not in defaults[name]
     )
     longer = f"resnet-exp sweep --task {task.name} --{length} {5 * int(number)} --out results/{task.name}-long"
     heading = Text.assemble((task.name, "bold"), f": {task.title}\nsource  {task.source}\n")
     table = listing(["setting", "default", "meaning"], rows)
     return Group(heading, table, Text(f"\nFive times longer: {longer}"))
-
-
-def _settings_of(task: "Task", model: "Model") -> list["Setting[Any]"]:
-    """The settings of a run of a model on a task."""
-    from resnet_cli.settings import registry
-
-    of_training = [setting for setting in registry.declared() if registry.owner(setting) == "Training"]
-    return [*model.settings, *task.settings, *of_training]

@@ -6,30 +6,22 @@ from typing import Annotated
 import typer
 
 from resnet_cli.figures.kinds import FORMATS
-from resnet_cli.settings.errors import UserError, not_among, shorten
-
-
-def split_words(option: str, text: str) -> list[str]:
-    """The words of a list. Raises UserError if one is empty."""
-    words = [word.strip() for word in text.split(",")]
-    if not all(words):
-        raise UserError(f"{option} (={shorten(text)}) is empty or has an empty part; give values separated by commas.")
-    return words
+from resnet_cli.settings.errors import UserError, either
 
 
 def known_words(option: str, text: str, known: Sequence[str]) -> list[str]:
     """The words of a list. Raises UserError if one is not `known`."""
     words = [word.strip() for word in text.split(",")]
     if not set(words) <= set(known):
-        raise not_among(option, text, known)
+        several = "both joined by a comma" if len(known) == 2 else "several of them joined by commas"
+        raise UserError(f"{option} (={text}) must be {either(known)}, or {several}.")
     return words
 
 
-def known_word(option: str, text: str, known: Collection[str]) -> str:
-    """A word. Raises UserError if it is not `known`."""
+def check_word(option: str, text: str, known: Collection[str]) -> None:
+    """Raise UserError if a word is not `known`."""
     if text not in known:
         raise UserError(f"{option} (={text}) must be one of {', '.join(known)}.")
-    return text
 
 
 def _check_formats(text: str) -> str:

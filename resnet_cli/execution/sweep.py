@@ -3,7 +3,7 @@
 import contextlib
 import errno
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,7 @@ from resnet_cli.settings.format import FORMAT
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.files import remove_temporary_files, set_aside, write_text
-from resnet_cli.store.layout import (
-    CHECKPOINT_FILE,
-    RUNS_FOLDER,
-    STACKS_FOLDER,
-    SWEEP_FILE,
-    WEIGHTS_FILE,
-    run_folder,
-)
+from resnet_cli.store.layout import CHECKPOINT_FILE, RUNS_FOLDER, STACKS_FOLDER, SWEEP_FILE, WEIGHTS_FILE, run_folder
 from resnet_cli.store.ownership import check_folder, forget_runs, forget_stacks
 from resnet_cli.store.packed import is_packed
 from resnet_cli.store.reader import Results, load_results, write_summary
@@ -78,30 +71,20 @@ class OpenSweep:
         return results
 
 
-def open_sweep(
-    plan: Plan, folder: str | Path, *, fresh: bool = False, **options: Any
-) -> AbstractContextManager[OpenSweep]:
-    """As `open_under`, under conditions that `planning.conditions.choose_conditions` makes of `folder` and `options`.
-
-    These are `jobs` (number of processes), `data_dir`, `checkpoint_seconds`, `recompute`, `save_models` and `executor`.
-    """
-    return open_under(plan, choose_conditions(plan, folder, **options), fresh=fresh)
-
-
 @contextmanager
-def open_under(plan: Plan, conditions: Conditions, *, fresh: bool = False) -> Iterator[OpenSweep]:
+def open_sweep(plan: Plan, folder: str | Path, *, fresh: bool = False, **options: Any) -> Iterator[OpenSweep]:
     """Check that `plan` can be done, lock its results folder, which is made if needed, and write the sweep's file.
 
-    Args:
-        plan: what to do.
-        conditions: where and how.
-        fresh: forget all runs of ours that are in the folder.
+    Runs of ours that are in the folder are forgotten if it is to be `fresh`. The `options` are those of
+    `planning.conditions.choose_conditions`: `jobs` (number of processes), `data_dir`, `checkpoint_seconds`,
+    `recompute`, `save_models` and `executor`.
 
     Raises:
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
             cannot be written, is in use by another sweep, comes from a newer version of the program, or holds
             something else.
     """
+    conditions = choose_conditions(plan, folder, **options)
     folder = conditions.folder
     units = make_units(plan, conditions)
     choose_executor(conditions, len(units)).check(plan.runs, conditions)

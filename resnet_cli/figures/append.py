@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from resnet_cli.figures import run_table
-from resnet_cli.figures.axes import add_legend, add_title, label_outside, new_figure, set_value_axis, wrapped
+from resnet_cli.figures.axes import entry, finish, label_outside, new_grid, set_value_axis, wrapped
 from resnet_cli.figures.cells import MIN_SEEDS, draw_medians, without_spikes
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import GREY, PALETTE, look, ordered_models
@@ -30,23 +28,17 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
+@look()
 def draw(frame: pd.DataFrame) -> Figure:
     """Draw training loss against step, a panel for each model and combination of settings.
 
     Lines are medians over seeds, bands reach from the lowest to the highest. A diverged training counts as infinite.
-
-    Args:
-        frame: one row per evaluation: `task`, `model`, `depth`, `deeper`, `seed`, settings, `net` (shallow, appended or
-            scratch), `step`, `train_loss`, `test_loss`, `train_error`, `test_error`.
-
-    Raises:
-        UserError: there are too many panels.
+    `frame` has the columns that `analysis.append.compare` describes. Too many panels are a UserError.
     """
     panels = {
-        ", ".join(filter(None, [model, panel.title])): rows
+        ", ".join(filter(None, [model, panel.title])): frame.loc[panel.rows.index[panel.rows["model"] == model]]
         for panel in split_panels(frame.drop(columns="net"))
         for model in ordered_models(panel.rows["model"])
-        if not (rows := frame.loc[panel.rows.index].query("model == @model")).empty
     }
     if len(panels) > MAX_PANELS:
         raise UserError(
@@ -56,30 +48,29 @@ def draw(frame: pd.DataFrame) -> Figure:
     across = min(len(panels), MAX_COLUMNS)
     down = math.ceil(len(panels) / across)
     size = (1.6 + 3.6 * max(across, 1.6), 1.9 + 3.0 * down)
-    with look():
-        figure = new_figure(size)
-        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        for axes, (title, rows) in zip(grid.flat, panels.items(), strict=False):
-            axes.set_title(wrapped(title, size[0] / across - 0.4, size=9))
-            for net, style in LOOKS.items():
-                _draw_losses(axes, rows[rows["net"] == net], style)
-            axes.axvline(rows.loc[rows["net"] == "appended", "step"].min(), color=GREY, linewidth=0.8)
-        axes = grid[0, 0]
-        medians = pd.concat([rows.groupby(["net", "step"])["train_loss"].median() for rows in panels.values()])
-        first = frame.loc[frame["step"] == 0, "train_loss"].median()
-        set_value_axis(axes, without_spikes(medians.to_numpy(), start=float(first)), "log", headroom=0.0)
-        axes.set_xlim(0, frame["step"].max())
-        label_outside(grid, len(panels), "step", f"training loss: {run_table.value_label(frame, 'loss')}")
-        depth, deeper = frame["depth"].iloc[0], frame["deeper"].iloc[0]
-        add_title(figure, *_titles(frame, panels))
-        labels = {
-            "shallow": f"depth {depth}",
-            "appended": f"the same net and {deeper - depth} identity layers",
-            "scratch": f"depth {deeper} from scratch",
-        }
-        entries = [Line2D([], [], **LOOKS[net], label=label) for net, label in labels.items()]
-        add_legend(figure, entries, _notes(frame))
-    return figure
+    figure, grid = new_grid(size, down, across, sharex=True, sharey=True)
+    for axes, (title, rows) in zip(grid.flat, panels.items(), strict=False):
+        axes.set_title(wrapped(title, size[0] / across - 0.4))
+        for net, style in LOOKS.items():
+            losses = rows[rows["net"] == net].pivot_table("train_loss", "step", "seed", dropna=False)
+            every = losses.where(np.isfinite(losses), np.inf).melt(ignore_index=False)["value"]
+            draw_medians(axes, every.groupby(level="step"), **style)
+        axes.axvline(rows.loc[rows["net"] == "appended", "step"].min(), color=GREY, linewidth=0.8)
+    axes = grid[0, 0]
+    medians = pd.concat([rows.groupby(["net", "step"])["train_loss"].median() for rows in panels.values()])
+    first = frame.loc[frame["step"] == 0, "train_loss"].median()
+    set_value_axis(axes, without_spikes(medians.to_numpy(), start=float(first)), "log", headroom=0.0)
+    axes.set_xlim(0, frame["step"].max())
+    label_outside(grid, range(len(panels)), "step", f"training loss: {run_table.value_label(frame, 'loss')}")
+    depth, deeper, seeds = frame["depth"].iloc[0], frame["deeper"].iloc[0], frame["seed"].nunique()
+    entries = [
+        entry(f"depth {depth}", **LOOKS["shallow"]),
+        entry(f"the same net and {deeper - depth} identity layers", **LOOKS["appended"]),
+        entry(f"depth {deeper} from scratch", **LOOKS["scratch"]),
+    ]
+    lines = f"lines: median of {seeds} seeds, bands from the lowest to the highest" if seeds > 1 else "one seed"
+    notes = [lines, "at the grey line identities are appended and every optimiser begins anew"]
+    return finish(figure, _titles(frame, panels), entries, notes)
 
 
 def _titles(frame: pd.DataFrame, panels: Mapping[str, pd.DataFrame]) -> tuple[str, str]:
@@ -96,15 +87,3 @@ def _titles(frame: pd.DataFrame, panels: Mapping[str, pd.DataFrame]) -> tuple[st
         f"{name}: {deeper} layers end with a training loss of {' and '.join(told)}",
         f"{what} (medians of {seeds} seeds)",
     )
-
-
-def _draw_losses(axes: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
-    losses = rows.pivot_table("train_loss", "step", "seed", dropna=False)
-    every = losses.where(np.isfinite(losses), np.inf).melt(ignore_index=False)["value"]
-    draw_medians(axes, every.groupby(level="step"), **style)
-
-
-def _notes(frame: pd.DataFrame) -> list[str]:
-    seeds = frame["seed"].nunique()
-    lines = f"lines: median of {seeds} seeds, bands from the lowest to the highest" if seeds > 1 else "one seed"
-    return [lines, "at the grey line identities are appended and every optimiser begins anew"]

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
+from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
@@ -23,29 +24,27 @@ from resnet_cli.settings.metrics import describe
 
 POINTS_PER_INCH = 72
 LABEL_SIZE = 8
-SUBTITLE_SIZE = 9
+DOTTED: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
 CHANCE_LINE: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (1.5, 1.5))}
 _CHARACTER_WIDTH = 0.55  # of DejaVu Sans, as a share of its size
 _TICK_LABEL_INCHES = 0.26  # room for three digits
 
 
 def new_figure(size: tuple[float, float]) -> Figure:
-    """An empty figure of `size` (width and height in inches) that keeps its parts from overlapping.
-
-    Raises:
-        UserError: a side is not positive, or longer than 100 inches.
-    """
+    """An empty figure without overlaps; UserError unless both sides, in inches, are above 0 and up to 100."""
     if not all(0 < side <= 100 for side in size):
         raise UserError(f"size (={size[0]:g}x{size[1]:g}) must be two lengths above 0 and up to 100 inches.")
     return Figure(figsize=size, layout="constrained")
 
 
-def resolve_scale(scale: Scale, metric: str) -> Scale:
-    """The scale of the value axis; `auto` means that of the metric: log for a loss, linear for an error.
+def new_grid(size: tuple[float, float], down: int, across: int, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A `new_figure` and its axes by row and column; options are those of matplotlib's `subplots`."""
+    figure = new_figure(size)
+    return figure, figure.subplots(down, across, squeeze=False, **options)
 
-    Raises:
-        UserError: `scale` is none of auto, log and linear.
-    """
+
+def resolve_scale(scale: Scale, metric: str) -> Scale:
+    """The scale of the value axis, one of auto, log and linear; `auto` means that of the metric."""
     check_choice("scale", scale, ("auto", "log", "linear"))
     if scale != "auto":
         return scale
@@ -53,15 +52,10 @@ def resolve_scale(scale: Scale, metric: str) -> Scale:
 
 
 def set_value_axis(axes: Axes, values: np.ndarray, scale: Scale, *, headroom: float) -> None:
-    """Set scale, limits and ticks of the y axis, for `values` that may include infinities.
+    """Set scale, limits and ticks of the y axis, for all `values` that will be drawn, infinities included.
 
-    A log axis that must show zeros is linear below the smallest positive value.
-
-    Args:
-        axes: one of the axes that share the y axis.
-        values: everything that will be drawn.
-        scale: log or linear.
-        headroom: share of the axis' height to leave free at the top.
+    A log axis that must show zeros is linear below the smallest positive value. `headroom` is the share of the axis'
+    height to leave free at the top.
     """
     finite = values[np.isfinite(values)]
     positive = finite[finite > 0]
@@ -110,10 +104,23 @@ def set_depth_axis(axes: Axes, depths: Sequence[int], *, width: float) -> None:
         margin = (numbers[-1] / numbers[0]) ** 0.04
         axes.set_xlim(numbers[0] / margin, numbers[-1] * margin)
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        set_round_ticks(axes)
     if axes.get_xscale() == "linear":
         axes.set_xlim(numbers[0] - 0.03 * span, numbers[-1] + 0.03 * span)
     axes.xaxis.set_major_formatter(_plain_number)
+
+
+def set_round_ticks(axes: Axes, *, integer: bool = True, **options: Any) -> None:
+    """Set ticks of the x axis at round numbers; options are those of matplotlib's `MaxNLocator`."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=integer, steps=[1, 2, 5, 10], **options))
+
+
+def progress_label(axes: Axes, label: str, last: float) -> str:
+    """The label of an x axis that ends at `last`, with ticks in thousands from ten thousand on."""
+    if last < 10_000:
+        return label
+    axes.xaxis.set_major_formatter(lambda value, _position: f"{value / 1000:g}")
+    return f"{label} (thousands)"
 
 
 def _plain_number(value: float, _position: float) -> str:
@@ -126,19 +133,15 @@ def have_room(positions: np.ndarray, width: float) -> bool:
     return not gaps.size or float(gaps.min() / gaps.sum()) * width >= _TICK_LABEL_INCHES
 
 
+def write(axes: Axes, text: str, place: tuple[float, float], shift: tuple[float, float], **style: Any) -> Annotation:
+    """Write at a place, in data coordinates or `xycoords`, but shifted to the right and up by so many points."""
+    return axes.annotate(text, place, xytext=shift, textcoords="offset points", **style)
+
+
 def write_count(axes: Axes, position: float, height: float, count: int, colour: str) -> None:
     """Write a number of runs small below a mark at x `position`, at `height` as a share of the axes' height."""
-    axes.annotate(
-        str(count),
-        (position, height),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=(0, -3.5),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        fontsize=5.5,
-        color=colour,
-    )
+    style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 5.5, "color": colour}
+    write(axes, str(count), (position, height), (0, -3.5), xycoords=axes.get_xaxis_transform(), **style)
 
 
 def mark_diverged(axes: Axes, positions: ArrayLike, height: float, colour: str) -> None:
@@ -180,16 +183,8 @@ def label_ends(axes: Axes, lines: Mapping[str, Line2D]) -> None:
         colour, marker = lines[name].get_color(), lines[name].get_marker()
         look_of: dict[str, Any] = {"color": colour, "linestyle": "none", "marker": marker, "markersize": 4.5}
         axes.plot([1 + 0.32 * inch], [height], transform=axes.transAxes, **look_of, clip_on=False)
-        axes.annotate(
-            name,
-            (1, height),
-            xytext=(1 + 0.42 * inch, height),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            va="center",
-            fontsize=LABEL_SIZE,
-            annotation_clip=False,
-        )
+        style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "axes fraction", "annotation_clip": False}
+        axes.annotate(name, (1, height), (1 + 0.42 * inch, height), **style, va="center", fontsize=LABEL_SIZE)
 
 
 def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
@@ -209,16 +204,8 @@ def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
     return places
 
 
-def label_outside(grid: np.ndarray, used: int | Collection[int], x_label: str, y_label: str) -> None:
-    """Label the left and lower edge of a `grid` of axes, and hide those that are not used.
-
-    Args:
-        grid: axes by row and column.
-        used: their places, counted row by row, or how many of the first ones.
-        x_label: below the lowest axes of each column.
-        y_label: beside the first axes of each row.
-    """
-    places = set(range(used) if isinstance(used, int) else used)
+def label_outside(grid: np.ndarray, places: Collection[int], x_label: str, y_label: str) -> None:
+    """Label the left and lower edge of a `grid` of axes, and hide those not in `places`, which count row by row."""
     down, across = grid.shape
     for place, axes in enumerate(grid.flat):
         axes.set_visible(place in places)
@@ -232,24 +219,21 @@ def label_outside(grid: np.ndarray, used: int | Collection[int], x_label: str, y
 def add_headers(grid: np.ndarray, column_headers: Sequence[str], row_headers: Sequence[str]) -> None:
     """Put a header above each column of a `grid` of axes and one to the right of each row, as far as there are some."""
     for axes, header in zip(grid[0], column_headers, strict=False):
-        axes.annotate(
-            header, (0.5, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", ha="center"
-        )
+        write(axes, header, (0.5, 1), (0, 6), xycoords="axes fraction", ha="center")
     for axes, header in zip(grid[:, -1], row_headers, strict=False):
-        place: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (6, 0), "textcoords": "offset points"}
-        axes.annotate(header, (1, 0.5), **place, va="center", rotation=270)
+        write(axes, header, (1, 0.5), (6, 0), xycoords="axes fraction", va="center", rotation=270)
 
 
 def add_title(figure: Figure, title: str, subtitle: str = "") -> None:
     """Put `title` at the top and `subtitle` below it in smaller type, both wrapped to fit."""
     above = wrapped(title, figure.get_figwidth(), size=11 * 1.1)
-    below = wrapped(subtitle, figure.get_figwidth(), size=SUBTITLE_SIZE)
+    below = wrapped(subtitle, figure.get_figwidth())
     figure.suptitle(above + "\n" * len(below.splitlines()))
     if below:
         points = 3 + 11 * 1.2 * len(above.splitlines()) + 3
         lower = ScaledTranslation(0, -points / POINTS_PER_INCH, figure.dpi_scale_trans)
         place: dict[str, Any] = {"transform": figure.transFigure + lower, "ha": "center", "va": "top"}
-        figure.text(0.5, 1, below, fontsize=SUBTITLE_SIZE, color=GREY, **place)
+        figure.text(0.5, 1, below, fontsize=9, color=GREY, **place)
 
 
 def mark_chance(axes: Axes, level: float, text: str = "") -> bool:
@@ -262,24 +246,33 @@ def mark_chance(axes: Axes, level: float, text: str = "") -> bool:
         return False
     axes.axhline(level, **CHANCE_LINE, zorder=1)
     if text:
-        place: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "va": "bottom"}
-        label = axes.annotate(text, (0.01, level), xytext=(0, 2), **place, fontsize=7, color=GREY, zorder=5)
+        style: dict[str, Any] = {"va": "bottom", "fontsize": 7, "color": GREY, "zorder": 5}
+        label = write(axes, text, (0.01, level), (0, 2), xycoords=axes.get_yaxis_transform(), **style)
         label.set_path_effects([Stroke(linewidth=2, foreground="white"), Normal()])
     return True
 
 
+def entry(label: str, **line: Any) -> Line2D:
+    """A legend entry that shows a line or its marker."""
+    return Line2D([], [], label=label, **line)
+
+
 def model_entries(styles: Mapping[str, ModelStyle], *, size: float = 4) -> list[Artist]:
     """Legend entries of models: a line in a model's colour with its marker of some `size`."""
-    return [
-        Line2D([], [], color=style.colour, marker=style.marker, markersize=size, label=name)
-        for name, style in styles.items()
-    ]
+    return [entry(name, color=style.colour, marker=style.marker, markersize=size) for name, style in styles.items()]
 
 
 def draw_runs(axes: Axes, x: Any, values: "pd.Series[float]", colour: str, *, size: float, alpha: float) -> None:
     """A pale dot for each run that has a finite value."""
     look_of: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": size, "markeredgewidth": 0}
     axes.plot(x, values.where(np.isfinite(values)), **look_of, color=colour, alpha=alpha, zorder=2)
+
+
+def finish(figure: Figure, titles: tuple[str, str], entries: Sequence[Artist], notes: Sequence[str]) -> Figure:
+    """The figure with title and subtitle (`add_title`) and a legend (`add_legend`)."""
+    add_title(figure, *titles)
+    add_legend(figure, entries, notes)
+    return figure
 
 
 def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) -> None:
@@ -298,7 +291,7 @@ def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) 
         legend.remove()
 
 
-def wrapped(text: str, inches: float, *, size: float) -> str:
+def wrapped(text: str, inches: float, *, size: float = 9) -> str:
     """`text`, set in `size` points, broken into lines that are about `inches` wide, none before a percent sign."""
     text = text.replace(" %", "\N{NO-BREAK SPACE}%")
     return textwrap.fill(

@@ -1,6 +1,8 @@
 """Drawings of a net's blocks, from top to bottom, in the manner of He et al. (arXiv 1512.03385), figures 2 and 5."""
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +16,7 @@ from resnet_cli.settings.graph import BlockForm, Graph, Kind, Node
 
 MAX_FORMS = 4
 FONT_SIZE = 7.5
+CENTRED: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": FONT_SIZE}
 INK = "#222222"
 FILLS: dict[Kind, tuple[str, str]] = {
     "weights": ("#D9E8F5", BLUE),
@@ -30,6 +33,7 @@ _HEADER = 0.95  # down to the centres of the inputs
 _CORNER = 0.09  # radius
 
 
+@look()
 def draw(forms: Sequence[BlockForm], *, title: str) -> Figure:
     """Draw the forms of a net's blocks side by side, at most four; the title says how many more there are.
 
@@ -50,15 +54,14 @@ def draw(forms: Sequence[BlockForm], *, title: str) -> Figure:
     needed = sum(lefts + rights)
     width = max(needed, len(title) * _CHARACTER_INCHES * 1.7 + _MARGIN)
     height = _HEADER + max(layout.height for layout in layouts) + _MARGIN
-    with look():
-        figure = Figure(figsize=(width, height))
-        axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
-        figure.suptitle(title, y=1 - 0.12 / height, va="top")
-        x = (width - needed) / 2
-        for form, layout, heading, left, right in zip(shown, layouts, headings, lefts, rights, strict=True):
-            _draw_heading(axes, heading, x + left)
-            _draw_graph(axes, form.graph, layout, box_width, (x + left, _HEADER))
-            x += left + right
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
+    figure.suptitle(title, y=1 - 0.12 / height, va="top")
+    x = (width - needed) / 2
+    for form, layout, heading, left, right in zip(shown, layouts, headings, lefts, rights, strict=True):
+        _draw_heading(axes, heading, x + left)
+        _draw_graph(axes, form.graph, layout, box_width, (x + left, _HEADER))
+        x += left + right
     return figure
 
 
@@ -71,21 +74,14 @@ def _heading(form: BlockForm) -> tuple[str, str]:
 
 def _number_text(numbers: Sequence[int]) -> str:
     """Ascending numbers, three or more in a row as a range: `1–3, 5, 6`."""
-    texts: list[str] = []
-    rest = list(numbers)
-    while rest:
-        length = 1
-        while length < len(rest) and rest[length] == rest[0] + length:
-            length += 1
-        length = length if length > 2 else 1
-        texts.append(f"{rest[0]}–{rest[length - 1]}" if length > 1 else str(rest[0]))
-        rest = rest[length:]
-    return ", ".join(texts)
+    in_a_row = itertools.groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    runs = [[number for _, number in run] for _, run in in_a_row]
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
 def _draw_heading(axes: Axes, heading: tuple[str, str], x: float) -> None:
     for text, y, weight, colour in zip(heading, (0.5, 0.65), ("bold", "normal"), (INK, GREY), strict=True):
-        axes.text(x, y, text, ha="center", va="center", fontsize=FONT_SIZE, fontweight=weight, color=colour)
+        axes.text(x, y, text, fontweight=weight, color=colour, **CENTRED)
 
 
 def _draw_graph(axes: Axes, graph: Graph, layout: Layout, box_width: float, origin: Point) -> None:
@@ -101,16 +97,7 @@ def _draw_graph(axes: Axes, graph: Graph, layout: Layout, box_width: float, orig
     for middle, end in layout.shortcuts:
         if graph.nodes[end].kind == "addition":
             x, y = moved(middle)
-            axes.text(
-                x + (0.1 if middle[0] > 0 else -0.1),
-                y,
-                "identity",
-                fontsize=FONT_SIZE,
-                color=GREY,
-                rotation=270,
-                ha="center",
-                va="center",
-            )
+            axes.text(x + (0.1 if middle[0] > 0 else -0.1), y, "identity", color=GREY, rotation=270, **CENTRED)
     if layout.branches_end and graph.branches > 3:
         x, y = moved(layout.branches_end)
         axes.text(x, y + 0.18, f"… {graph.branches} branches in all", fontsize=FONT_SIZE, color=GREY, ha="center")
@@ -142,7 +129,7 @@ def _draw_node(axes: Axes, node: Node, place: Point, box_width: float) -> None:
             )
         )
     colour = GREY if node.kind in BARE else INK
-    axes.text(x, y, node.label, ha="center", va="center", fontsize=FONT_SIZE, color=colour, zorder=4)
+    axes.text(x, y, node.label, color=colour, zorder=4, **CENTRED)
 
 
 def _arrow(corners: Sequence[Point]) -> FancyArrowPatch:

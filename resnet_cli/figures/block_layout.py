@@ -75,6 +75,7 @@ def lay_out(graph: Graph, box_width: float) -> Layout:
     for end, node in enumerate(nodes):
         for start in node.inputs:
             (x, y), (to_x, to_y) = layout.places[start], layout.places[end]
+            between = [columns[index] for index in range(start + 1, end)]
             if (start, end) in beginnings:
                 fork = (x, y + FORK)
                 layout.forks.add(fork)
@@ -82,7 +83,7 @@ def lay_out(graph: Graph, box_width: float) -> Layout:
             elif (start, end) in ends:
                 side = _half_width(node, box_width) * (1 if x > to_x else -1)
                 layout.ways.append([(x, y + _half_height(nodes[start])), (x, to_y), (to_x + side, to_y)])
-            elif columns[start] == columns[end] and not _has_between(start, end, columns):
+            elif columns[start] == columns[end] and columns[end] not in between:
                 layout.ways.append([(x, y + _half_height(nodes[start])), (x, to_y - _half_height(node))])
             else:
                 direct.append((start, end))
@@ -159,10 +160,6 @@ def _rows(nodes: Sequence[Node], detours: Sequence[_Detour]) -> dict[int, int]:
         for step in detour.steps:
             rows[step] = rows[detour.start] + 1 + room // 2 + detour.steps.index(step)
     return rows
-
-
-def _has_between(start: int, end: int, columns: dict[int, int]) -> bool:
-    return any(columns[index] == columns[end] for index in range(start + 1, end))
 
 
 def _half_height(node: Node) -> float:

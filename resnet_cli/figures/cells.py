@@ -1,13 +1,17 @@
 """What figures of analyses share: a cell for each depth and combination of settings, dots by model, robust limits."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from resnet_cli.figures import run_table
+from resnet_cli.figures.axes import new_grid, wrapped
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.run_table import Split
 from resnet_cli.figures.style import GREY, ModelStyle, ordered_models
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from pandas.api.typing import SeriesGroupBy
 
 MAX_CELLS = 12
+MAX_COLUMNS = 4
 MIN_SEEDS = 3
 """With fewer seeds a title names no finding."""
 _SPREAD = 0.18  # of the dots of one model, to each side
@@ -26,11 +31,8 @@ _SPREAD = 0.18  # of the dots of one model, to each side
 def split_cells(runs: pd.DataFrame) -> dict[str, list[str]]:
     """The run ids of each combination of depth and settings, by the cell's title.
 
-    Args:
-        runs: one row per run: run_id, model, depth, and settings; no measurements.
-
-    Raises:
-        UserError: there are more combinations than one figure shows.
+    `runs` has one row per run: run_id, model, depth, and settings; no measurements. More combinations than one figure
+    shows are a UserError.
     """
     panels = split_panels(runs)
     cells = {
@@ -45,6 +47,30 @@ def split_cells(runs: pd.DataFrame) -> dict[str, list[str]]:
             "fewer depths with --depths."
         )
     return cells
+
+
+def new_cells(
+    titles: Collection[str],
+    y_labels: Sequence[str],
+    *,
+    cell: tuple[float, float],
+    least: float,
+    room: tuple[float, float],
+) -> tuple[Figure, list[np.ndarray]]:
+    """A figure with a title and a stack of axes, one for each of the `y_labels`, for each cell; and these stacks.
+
+    In inches, `cell` is the size of a stack, `least` the width of all, and `room` the size of the rest of the figure.
+    """
+    across = min(len(titles), MAX_COLUMNS)
+    down, high = math.ceil(len(titles) / across), len(y_labels)
+    width = room[0] + max(cell[0] * across, least)
+    figure, grid = new_grid((width, room[1] + cell[1] * down), high * down, across, sharey=True)
+    stacks = [grid[row : row + high, column] for row in range(0, high * down, high) for column in range(across)]
+    for stack, title in zip(stacks, titles, strict=False):
+        stack[0].set_title("\n".join(wrapped(line, width / across - 0.4) for line in title.splitlines()))
+    for axes, label in zip(grid[:, 0], itertools.cycle(y_labels), strict=False):
+        axes.set_ylabel(label)
+    return figure, stacks[: len(titles)]
 
 
 def fewest_seeds(runs: pd.DataFrame) -> int:
@@ -68,12 +94,7 @@ def compared_title(
 ) -> tuple[str, str]:
     """A title that names the medians of models after `words`, and `what` the figure is below; or `what` alone.
 
-    Args:
-        what: the figure is.
-        nets: one row per run; without a finding unless their models can be compared (`is_compared`).
-        medians: by model; without a finding if one is missing, such as that of a model without finite values.
-        words: before the medians.
-        unit: behind each median.
+    The latter if the models cannot be compared (`is_compared`), or one of them has no median for want of finite values.
     """
     if not is_compared(nets) or len(medians) < nets["model"].nunique():
         return what, ""
@@ -96,13 +117,7 @@ def draw_medians(
 def deepest_text(runs: pd.DataFrame, metric: str, split: Split) -> str | None:
     """What the models reach at the greatest depth that they share, such as `Median test loss at depth 56: …`.
 
-    Args:
-        runs: one row per run, infinite where it diverged: model, depth, seed, the measurement, and settings.
-        metric: `loss`, `error` or another.
-        split: `train` or `test`.
-
-    Returns:
-        A line, or None where medians of models cannot be compared (`is_compared`).
+    None where their medians cannot be compared (`is_compared`). `runs` has one row per run, infinite where it diverged.
     """
     depths = [set(of_model) for _, of_model in runs.groupby("model", observed=True)["depth"]]
     shared = set.intersection(*depths)
@@ -116,25 +131,12 @@ def deepest_text(runs: pd.DataFrame, metric: str, split: Split) -> str | None:
 
 
 def draw_dots(axes: Axes, values: Mapping[str, Sequence[float]], styles: Mapping[str, ModelStyle]) -> None:
-    """A dot for each run and a bar at the median, one column for each model: where there is nothing to draw against.
-
-    Args:
-        axes: without data.
-        values: finite values of each model's runs.
-        styles: of the models.
-    """
+    """A dot for each of the finite `values` and a bar at the median, a column a model: with nothing to draw against."""
     for place, (model, heights) in enumerate(values.items()):
         style = styles[model]
         shifts = np.linspace(-_SPREAD, _SPREAD, len(heights)) if len(heights) > 1 else np.zeros(len(heights))
-        axes.plot(
-            place + shifts,
-            heights,
-            color=style.colour,
-            marker=style.marker,
-            linestyle="none",
-            markersize=4.5,
-            alpha=0.7,
-        )
+        look_of: dict[str, Any] = {"linestyle": "none", "markersize": 4.5, "alpha": 0.7}
+        axes.plot(place + shifts, heights, color=style.colour, marker=style.marker, **look_of)
         if len(heights) > 1:
             axes.hlines(np.median(heights), place - 0.3, place + 0.3, color=style.colour, linewidth=1.8)
     axes.set_xticks(range(len(values)), list(values))

@@ -7,16 +7,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
-    add_legend,
-    add_title,
     draw_runs,
+    entry,
+    finish,
     label_outside,
     model_entries,
-    new_figure,
+    new_grid,
     set_depth_axis,
     set_value_axis,
     wrapped,
@@ -25,9 +24,8 @@ from resnet_cli.figures.axes import (
 from resnet_cli.figures.cells import draw_dots, is_compared
 from resnet_cli.figures.loss_by_depth import FEW_DEPTHS, MANY_MODELS
 from resnet_cli.figures.panels import grid_columns, split_panels
-from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, check_choice
+from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, check_choice, only_task
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models
-from resnet_cli.settings.errors import UserError
 
 ANALYSIS = "convergence"
 MAX_PANELS = 12
@@ -35,6 +33,7 @@ _MARK_ROW = 0.085
 """Share of the axes' height that the marks of one model take at the top."""
 
 
+@look()
 def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
     """Draw the step or epoch at which a level is reached: a median line over seeds with a band, and a dot for each run.
 
@@ -43,17 +42,14 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
     Marks are darker the more runs they stand for; where there is room they have their number below them.
 
     Args:
-        frame: one row per run and level: run_id, task, model, depth, seed, status, settings, split, level, step, epoch,
-            and the run's last error, which a regression does not have.
+        frame: with the columns that `analysis.convergence.measure` describes, of one task.
         unit: step or epoch.
 
     Raises:
         UserError: no such unit, several tasks, or too many panels.
     """
     check_choice("unit", unit, ("step", "epoch"))
-    tasks = sorted(frame["task"].unique())
-    if len(tasks) > 1:
-        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
+    task = only_task(frame)
     rows = frame.assign(when=frame[unit].fillna(math.inf))
     panels = split_panels(
         rows.drop(columns="when"),
@@ -71,48 +67,44 @@ def draw(frame: pd.DataFrame, *, unit: str = "step") -> Figure:
     interquartile: list[bool] = []
     width, height = (6.4, 4.8) if len(panels) == 1 else (1.6 + 2.7 * across, 1.8 + 2.5 * down)
     size = (width, height + 0.15 * max(len(styles) - 3, 0))
-
-    with look():
-        figure = new_figure(size)
-        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        set_value_axis(grid[0, 0], rows["when"].to_numpy(), "log", headroom=_MARK_ROW * len(late))
-        if len(depths) > 1:
-            set_depth_axis(grid[0, 0], depths, width=size[0] / across - 0.5)
-        for axes, panel in zip(grid.flat, panels, strict=False):
-            axes.set_title(wrapped(panel.title, size[0] / across - 0.5, size=9))
-            here = rows.loc[panel.rows.index]
+    figure, grid = new_grid(size, down, across, sharex=True, sharey=True)
+    set_value_axis(grid[0, 0], rows["when"].to_numpy(), "log", headroom=_MARK_ROW * len(late))
+    if len(depths) > 1:
+        set_depth_axis(grid[0, 0], depths, width=size[0] / across - 0.5)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        axes.set_title(wrapped(panel.title, size[0] / across - 0.5))
+        here = rows.loc[panel.rows.index]
+        if len(depths) == 1:
+            of_models = {model: here.loc[here["model"] == model, "when"] for model in models}
+            draw_dots(axes, {model: list(when[np.isfinite(when)]) for model, when in of_models.items()}, styles)
+        for model, of_model in here.groupby("model"):
+            style = styles[str(model)]
+            values = of_model.set_index("depth")["when"]
             if len(depths) == 1:
-                of_models = {model: here.loc[here["model"] == model, "when"] for model in models}
-                draw_dots(axes, {model: list(when[np.isfinite(when)]) for model, when in of_models.items()}, styles)
-            for model, of_model in here.groupby("model"):
-                style = styles[str(model)]
-                values = of_model.set_index("depth")["when"]
-                if len(depths) == 1:
-                    values.index = pd.Index([models.index(str(model))] * len(values), name="depth")
-                else:
-                    interquartile.append(bool(values.groupby(level="depth").size().min() >= FEW_SEEDS))
-                    _draw_runs(axes, values, style, interquartile[-1], has_band=has_band)
-                if model in late:
-                    place = 1 - _MARK_ROW * (late.index(str(model)) + 0.3)
-                    _mark_late(axes, values, style, place, counted=len(depths) <= FEW_DEPTHS)
-        x_label = "depth" if len(depths) > 1 else f"depth {depths[0]}"
-        label_outside(grid, len(panels), x_label, f"{unit} that reaches the level")
-        split = SPLIT_LABELS[frame["split"].iloc[0]]
-        levels = frame["level"].unique()
-        what = f"{levels[0]:g}" if len(levels) == 1 else "a level"
-        add_title(figure, *_titles(f"{tasks[0]}: {unit}s until the {split} loss reaches {what}", frame, split))
-        notes = [
-            f"level: {run_table.value_label(frame, 'loss')}",
-            run_table.seeds_text(frame),
-            run_table.band_text(interquartile) if has_band else "",
-            "dots: single runs" if most_seeds > 1 else "",
-        ]
-        marks = "not reached (number of runs)" if len(depths) <= FEW_DEPTHS else "not reached (darker: by more runs)"
-        entries = model_entries(styles, size=3.5)
-        if late:
-            entries.append(Line2D([], [], **_LATE, color=GREY, label=marks))
-        add_legend(figure, entries, notes)
-    return figure
+                values.index = pd.Index([models.index(str(model))] * len(values), name="depth")
+            else:
+                interquartile.append(bool(values.groupby(level="depth").size().min() >= FEW_SEEDS))
+                _draw_runs(axes, values, style, interquartile[-1], has_band=has_band)
+            if model in late:
+                place = 1 - _MARK_ROW * (late.index(str(model)) + 0.3)
+                _mark_late(axes, values, style, place, counted=len(depths) <= FEW_DEPTHS)
+    x_label = "depth" if len(depths) > 1 else f"depth {depths[0]}"
+    label_outside(grid, range(len(panels)), x_label, f"{unit} that reaches the level")
+    split = SPLIT_LABELS[frame["split"].iloc[0]]
+    levels = frame["level"].unique()
+    what = f"{levels[0]:g}" if len(levels) == 1 else "a level"
+    titles = _titles(f"{task}: {unit}s until the {split} loss reaches {what}", frame, split)
+    notes = [
+        f"level: {run_table.value_label(frame, 'loss')}",
+        run_table.seeds_text(frame),
+        run_table.band_text(interquartile) if has_band else "",
+        "dots: single runs" if most_seeds > 1 else "",
+    ]
+    marks = "not reached (number of runs)" if len(depths) <= FEW_DEPTHS else "not reached (darker: by more runs)"
+    entries = model_entries(styles, size=3.5)
+    if late:
+        entries.append(entry(marks, **_LATE, color=GREY))
+    return finish(figure, titles, entries, notes)
 
 
 def _titles(what: str, frame: pd.DataFrame, split: str) -> tuple[str, str]:
@@ -120,11 +112,12 @@ def _titles(what: str, frame: pd.DataFrame, split: str) -> tuple[str, str]:
     lowest = frame[frame["level"] == frame["level"].min()]
     if not is_compared(lowest.drop(columns=["split", "level"])):
         return what, ""
-    reached = {
-        model: f"{of['step'].notna().sum()} of {len(of)} runs of {model}"
-        for model, of in ((name, lowest[lowest["model"] == name]) for name in ordered_models(lowest["model"]))
-    }
-    return f"A {split} loss of {lowest['level'].iloc[0]:g} is reached by {' and '.join(reached.values())}", what
+    reached = lowest.groupby("model")["step"].agg(["count", "size"])
+    told = [
+        f"{reached.loc[model, 'count']} of {reached.loc[model, 'size']} runs of {model}"
+        for model in ordered_models(lowest["model"])
+    ]
+    return f"A {split} loss of {lowest['level'].iloc[0]:g} is reached by {' and '.join(told)}", what
 
 
 def _draw_runs(

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from resnet_cli.figures.axes import add_legend, add_title, new_figure
+from resnet_cli.figures.axes import entry, finish, new_grid, write
 from resnet_cli.figures.style import BLUE, VERMILLION, look
 
 UNITS = {"parameters": (1e6, "parameters (millions)"), "multiply_adds": (1e9, "multiply-adds for an image (billions)")}
@@ -51,31 +50,29 @@ STATEMENTS = (
     Statement("ResNet-101", "multiply_adds", 7.6, "paper"),
     Statement("ResNet-152", "multiply_adds", 11.3, "paper"),
 )
+RIGHT: dict[str, Any] = {"marker": "|", "markersize": 13, "markeredgecolor": "black", "markeredgewidth": 1.4}
+WRONG = {"marker": "X", "markersize": 8, "markerfacecolor": "black", "markeredgecolor": "white", "markeredgewidth": 0.8}
 _BAR, _TEXT = -0.12, 0.3  # places within a row that is 1 high
 
 
+@look()
 def draw(counts: pd.DataFrame, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
     """Draw parameters and multiply-adds as bars, with what texts say of them in words below and as marks.
 
-    Args:
-        counts: one row per net, from top to bottom: `net` (such as VGG-16 or ResNet-34), `parameters`, `multiply_adds`.
-        title: instead of the finding.
-        size: width and height in inches.
+    `counts` has a row for each `net` (such as VGG-16), from top to bottom, with its `parameters` and `multiply_adds`.
     """
-    with look():
-        figure = new_figure(size or (9.5, 1.6 + 0.55 * len(counts)))
-        for axes, column in zip(figure.subplots(1, 2, sharey=True), UNITS, strict=True):
-            _draw_column(axes, counts, column)
-        what, share = "Parameters and operations of ImageNet nets", _ratio_text(counts)
-        add_title(figure, title or share or what, what if title or share else "")
-        entries = [
-            Patch(facecolor=VERMILLION, label="counted, plain net"),
-            Patch(facecolor=BLUE, label="counted, residual net"),
-            Line2D([], [], linestyle="none", marker="|", **_mark(is_wrong=False), label="given by a text"),
-            Line2D([], [], linestyle="none", marker="X", **_mark(is_wrong=True), label="wrong"),
-        ]
-        add_legend(figure, entries, ["paper: of the nets' authors; note: a German text on ResNets"])
-    return figure
+    figure, grid = new_grid(size or (9.5, 1.6 + 0.55 * len(counts)), 1, 2, sharey=True)
+    for axes, column in zip(grid[0], UNITS, strict=True):
+        _draw_column(axes, counts, column)
+    what, share = "Parameters and operations of ImageNet nets", _ratio_text(counts)
+    entries = [
+        Patch(facecolor=VERMILLION, label="counted, plain net"),
+        Patch(facecolor=BLUE, label="counted, residual net"),
+        entry("given by a text", linestyle="none", **RIGHT),
+        entry("wrong", linestyle="none", **WRONG),
+    ]
+    titles = (title or share or what, what if title or share else "")
+    return finish(figure, titles, entries, ["paper: of the nets' authors; note: a German text on ResNets"])
 
 
 def _draw_column(axes: Axes, counts: pd.DataFrame, column: str) -> None:
@@ -87,33 +84,20 @@ def _draw_column(axes: Axes, counts: pd.DataFrame, column: str) -> None:
     for row, (net, value) in enumerate(zip(counts["net"], values, strict=True)):
         said = [statement for statement in STATEMENTS if (statement.net, statement.column) == (net, column)]
         for statement in said:
-            is_wrong = bool(statement.mistake)
-            axes.plot(
-                statement.value, row + _BAR, marker="X" if is_wrong else "|", **_mark(is_wrong=is_wrong), zorder=4
-            )
+            axes.plot(statement.value, row + _BAR, **(WRONG if statement.mistake else RIGHT), zorder=4)
         end = max([value, *(statement.value for statement in said)])
-        _write(axes, f"{value:.1f}", end, row + _BAR, fontsize=8)
+        write(axes, f"{value:.1f}", (end, row + _BAR), (6, 0), va="center", fontsize=8)
         right = " · ".join(f"{statement.source} {statement.value:g}" for statement in said if not statement.mistake)
         wrong = " · ".join(f"{s.source} {s.value:g}, which is {s.mistake}" for s in said if s.mistake)
-        _write(axes, right, 0, row + _TEXT, fontsize=7)
-        _write(axes, wrong, 0.4 * values.max() if right else 0, row + _TEXT, fontsize=7, fontweight="bold")
+        small: dict[str, Any] = {"va": "center", "fontsize": 7}
+        write(axes, right, (0, row + _TEXT), (6, 0), **small)
+        write(axes, wrong, (0.4 * values.max() if right else 0, row + _TEXT), (6, 0), **small, fontweight="bold")
     axes.set_yticks([row + _BAR for row in rows], counts["net"])
     axes.set_ylim(len(counts) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.set_xlim(0, 1.12 * values.max())
     axes.set_xlabel(label)
-
-
-def _write(axes: Axes, text: str, x: float, y: float, **style: Any) -> None:
-    """Write `text` a little to the right of a point."""
-    axes.annotate(text, (x, y), xytext=(6, 0), textcoords="offset points", va="center", **style)
-
-
-def _mark(*, is_wrong: bool) -> dict[str, Any]:
-    if is_wrong:
-        return {"markersize": 8, "markerfacecolor": "black", "markeredgecolor": "white", "markeredgewidth": 0.8}
-    return {"markersize": 13, "markeredgecolor": "black", "markeredgewidth": 1.4}
 
 
 def _ratio_text(counts: pd.DataFrame) -> str:

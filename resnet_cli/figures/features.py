@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecBase
 from matplotlib.patches import Patch
 
-from resnet_cli.figures.axes import add_legend, add_title, new_figure
+from resnet_cli.figures.axes import finish, new_figure
 from resnet_cli.figures.style import look, ordered_models
 
 ANALYSIS = "features"
@@ -20,56 +20,46 @@ _INPUT_WIDTH = 1.9  # of the column of the input, in widths of a map
 _PITCH = 0.82  # inches from one map to the next
 
 
-def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
+@look()
+def draw(frame: pd.DataFrame) -> Figure:
     """Draw a band for each net: the image, filters of the first convolution, and a column of maps for each layer.
 
     A filter stands to the left of the map that it makes. The maps of a layer share a scale: from 0, black, to the
     highest value, white; where there are negative values, blue is negative, white 0 and red positive. Filters for
     colour images are drawn in colours around a grey 0.
-
-    Args:
-        frame: what `analysis.features.feature_maps` gives for one net, or for several of one task and image.
-        title: instead of one like "digits, test image 0 (class 8): resnet classifies it as 8".
-        size: width and height in inches.
+    `frame` is what `analysis.features.feature_maps` gives for one net, or for several of one task and image.
     """
-    frame = frame.assign(pixels=frame["pixels"].map(_array, na_action="ignore"))
-    nets = [of_net for model in ordered_models(frame["model"]) for _, of_net in _by_net(frame, model)]
+    frame = frame.assign(pixels=frame["pixels"].map(lambda text: np.array(json.loads(text), float), na_action="ignore"))
+    by_model = [frame[frame["model"] == model] for model in ordered_models(frame["model"])]
+    nets = [net for of_model in by_model for _, net in of_model.groupby("run_id", sort=False)]
     columns = max(len(_layers(net)) for net in nets)
     heights = [max(map(len, _layers(net))) for net in nets]
     width = max(_PITCH * (columns + _INPUT_WIDTH) + 0.4, 6.0)
-    with look():
-        figure = new_figure(size or (width, _PITCH * sum(heights) + 0.95 * len(nets) + 1.0))
-        bands = figure.add_gridspec(len(nets), 1, height_ratios=heights)
-        is_signed = False
-        for place, (net, height) in enumerate(zip(nets, heights, strict=True)):
-            ratios = [_INPUT_WIDTH] + [1.0] * columns
-            is_signed |= _draw_net(figure, bands[place].subgridspec(height, 1 + columns, width_ratios=ratios), net)
-        words = _titles(nets)
-        add_title(figure, title or words[0], words[1])
-        entries = [
-            Patch(facecolor="black", edgecolor="black", label="0"),
-            Patch(facecolor="white", edgecolor="black", label="highest value of the layer"),
+    figure = new_figure((width, _PITCH * sum(heights) + 0.95 * len(nets) + 1.0))
+    bands = figure.add_gridspec(len(nets), 1, height_ratios=heights)
+    is_signed = False
+    for place, (net, height) in enumerate(zip(nets, heights, strict=True)):
+        ratios = [_INPUT_WIDTH] + [1.0] * columns
+        is_signed |= _draw_net(figure, bands[place].subgridspec(height, 1 + columns, width_ratios=ratios), net)
+    entries = [
+        Patch(facecolor="black", edgecolor="black", label="0"),
+        Patch(facecolor="white", edgecolor="black", label="highest value of the layer"),
+    ]
+    if is_signed:
+        entries += [
+            Patch(facecolor="#2166AC", label="negative (then white is 0)"),
+            Patch(facecolor="#B2182B", label="positive"),
         ]
-        if is_signed:
-            entries += [
-                Patch(facecolor="#2166AC", label="negative (then white is 0)"),
-                Patch(facecolor="#B2182B", label="positive"),
-            ]
-        has_colours = any(pixels.ndim == 3 for pixels in frame["pixels"].dropna())
-        notes = [
-            f"zeros and dead channels (zero for every image): over the first {nets[0]['examples'].iloc[0]} test images",
-            "grey in a filter is 0" if has_colours else "",
-        ]
-        add_legend(figure, entries, notes)
-    return figure
-
-
-def _array(pixels: str) -> np.ndarray:
-    return np.array(json.loads(pixels), float)
-
-
-def _by_net(frame: pd.DataFrame, model: str) -> "list[tuple[Any, pd.DataFrame]]":
-    return list(frame[frame["model"] == model].groupby("run_id", sort=False))
+    has_colours = any(pixels.ndim == 3 for pixels in frame["pixels"].dropna())
+    first = nets[0].iloc[0]
+    notes = [
+        f"zeros and dead channels (zero for every image): over the first {first['examples']} test images",
+        "grey in a filter is 0" if has_colours else "",
+    ]
+    said = [f"{net['model'].iloc[0]} classifies it as {net['answer'].iloc[0]}" for net in nets]
+    finding = f"{first['task']}, test image {first['image']} (class {first['target']}): {', '.join(said)}"
+    what = "Feature maps, layer by layer from left to right, of the first channels of each layer"
+    return finish(figure, (finding, what), entries, notes)
 
 
 def _layers(net: pd.DataFrame) -> list[pd.DataFrame]:
@@ -114,14 +104,6 @@ def _heading(of_layer: pd.DataFrame) -> str:
 
 def _size(row: "pd.Series[Any]") -> str:
     return f"{row['height']}×{row['width']}"
-
-
-def _titles(nets: Sequence[pd.DataFrame]) -> tuple[str, str]:
-    """What the nets take the image for, and what the figure is."""
-    first = nets[0].iloc[0]
-    said = [f"{net['model'].iloc[0]} classifies it as {net['answer'].iloc[0]}" for net in nets]
-    finding = f"{first['task']}, test image {first['image']} (class {first['target']}): {', '.join(said)}"
-    return finding, "Feature maps, layer by layer from left to right, of the first channels of each layer"
 
 
 def _show(axes: Axes, picture: np.ndarray, scale: dict[str, Any]) -> None:

@@ -27,10 +27,7 @@ def finding(summary: pd.DataFrame) -> Finding | None:
 
     None where a sentence would claim too much: fewer than five seeds at some depth, fewer than three depths, several
     tasks, more than three models, values of a setting as models, models that end at different depths, or a model that
-    diverged everywhere.
-
-    Args:
-        summary: one row per run, as for `turning_points`; runs that differ in another setting are told apart before.
+    diverged everywhere. Runs that differ in another setting are told apart before.
     """
     runs = summary[summary["status"] != "failed"]
     seeds = runs.groupby(["model", "depth"])["seed"].nunique()

@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from resnet_cli.figures.axes import add_legend, add_title, model_entries, new_figure, set_depth_axis, set_value_axis
+from resnet_cli.figures.axes import DOTTED, entry, finish, model_entries, new_grid, set_depth_axis, set_value_axis
 from resnet_cli.figures.cells import MIN_SEEDS, draw_dots, draw_medians
-from resnet_cli.figures.style import BLUE, GREY, VERMILLION, ModelStyle, look
+from resnet_cli.figures.style import BLUE, VERMILLION, ModelStyle, look
 from resnet_cli.models.settings import INIT
 
 ANALYSIS = "identity"
@@ -32,43 +31,40 @@ FLOOR = 1e-4
 """Errors below are drawn here: all they say is that the identity was found."""
 
 
+@look()
 def draw(frame: pd.DataFrame) -> Figure:
     """Draw the relative error: after training by the number of layers, and of a single filter during training.
 
     A row for each initialisation, a column for each experiment, one line for plain and one for residual stacks: the
     median over seeds with a band from the lowest to the highest. Where there is one number of layers only, a dot stands
     for each seed. A dotted line is the best answer that ignores the input.
-
-    Args:
-        frame: one row per evaluation: `experiment` (filter, vectors, images), `kind`, `init`, `depth`, `seed`, `step`,
-            `relative_error`, `constant_error`.
+    `frame` has the columns that `analysis.identity.measure` describes.
     """
     errors = frame["relative_error"].where(np.isfinite(frame["relative_error"]), math.inf).clip(lower=FLOOR)
     rows = frame.assign(error=errors)
     ends = rows[rows["step"] == rows["step"].max()]
-    with look():
-        figure = new_figure((10.5, 6.6))
-        grid = figure.subplots(len(INITS), len(EXPERIMENTS), sharey=True)
-        shown = pd.concat([ends["error"], rows.loc[rows["experiment"] == "filter", "error"]])
-        limits = np.append(shown[np.isfinite(shown)].clip(upper=1.0), 1.0)  # higher errors leave the axes
-        set_value_axis(grid[0, 0], limits, "log", headroom=0.04)
-        for line, init in zip(grid, INITS, strict=True):
-            for axes, experiment in zip(line, EXPERIMENTS, strict=True):
-                source, x = (rows, "step") if experiment == "filter" else (ends, "depth")
-                _draw_panel(axes, source[(source["experiment"] == experiment) & (source[INIT.name] == init)], x)
-            line[0].set_ylabel(f"{INITS[init]}\n\nrelative error ‖f(x) − x‖ / ‖x‖")
-        for axes, title in zip(grid[0], EXPERIMENTS.values(), strict=True):
-            axes.set_title(title)
-        add_title(figure, *_titles(ends))
-        constant = Line2D([], [], color=GREY, linestyle=":", linewidth=1.2, label="best constant answer")
-        add_legend(figure, [*model_entries(KINDS), constant], [_seeds_text(frame)])
-    return figure
+    figure, grid = new_grid((10.5, 6.6), len(INITS), len(EXPERIMENTS), sharey=True)
+    shown = pd.concat([ends["error"], rows.loc[rows["experiment"] == "filter", "error"]])
+    limits = np.append(shown[np.isfinite(shown)].clip(upper=1.0), 1.0)  # higher errors leave the axes
+    set_value_axis(grid[0, 0], limits, "log", headroom=0.04)
+    for line, (init, heading) in zip(grid, INITS.items(), strict=True):
+        for axes, experiment in zip(line, EXPERIMENTS, strict=True):
+            source, x = (rows, "step") if experiment == "filter" else (ends, "depth")
+            _draw_panel(axes, source[(source["experiment"] == experiment) & (source[INIT.name] == init)], x)
+        line[0].set_ylabel(f"{heading}\n\nrelative error ‖f(x) − x‖ / ‖x‖")
+    for axes, title in zip(grid[0], EXPERIMENTS.values(), strict=True):
+        axes.set_title(title)
+    seeds = frame["seed"].nunique()
+    notes = [
+        f"lines: median of {seeds} seeds, bands: minimum to maximum" if seeds > 1 else "one seed",
+        f"x: test inputs, f(x): the stack's output; errors below {FLOOR:g} are drawn there",
+    ]
+    return finish(figure, _titles(ends), [*model_entries(KINDS), entry("best constant answer", **DOTTED)], notes)
 
 
 def _draw_panel(axes: Axes, rows: pd.DataFrame, x: str) -> None:
     """One experiment with one initialisation."""
-    constant = rows["constant_error"].iloc[0]
-    axes.axhline(constant, color=GREY, linestyle=":", linewidth=1.2)
+    axes.axhline(rows["constant_error"].iloc[0], **DOTTED)
     numbers = sorted(rows[x].unique())
     if len(numbers) == 1:
         finite = rows[np.isfinite(rows["error"])]
@@ -99,18 +95,10 @@ def _titles(ends: pd.DataFrame) -> tuple[str, str]:
         f"Residual stacks of {deepest} layers learn the identity to a relative error of "
         f"{_range(low, high, 'residual')}, plain ones to {_range(low, high, 'plain')}"
     )
-    return (
-        finding,
-        f"{what}: medians of {seeds} seeds after {ends['step'].iloc[0]} steps, over experiments and initialisations",
-    )
+    what += f": medians of {seeds} seeds after {ends['step'].iloc[0]} steps, over experiments and initialisations"
+    return finding, what
 
 
 def _range(low: "pd.Series[float]", high: "pd.Series[float]", kind: str) -> str:
     ends = [f"{value:.2g}".replace("inf", "∞") for value in (low[kind], high[kind])]
-    return " to ".join(dict.fromkeys(ends)).replace(" to ", "–")
-
-
-def _seeds_text(frame: pd.DataFrame) -> str:
-    seeds = frame["seed"].nunique()
-    many = f"lines: median of {seeds} seeds, bands: minimum to maximum" if seeds > 1 else "one seed"
-    return f"{many}; x: test inputs, f(x): the stack's output; errors below {FLOOR:g} are drawn there"
+    return "–".join(dict.fromkeys(ends))

@@ -12,11 +12,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, to_hex
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
@@ -24,19 +22,20 @@ from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     CHANCE_LINE,
     add_headers,
-    add_legend,
-    add_title,
+    entry,
+    finish,
     have_room,
     label_outside,
     mark_chance,
     mark_diverged,
-    new_figure,
+    new_grid,
+    progress_label,
     resolve_scale,
     set_value_axis,
     wrapped,
 )
 from resnet_cli.figures.cells import deepest_text
-from resnet_cli.figures.panels import Grid, Panel, arrange, arrange_in_rows, split_panels
+from resnet_cli.figures.panels import Grid, Panel, arrange, arrange_in_rows, evenly, split_panels
 from resnet_cli.figures.run_table import SPLIT_LABELS, SPLITS, Scale, Split, check_choice
 from resnet_cli.figures.style import GREY, look, model_styles, ordered_models, split_line
 from resnet_cli.settings.errors import UserError
@@ -68,6 +67,7 @@ class _LineStyle:
     bolder: float = 1.0
 
 
+@look()
 def draw(
     curves: pd.DataFrame,
     *,
@@ -95,16 +95,10 @@ def draw(
 
     Args:
         curves: one row per evaluation: run_id, task, model, depth, seed, status, `x`, and the metric's columns.
-        metric: `loss` (mean squared error, or cross-entropy in nats), `error` (percent of examples) or another metric.
-        scale: `log`, `linear`, or `auto`: log for a loss, linear for an error.
-        splits: which of `train` and `test`.
+        metric, scale, splits, subtitle, size, grid, chance: as for `loss_by_depth.draw`.
         x: `step` (optimiser steps) or `epoch` (passes over the training set).
         lines: what the lines of a panel are: `depth`, a panel for each model, or `model`, a panel for each depth.
         title: instead of what the models reach at the greatest depth, or of "Error on cifar10 during training".
-        subtitle: a smaller line below the title.
-        size: width and height in inches.
-        grid: of two settings that vary, the one that makes the rows and the one that makes the columns of panels.
-        chance: `metric` of a net with constant output; marked if it lies within the axes.
         every_depth: draw all depths, however many they are.
 
     Raises:
@@ -135,55 +129,54 @@ def draw(
     single = len(rows["run_id"].unique()) == 1
     if size is None:
         size = (1.4 + 3.0 * across, 1.6 + 2.6 * down) if len(place.places) > 1 else (6.4, 5.0)
-
-    with look():
-        figure = new_figure(size)
-        cells = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        drawn: list[pd.Series[float]] = []
-        for position, (panel, heading) in zip(place.places, itertools.product(panels, headings), strict=True):
-            axes = cells.flat[position]
-            if not place.row_headers:
-                texts = [panel.title] if alone and panel.title else [headings[heading]]
-                axes.set_title(wrapped(", ".join(texts), size[0] / across - 0.5, size=9))
-            here = panel.rows[panel.rows[of_panel] == heading]
-            for key, style in styles.items():
-                of_line = here[here[lines] == key]
-                if of_line.empty:
-                    continue
-                for split in splits:
-                    drawn.append(median_curve(of_line, x, columns_of(metric, [split])[0]))
-                    _draw_median(axes, drawn[-1], split, style, many=many)
-                ends = of_line[of_line["status"] == "diverged"].groupby("run_id")[x].max()
-                if not ends.empty:
-                    mark_diverged(axes, ends, 0.97, style.colour)
-        room = ROOM if metric == "loss" and not single else np.inf
-        values, cut = shown_values(drawn, room, chance or 0.0)
-        set_value_axis(cells[0, 0], values, axis_scale, headroom=0.07 if diverged else 0.0)
-        marks_chance = chance is not None and all(mark_chance(cells.flat[place], chance) for place in place.places)
-        progress = _set_progress_axis(cells[0, 0], rows[x], x)
-        add_headers(cells, place.column_headers, place.row_headers)
-        label_outside(cells, place.places, progress, run_table.value_label(rows, metric))
-        what = run_table.metric_text(metric, splits)
-        of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
-        plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
-        if title is None and len(panels) == 1 and (title := _deepest_text(rows, metric, splits[0])):
-            subtitle = "; ".join(filter(None, [plain, subtitle]))
-        add_title(figure, title if title is not None else plain, subtitle)
-        if lines == "depth" and many:
-            _add_colour_bar(figure, cells, list(styles))
-        chosen = rows["depth"].nunique()
-        notes = [
-            run_table.seeds_text(rows),
-            f"{chosen} of {all_depths} depths" if chosen < all_depths else "",
-            "values above the axes are cut off" if cut else "",
-            "no line where diverged runs make it infinite" if diverged else "",
-            run_table.failed_text(curves),
-        ]
-        entries = _legend_entries(styles, splits, many=many, diverged=diverged)
-        if marks_chance and chance is not None:
-            entries.append(Line2D([], [], **CHANCE_LINE, label=run_table.chance_text(chance, metric)))
-        add_legend(figure, entries, notes)
-    return figure
+    figure, cells = new_grid(size, down, across, sharex=True, sharey=True)
+    drawn: list[pd.Series[float]] = []
+    for position, (panel, heading) in zip(place.places, itertools.product(panels, headings), strict=True):
+        axes = cells.flat[position]
+        if not place.row_headers:
+            title_of_panel = panel.title if alone and panel.title else headings[heading]
+            axes.set_title(wrapped(title_of_panel, size[0] / across - 0.5))
+        here = panel.rows[panel.rows[of_panel] == heading]
+        for key, style in styles.items():
+            of_line = here[here[lines] == key]
+            if of_line.empty:
+                continue
+            for split in splits:
+                median = median_curve(of_line, x, columns_of(metric, [split])[0])
+                marks = 0.2 if np.isfinite(median).any() else None  # matplotlib cannot space markers on an empty line
+                look_of = _split_look(split, style, many=many) | {"zorder": 2 if split == "train" else 3}
+                axes.plot(median.index, median.where(np.isfinite(median)), **look_of, markevery=marks)
+                drawn.append(median)
+            ends = of_line[of_line["status"] == "diverged"].groupby("run_id")[x].max()
+            if not ends.empty:
+                mark_diverged(axes, ends, 0.97, style.colour)
+    room = ROOM if metric == "loss" and not single else np.inf
+    values, cut = shown_values(drawn, room, chance or 0.0)
+    set_value_axis(cells[0, 0], values, axis_scale, headroom=0.07 if diverged else 0.0)
+    marks_chance = chance is not None and all(mark_chance(cells.flat[place], chance) for place in place.places)
+    first, last = float(rows[x].min()), float(rows[x].max())
+    cells[0, 0].set_xlim(first, last if last > first else first + 1)
+    add_headers(cells, place.column_headers, place.row_headers)
+    label_outside(cells, place.places, progress_label(cells[0, 0], x, last), run_table.value_label(rows, metric))
+    what = run_table.metric_text(metric, splits)
+    of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
+    plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
+    if title is None and len(panels) == 1 and (title := _deepest_text(rows, metric, splits[0])):
+        subtitle = "; ".join(filter(None, [plain, subtitle]))
+    if lines == "depth" and many:
+        _add_colour_bar(figure, cells, list(styles))
+    chosen = rows["depth"].nunique()
+    notes = [
+        run_table.seeds_text(rows),
+        f"{chosen} of {all_depths} depths" if chosen < all_depths else "",
+        "values above the axes are cut off" if cut else "",
+        "no line where diverged runs make it infinite" if diverged else "",
+        run_table.failed_text(curves),
+    ]
+    entries = _legend_entries(styles, splits, many=many, diverged=diverged)
+    if marks_chance and chance is not None:
+        entries.append(entry(run_table.chance_text(chance, metric), **CHANCE_LINE))
+    return finish(figure, (plain if title is None else title, subtitle), entries, notes)
 
 
 def _deepest_text(rows: pd.DataFrame, metric: str, split: Split) -> str | None:
@@ -199,8 +192,7 @@ def choose_depths(curves: pd.DataFrame) -> pd.DataFrame:
     for _, of_model in curves.groupby("model", sort=False):
         depths = sorted(of_model["depth"].unique())
         if len(depths) > MAX_LEGEND_DEPTHS:
-            places = np.linspace(0, len(depths) - 1, FEW).round().astype(int)
-            of_model = of_model[of_model["depth"].isin([depths[place] for place in places])]
+            of_model = of_model[of_model["depth"].isin(evenly(depths, FEW))]
         parts.append(of_model)
     return pd.concat(parts)
 
@@ -272,16 +264,6 @@ def shown_values(curves: Sequence["pd.Series[float]"], room: float, chance: floa
     return below[below <= limit], bool((values[np.isfinite(values)] > limit).any())
 
 
-def _draw_median(axes: Axes, median: "pd.Series[float]", split: Split, style: _LineStyle, *, many: bool) -> None:
-    axes.plot(
-        median.index,
-        median.where(np.isfinite(median)),
-        **_split_look(split, style, many=many),
-        markevery=0.2 if np.isfinite(median).any() else None,  # matplotlib cannot space markers on an empty line
-        zorder=2 if split == "train" else 3,
-    )
-
-
 def _split_look(split: Split, style: _LineStyle, *, many: bool) -> dict[str, Any]:
     """Properties of a line; where there are `many`, training is pale so that the test lines stand out."""
     look_of = split_line(style.colour, split) | {"linewidth": SPLIT_WIDTHS[split] * style.bolder}
@@ -289,15 +271,6 @@ def _split_look(split: Split, style: _LineStyle, *, many: bool) -> dict[str, Any
         look_of["linewidth"] *= 0.65
         look_of["alpha"] = 0.55 if split == "train" else 1.0
     return look_of | {"marker": style.marker, "markersize": 3.5}
-
-
-def _set_progress_axis(axes: Axes, values: "pd.Series[float]", x: str) -> str:
-    first, last = float(values.min()), float(values.max())
-    axes.set_xlim(first, last if last > first else first + 1)
-    if last < 10_000:
-        return x
-    axes.xaxis.set_major_formatter(lambda value, _position: f"{value / 1000:g}")
-    return f"{x} (thousands)"
 
 
 def _add_colour_bar(figure: Figure, grid: np.ndarray, depths: list[int]) -> None:
@@ -315,13 +288,12 @@ def _legend_entries(
     entries: list[Artist] = []
     for style in styles.values():
         if style.marker:
-            line = _split_look(splits[-1], style, many=False) | {"linestyle": "-"}
-            entries.append(Line2D([], [], **line, label=style.label))
+            entries.append(entry(style.label, **_split_look(splits[-1], style, many=False) | {"linestyle": "-"}))
         elif not many:
             entries.append(Patch(facecolor=style.colour, label=style.label))
     if len(splits) > 1 or not entries:
-        looks = {split: _split_look(split, _LineStyle(GREY), many=many) for split in splits}
-        entries += [Line2D([], [], **looks[split], label=SPLIT_LABELS[split]) for split in splits]
+        grey = _LineStyle(GREY)
+        entries += [entry(SPLIT_LABELS[split], **_split_look(split, grey, many=many)) for split in splits]
     if diverged:
-        entries.append(Line2D([], [], color=GREY, linestyle="none", marker="x", label="diverged"))
+        entries.append(entry("diverged", color=GREY, linestyle="none", marker="x"))
     return entries

@@ -13,14 +13,14 @@ from matplotlib.lines import Line2D
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     add_headers,
-    add_legend,
-    add_title,
     draw_runs,
+    entry,
+    finish,
     label_ends,
     label_outside,
     mark_chance,
     mark_diverged,
-    new_figure,
+    new_grid,
     resolve_scale,
     set_depth_axis,
     set_value_axis,
@@ -42,6 +42,7 @@ FEW_DEPTHS = 12
 _MARK_ROW_INCHES = 0.19
 
 
+@look()
 def draw(
     summary: pd.DataFrame,
     *,
@@ -97,61 +98,58 @@ def draw(
     across, down = place.across, place.down
     axes_height = max(size[1] / down - 0.9, _MARK_ROW_INCHES)
     mark_row = min(_MARK_ROW_INCHES / axes_height, 0.4 / max(len(marked), 1))
-
-    with look():
-        figure = new_figure(size)
-        cells = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        set_value_axis(cells[0, 0], runs[columns].to_numpy(), axis_scale, headroom=mark_row * len(marked))
-        set_depth_axis(cells[0, 0], depths, width=size[0] / across - (2.2 if many else 0.5))
-        lines: list[tuple[Axes, dict[str, Line2D]]] = []
-        interquartile: list[bool] = []
-        for position, (panel, together) in zip(place.places, itertools.product(panels, shown), strict=True):
-            axes = cells.flat[position]
-            if not place.row_headers:
-                heading = [panel.title, SPLIT_LABELS[together[0]] if len(shown) > 1 else ""]
-                axes.set_title(wrapped(", ".join(filter(None, heading)), size[0] / across - 0.5, size=9))
-            if chance is not None:
-                text = run_table.chance_text(chance, metric) if position == place.places[0] else ""
-                mark_chance(axes, chance, text)
-            drawn = {}
-            for model, of_model in panel.rows.groupby("model"):
-                style = styles[str(model)]
-                seeds = of_model.groupby("depth").size()
+    figure, cells = new_grid(size, down, across, sharex=True, sharey=True)
+    set_value_axis(cells[0, 0], runs[columns].to_numpy(), axis_scale, headroom=mark_row * len(marked))
+    set_depth_axis(cells[0, 0], depths, width=size[0] / across - (2.2 if many else 0.5))
+    lines: list[tuple[Axes, dict[str, Line2D]]] = []
+    interquartile: list[bool] = []
+    for position, (panel, together) in zip(place.places, itertools.product(panels, shown), strict=True):
+        axes = cells.flat[position]
+        if not place.row_headers:
+            heading = [panel.title, SPLIT_LABELS[together[0]] if len(shown) > 1 else ""]
+            axes.set_title(wrapped(", ".join(filter(None, heading)), size[0] / across - 0.5))
+        if chance is not None:
+            text = run_table.chance_text(chance, metric) if position == place.places[0] else ""
+            mark_chance(axes, chance, text)
+        drawn = {}
+        for model, of_model in panel.rows.groupby("model"):
+            style = styles[str(model)]
+            seeds = of_model.groupby("depth").size()
+            if seeds.max() > 1:
+                interquartile.append(bool(seeds.min() >= FEW_SEEDS))
+            for split in together:
+                values = of_model.set_index("depth")[columns_of(metric, [split])[0]]
+                drawn[str(model)] = _draw_medians(axes, values, style, split)
                 if seeds.max() > 1:
-                    interquartile.append(bool(seeds.min() >= FEW_SEEDS))
-                for split in together:
-                    values = of_model.set_index("depth")[columns_of(metric, [split])[0]]
-                    drawn[str(model)] = _draw_medians(axes, values, style, split)
-                    if seeds.max() > 1:
-                        _draw_spread(axes, values, style, interquartile=interquartile[-1], has_band=not many)
-                if model in marked:
-                    height = 1 - mark_row * (marked.index(str(model)) + 0.25)
-                    _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
-            lines.append((axes, drawn))
-        add_headers(cells, place.column_headers, place.row_headers)
-        label_outside(cells, place.places, _depth_label(styles), run_table.value_label(runs, metric))
-        what = run_table.metric_text(metric, splits)
-        plain = f"{what} on {runs['task'].iloc[0]} against depth".capitalize()
-        says_finding = title is None and len(panels) == 1
-        found = finding(summary) if says_finding and metric == "loss" and "train" in splits else None
-        if found:
-            title, subtitle = found.sentence, "; ".join(filter(None, [plain, subtitle, found.statistic]))
-        elif says_finding and (title := deepest_text(runs, metric, splits[0])):
-            subtitle = "; ".join(filter(None, [plain, subtitle]))
-        add_title(figure, plain if title is None else title, subtitle)
-        notes = [
-            run_table.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
-            run_table.band_text(interquartile) if interquartile and len(depths) > 1 and not many else "",
-            "dots: single runs" if interquartile else "",
-            "no line or band where diverged runs make it infinite" if marked else "",
-            found.rule if found else "",
-            run_table.failed_text(summary),
-        ]
-        add_legend(figure, _legend_entries({} if many else styles, splits, diverged=bool(marked)), notes)
-        if many:
-            figure.draw_without_rendering()  # gives the axes their height
-            for axes, drawn in lines:
-                label_ends(axes, drawn)
+                    _draw_spread(axes, values, style, interquartile=interquartile[-1], has_band=not many)
+            if model in marked:
+                height = 1 - mark_row * (marked.index(str(model)) + 0.25)
+                _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
+        lines.append((axes, drawn))
+    add_headers(cells, place.column_headers, place.row_headers)
+    label_outside(cells, place.places, _depth_label(styles), run_table.value_label(runs, metric))
+    what = run_table.metric_text(metric, splits)
+    plain = f"{what} on {runs['task'].iloc[0]} against depth".capitalize()
+    says_finding = title is None and len(panels) == 1
+    found = finding(summary) if says_finding and metric == "loss" and "train" in splits else None
+    if found:
+        title, subtitle = found.sentence, "; ".join(filter(None, [plain, subtitle, found.statistic]))
+    elif says_finding and (title := deepest_text(runs, metric, splits[0])):
+        subtitle = "; ".join(filter(None, [plain, subtitle]))
+    notes = [
+        run_table.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
+        run_table.band_text(interquartile) if interquartile and len(depths) > 1 and not many else "",
+        "dots: single runs" if interquartile else "",
+        "no line or band where diverged runs make it infinite" if marked else "",
+        found.rule if found else "",
+        run_table.failed_text(summary),
+    ]
+    entries = _legend_entries({} if many else styles, splits, diverged=bool(marked))
+    finish(figure, (plain if title is None else title, subtitle), entries, notes)
+    if many:
+        figure.draw_without_rendering()  # gives the axes their height
+        for axes, drawn in lines:
+            label_ends(axes, drawn)
     return figure
 
 
@@ -214,14 +212,11 @@ def _depth_label(models: Collection[str]) -> str:
 
 def _legend_entries(styles: dict[str, ModelStyle], splits: Sequence[Split], *, diverged: bool) -> list[Line2D]:
     entries = [
-        Line2D([], [], **split_line(style.colour, splits[0]), marker=style.marker, markersize=4, label=model)
+        entry(model, **split_line(style.colour, splits[0]), marker=style.marker, markersize=4)
         for model, style in styles.items()
     ]
     if len(splits) > 1 or not entries:
-        entries += [
-            Line2D([], [], **split_line(GREY, split), marker="o", markersize=4, label=SPLIT_LABELS[split])
-            for split in splits
-        ]
+        entries += [entry(SPLIT_LABELS[split], **split_line(GREY, split), marker="o", markersize=4) for split in splits]
     if diverged:
-        entries.append(Line2D([], [], color=GREY, linestyle="none", marker="x", label="diverged (number of runs)"))
+        entries.append(entry("diverged (number of runs)", color=GREY, linestyle="none", marker="x"))
     return entries

@@ -3,9 +3,9 @@
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from resnet_cli.figures.run_table import free_settings, ordered_values, varying_
 from resnet_cli.settings.errors import UserError
 
 MAX_COLUMNS = 4
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,9 @@ def split_panels(
 
     Args:
         rows: a summary, or curves.
-        limit: the most panels that are allowed.
+        limit: the most panels; more are a UserError, with `advice`.
         settings: instead of all settings that vary, the slowest first.
         advice: what to do about too many combinations.
-
-    Raises:
-        UserError: there are more combinations than `limit`.
     """
     if settings is None:
         settings = by_number_of_values(rows)
@@ -69,7 +67,7 @@ def split_panels(
     several = len(combinations) > 1
     return [
         Panel(
-            title=_title(settings, combination) if several else "",
+            title=settings_text(dict(zip(settings, combination, strict=True))) if several else "",
             rows=rows[[_fits(key, combination) for key in keys]],
             last_value=combination[-1:],
             headers=tuple(itertools.starmap(_header, zip(settings, combination, strict=True))) if several else (),
@@ -113,12 +111,8 @@ def arrange_in_rows(count: int, across: int) -> Grid:
 def split_pages(rows: pd.DataFrame, settings: Sequence[str], limits: Sequence[int]) -> dict[str, pd.DataFrame]:
     """The parts of `rows` that one figure each can show, by what they hold, such as `optimizer sgd`.
 
-    The last settings vary within a figure, each with as many values as its limit allows, the others between figures.
-
-    Args:
-        rows: a summary, or curves.
-        settings: those that make panels, the slowest first.
-        limits: the most values of each setting that varies within a figure, the slowest first.
+    The last `settings` vary within a figure, each with as many values as its limit allows, the others between figures;
+    in both lists the slowest comes first.
     """
     between = settings[: max(len(settings) - len(limits), 0)]
     within = dict(zip(settings[len(between) :], limits[-len(settings) :], strict=True)) if settings else {}
@@ -130,8 +124,8 @@ def split_pages(rows: pd.DataFrame, settings: Sequence[str], limits: Sequence[in
             for setting, values, all_parts in zip(within, parts, chunks, strict=True):
                 if len(all_parts) > 1:
                     part = part[part[setting].isin(values) | part[setting].isna()]
-                    first, last = value_text(values[0]), value_text(values[-1])
-                    names.append(f"{setting.replace('_', ' ')} {first}{f' to {last}' if last != first else ''}")
+                    last = f" to {value_text(values[-1])}" if len(values) > 1 else ""
+                    names.append(setting_text(setting, values[0]) + last)
             pages[", ".join(filter(None, names))] = part
     return pages
 
@@ -140,6 +134,11 @@ def chunked(values: Sequence[Any], limit: int) -> list[list[Any]]:
     """`values` in as few parts as there must be with at most `limit` in each, all of nearly the same length."""
     parts = np.array_split(np.arange(len(values)), math.ceil(len(values) / limit) or 1)
     return [[values[index] for index in part] for part in parts]
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` of the items, evenly chosen, in their order; the last is among them."""
+    return [items[round(place)] for place in np.linspace(len(items) - 1, 0, min(count, len(items)))][::-1]
 
 
 def as_file_name(text: str) -> str:
@@ -158,14 +157,8 @@ def grid_columns(panels: Sequence[Panel]) -> int:
 def compare(frame: pd.DataFrame, setting: str) -> pd.DataFrame:
     """`frame` with the values of a setting as models of their own, such as `resnet, original` or `resnet, width 16`.
 
-    Runs that do not have the setting keep the name of their model. The rows stand in the order of the values.
-
-    Args:
-        frame: a summary, or curves.
-        setting: what to compare.
-
-    Raises:
-        UserError: runs of one model and depth do not differ in `setting`; those settings in which they do are named.
+    Runs that do not have the setting keep the name of their model. The rows stand in the order of the values. As by
+    `check_varies`, UserError is raised where runs do not differ in the setting.
     """
     check_varies(frame, setting)
     alike = frame.groupby(setting, dropna=False, observed=True)
@@ -190,7 +183,7 @@ def check_varies(frame: pd.DataFrame, setting: str) -> None:
 def _header(setting: str, value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else f"{setting.replace('_', ' ')} {value_text(value)}"
+    return value if isinstance(value, str) else setting_text(setting, value)
 
 
 def _fits(key: Sequence[Any], combination: Sequence[Any]) -> bool:
@@ -201,11 +194,14 @@ def _is_covered(key: Sequence[Any], distinct: Iterable[Sequence[Any]]) -> bool:
     return any(key != other and _fits(key, other) for other in distinct)
 
 
-def _title(settings: Sequence[str], combination: Sequence[Any]) -> str:
-    named = zip(settings, combination, strict=True)
-    return ", ".join(
-        f"{setting.replace('_', ' ')} {value_text(value)}" for setting, value in named if value is not None
-    )
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Settings in words, such as `block size 2, batch norm off`, without missing ones."""
+    return ", ".join(setting_text(name, value) for name, value in settings.items() if not pd.isna(value))
+
+
+def setting_text(name: str, value: Any) -> str:
+    """A setting in words, such as `learning rate 0.1`."""
+    return f"{name.replace('_', ' ')} {value_text(value)}"
 
 
 def value_text(value: Any) -> str:

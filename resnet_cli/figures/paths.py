@@ -9,44 +9,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from resnet_cli.figures.axes import add_legend, add_title, new_figure, set_value_axis
+from resnet_cli.figures.axes import entry, finish, new_grid, set_round_ticks, set_value_axis
 from resnet_cli.figures.cells import MIN_SEEDS
 from resnet_cli.figures.learning_curves import depth_colours
-from resnet_cli.figures.panels import value_text
+from resnet_cli.figures.panels import settings_text
 from resnet_cli.figures.run_table import range_text, varying_settings
 from resnet_cli.figures.style import MARKERS, by_numbers, look, ordered_models
 
 ANALYSIS = "paths"
 EFFECTIVE = 0.95
 """The share of the total gradient magnitude that the effective lengths carry."""
-_MEASURED = {
-    "blocks",
-    "length",
-    "paths",
-    "path_share",
-    "draws",
-    "gradient",
-    "gradient_low",
-    "gradient_high",
-    "gradient_share",
-}
+_MEASURED = ["blocks", "length", "paths", "path_share", "draws"]
+_MEASURED += ["gradient", "gradient_low", "gradient_high", "gradient_share"]
 
 
-def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
+@look()
+def draw(frame: pd.DataFrame) -> Figure:
     """Draw the distribution of lengths, the gradient norm (log scale) and their product, side by side.
 
     A row of panels for each model (and value of a setting), a colour for each depth, darker for deeper nets. Lines are
     means over seeds. Bands are the 10th to 90th percentile of the draws, and in the product the range of the seeds.
     The shortest range of lengths that carries 95 % of the product is filled, and the panel names it.
-
-    Args:
-        frame: one row per net and length: run_id, task, model, depth, seed, the settings in which runs of one model and
-            depth differ, and the measured columns of `analysis.paths.measure_paths`.
-        title: instead of the finding.
-        size: width and height in inches.
+    `frame` has the columns that `analysis.paths.measure_paths` describes.
     """
     rows = over_seeds(frame)
     headings = ordered_models(sorted(rows["heading"], key=by_numbers))
@@ -55,20 +40,22 @@ def draw(frame: pd.DataFrame, *, title: str | None = None, size: tuple[float, fl
         depth: {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.3}
         for (depth, colour), marker in zip(depth_colours(depths).items(), MARKERS * len(depths), strict=False)
     }
-    with look():
-        figure = new_figure(size or (10.5, 1.7 + 2.6 * len(headings)))
-        grid = figure.subplots(len(headings), 3, squeeze=False)
-        for row, heading in zip(grid, headings, strict=True):
-            _draw_row(row, rows[rows["heading"] == heading], styles)
-            if len(headings) > 1:
-                row[0].set_title(heading, loc="left", fontweight="bold")
-        for axes in grid[-1]:
-            axes.set_xlabel("path length (residual blocks passed)")
-        finding, what = _titles(str(frame["task"].iloc[0]), rows, headings)
-        add_title(figure, finding if title is None else title, what)
-        entries = [Line2D([], [], **style, label=f"depth {depth}") for depth, style in styles.items()]
-        add_legend(figure, entries, _notes(rows))
-    return figure
+    figure, grid = new_grid((10.5, 1.7 + 2.6 * len(headings)), len(headings), 3)
+    for row, heading in zip(grid, headings, strict=True):
+        _draw_row(row, rows[rows["heading"] == heading], styles)
+        if len(headings) > 1:
+            row[0].set_title(heading, loc="left", fontweight="bold")
+    for axes in grid[-1]:
+        axes.set_xlabel("path length (residual blocks passed)")
+    entries = [entry(f"depth {depth}", **style) for depth, style in styles.items()]
+    several = rows["seeds"].max() > 1
+    notes = [
+        f"lines: mean of {range_text(rows['seeds'])} seeds" if several else "one seed",
+        f"{rows['draws'].max()} paths of each length in every net, each with a random training batch",
+        "band of the gradient: 10th to 90th percentile of these",
+        "bars of the product: range of the seeds" if several else "",
+    ]
+    return finish(figure, _titles(str(frame["task"].iloc[0]), rows, headings), entries, notes)
 
 
 def _titles(task: str, rows: pd.DataFrame, headings: list[str]) -> tuple[str, str]:
@@ -88,20 +75,17 @@ def _titles(task: str, rows: pd.DataFrame, headings: list[str]) -> tuple[str, st
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds of what was measured at each length.
+    """Means over seeds of what was measured at each length: one row per net and length.
 
-    Args:
-        frame: as for `draw`.
-
-    Returns:
-        One row per net and length, in order: `heading` (the model and its varying settings, such as `resnet, ordering
-        original`), `depth`, `blocks`, `length`, `seeds` (their number), `draws`, the means `path_share`, `gradient`,
-        `gradient_low`, `gradient_high` and `gradient_share`, and the range of the last, `share_low` and `share_high`.
+    `heading` is the model with its varying settings, such as `resnet, ordering original`, `seeds` their number, and
+    `share_low` and `share_high` are the range of `gradient_share`; other columns are those of `draw`.
     """
-    settings = varying_settings(frame.drop(columns=list(_MEASURED)))
-    named = frame.assign(heading=[_heading(settings, row) for row in frame.to_dict("records")])
+    settings = varying_settings(frame.drop(columns=_MEASURED))
+    texts = [settings_text({name: row[name] for name in settings}) for row in frame.to_dict("records")]
+    headings = [", ".join(filter(None, named)) for named in zip(frame["model"], texts, strict=True)]
     return (
-        named.groupby(["heading", "depth", "blocks", "length"])
+        frame.assign(heading=headings)
+        .groupby(["heading", "depth", "blocks", "length"])
         .agg(
             seeds=("run_id", "nunique"),
             draws=("draws", "first"),
@@ -118,11 +102,7 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def effective_range(shares: "pd.Series[float]") -> tuple[int, int]:
-    """The shortest range of lengths that holds at least 95 %; of equally short ones, the one that holds most.
-
-    Args:
-        shares: by length, from 0 on.
-    """
+    """The shortest range of lengths, from 0 on, that holds 95 %; of equally short ones, the one that holds most."""
     held = np.concatenate([[0.0], np.cumsum(shares.to_numpy())])
     needed = EFFECTIVE * held[-1]
     for count in range(1, len(shares)):
@@ -131,12 +111,6 @@ def effective_range(shares: "pd.Series[float]") -> tuple[int, int]:
         if sums[first] >= needed:
             return first, first + count - 1
     return 0, len(shares) - 1
-
-
-def _heading(settings: list[str], row: dict[Any, Any]) -> str:
-    """The model and those settings that it has."""
-    told = [f"{name.replace('_', ' ')} {value_text(row[name])}" for name in settings if not pd.isna(row[name])]
-    return ", ".join([row["model"], *told])
 
 
 def _draw_row(row: np.ndarray, here: pd.DataFrame, styles: dict[int, dict[str, Any]]) -> None:
@@ -155,7 +129,7 @@ def _draw_row(row: np.ndarray, here: pd.DataFrame, styles: dict[int, dict[str, A
         first, last = effective_range(line["gradient_share"])
         filled = product.loc[first:last]
         _fill(products, 0 * filled, filled, style["color"])
-        ranges.append(Line2D([], [], **style, label=f"{first} to {last} of {line.index[-1]}"))
+        ranges.append(entry(f"{first} to {last} of {line.index[-1]}", **style))
     products.legend(handles=ranges, title=f"{100 * EFFECTIVE:g} % lies in lengths")
     measured = here[["gradient", "gradient_low", "gradient_high"]].to_numpy()
     set_value_axis(gradients, measured, "log", headroom=0)
@@ -163,21 +137,10 @@ def _draw_row(row: np.ndarray, here: pd.DataFrame, styles: dict[int, dict[str, A
     gradients.set_ylabel("gradient norm at the input")
     products.set_ylabel("share of paths × gradient (%)")
     for axes in row:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        set_round_ticks(axes)
     for axes in (shares, products):
         axes.set_ylim(bottom=0)
 
 
 def _fill(axes: Axes, low: "pd.Series[float]", high: "pd.Series[float]", colour: str) -> None:
     axes.fill_between(low.index, low, high, color=colour, alpha=0.15, linewidth=0)
-
-
-def _notes(rows: pd.DataFrame) -> list[str]:
-    """What lines and bands are, and how many seeds and draws are in them."""
-    several = rows["seeds"].max() > 1
-    return [
-        f"lines: mean of {range_text(rows['seeds'])} seeds" if several else "one seed",
-        f"{rows['draws'].max()} paths of each length in every net, each with a random training batch; "
-        "band of the gradient: 10th to 90th percentile of these",
-        "bars of the product: range of the seeds" if several else "",
-    ]

@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
-    add_legend,
-    add_title,
+    DOTTED,
     draw_runs,
+    entry,
+    finish,
     model_entries,
-    new_figure,
+    new_grid,
     resolve_scale,
+    set_round_ticks,
     set_value_axis,
     wrapped,
 )
@@ -41,76 +41,62 @@ _HEADINGS = ("one block removed", "several random blocks removed", "random pairs
 _X_LABELS = ("removed block", "number of removed blocks", "Kendall's τ with the trained order")
 
 
+@look()
 def draw(frame: pd.DataFrame) -> Figure:
     """Draw test error, or on a regression task test loss: a row of three panels for each depth.
 
     Left against the removed block, in the middle against the number of removed blocks, on the right against the rank
     correlation of the blocks' order with the trained one. Lines are medians, bands reach from the 10th to the 90th
     percentile. Settings that vary make further rows. Losses that are not finite are left out, and the legend says so.
-
-    Args:
-        frame: one row per change of a net: run_id, task, model, depth, seed, settings, change (intact, single, several,
-            order or chance; the columns before it say which net it is), blocks, removed, kendall_tau, draw,
-            changes_shape, test_loss, test_error.
+    `frame` has the columns that `analysis.removed_blocks.measure_changes` describes, of nets of one task.
 
     Raises:
         UserError: the nets are of several tasks, or would make too many rows (`split_rows`).
     """
-    tasks = sorted(frame["task"].unique())
-    if len(tasks) > 1:
-        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
+    task = run_table.only_task(frame)
     metric = "error" if is_classification(frame) else "loss"
     values = frame[f"test_{metric}"].astype(float)
     rows = frame.assign(value=values)[np.isfinite(values)]
     nets = frame.iloc[:, : list(frame).index("change")].drop_duplicates("run_id")
     parts = {title: rows[rows["run_id"].isin(run_ids)] for title, run_ids in split_rows(nets).items()}
     styles = model_styles(frame["model"])
-    size = (10.4, 1.6 + 2.6 * len(parts))
-
-    with look():
-        figure = new_figure(size)
-        grid = figure.subplots(len(parts), 3, sharey=True, squeeze=False)
-        set_value_axis(grid[0, 0], rows["value"].to_numpy(), resolve_scale("auto", metric), headroom=0.0)
-        for line, (title, of_part) in zip(grid, parts.items(), strict=True):
-            single, several, order = line
-            for axes, heading, label in zip(line, _HEADINGS, _X_LABELS, strict=True):
-                axes.set_title(f"{wrapped(title, size[0] / 3 - 0.3, size=9)}\n{heading}")
-                axes.set_xlabel(label)
-                axes.axhline(of_part.loc[of_part["change"] == "chance", "value"].median(), **_CHANCE)
-            single.set_ylabel(f"test {run_table.value_label(frame, metric)}")
-            for model, of_model in of_part.groupby("model"):
-                style = styles[str(model)]
-                kinds = {kind: of_model[of_model["change"] == kind] for kind in _KINDS}
-                _draw_single(single, kinds, style)
-                _draw_several(several, kinds, style)
-                if not kinds["order"].empty:
-                    _draw_orders(order, kinds, style)
-            for axes in (single, several):
-                axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-            if (of_part["change"] == "order").any():
-                order.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-                order.invert_xaxis()
-            else:
-                order.set_xticks([])
-                order.text(0.5, 0.5, "no two blocks can be swapped", transform=order.transAxes, ha="center")
-        what = f"{tasks[0]}: test {metric} of trained nets after blocks are removed or change places"
-        add_title(figure, *_titles(what, nets, rows, metric))
-        lost = len(frame) - len(rows)
-        notes = [
-            f"lines: median, bands: 10th to 90th percentile, of {_nets_text(nets, frame)}",
-            "on the right a dot for each net",
-            f"left out: {lost} nets whose {metric} is not finite" if lost else "",
-        ]
-        entries = model_entries(styles)
-        entries += [
-            Line2D([], [], color=GREY, **_INTACT, label="intact net"),
-            Line2D([], [], **_CHANCE, label="chance"),
-        ]
-        if frame["changes_shape"].any():
-            hollow = Line2D([], [], color=GREY, marker="o", **_CHANGES_SHAPE, label="removed block changes the shape")
-            entries.append(hollow)
-        add_legend(figure, entries, notes)
-    return figure
+    width = 10.4
+    figure, grid = new_grid((width, 1.6 + 2.6 * len(parts)), len(parts), 3, sharey=True)
+    set_value_axis(grid[0, 0], rows["value"].to_numpy(), resolve_scale("auto", metric), headroom=0.0)
+    for line, (title, of_part) in zip(grid, parts.items(), strict=True):
+        single, several, order = line
+        for axes, heading, label in zip(line, _HEADINGS, _X_LABELS, strict=True):
+            axes.set_title(f"{wrapped(title, width / 3 - 0.3)}\n{heading}")
+            axes.set_xlabel(label)
+            axes.axhline(of_part.loc[of_part["change"] == "chance", "value"].median(), **DOTTED)
+        single.set_ylabel(f"test {run_table.value_label(frame, metric)}")
+        for model, of_model in of_part.groupby("model"):
+            style = styles[str(model)]
+            kinds = {kind: of_model[of_model["change"] == kind] for kind in _KINDS}
+            _draw_single(single, kinds, style)
+            some = pd.concat([kinds["intact"], kinds["single"], kinds["several"]])
+            _draw_quantiles(several, some["removed"].astype(int), some["value"], style)
+            if not kinds["order"].empty:
+                _draw_orders(order, kinds, style)
+        for axes in (single, several):
+            set_round_ticks(axes, min_n_ticks=1)
+        if (of_part["change"] == "order").any():
+            set_round_ticks(order, integer=False, nbins=6)
+            order.invert_xaxis()
+        else:
+            order.set_xticks([])
+            order.text(0.5, 0.5, "no two blocks can be swapped", transform=order.transAxes, ha="center")
+    what = f"{task}: test {metric} of trained nets after blocks are removed or change places"
+    lost = len(frame) - len(rows)
+    notes = [
+        f"lines: median, bands: 10th to 90th percentile, of {_nets_text(nets, frame)}",
+        "on the right a dot for each net",
+        f"left out: {lost} nets whose {metric} is not finite" if lost else "",
+    ]
+    entries = [*model_entries(styles), entry("intact net", color=GREY, **_INTACT), entry("chance", **DOTTED)]
+    if frame["changes_shape"].any():
+        entries.append(entry("removed block changes the shape", color=GREY, marker="o", **_CHANGES_SHAPE))
+    return finish(figure, _titles(what, nets, rows, metric), entries, notes)
 
 
 def _titles(what: str, nets: pd.DataFrame, rows: pd.DataFrame, metric: str) -> tuple[str, str]:
@@ -124,11 +110,7 @@ def _titles(what: str, nets: pd.DataFrame, rows: pd.DataFrame, metric: str) -> t
 def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
     """The run ids of each row of panels by its title: one for each depth and combination of settings that vary.
 
-    Args:
-        nets: one row per net: run_id, model, depth, and settings.
-
-    Raises:
-        UserError: there would be too many rows.
+    `nets` has one row per net: run_id, model, depth, and settings. Too many rows are a UserError.
     """
     found = {
         ", ".join(filter(None, [f"depth {depth}", panel.title])): of_depth["run_id"]
@@ -143,7 +125,6 @@ def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
     return found
 
 
-_CHANCE: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
 _INTACT: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9}
 _CHANGES_SHAPE: dict[str, Any] = {
     "linestyle": "none",
@@ -161,12 +142,6 @@ def _draw_single(axes: Axes, kinds: Mapping[str, pd.DataFrame], style: ModelStyl
     medians = single[single["changes_shape"]].groupby(block)["value"].median()
     axes.plot(medians.index, medians, color=style.colour, marker=style.marker, zorder=4, **_CHANGES_SHAPE)
     axes.axhline(kinds["intact"]["value"].median(), color=style.colour, **_INTACT)
-
-
-def _draw_several(axes: Axes, kinds: Mapping[str, pd.DataFrame], style: ModelStyle) -> None:
-    """The value after random removals, from none over each single block on."""
-    some = pd.concat([kinds["intact"], kinds["single"], kinds["several"]])
-    _draw_quantiles(axes, some["removed"].astype(int), some["value"], style)
 
 
 def _draw_orders(axes: Axes, kinds: Mapping[str, pd.DataFrame], style: ModelStyle) -> None:

@@ -57,6 +57,14 @@ def chance_text(chance: float, metric: str) -> str:
     return f"constant answer: {chance:.3g}{describe(metric).sign}"
 
 
+def only_task(frame: pd.DataFrame) -> str:
+    """The task of all rows; UserError if there are several."""
+    tasks = sorted(frame["task"].unique())
+    if len(tasks) > 1:
+        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
+    return str(tasks[0])
+
+
 def drawable(frame: pd.DataFrame, metric: str, splits: Sequence[Split]) -> pd.DataFrame:
     """The rows of runs that did not fail; metrics are floats, and infinite where they are not finite or too large.
 
@@ -72,17 +80,14 @@ def drawable(frame: pd.DataFrame, metric: str, splits: Sequence[Split]) -> pd.Da
     rows = frame[frame["status"] != "failed"].copy()
     if rows.empty:
         raise UserError("There is nothing to draw: no run has finished or diverged.")
-    tasks = sorted(rows["task"].unique())
-    if len(tasks) > 1:
-        raise UserError(f"task (={', '.join(tasks)}): a figure shows one task; draw each by itself.")
+    task = only_task(rows)
     columns = columns_of(metric, splits)
     rows[columns] = rows[columns].astype(float)
     done = rows.loc[rows["status"] == "done", columns].to_numpy()
     if done.size and not (np.abs(done) < TOO_LARGE).any():
         other = "error" if metric == "loss" else "loss"
-        raise UserError(
-            f"metric (={metric}): the runs on {tasks[0]} have no {describe(metric).title}; draw their {other} instead."
-        )
+        name = describe(metric).title
+        raise UserError(f"metric (={metric}): the runs on {task} have no {name}; draw their {other} instead.")
     if metric not in PAIRS:  # an evaluation may lack it, such as the one before the first step
         rows = rows[rows[columns[0]].notna() | (rows["status"] == "diverged")].copy()
     rows[columns] = rows[columns].where(rows[columns].abs() < TOO_LARGE, describe(metric).worst)
@@ -94,6 +99,11 @@ def seeds_text(runs: pd.DataFrame, mark: str = "line") -> str:
     """How many seeds a line or other `mark` stands for, such as `line: median of 5 seeds`."""
     counts = seed_counts(runs)
     return "one seed" if counts.max() == 1 else f"{mark}: median of {range_text(counts)} seeds"
+
+
+def seeds_notes(runs: pd.DataFrame) -> list[str]:
+    """What lines and bands from end to end stand for, for a legend."""
+    return [seeds_text(runs), "band: minimum to maximum" if seed_counts(runs).max() > 1 else ""]
 
 
 def range_text(counts: "pd.Series[int]") -> str:
@@ -171,9 +181,7 @@ def _by_kind(value: Any) -> tuple[bool, Any]:
 def in_given_order(frame: pd.DataFrame, given: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """`frame` with its settings as ordered categories, so that figures keep the order of the values that were `given`.
 
-    Args:
-        frame: a summary or curves.
-        given: for some settings, such as those that sweep.toml lists, the values in their order. Other values follow.
+    These are by setting, such as the lists in sweep.toml; other values follow.
     """
     ordered = {}
     for setting in varying_settings(frame):

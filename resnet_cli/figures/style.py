@@ -3,8 +3,8 @@
 import io
 import itertools
 import re
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -65,9 +65,11 @@ _LOOK = {
 }
 
 
-def look() -> AbstractContextManager[None]:
-    """The shared rcParams for a `with` block, whatever the user's own matplotlibrc says."""
-    return matplotlib.style.context(["default", _LOOK])
+@contextmanager
+def look() -> Iterator[None]:
+    """The shared rcParams in a `with` block or a function that it decorates, whatever the user's matplotlibrc says."""
+    with matplotlib.style.context(["default", _LOOK]):
+        yield
 
 
 @dataclass(frozen=True)
@@ -155,17 +157,12 @@ def split_line(colour: str, split: Split) -> dict[str, Any]:
 
 
 def render(figure: Figure, suffix: str, *, dpi: float = 150) -> bytes:
-    """The content of a file that shows `figure`; the same figure gives the same bytes.
+    """The content of a file with a `suffix` such as `.png`; the same figure gives the same bytes.
 
-    An SVG says in words what it shows, for people who cannot see it.
-
-    Args:
-        figure: what a `draw` function returned.
-        suffix: of a file in one of the `FORMATS`, such as `.png`.
-        dpi: pixels per inch of a PNG; SVG and PDF have no pixels.
+    An SVG says in words what it shows, for people who cannot see it. `dpi` counts pixels per inch of a PNG.
 
     Raises:
-        UserError: the suffix is none of these, or `dpi` is not positive.
+        UserError: the suffix is not of one of the `FORMATS`, or `dpi` is not positive.
     """
     if suffix[1:] not in FORMATS:
         raise UserError(f"suffix (={suffix}) must be {either([f'.{extension}' for extension in FORMATS])}.")

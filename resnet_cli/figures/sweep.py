@@ -47,14 +47,12 @@ def sweep_figures(
 
     Args:
         summary: as for `loss_by_depth.draw`; with a column `sweep`, several sweeps become lines of one figure.
-        curves: the evaluations of the same runs, as for `learning_curves.draw`.
-        metrics: `loss`, `error` and others.
+        curves: the evaluations of the same runs, as for `learning_curves.draw`, as are `every_depth` and `x`.
+        metrics: `loss` and `error`.
         kinds: `depth` for figures against depth, `curves` for learning curves.
         by: one setting whose values are compared as lines, or two that make rows and columns of panels.
         given: the values of settings in the order to show, such as the lists in sweep.toml.
         chances: for each metric, its value for a net with constant output.
-        every_depth: draw the learning curves of all depths, however many they are.
-        x: of learning curves, `step` or `epoch`.
         options: for both kinds of figures: scale, splits, title and size.
 
     Raises:
@@ -82,19 +80,19 @@ def sweep_figures(
         shared = {**options, "metric": metric, "grid": grid, "chance": (chances or {}).get(metric)}
         if "depth" in kinds and len(summary["depth"].unique()) > 1:
             for held, rows in _depth_pages(summary, grid).items():
-                name = "-".join(
-                    filter(None, [as_file_name(metric), "by-depth", what and f"and-{what}", as_file_name(held)])
-                )
+                name = _file_name(metric, "by-depth", what and f"and-{what}", held)
                 found[name] = partial(loss_by_depth.draw, rows, subtitle=held, **shared)
         if "curves" in kinds:
             lines: Literal["depth", "model"] = "model" if as_lines else "depth"
             for held, (subtitle, rows) in _curve_pages(curves, grid, lines, every_depth=every_depth).items():
-                name = "-".join(
-                    filter(None, [as_file_name(metric), "curves", what and f"by-{what}", as_file_name(held)])
-                )
+                name = _file_name(metric, "curves", what and f"by-{what}", held)
                 own: dict[str, Any] = {"x": x, "lines": lines, "every_depth": every_depth, "subtitle": subtitle}
                 found[name] = partial(learning_curves.draw, rows, **own, **shared)
     return found
+
+
+def _file_name(*parts: str) -> str:
+    return "-".join(filter(None, map(as_file_name, parts)))
 
 
 def _depth_pages(summary: pd.DataFrame, grid: tuple[str, str] | None) -> dict[str, pd.DataFrame]:

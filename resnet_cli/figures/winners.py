@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from resnet_cli.figures.axes import add_legend, add_title, new_figure
+from resnet_cli.figures.axes import finish, new_grid
 from resnet_cli.figures.style import BLUE, GREY, VERMILLION, look
 
 
@@ -41,40 +41,29 @@ RESIDUAL = "ResNet"
 _SHALLOW = "#A0A0A0"
 
 
+@look()
 def draw(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
-    """Draw the top-5 error of each entry above its number of layers.
-
-    Args:
-        title: instead of the finding.
-        size: width and height in inches.
-    """
-    with look():
-        figure = new_figure(size or (6.4, 5.6))
-        upper, lower = figure.subplots(2, 1, sharex=True)
-        _draw_bars(upper, [entry.error for entry in ENTRIES], [f"{entry.error:g}" for entry in ENTRIES])
-        upper.set_ylabel("top-5 error (% of images)")
-        layers = [entry.layers for entry in ENTRIES]
-        _draw_bars(
-            lower, [count or 0 for count in layers], ["shallow" if not count else str(count) for count in layers]
-        )
-        lower.set_ylabel("layers")
-        lower.set_xticks(range(len(ENTRIES)), [f"{entry.year}\n{entry.name}" for entry in ENTRIES])
-        lower.tick_params(axis="x", length=0)
-        upper.tick_params(axis="x", length=0)
-        first, last = ENTRIES[0], ENTRIES[-1]
-        finding = (
-            f"From {first.year} to {last.year} the top-5 error on ImageNet fell from {first.error:g} to "
-            f"{last.error:g} %, with nets of up to {last.layers} layers"
-        )
-        add_title(figure, title or finding, "" if title else "ImageNet winners: error and depth by year")
-        entries = [
-            Patch(facecolor=_SHALLOW, label="shallow methods"),
-            Patch(facecolor=VERMILLION, label="nets without skips"),
-            Patch(facecolor=BLUE, label="residual net"),
-            Patch(facecolor="white", edgecolor=GREY, hatch="////", label="second place"),
-        ]
-        add_legend(figure, entries, ["errors are those of the entries, from 2012 on several nets together"])
-    return figure
+    """Top-5 error and depth of the ImageNet winners, 2010 to 2015, as published; `title` replaces the finding."""
+    figure, ((upper,), (lower,)) = new_grid(size or (6.4, 5.6), 2, 1, sharex=True)
+    _draw_bars(upper, [entry.error for entry in ENTRIES], [f"{entry.error:g}" for entry in ENTRIES])
+    upper.set_ylabel("top-5 error (% of images)")
+    layers = [entry.layers or 0 for entry in ENTRIES]
+    _draw_bars(lower, layers, [str(count or "shallow") for count in layers])
+    lower.set_ylabel("layers")
+    lower.set_xticks(range(len(ENTRIES)), [f"{entry.year}\n{entry.name}" for entry in ENTRIES])
+    first, last = ENTRIES[0], ENTRIES[-1]
+    finding = (
+        f"From {first.year} to {last.year} the top-5 error on ImageNet fell from {first.error:g} to "
+        f"{last.error:g} %, with nets of up to {last.layers} layers"
+    )
+    entries = [
+        Patch(facecolor=_SHALLOW, label="shallow methods"),
+        Patch(facecolor=VERMILLION, label="nets without skips"),
+        Patch(facecolor=BLUE, label="residual net"),
+        Patch(facecolor="white", edgecolor=GREY, hatch="////", label="second place"),
+    ]
+    titles = (title or finding, "" if title else "ImageNet winners: error and depth by year")
+    return finish(figure, titles, entries, ["errors are those of the entries, from 2012 on several nets together"])
 
 
 def _draw_bars(axes: Axes, heights: Sequence[float], texts: Sequence[str]) -> None:
@@ -86,5 +75,6 @@ def _draw_bars(axes: Axes, heights: Sequence[float], texts: Sequence[str]) -> No
         bar.set(facecolor="white" if entry.name == SECOND else colour, edgecolor=colour)
         bar.set_hatch("////" if entry.name == SECOND else "")
     axes.bar_label(bars, texts, padding=2, fontsize=8)
+    axes.tick_params(axis="x", length=0)
     axes.grid(visible=False, axis="x")
     axes.margins(y=0.12)

@@ -12,18 +12,8 @@ if TYPE_CHECKING:
 
     from resnet_cli.models.base import Model
 
-
 CATALOGUE: Catalogue["Model"] = Catalogue("Model", __name__, "MODELS")
-
-
-def all_models() -> dict[str, "Model"]:
-    """Every registered model by name. Raises UserError if somebody else's cannot be registered."""
-    return CATALOGUE.all()
-
-
-def get_model(name: str) -> "Model":
-    """The model called `name`. Raises UserError, listing the known names, if there is none."""
-    return CATALOGUE.get(name)
+all_models, get_model = CATALOGUE.all, CATALOGUE.get
 
 
 def role_of(name: str) -> str:

@@ -39,38 +39,37 @@ AUXILIARY_WEIGHT = Setting[float](
 )
 
 
-class AuxiliaryMLP(MLP):
+class HalfWay(nn.Module):
+    """A net with an auxiliary head after its first `half_way` blocks."""
+
+    blocks: nn.Sequential
+    half_way: int
+    auxiliary: AuxiliaryHead
+
+    def pass_blocks(self, x: Tensor) -> Tensor:
+        """What the last block returns, given the input of the first."""
+        x = self.auxiliary(self.blocks[: self.half_way](x))
+        return self.blocks[self.half_way :](x)  # type: ignore[no-any-return]
+
+
+class AuxiliaryMLP(HalfWay, MLP):
     """A plain MLP with a linear head after its middle hidden layer."""
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
-        super().__init__(run, input_shape, outputs, block_size=None)
+        super().__init__(run, input_shape, outputs)
         self.half_way = (run.depth + 1) // 2 - 1  # in blocks; the first hidden layer is not one
         self.auxiliary = AuxiliaryHead(nn.Linear(run[WIDTH], outputs), run[AUXILIARY_WEIGHT])
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(B, …) to (B, outputs)."""
-        x = self.dropout(self.activation(self.entry(inputs.flatten(1))))  # (B, W)
-        x = self.auxiliary(self.blocks[: self.half_way](x))
-        return self.output(self.blocks[self.half_way :](x))  # type: ignore[no-any-return]
 
-
-class AuxiliaryCNN(CifarNet):
+class AuxiliaryCNN(HalfWay, CifarNet):
     """A plain CNN with a head after its middle block: global average pooling and a linear layer."""
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
-        blocks = build_basic_blocks(run, shortcut=None, block_size=2)
-        super().__init__(run, input_shape[0], blocks, 4 * run[WIDTH], outputs)
-        self.half_way = (len(blocks) + 1) // 2
+        super().__init__(run, input_shape, outputs, build_basic_blocks(run), 4 * run[WIDTH])
+        self.half_way = (len(self.blocks) + 1) // 2
         filters = 2 * run[WIDTH]  # the middle block is always in the second stage
         head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(filters, outputs))
         self.auxiliary = AuxiliaryHead(head, run[AUXILIARY_WEIGHT])
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, outputs)."""
-        x = self.activation(self.norm(self.conv(images)))  # (B, W, H, W)
-        x = self.auxiliary(self.blocks[: self.half_way](x))  # (B, 2W, H/2, W/2)
-        x = self.blocks[self.half_way :](x)  # (B, 4W, H/4, W/4)
-        return self.output(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
 MODELS = (
@@ -79,7 +78,6 @@ MODELS = (
         title="plain MLP with an auxiliary loss half-way",
         paper="Lee et al. 2014; Szegedy et al. 2014, §5",
         family="mlp",
-        role="other",
         depth_rule=DepthRule(first=2, step=1, formula="n"),
         settings=(*COMMON, AUXILIARY_WEIGHT),
         defaults={"batch_norm": False, "init": "default"},
@@ -90,7 +88,6 @@ MODELS = (
         title="plain CNN with an auxiliary loss half-way",
         paper="Lee et al. 2014; Szegedy et al. 2014, §5",
         family="cnn",
-        role="other",
         depth_rule=DepthRule(first=8, step=6, formula="6n+2"),
         settings=(*COMMON, AUXILIARY_WEIGHT),
         defaults={"batch_norm": True, "init": "he"},

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.settings import ACTIVATION, BATCH_NORM
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
@@ -25,12 +27,31 @@ class Model:
     title: str
     paper: str
     family: Literal["mlp", "cnn"]
-    role: Literal["plain", "residual", "other"]  # `--models plain,residual` picks by this
     depth_rule: DepthRule
     settings: tuple[Setting[Any], ...]  # that apply to it: shared ones (`models.settings`) and its own
     build: Callable[[Run, tuple[int, ...], int], nn.Module]
+    role: Literal["plain", "residual", "other"] = "other"  # `--models plain,residual` picks by this
     defaults: Mapping[str, Any] = field(default_factory=dict)  # where its setting has another, by name
     can_stack: bool = False  # whether the stacked engine knows its layers and skips
+
+
+Step = Callable[[Tensor], Tensor]
+"""A layer, or a function of activations."""
+
+
+def activation_of(run: Run) -> Step:
+    """The activation function of a run."""
+    return ACTIVATIONS[run[ACTIVATION]].function
+
+
+def convolution(run: Run, n_in: int, n_out: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    """A convolution, padded so that stride 1 keeps the resolution; batch norm makes its bias redundant."""
+    return nn.Conv2d(n_in, n_out, size, stride, padding=size // 2, groups=groups, bias=not run[BATCH_NORM])
+
+
+def norm_of(run: Run, channels: int) -> nn.Module:
+    """Batch norm of images, or the identity if the run has none."""
+    return nn.BatchNorm2d(channels) if run[BATCH_NORM] else nn.Identity()
 
 
 class Drawing(nn.Module):
@@ -43,14 +64,10 @@ class Drawing(nn.Module):
     stream: ClassVar[str]
     on_host: ClassVar[bool] = False  # whether the generator is on the CPU, whatever the device of the net
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_idle: bool) -> None:
         super().__init__()
+        self.is_idle = is_idle  # whether the layer never draws
         self.generator: torch.Generator | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the layer never draws."""
-        raise NotImplementedError
 
 
 class Dropout(Drawing):
@@ -59,17 +76,12 @@ class Dropout(Drawing):
     stream = "dropout"
 
     def __init__(self, probability: float) -> None:
-        super().__init__()
+        super().__init__(is_idle=probability == 0)
         self.probability = probability
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is ever dropped."""
-        return self.probability == 0
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Zero each element with the given probability and scale up the others; the identity in evaluation mode."""
-        if not self.training or self.probability == 0:
+        if not self.training or self.is_idle:
             return inputs
         keep = torch.rand(inputs.shape, generator=self.generator, device=inputs.device) >= self.probability
         return inputs * keep / (1 - self.probability)
@@ -88,13 +100,8 @@ class StochasticDepth(Drawing):
     on_host = True
 
     def __init__(self, survival: float) -> None:
-        super().__init__()
+        super().__init__(is_idle=survival == 1)
         self.survival = survival
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the branch always survives."""
-        return self.survival == 1
 
     def is_kept(self) -> bool:
         """Whether the branch is computed in this step; always true in evaluation mode."""
@@ -108,13 +115,7 @@ class StochasticDepth(Drawing):
 
 
 def linear_decay(block: int, blocks: int, survival: float) -> float:
-    """The survival probability of a block, p_l = 1 − (l/L)(1 − p_L) (Huang et al. 2016, eq. 4).
-
-    Args:
-        block: l, counted from 1.
-        blocks: L, the number of blocks.
-        survival: p_L, the survival probability of the last block.
-    """
+    """Survival probability of block l of L, counted from 1: p_l = 1 − (l/L)(1 − p_L) (Huang et al. 2016, eq. 4)."""
     return 1 - block / blocks * (1 - survival)
 
 
@@ -127,10 +128,6 @@ class Addition(nn.Module):
     def forward(self, response: Tensor, skipped: Tensor) -> Tensor:
         """The sum of two tensors of the same shape."""
         return response + skipped
-
-
-Step = Callable[[Tensor], Tensor]
-"""A layer, or a function of activations."""
 
 
 def apply_in_order(steps: Iterable[Step], x: Tensor) -> Tensor:
@@ -152,12 +149,7 @@ class Block(nn.Module):
     shortcut: nn.Module | None
 
     def add_shortcut(self, shortcut: nn.Module | None, survival: float = 1.0) -> None:
-        """Complete the block.
-
-        Args:
-            shortcut: around the branch, or None for a plain block.
-            survival: probability that the branch of a residual block is computed in a training step.
-        """
+        """Complete the block, plain or with a shortcut; `survival` is the probability that a step keeps the branch."""
         self.shortcut = shortcut
         if shortcut is not None:
             self.stochastic_depth, self.addition = StochasticDepth(survival), Addition()
@@ -177,12 +169,7 @@ class Block(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """An auxiliary output inside a net, whose loss is added to the net's own while training.
-
-    Args:
-        head: maps activations inside the net to outputs (B, outputs).
-        weight: of the head's loss.
-    """
+    """An auxiliary output (B, outputs) inside a net, whose loss, times `weight`, is added to the net's own."""
 
     def __init__(self, head: nn.Module, weight: float) -> None:
         super().__init__()

@@ -17,14 +17,11 @@ With V = W and without dropout it is the residual MLP with a skip over every two
 values. Batch norm, which the article does not mention, comes before each activation.
 """
 
-import math
+from torch import nn
 
-from torch import Tensor, nn
-
-from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.base import Block, Dropout, Model
-from resnet_cli.models.mlp import build_layer
-from resnet_cli.models.settings import ACTIVATION, COMMON, DROPOUT, WIDTH
+from resnet_cli.models.base import Block, Dropout, Model, activation_of
+from resnet_cli.models.mlp import FlatNet, build_layer
+from resnet_cli.models.settings import COMMON, DROPOUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Count, Setting
@@ -50,26 +47,14 @@ class ResidualDenseBlock(Block):
         self.dropout = Dropout(run[DROPOUT])
         self.narrow = build_layer(run, run[WIDTH], inner, first)
         self.widen = build_layer(run, inner, run[WIDTH], first + 1)
-        activation = ACTIVATIONS[run[ACTIVATION]].function
+        activation = activation_of(run)
         self.branch = self.dropout, self.narrow, activation, self.widen
         self.exit = (activation,)
         self.add_shortcut(nn.Identity())
 
 
-class ResidualDenseMLP(nn.Module):
-    """A hidden layer, residual dense blocks and a linear output; images are flattened."""
-
-    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
-        super().__init__()
-        self.entry = build_layer(run, math.prod(input_shape), run[WIDTH], 0)
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
-        self.blocks = nn.Sequential(*(ResidualDenseBlock(run, first) for first in range(1, run.depth, 2)))
-        self.output = nn.Linear(run[WIDTH], outputs)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(B, …) to (B, outputs)."""
-        x = self.activation(self.entry(inputs.flatten(1)))  # (B, W)
-        return self.output(self.blocks(x))  # type: ignore[no-any-return]
+def _build(run: Run, input_shape: tuple[int, ...], outputs: int) -> FlatNet:
+    return FlatNet(run, input_shape, outputs, (ResidualDenseBlock(run, first) for first in range(1, run.depth, 2)))
 
 
 MODELS = (
@@ -78,10 +63,9 @@ MODELS = (
         title="MLP of residual dense blocks",
         paper="Data Basecamp; He et al. 2015, Fig. 2",
         family="mlp",
-        role="other",
         depth_rule=DepthRule(first=3, step=2, formula="2n+1"),
         settings=(*COMMON, INNER_WIDTH),
         defaults={"batch_norm": False, "init": "default"},
-        build=ResidualDenseMLP,
+        build=_build,
     ),
 )

@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from resnet_cli.models.base import Addition, Drawing, Dropout, StochasticDepth
 from resnet_cli.models.resnet import ZeroPaddingShortcut
-from resnet_cli.models.resnext import Aggregate, BranchedConv2d, Split
+from resnet_cli.models.resnext import BranchedConv2d
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.graph import BlockForm, Graph, Kind, Node
 
@@ -42,7 +42,6 @@ _OPERATIONS: dict[str, tuple[Kind, str]] = {
     "flatten": ("other", "flattening"),
     "view": ("other", "reshaping"),
     "reshape": ("other", "reshaping"),
-    "mean": ("other", "mean"),
     "pad": ("other", "padding"),
     "avg_pool2d": ("other", "average pooling"),
     "max_pool2d": ("other", "max pooling"),
@@ -94,12 +93,7 @@ def _choose(graphs: dict[int, Graph]) -> BlockForm:
 
 
 def trace_block(block: nn.Module, entering: str, leaving: str) -> Graph:
-    """The graph of one block in evaluation mode.
-
-    Args:
-        block: a module with one input.
-        entering: the shape of its input in words.
-        leaving: the shape of its output in words.
+    """The graph of one block, a module with one input, in evaluation mode; the shapes of input and output are words.
 
     Raises:
         UserError: what it computes depends on the values of its input.
@@ -183,15 +177,15 @@ class _Steps:
         """Add one branch's convolution for each, and the sum of branches that are aggregated."""
         self.branches = module.branches
         n_in, n_out = module.in_channels, module.out_channels
-        if isinstance(module, Split):
-            operand *= min(module.branches, MAX_BRANCHES)
-        else:
+        if module.splits_inputs:
             n_in //= module.branches
-        if not isinstance(module, Aggregate):
+        else:
+            operand *= min(module.branches, MAX_BRANCHES)
+        if not module.sums_outputs:
             n_out //= module.branches
         size, stride = f"{n_in}→{n_out}", module.stride[0]
         given = tuple(self._append(Node("weights", _name(module), (branch,), size, stride)) for branch in operand)
-        if isinstance(module, Aggregate) and len(given) > 1:
+        if module.sums_outputs and len(given) > 1:
             return (self._append(Node("addition", "addition", given)),)
         return given
 

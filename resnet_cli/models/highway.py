@@ -35,11 +35,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.base import Dropout, Model
+from resnet_cli.models.base import Dropout, Model, activation_of, norm_of
 from resnet_cli.models.mlp import build_layer
-from resnet_cli.models.resnet import CifarNet
-from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, WIDTH
+from resnet_cli.models.resnet import CifarNet, numbered_convolution
+from resnet_cli.models.settings import COMMON, DROPOUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
@@ -58,7 +57,7 @@ class PlainLayer(nn.Module):
     def __init__(self, run: Run, layer: nn.Sequential) -> None:
         super().__init__()
         self.layer = layer
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.activation = activation_of(run)
         self.dropout = Dropout(run[DROPOUT])
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -93,19 +92,14 @@ class HighwayMLP(nn.Module):
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
         width = run[WIDTH]
+        layers = [build_layer(run, width, width, number) for number in range(1, run.depth)]
         self.entry = PlainLayer(run, build_layer(run, math.prod(input_shape), width, 0))
-        self.blocks = nn.Sequential(
-            *(
-                HighwayLayer(run, build_layer(run, width, width, number), nn.Linear(width, width))
-                for number in range(1, run.depth)
-            )
-        )
+        self.blocks = nn.Sequential(*(HighwayLayer(run, layer, nn.Linear(width, width)) for layer in layers))
         self.output = nn.Linear(width, outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
-        x = self.entry(inputs.flatten(1))  # (B, W)
-        return self.output(self.blocks(x))  # type: ignore[no-any-return]
+        return self.output(self.blocks(self.entry(inputs.flatten(1))))  # type: ignore[no-any-return]
 
 
 def _convolutional(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
@@ -114,15 +108,11 @@ def _convolutional(run: Run, input_shape: tuple[int, ...], outputs: int) -> Cifa
     for stage in range(3):
         n_out = run[WIDTH] * 2**stage
         for _ in range((run.depth - 2) // 3):
-            keeps_shape = n_in == n_out
-            convolution = nn.Conv2d(n_in, n_out, 3, 1 if keeps_shape else 2, padding=1, bias=not run[BATCH_NORM])
-            pair, second = divmod(len(layers), 2)
-            convolution.initial_name = f"blocks.{pair}.conv{second + 1}"  # type: ignore[assignment]
-            layer = nn.Sequential(convolution, nn.BatchNorm2d(n_out) if run[BATCH_NORM] else nn.Identity())
+            layer = nn.Sequential(numbered_convolution(run, n_in, n_out, len(layers)), norm_of(run, n_out))
             gate = nn.Conv2d(n_in, n_out, 3, padding=1)
-            layers.append(HighwayLayer(run, layer, gate) if keeps_shape else PlainLayer(run, layer))
+            layers.append(HighwayLayer(run, layer, gate) if n_in == n_out else PlainLayer(run, layer))
             n_in = n_out
-    return CifarNet(run, input_shape[0], layers, n_in, outputs)
+    return CifarNet(run, input_shape, outputs, layers, n_in)
 
 
 MODELS = (
@@ -131,7 +121,6 @@ MODELS = (
         title="Highway MLP",
         paper="Srivastava et al. 2015",
         family="mlp",
-        role="other",
         depth_rule=DepthRule(first=1, step=1, formula="n"),
         settings=(*COMMON, GATE_BIAS),
         defaults={"batch_norm": False, "init": "default"},
@@ -142,7 +131,6 @@ MODELS = (
         title="Highway CNN",
         paper="Srivastava et al. 2015",
         family="cnn",
-        role="other",
         depth_rule=DepthRule(first=8, step=6, formula="6n+2"),
         settings=(*COMMON, GATE_BIAS),
         defaults={"batch_norm": True, "init": "he"},

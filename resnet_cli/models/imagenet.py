@@ -28,16 +28,14 @@ the image is 224×224. Larger feature maps are averaged to 7×7 and smaller ones
 49 times fewer weights for images of up to 32×32. No other layer depends on the image size.
 """
 
-from collections.abc import Sequence
 from math import ceil, prod
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.base import Dropout, Model
-from resnet_cli.models.resnet import ConvBlock, build_shortcut
-from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, COMMON, DROPOUT, SHORTCUT, WIDTH
+from resnet_cli.models.base import Dropout, Model, activation_of, convolution, norm_of
+from resnet_cli.models.resnet import CifarNet, build_blocks
+from resnet_cli.models.settings import COMMON, DROPOUT, SHORTCUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -59,9 +57,9 @@ class PooledConvolution(nn.Module):
     def __init__(self, run: Run, n_in: int, n_out: int, *, pools: bool) -> None:
         super().__init__()
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if pools else nn.Identity()
-        self.conv = nn.Conv2d(n_in, n_out, 3, padding=1, bias=not run[BATCH_NORM])
-        self.norm = nn.BatchNorm2d(n_out) if run[BATCH_NORM] else nn.Identity()
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.conv = convolution(run, n_in, n_out, 3)
+        self.norm = norm_of(run, n_out)
+        self.activation = activation_of(run)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, H, W); `pools` halves height and width, rounded up."""
@@ -73,9 +71,8 @@ class VGG(nn.Module):
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
-        channels, *sides = input_shape
         layers: list[PooledConvolution] = []
-        n_in = channels
+        n_in, *sides = input_shape
         for stage, count in enumerate(VGG_STAGES[run.depth]):
             n_out = run[WIDTH] * min(2**stage, 8)
             for index in range(count):
@@ -89,7 +86,7 @@ class VGG(nn.Module):
         self.hidden = nn.ModuleList((nn.Linear(n_in * prod(self.sides), hidden), nn.Linear(hidden, hidden)))
         self.output = nn.Linear(hidden, outputs)
         self.dropout = Dropout(run[DROPOUT])
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.activation = activation_of(run)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
@@ -101,48 +98,24 @@ class VGG(nn.Module):
         return self.output(x)  # type: ignore[no-any-return]
 
 
-class ImagenetResNet(nn.Module):
+class ImagenetResNet(CifarNet):
     """A 7×7 convolution, max pooling, four stages of basic or bottleneck blocks, average pooling and the output."""
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(input_shape[0], run[WIDTH], 7, stride=2, padding=3, bias=not run[BATCH_NORM])
-        self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
-        blocks: list[ConvBlock] = []
-        n_in = run[WIDTH]
-        for stage, count in enumerate(RESNET_STAGES[run.depth]):
-            for index in range(count):
-                stride = 2 if stage > 0 and index == 0 else 1
-                convolutions = _convolutions(run, n_in, run[WIDTH] * 2**stage, stride)
-                n_out = convolutions[-1].out_channels
-                shortcut = build_shortcut(run[SHORTCUT], n_in, n_out, stride, batch_norm=run[BATCH_NORM])
-                blocks.append(ConvBlock(run, convolutions, shortcut))
-                n_in = n_out
-        self.blocks = nn.Sequential(*blocks)
-        self.output = nn.Linear(n_in, outputs)
+        def convolutions(n_in: int, scale: int, stride: int) -> tuple[nn.Conv2d, ...]:
+            inner = run[WIDTH] * scale
+            if run.depth < SHALLOWEST_BOTTLENECKS:
+                return convolution(run, n_in, inner, 3, stride), convolution(run, inner, inner, 3)
+            middle = convolution(run, inner, inner, 3, stride)
+            return convolution(run, n_in, inner, 1), middle, convolution(run, inner, 4 * inner, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, outputs)."""
-        x = self.activation(self.norm(self.conv(images)))  # (B, W, H/2, W/2)
-        x = F.max_pool2d(x, 3, stride=2, padding=1)
-        x = self.blocks(x)  # (B, 8W or 32W, H/32, W/32)
-        return self.output(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        blocks, filters = build_blocks(run, RESNET_STAGES[run.depth], convolutions)
+        super().__init__(run, input_shape, outputs, blocks, filters)
+        self.conv = convolution(run, input_shape[0], run[WIDTH], 7, stride=2)
 
-
-def _convolutions(run: Run, n_in: int, inner: int, stride: int) -> Sequence[nn.Conv2d]:
-    """The convolutions of a block: two 3×3; or 1×1, 3×3 and 1×1 to four times as many channels."""
-    bias = not run[BATCH_NORM]
-    if run.depth < SHALLOWEST_BOTTLENECKS:
-        return (
-            nn.Conv2d(n_in, inner, 3, stride, padding=1, bias=bias),
-            nn.Conv2d(inner, inner, 3, padding=1, bias=bias),
-        )
-    return (
-        nn.Conv2d(n_in, inner, 1, bias=bias),
-        nn.Conv2d(inner, inner, 3, stride, padding=1, bias=bias),
-        nn.Conv2d(inner, 4 * inner, 1, bias=bias),
-    )
+    def begin(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, W, H/4, W/4)."""
+        return F.max_pool2d(super().begin(images), 3, stride=2, padding=1)
 
 
 MODELS = (
@@ -151,7 +124,6 @@ MODELS = (
         title="VGG",
         paper="Simonyan & Zisserman 2014, Table 1",
         family="cnn",
-        role="other",
         depth_rule=DepthRule.of(*VGG_STAGES),
         settings=COMMON,
         defaults={"width": 64, "batch_norm": False, "dropout": 0.5, "init": "he"},
@@ -162,7 +134,6 @@ MODELS = (
         title="ImageNet ResNet, basic and bottleneck blocks",
         paper="He et al. 2015, Table 1",
         family="cnn",
-        role="other",
         depth_rule=DepthRule.of(*RESNET_STAGES),
         settings=(*COMMON, SHORTCUT),
         defaults={"width": 64, "batch_norm": True, "init": "he", "shortcut": "B"},

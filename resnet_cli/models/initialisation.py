@@ -19,13 +19,8 @@ def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | N
 
     A parameter's values depend only on its name, its shape, `scheme` and `seed` - not on the device, the precision or
     the net's other parameters. Biases are zero except under `default`; batch norm starts as the identity. A layer is
-    drawn under its attribute `initial_name` if it has one, and its biases start at `initial_bias` if it has that.
-
-    Args:
-        net: a net whose parameters are all in linear, convolutional and batch-norm layers.
-        scheme: `default`, `he`, `glorot` or `normal`.
-        seed: of the run.
-        std: standard deviation of the weights under `normal`.
+    drawn under its attribute `initial_name` if it has one, and its biases start at `initial_bias` if it has that. All
+    parameters must be in linear, convolutional and batch-norm layers; `std` is that of the weights under `normal`.
     """
     for name, module in net.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):

@@ -15,12 +15,12 @@ residual net of depth ≤ k is the plain net.
 """
 
 import math
+from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.base import Block, Dropout, Model, Step, linear_decay
-from resnet_cli.models.settings import ACTIVATION, BATCH_NORM, BLOCK_SIZE, COMMON, DROPOUT, SURVIVAL, WIDTH
+from resnet_cli.models.base import Block, Dropout, Model, Step, activation_of, linear_decay
+from resnet_cli.models.settings import BATCH_NORM, BLOCK_SIZE, COMMON, DROPOUT, SURVIVAL, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -53,59 +53,56 @@ class MLPBlock(Block):
         super().__init__()
         self.layers = nn.ModuleList([build_layer(run, run[WIDTH], run[WIDTH], number) for number in numbers])
         self.dropout = Dropout(run[DROPOUT])
-        self.exit: list[Step] = [ACTIVATIONS[run[ACTIVATION]].function, self.dropout]
+        self.exit: list[Step] = [activation_of(run), self.dropout]
         first, *others = self.layers
-        self.branch: list[Step] = [first]
+        self.branch = [first]
         for layer in others:
             self.branch += [*self.exit, layer]
         self.add_shortcut(nn.Identity() if is_residual else None, survival)
 
 
-class MLP(nn.Module):
-    """A hidden layer, blocks of hidden layers, and a linear output; images are flattened.
+class FlatNet(nn.Module):
+    """A hidden layer, blocks from W to W units (W = width), and a linear output; images are flattened."""
 
-    Args:
-        run: the settings of the net.
-        input_shape: shape of one input.
-        outputs: number of outputs.
-        block_size: hidden layers that each skip spans; None builds the plain net, in which each layer is a block.
-    """
-
-    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int, block_size: int | None) -> None:
+    def __init__(
+        self, run: Run, input_shape: tuple[int, ...], outputs: int, blocks: Iterable[nn.Module], dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.entry = build_layer(run, math.prod(input_shape), run[WIDTH], 0)
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
-        self.dropout = Dropout(run[DROPOUT])
-        size = block_size or 1
-        starts = range(1, run.depth, size)
-        residual_blocks = (run.depth - 1) // size if block_size else 0
-        blocks = []
-        for block, start in enumerate(starts, 1):
-            is_residual = block <= residual_blocks
-            survival = linear_decay(block, residual_blocks, run[SURVIVAL]) if is_residual else 1.0
-            numbers = range(start, min(start + size, run.depth))
-            blocks.append(MLPBlock(run, numbers, is_residual=is_residual, survival=survival))
+        self.activation = activation_of(run)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.Sequential(*blocks)
         self.output = nn.Linear(run[WIDTH], outputs)
+
+    def pass_blocks(self, x: Tensor) -> Tensor:
+        """(B, W) to (B, W)."""
+        return self.blocks(x)  # type: ignore[no-any-return]
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, …) to (B, outputs)."""
         x = self.dropout(self.activation(self.entry(inputs.flatten(1))))  # (B, W)
-        return self.output(self.blocks(x))  # type: ignore[no-any-return]
+        return self.output(self.pass_blocks(x))  # type: ignore[no-any-return]
+
+
+class MLP(FlatNet):
+    """Blocks of `block_size` hidden layers with skips; in the plain net, without that setting, a block is one layer."""
+
+    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
+        size = run.get(BLOCK_SIZE) or 1
+        residual_blocks = (run.depth - 1) // size if run.get(BLOCK_SIZE) else 0
+        blocks = []
+        for block, start in enumerate(range(1, run.depth, size), 1):
+            is_residual = block <= residual_blocks
+            survival = linear_decay(block, residual_blocks, run[SURVIVAL]) if is_residual else 1.0
+            numbers = range(start, min(start + size, run.depth))
+            blocks.append(MLPBlock(run, numbers, is_residual=is_residual, survival=survival))
+        super().__init__(run, input_shape, outputs, blocks, run[DROPOUT])
 
 
 def layer_names(depth: int, block_size: int | None) -> list[str]:
     """The module names of the hidden layers of an `MLP`, in order."""
     places = [divmod(number, block_size or 1) for number in range(depth - 1)]
     return ["entry.0", *(f"blocks.{block}.layers.{index}.0" for block, index in places)]
-
-
-def _plain(run: Run, input_shape: tuple[int, ...], outputs: int) -> MLP:
-    return MLP(run, input_shape, outputs, block_size=None)
-
-
-def _residual(run: Run, input_shape: tuple[int, ...], outputs: int) -> MLP:
-    return MLP(run, input_shape, outputs, block_size=run[BLOCK_SIZE])
 
 
 _DEFAULTS = {"batch_norm": False, "init": "default"}
@@ -122,7 +119,7 @@ MODELS = (
         settings=COMMON,
         can_stack=True,
         defaults=_DEFAULTS,
-        build=_plain,
+        build=MLP,
     ),
     Model(
         name="residual-mlp",
@@ -134,6 +131,6 @@ MODELS = (
         settings=(*COMMON, BLOCK_SIZE, SURVIVAL),
         can_stack=True,
         defaults=_DEFAULTS | {"block_size": 3},
-        build=_residual,
+        build=MLP,
     ),
 )

@@ -20,16 +20,14 @@ A shortcut is the identity where shapes agree. Otherwise (He15 §3.3, §4.1) it 
 channels with zeros (option A) or is a strided 1×1 convolution (option B). Option C has 1×1 convolutions everywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.base import Block, Dropout, Model, Step, linear_decay
+from resnet_cli.models.base import Block, Dropout, Model, Step, activation_of, convolution, linear_decay, norm_of
 from resnet_cli.models.settings import (
-    ACTIVATION,
     BATCH_NORM,
     BLOCK_SIZE,
     COMMON,
@@ -77,12 +75,12 @@ class ZeroPaddingShortcut(nn.Module):
         return F.pad(sampled, (0, 0, 0, 0, 0, self.extra_filters))
 
 
-def build_shortcut(option: str, n_in: int, n_out: int, stride: int, *, batch_norm: bool) -> nn.Module:
-    """The shortcut around a block: option A, B or C; `batch_norm` normalises projections."""
+def build_shortcut(run: Run, n_in: int, n_out: int, stride: int) -> nn.Module:
+    """The shortcut around a block, by the options A, B or C; batch norm follows projections."""
     same_shape = n_in == n_out and stride == 1
-    if option == "C" or (option == "B" and not same_shape):
-        projection = nn.Conv2d(n_in, n_out, 1, stride, bias=not batch_norm)
-        return nn.Sequential(projection, nn.BatchNorm2d(n_out)) if batch_norm else projection
+    if run[SHORTCUT] == "C" or (run[SHORTCUT] == "B" and not same_shape):
+        projection = convolution(run, n_in, n_out, 1, stride)
+        return nn.Sequential(projection, norm_of(run, n_out)) if run[BATCH_NORM] else projection
     return nn.Identity() if same_shape else ZeroPaddingShortcut(stride, n_out - n_in)
 
 
@@ -123,14 +121,14 @@ class ConvBlock(Block):
         order = ORDERS[ordering]
         dropout = Dropout(run[DROPOUT])
         self.branch: list[Step] = []
-        for number, convolution in enumerate(convolutions, 1):
-            has_norm_first = "norm" in order.before
-            filters: Any = convolution.in_channels if has_norm_first else convolution.out_channels
-            has_norm = run[BATCH_NORM] and not (has_norm_first and number == 1 and is_activated)
-            norm = nn.BatchNorm2d(filters) if has_norm else nn.Identity()
-            self.add_module(f"conv{number}", convolution)
+        has_norm_first = "norm" in order.before
+        for number, layer in enumerate(convolutions, 1):
+            filters: Any = layer.in_channels if has_norm_first else layer.out_channels
+            is_normed = has_norm_first and number == 1 and is_activated
+            norm = nn.Identity() if is_normed else norm_of(run, filters)
+            self.add_module(f"conv{number}", layer)
             self.add_module(f"norm{number}", norm)
-            steps: dict[str, Step] = {"norm": norm, "activation": ACTIVATIONS[run[ACTIVATION]].function}
+            steps: dict[str, Step] = {"norm": norm, "activation": activation_of(run)}
             before = [steps[name] for name in order.before]
             after = order.after_last if number == len(convolutions) else order.after
             if number > 1:
@@ -139,7 +137,7 @@ class ConvBlock(Block):
                 self.entry = before
             if number > 1 or len(convolutions) == 1:
                 self.branch.append(dropout)
-            self.branch += [convolution, *(steps[name] for name in after)]
+            self.branch += [layer, *(steps[name] for name in after)]
         self.exit = [steps[name] for name in order.exit]
         self.dropout = dropout
         self.add_shortcut(shortcut, survival)
@@ -152,10 +150,10 @@ class CifarNet(nn.Module):
 
     Args:
         run: for `width`, `activation` and `batch_norm`.
-        channels: C.
+        input_shape: (C, H, W).
+        outputs: number of outputs.
         blocks: from `width` to `filters` channels.
         filters: number of channels after the last block.
-        outputs: number of outputs.
         ordering: of the blocks; if they are pre-activated, the last is followed by the norm and activation with which
             another block would begin.
     """
@@ -163,113 +161,121 @@ class CifarNet(nn.Module):
     def __init__(
         self,
         run: Run,
-        channels: int,
+        input_shape: tuple[int, ...],
+        outputs: int,
         blocks: Sequence[nn.Module],
         filters: int,
-        outputs: int,
         ordering: Ordering = "original",
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, run[WIDTH], 3, padding=1, bias=not run[BATCH_NORM])
-        self.norm = nn.BatchNorm2d(run[WIDTH]) if run[BATCH_NORM] else nn.Identity()
-        self.activation = ACTIVATIONS[run[ACTIVATION]].function
+        self.conv = convolution(run, input_shape[0], run[WIDTH], 3)
+        self.norm = norm_of(run, run[WIDTH])
+        self.activation = activation_of(run)
         self.blocks = nn.Sequential(*blocks)
         before = ORDERS[ordering].before
-        self.last_norm = nn.BatchNorm2d(filters) if run[BATCH_NORM] and "norm" in before else nn.Identity()
+        self.last_norm = norm_of(run, filters) if "norm" in before else nn.Identity()
         self.last_activation = self.activation if before else nn.Identity()
         self.output = nn.Linear(filters, outputs)
 
+    def begin(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to the input of the first block."""
+        return self.activation(self.norm(self.conv(images)))
+
+    def pass_blocks(self, x: Tensor) -> Tensor:
+        """(B, W, H, W) to (B, filters, H/4, W/4)."""
+        return self.blocks(x)  # type: ignore[no-any-return]
+
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, outputs)."""
-        x = self.activation(self.norm(self.conv(images)))  # (B, W, H, W)
-        x = self.blocks(x)  # (B, filters, H/4, W/4)
-        x = self.last_activation(self.last_norm(x))
+        x = self.last_activation(self.last_norm(self.pass_blocks(self.begin(images))))
         return self.output(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-def build_basic_blocks(
-    run: Run, shortcut: str | None, block_size: int, ordering: Ordering = "original"
-) -> list[ConvBlock]:
-    """Three stages of (depth − 2) / 3 convolutions of 3×3, in blocks of `block_size`.
+def numbered_convolution(run: Run, n_in: int, n_out: int, number: int) -> nn.Conv2d:
+    """Convolution `number` of 3×3, from 0, with the same initial values in all nets; new channels make its stride 2."""
+    pair, second = divmod(number, 2)
+    numbered = convolution(run, n_in, n_out, 3, stride=1 if n_in == n_out else 2)
+    numbered.initial_name = f"blocks.{pair}.conv{second + 1}"  # type: ignore[assignment]
+    return numbered
+
+
+def build_basic_blocks(run: Run) -> list[ConvBlock]:
+    """Three stages of (depth − 2) / 3 convolutions of 3×3, in blocks of `block_size`; of two where it does not apply.
 
     A convolution has the same initial values whatever the block size, so that nets of all block sizes can be compared
     with each other and with the plain net.
     """
-    layers_per_stage = (run.depth - 2) // 3
-    residual_blocks = 3 * (layers_per_stage // block_size) if shortcut else 0
-    number = 0  # of residual blocks so far
+    per_stage, size, option = (run.depth - 2) // 3, run.get(BLOCK_SIZE) or 2, run.get(SHORTCUT)
     blocks: list[ConvBlock] = []
     n_in = run[WIDTH]
     for stage in range(3):
         n_out = run[WIDTH] * 2**stage
-        for first in range(0, layers_per_stage, block_size):
-            layers = range(first, min(first + block_size, layers_per_stage))
-            stride = 2 if stage > 0 and first == 0 else 1
-            convolutions = []
-            block_in = n_in
-            for layer in layers:
-                convolution = nn.Conv2d(
-                    n_in, n_out, 3, stride if layer == first else 1, padding=1, bias=not run[BATCH_NORM]
-                )
-                pair, second = divmod(stage * layers_per_stage + layer, 2)
-                convolution.initial_name = f"blocks.{pair}.conv{second + 1}"  # type: ignore[assignment]
-                convolutions.append(convolution)
-                n_in = n_out
-            is_residual = shortcut is not None and len(layers) == block_size
-            survival = 1.0
-            path = None
-            if shortcut is not None and is_residual:
-                path = build_shortcut(shortcut, block_in, n_out, stride, batch_norm=run[BATCH_NORM])
-                number += 1
-                survival = linear_decay(number, residual_blocks, run[SURVIVAL])
-            is_first = not blocks
+        for first in range(0, per_stage, size):
+            layers = range(first, min(first + size, per_stage))
+            convolutions = [
+                numbered_convolution(run, n_in if layer == first else n_out, n_out, stage * per_stage + layer)
+                for layer in layers
+            ]
+            shortcut, survival = None, 1.0
+            if option is not None and len(layers) == size:
+                shortcut = build_shortcut(run, n_in, n_out, convolutions[0].stride[0])
+                number = stage * (per_stage // size) + first // size + 1  # of residual blocks
+                survival = linear_decay(number, 3 * (per_stage // size), run[SURVIVAL])
+            ordering = run.get(ORDERING) or "original"
             blocks.append(
-                ConvBlock(run, convolutions, path, ordering=ordering, survival=survival, is_activated=is_first)
-            )
-    return blocks
-
-
-def build_bottleneck_blocks(run: Run, expansion: int = 4) -> list[ConvBlock]:
-    """Three stages of (depth − 2) / 9 blocks: 1×1 (strided), 3×3, and 1×1 to `expansion` times as many channels."""
-    per_stage = (run.depth - 2) // 9
-    blocks: list[ConvBlock] = []
-    n_in, bias = run[WIDTH], not run[BATCH_NORM]
-    for stage in range(3):
-        inner = run[WIDTH] * 2**stage
-        n_out = expansion * inner
-        for index in range(per_stage):
-            stride = 2 if stage > 0 and index == 0 else 1
-            convolutions = (
-                nn.Conv2d(n_in, inner, 1, stride, bias=bias),
-                nn.Conv2d(inner, inner, 3, padding=1, bias=bias),
-                nn.Conv2d(inner, n_out, 1, bias=bias),
-            )
-            blocks.append(
-                ConvBlock(
-                    run,
-                    convolutions,
-                    build_shortcut(run[SHORTCUT], n_in, n_out, stride, batch_norm=run[BATCH_NORM]),
-                    ordering=run[ORDERING],
-                    survival=linear_decay(len(blocks) + 1, 3 * per_stage, run[SURVIVAL]),
-                    is_activated=not blocks,
-                )
+                ConvBlock(run, convolutions, shortcut, ordering=ordering, survival=survival, is_activated=not blocks)
             )
             n_in = n_out
     return blocks
 
 
-def _plain(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
-    blocks = build_basic_blocks(run, shortcut=None, block_size=2)
-    return CifarNet(run, input_shape[0], blocks, 4 * run[WIDTH], outputs)
+def build_blocks(
+    run: Run, counts: Sequence[int], convolutions: Callable[[int, int, int], Sequence[nn.Conv2d]]
+) -> tuple[list[ConvBlock], int]:
+    """Stages of residual blocks, the first of which has stride 2 in all stages but the first.
+
+    Args:
+        run: for `width`, `shortcut` and, where they apply, `ordering` and `survival`.
+        counts: number of blocks in each stage.
+        convolutions: those of a block, from its input channels, 2 to the power of its stage (from 0), and its stride.
+
+    Returns:
+        The blocks, and the number of channels after the last.
+    """
+    blocks: list[ConvBlock] = []
+    n_in = run[WIDTH]
+    for stage, count in enumerate(counts):
+        for index in range(count):
+            stride = 2 if stage > 0 and index == 0 else 1
+            of_block = convolutions(n_in, 2**stage, stride)
+            n_out = of_block[-1].out_channels
+            blocks.append(
+                ConvBlock(
+                    run,
+                    of_block,
+                    build_shortcut(run, n_in, n_out, stride),
+                    ordering=run.get(ORDERING) or "original",
+                    survival=linear_decay(len(blocks) + 1, sum(counts), run.get(SURVIVAL) or 1.0),
+                    is_activated=not blocks,
+                )
+            )
+            n_in = n_out
+    return blocks, n_in
 
 
-def _residual(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
-    blocks = build_basic_blocks(run, run[SHORTCUT], run[BLOCK_SIZE], run[ORDERING])
-    return CifarNet(run, input_shape[0], blocks, 4 * run[WIDTH], outputs, run[ORDERING])
+def _basic(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
+    ordering = run.get(ORDERING) or "original"
+    return CifarNet(run, input_shape, outputs, build_basic_blocks(run), 4 * run[WIDTH], ordering)
 
 
 def _bottleneck(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
-    return CifarNet(run, input_shape[0], build_bottleneck_blocks(run), 16 * run[WIDTH], outputs, run[ORDERING])
+    def convolutions(n_in: int, scale: int, stride: int) -> tuple[nn.Conv2d, ...]:
+        inner = run[WIDTH] * scale
+        first = convolution(run, n_in, inner, 1, stride)
+        return first, convolution(run, inner, inner, 3), convolution(run, inner, 4 * inner, 1)
+
+    blocks, filters = build_blocks(run, [(run.depth - 2) // 9] * 3, convolutions)
+    return CifarNet(run, input_shape, outputs, blocks, filters, run[ORDERING])
 
 
 _DEFAULTS = {"batch_norm": True, "init": "he"}
@@ -285,7 +291,7 @@ MODELS = (
         depth_rule=_DEPTHS,
         settings=COMMON,
         defaults=_DEFAULTS,
-        build=_plain,
+        build=_basic,
     ),
     Model(
         name="resnet",
@@ -296,14 +302,13 @@ MODELS = (
         depth_rule=_DEPTHS,
         settings=(*COMMON, SHORTCUT, BLOCK_SIZE, ORDERING, SURVIVAL),
         defaults=_DEFAULTS | {"shortcut": "A", "block_size": 2},
-        build=_residual,
+        build=_basic,
     ),
     Model(
         name="bottleneck-resnet",
         title="CIFAR ResNet, bottleneck blocks",
         paper="He et al. 2015, §4.1; He et al. 2016, §4",
         family="cnn",
-        role="other",
         depth_rule=DepthRule(first=11, step=9, formula="9n+2"),
         settings=(*COMMON, SHORTCUT, ORDERING, SURVIVAL),
         defaults=_DEFAULTS | {"shortcut": "B"},

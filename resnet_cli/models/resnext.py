@@ -22,15 +22,14 @@ and b use their parts of the weights. A norm follows every convolution; the last
 (§4, footnote). Norm, activation and dropout treat every channel separately, so they are shared by all branches.
 """
 
-from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_cli.models.base import Model
-from resnet_cli.models.resnet import CifarNet, ConvBlock, build_shortcut
+from resnet_cli.models.base import Model, convolution
+from resnet_cli.models.resnet import CifarNet, build_blocks
 from resnet_cli.models.settings import BATCH_NORM, COMMON, SHORTCUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
@@ -54,89 +53,57 @@ FORM = Setting[Literal["a", "b", "c"]](
 class BranchedConv2d(nn.Conv2d):
     """A convolution that is computed branch by branch, each with its part of the weights.
 
-    Inputs are padded so that stride 1 keeps their size.
-
-    Args:
-        n_in: input channels of all branches together.
-        n_out: output channels of all branches together.
-        kernel_size: height and width of the kernel.
-        branches: number of branches.
-        stride: of the kernel.
-        groups: 1, or `branches` if each branch has input and output channels of its own.
-        bias: whether to add a bias.
+    Each branch has either all input channels or, with `splits_inputs`, its own; and either output channels of its own
+    or, with `sums_outputs`, all of them, to be summed. Inputs are padded so that stride 1 keeps their size.
     """
 
     def __init__(
-        self, n_in: int, n_out: int, kernel_size: int, *, branches: int, stride: int = 1, groups: int = 1, bias: bool
+        self,
+        run: Run,
+        n_in: int,
+        n_out: int,
+        size: int,
+        stride: int = 1,
+        *,
+        splits_inputs: bool = False,
+        sums_outputs: bool = False,
     ) -> None:
-        super().__init__(n_in, n_out, kernel_size, stride, kernel_size // 2, groups=groups, bias=bias)
-        self.branches = branches
+        groups = run[CARDINALITY] if splits_inputs and not sums_outputs else 1
+        super().__init__(n_in, n_out, size, stride, size // 2, groups=groups, bias=not run[BATCH_NORM])
+        self.branches, self.splits_inputs, self.sums_outputs = run[CARDINALITY], splits_inputs, sums_outputs
 
-    def _compute(self, parts: Iterable[Tensor], *, weight_dim: int) -> list[Tensor]:
-        """The outputs of all branches, without the bias, from their inputs."""
-        weights = self.weight.chunk(self.branches, dim=weight_dim)
-        return [
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
+        parts = inputs.chunk(self.branches, dim=1) if self.splits_inputs else [inputs] * self.branches
+        weights = self.weight.chunk(self.branches, dim=1 if self.sums_outputs else 0)
+        first, *others = (
             F.conv2d(part, weight, stride=self.stride, padding=self.padding)
             for part, weight in zip(parts, weights, strict=True)
-        ]
-
-    def _with_bias(self, outputs: Tensor) -> Tensor:
-        """(B, n_out, H, W) to the same."""
+        )
+        outputs = sum(others, first) if self.sums_outputs else torch.cat([first, *others], dim=1)
         return outputs if self.bias is None else outputs + self.bias[:, None, None]
-
-
-class Split(BranchedConv2d):
-    """Every branch takes all input channels and has output channels of its own."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
-        return self._with_bias(torch.cat(self._compute([inputs] * self.branches, weight_dim=0), dim=1))
-
-
-class Transform(BranchedConv2d):
-    """Every branch has input and output channels of its own: a grouped convolution."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
-        parts = inputs.chunk(self.branches, dim=1)
-        return self._with_bias(torch.cat(self._compute(parts, weight_dim=0), dim=1))
-
-
-class Aggregate(BranchedConv2d):
-    """Every branch has input channels of its own, and the outputs of all branches are summed."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(B, n_in, H, W) to (B, n_out, H / stride, W / stride)."""
-        first, *others = self._compute(inputs.chunk(self.branches, dim=1), weight_dim=1)
-        return self._with_bias(sum(others, first))
 
 
 def _convolutions(run: Run, n_in: int, inner: int, n_out: int, stride: int) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
     """The convolutions of a block, with `inner` channels in all its branches together."""
-    branches, form, bias = run[CARDINALITY], run[FORM], not run[BATCH_NORM]
-    last = nn.Conv2d(inner, n_out, 1, bias=bias)
-    if form == "c":
-        middle = nn.Conv2d(inner, inner, 3, stride, padding=1, groups=branches, bias=bias)
-        return nn.Conv2d(n_in, inner, 1, bias=bias), middle, last
-    if form == "a":
-        last = Aggregate(inner, n_out, 1, branches=branches, bias=bias)
-    transform = Transform(inner, inner, 3, branches=branches, stride=stride, groups=branches, bias=bias)
-    return Split(n_in, inner, 1, branches=branches, bias=bias), transform, last
+    last = convolution(run, inner, n_out, 1)
+    if run[FORM] == "c":
+        middle = convolution(run, inner, inner, 3, stride, groups=run[CARDINALITY])
+        return convolution(run, n_in, inner, 1), middle, last
+    if run[FORM] == "a":
+        last = BranchedConv2d(run, inner, n_out, 1, splits_inputs=True, sums_outputs=True)
+    middle = BranchedConv2d(run, inner, inner, 3, stride, splits_inputs=True)
+    return BranchedConv2d(run, n_in, inner, 1), middle, last
 
 
 def _build(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
     group_width = run.get(GROUP_WIDTH) or max(1, 2 * run[WIDTH] // run[CARDINALITY])
-    blocks: list[ConvBlock] = []
-    n_in = run[WIDTH]
-    for stage in range(3):
-        inner = run[CARDINALITY] * group_width * 2**stage
-        n_out = 4 * run[WIDTH] * 2**stage
-        for index in range((run.depth - 2) // 9):
-            stride = 2 if stage > 0 and index == 0 else 1
-            shortcut = build_shortcut(run[SHORTCUT], n_in, n_out, stride, batch_norm=run[BATCH_NORM])
-            blocks.append(ConvBlock(run, _convolutions(run, n_in, inner, n_out, stride), shortcut))
-            n_in = n_out
-    return CifarNet(run, input_shape[0], blocks, n_in, outputs)
+
+    def convolutions(n_in: int, scale: int, stride: int) -> tuple[nn.Conv2d, ...]:
+        return _convolutions(run, n_in, run[CARDINALITY] * group_width * scale, 4 * run[WIDTH] * scale, stride)
+
+    blocks, filters = build_blocks(run, [(run.depth - 2) // 9] * 3, convolutions)
+    return CifarNet(run, input_shape, outputs, blocks, filters)
 
 
 MODELS = (
@@ -145,7 +112,6 @@ MODELS = (
         title="ResNeXt, bottleneck blocks with many branches",
         paper="Xie et al. 2017, §3.3, §5.3",
         family="cnn",
-        role="other",
         depth_rule=DepthRule(first=11, step=9, formula="9n+2"),
         settings=(*COMMON, SHORTCUT, CARDINALITY, GROUP_WIDTH, FORM),
         defaults={"batch_norm": True, "init": "he", "shortcut": "B"},

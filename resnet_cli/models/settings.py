@@ -46,7 +46,6 @@ INIT = Setting[Initialisation](
     Initialisation,
     "Initial weights: default (PyTorch's: uniform ±1/√fan_in), he or glorot (both normal), or normal (see --init-std).",
     affects=(),
-    stacks=always,
 )
 INIT_STD = Setting[float](
     "init_std",
@@ -54,7 +53,6 @@ INIT_STD = Setting[float](
     "Standard deviation of the initial weights under --init normal.",
     default=0.1,
     affects=(),
-    stacks=always,
     need=Need(INIT, lambda init: init == "normal", "init normal"),
 )
 ORDERING = Setting[Ordering](

@@ -12,31 +12,18 @@ from resnet_cli.training.settings import PRECISION
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """Where and how runs are trained. None of it decides what a run is; it can change the last bits of its results.
-
-    Attributes:
-        folder: the results folder.
-        device: auto, cpu, cuda, cuda:N or mps, on the machine that trains.
-        workers: number of units of work that are trained at the same time.
-        threads: most threads of a worker.
-        executor: who trains, see `resnet_cli.execution.executors`; auto: this process or several, as `workers` says.
-        data_dir: where data sets are; see `resnet_cli.tasks`.
-        checkpoint_seconds: least time between two checkpoints of a run.
-        recompute: whether to compute blocks again in the backward pass, to save memory.
-        save_models: whether to keep the final weights of each run; a finished run that has none is trained again.
-        plugins: full paths of the files that every process runs first, since they define a model or the task.
-    """
+    """Where and how runs are trained. None of it decides what a run is; it can change the last bits of its results."""
 
     folder: Path
-    device: str
-    workers: int
-    threads: int
-    executor: str = "auto"
-    data_dir: Path | None = None
-    checkpoint_seconds: float = 10.0
-    recompute: bool = False
-    save_models: bool = False
-    plugins: tuple[str, ...] = ()
+    device: str  # auto, cpu, cuda, cuda:N or mps, on the machine that trains
+    workers: int  # number of units of work that are trained at the same time
+    threads: int  # most threads of a worker
+    executor: str = "auto"  # see `resnet_cli.execution.executors`; auto: this process or several, as `workers` says
+    data_dir: Path | None = None  # see `resnet_cli.tasks`
+    checkpoint_seconds: float = 10.0  # least time between two checkpoints of a run
+    recompute: bool = False  # whether to compute blocks again in the backward pass, to save memory
+    save_models: bool = False  # whether to keep the final weights; a finished run that has none is trained again
+    plugins: tuple[str, ...] = ()  # full paths of the files that every process runs first
 
 
 def choose_conditions(
@@ -44,14 +31,8 @@ def choose_conditions(
 ) -> Conditions:
     """The conditions of a plan: its device, and its threads or this machine's cores divided among the workers.
 
-    They follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits.
-
-    Args:
-        plan: what to do.
-        folder: the results folder.
-        jobs: number of workers; by default one per core on a CPU (at most one per run), one on an accelerator.
-        data_dir: where data sets are.
-        others: further fields of `Conditions`.
+    They follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits. Without
+    `jobs`, there is one worker per core on a CPU (at most one per run), and one on an accelerator.
 
     Raises:
         UserError: there is no such kind of device, or it lacks the precision of a run.

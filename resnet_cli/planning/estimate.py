@@ -30,7 +30,7 @@ from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
 from resnet_cli.training.loop import train
 from resnet_cli.training.schedule import length
-from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, STEPS
+from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, STEPS, work
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import stack_key
 
@@ -87,13 +87,10 @@ def estimate(
     fresh: bool = False,
     on_timing: Callable[[Run], None] = lambda run: None,
 ) -> Estimate:
-    """Time what is left of a plan and add up; nothing is written to the results folder.
+    """Time what is left of a plan and add up; nothing is written to the results folder, which need not exist.
 
-    Args:
-        planned: all units of work of a plan.
-        conditions: where and how they would be trained; the results folder need not exist.
-        fresh: whether to count runs that are in the folder already.
-        on_timing: called with a run before nets like its own are timed.
+    Runs that are in the folder already count only if `fresh`; `on_timing` is called with a run before nets like its own
+    are timed.
 
     Raises:
         UserError: this machine lacks the device, or a data set is missing or corrupt.
@@ -141,7 +138,7 @@ def _time_kinds(
     first_of_model: dict[tuple[str, bool], list[Cost]] = {}
     problems = []
     began = time.process_time()
-    for kind, units in sorted(alike.items(), key=lambda item: -sum(_layers(unit) * _updates(unit) for unit in item[1])):
+    for kind, units in sorted(alike.items(), key=lambda item: -sum(work(run) for unit in item[1] for run in unit.runs)):
         model = units[0].runs[0].model, units[0].stacked
         if model in first_of_model and time.process_time() - began > TIMING_SECONDS:
             costs[kind] = first_of_model[model]
@@ -158,11 +155,6 @@ def _time_kinds(
                 problems.append(f"{unit.runs[0].run_id} cannot be trained: {type(error).__name__}: {words}")
         first_of_model.setdefault(model, costs[kind])
     return costs, problems
-
-
-def _updates(unit: Unit) -> int:
-    """The length of a training in steps or epochs, for comparing kinds."""
-    return unit.runs[0].get(STEPS) or unit.runs[0].get(EPOCHS) or 0
 
 
 def _samples(units: Sequence[Unit]) -> Sequence[Unit]:

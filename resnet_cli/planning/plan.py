@@ -2,14 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
-from resnet_cli.settings.discovery import load_plugins, plugins_with
+from resnet_cli.settings.discovery import OF_PLUGINS, load_plugins, plugins_with
 from resnet_cli.settings.errors import UserError, shorten, unknown_name
 from resnet_cli.settings.ranges import compact, format_ranges, numbers, parse_depths, parse_ranges, parse_seeds
 from resnet_cli.settings.request import (
@@ -26,7 +26,7 @@ from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
 from resnet_cli.tasks import all_tasks, get_task
 from resnet_cli.tasks.base import Task
-from resnet_cli.training.settings import EPOCHS, STEPS
+from resnet_cli.training.settings import work
 
 MAX_RUNS = 100_000
 MAX_THREADS = 1024
@@ -36,7 +36,10 @@ Lists = dict[str, tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved sweep: all runs, the longest first, and notes for the user."""
+    """A resolved sweep: all runs, the longest first, and notes for the user.
+
+    `resolved` is the sweep as plain TOML values with every default spelled out; planning it again gives the same runs.
+    """
 
     task: Task
     runs: list[Run]
@@ -45,7 +48,6 @@ class Plan:
     threads: int | None
     engine: str
     resolved: dict[str, Any]
-    """The sweep as plain TOML values with every default spelled out; planning it again gives the same runs."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,10 @@ def requested_tasks(request: Request) -> list[str]:
 
 
 def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
-    """Resolve a request for one task into its runs.
+    """Resolve a request for one task into its runs; what is missing gets the defaults of the task and the model.
 
-    Args:
-        request: `SWEEP_KEYS` of `resnet_cli.settings.request`, and settings; missing ones get the defaults of the task
-            and the model.
-        smoke: shrink it to seconds: settings to their `smoke` values, the first seed, and the two smallest depths that
-            the models share.
+    `smoke` shrinks it to seconds: settings to their `smoke` values, the first seed, and the two smallest depths that
+    the models share.
 
     Raises:
         UserError: a name or key is unknown, a value is outside its limits, a depth does not exist, a setting has no
@@ -98,14 +97,15 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     seeds = parse_seeds(request.get("seeds", task.default_seeds))
     given = _parse_settings(request)
     _reject_foreign(request, task, models)
+    names = {model.name: {setting.name for setting in settings_of(task, model)} for model in models}
     overrides = [_parse_override(table, task, models) for table in request.get("override", [])]
 
     lists = {model.name: _with_defaults(given, task, model) for model in models}
     chosen_seeds = numbers(seeds)
     if smoke:
         chosen_seeds = chosen_seeds[:1]
-        small = {setting.name: (setting.smoke,) for setting in registry.declared() if setting.smoke is not None}
-        lists = {name: replace_settings(of_model, small) for name, of_model in lists.items()}
+        small = {setting.name: (setting.smoke,) for setting in registry.known() if setting.smoke is not None}
+        lists = {name: _only(names[name], replace_settings(of_model, small)) for name, of_model in lists.items()}
         overrides = [override.without(small) for override in overrides]
     runs: dict[Run, None] = {}
     notes: list[str] = []
@@ -132,8 +132,12 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
             for override in overrides:
                 if override.applies_to(model.name, depth):
                     idle.discard(override.text)
-                    combination = replace_settings(combination, _applicable(override.lists, task, model))
-            _reject_too_many(len(runs), len(chosen_seeds), combination)
+                    combination = replace_settings(combination, _only(names[model.name], override.lists))
+            count = len(runs) + len(chosen_seeds) * math.prod(map(len, combination.values()))
+            if count > MAX_RUNS:
+                raise UserError(
+                    f"the sweep has {count:,} runs or more; at most {MAX_RUNS:,} are allowed, so shorten a list."
+                )
             for settings in _product(combination):
                 for seed in chosen_seeds:
                     runs[_make_run(task=task.name, model=model.name, depth=depth, seed=seed, **settings)] = None
@@ -204,7 +208,7 @@ def _make_run(**settings: Any) -> Run:
 
 def _cost(run: Run) -> tuple[int, int]:
     """A sort key: the longest runs first, so that no worker is left with one at the end; then the lower seeds."""
-    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 0), -run.seed
+    return work(run), -run.seed
 
 
 def _find_models(task: Task, raw: object) -> list[Model]:
@@ -218,7 +222,7 @@ def _find_models(task: Task, raw: object) -> list[Model]:
     for item in split_list("models", raw):
         for name in aliases.get(str(item), [str(item)]):
             if name not in all_models():
-                raise unknown_name("model", shorten(name), [*all_models(), *aliases])
+                raise unknown_name("model", shorten(name), [*all_models(), *aliases], OF_PLUGINS)
             found[name] = get_model(name)
     for model in found.values():
         if model.family not in task.families:
@@ -265,12 +269,6 @@ def _reject_unused(given: Lists, runs: list[Run]) -> None:
             raise UserError(f"{name} (={shorten(values)}) has no effect; it needs {need.words}.")
 
 
-def _reject_too_many(so_far: int, seeds: int, lists: Lists) -> None:
-    count = so_far + seeds * math.prod(len(values) for values in lists.values())
-    if count > MAX_RUNS:
-        raise UserError(f"the sweep has {count:,} runs or more; at most {MAX_RUNS:,} are allowed, so shorten a list.")
-
-
 def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _Override:
     chosen = {model.name for model in _find_models(task, table["models"])} if "models" in table else None
     affected = [model for model in models if chosen is None or model.name in chosen]
@@ -281,40 +279,38 @@ def _parse_override(table: dict[str, Any], task: Task, models: list[Model]) -> _
     return _Override(frozenset(model.name for model in affected), depths, given, table)
 
 
-def _applicable(lists: Lists, task: Task, model: Model) -> Lists:
-    """The settings that apply to a model on a task."""
+def settings_of(task: Task, model: Model) -> list[Setting[Any]]:
+    """The settings that apply to the runs of a model on a task."""
     own = {*model.settings, *task.settings}
-    return {
-        name: values
-        for name, values in lists.items()
-        if (setting := _setting(name)) in own or registry.owner(setting) == "Training"
-    }
+    return [setting for setting in registry.known() if setting in own or registry.owner(setting) == "Training"]
+
+
+def _only(names: Collection[str], lists: Lists) -> Lists:
+    return {name: values for name, values in lists.items() if name in names}
 
 
 def _with_defaults(given: Lists, task: Task, model: Model) -> Lists:
-    common = {
-        setting.name: setting.default
-        for setting in (*registry.declared(), *model.settings)
-        if setting.default is not None and setting.need is None
-    }
-    lists: Lists = {}
-    for layer in (common, model.defaults, task.defaults, task.family_defaults.get(model.family, {})):
+    """The values of all settings that could apply to a model on a task."""
+    settings = settings_of(task, model)
+    lists: Lists = {one.name: (one.default,) for one in settings if one.default is not None and one.need is None}
+    for layer in (model.defaults, task.defaults, task.family_defaults.get(model.family, {})):
         lists |= {name: (value,) for name, value in layer.items()}
-    return _applicable(replace_settings(lists, given), task, model)
+    lists = replace_settings(lists, given)
+    for setting in settings:
+        if setting.need is not None:
+            lists.setdefault(setting.name, (setting.default,))
+    return _only([setting.name for setting in settings], lists)
 
 
 def _product(lists: Lists) -> Iterator[dict[str, Any]]:
-    """Every combination of some lists, without settings that do not apply and with defaults for those that do."""
+    """Every combination of some lists, each once, without settings that do not apply."""
+    needs = {name: need for name in lists if (need := _setting(name).need) is not None}
     seen = set()
     for values in itertools.product(*lists.values()):
         settings = dict(zip(lists, values, strict=True))
-        for setting in registry.declared():
-            if setting.need is None:
-                continue
-            if setting.need.met(settings.get(setting.need.parent.name)):
-                settings.setdefault(setting.name, setting.default)
-            else:
-                settings.pop(setting.name, None)
+        for name, need in needs.items():
+            if not need.met(settings.get(need.parent.name)):
+                del settings[name]
         if (key := tuple(sorted(settings.items(), key=str))) not in seen:
             seen.add(key)
             yield settings
@@ -323,11 +319,7 @@ def _product(lists: Lists) -> Iterator[dict[str, Any]]:
 def _resolved_settings(lists: dict[str, Lists], runs: list[Run], overrides: list[_Override]) -> dict[str, Any]:
     """Settings as TOML: at the top where all models agree, else in overrides by model; then the user's overrides."""
     used = {name for run in runs for name in run.settings}
-    dependent = {setting.name: (setting.default,) for setting in registry.declared() if setting.need is not None}
-    by_model = {
-        model: {name: values for name, values in (dependent | of_model).items() if name in used}
-        for model, of_model in lists.items()
-    }
+    by_model = {model: _only(used, of_model) for model, of_model in lists.items()}
     common: dict[str, Any] = {}
     special: dict[str, dict[str, Any]] = {model: {} for model in lists}
     for name in registry.names_in_order(runs):

@@ -63,10 +63,8 @@ def make_units(plan: Plan, conditions: Conditions) -> list[Unit]:
     They depend only on the plan, not on what is finished already, so that a resumed sweep finds its checkpoints and
     trains each run with the same engine as before. Neither the data nor the device are needed here.
 
-    Args:
-        plan: with engine `auto` (stack what can be stacked, but leave a net that has no company to the loop where its
-            layers are large enough for several threads), `loop` or `stacked`.
-        conditions: of which the number of workers and the type of device count.
+    Engine `auto` stacks what can be stacked, but leaves a net that has no company to the loop where its layers are
+    large enough for several threads.
 
     Raises:
         UserError: a batch is larger than the training set, or the engine is `stacked`, and there is a run that cannot

@@ -38,21 +38,18 @@ class Part(Protocol):
 
 T = TypeVar("T", bound=Part)
 
+OF_PLUGINS = ", and what --plugin FILE.py adds"
+"""Where else models and tasks come from than a list of them shows."""
+
 _catalogues: list["Catalogue[Any]"] = []
 _plugins: dict[Path, ModuleType] = {}
 
 
 @dataclass(frozen=True)
 class Catalogue(Generic[T]):
-    """All models, or all tasks.
+    """All models, or all tasks: what the modules of a package, entry points and plug-ins hold in an attribute."""
 
-    Args:
-        kind: Model or Task, the class in the module `base` of the package.
-        package: whose modules are searched.
-        attribute: that holds what a module defines.
-    """
-
-    kind: registry.Owner
+    kind: registry.Owner  # Model or Task, the class in the module `base` of the package
     package: str
     attribute: str
 
@@ -70,7 +67,7 @@ class Catalogue(Generic[T]):
     def get(self, name: str) -> T:
         """What is called `name`. Raises UserError, listing the known names, if there is none."""
         if name not in self.all():
-            raise unknown_name(self.kind.lower(), name, self.all())
+            raise unknown_name(self.kind.lower(), name, self.all(), OF_PLUGINS)
         return self.all()[name]
 
     def within(self, found: object) -> tuple[Any, ...]:
@@ -109,11 +106,7 @@ def _collect(catalogue: Catalogue[T], plugins: Iterable[tuple[Path, ModuleType]]
 
 
 def load_plugins(files: object, below: Path = Path()) -> list[str]:
-    """Run plug-in files, unless this process has run them before, and return their full paths.
-
-    Args:
-        files: a path or a list of paths.
-        below: the folder that relative paths begin in.
+    """Run plug-in files, of which paths may be relative to `below`, once in a process; returns their full paths.
 
     Raises:
         UserError: a file cannot be read or run, or what it defines is not a new model or task.

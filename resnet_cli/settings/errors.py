@@ -2,16 +2,14 @@
 
 import difflib
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 
 class UserError(Exception):
-    """A mistake that the user can correct.
+    """A mistake that the user can correct: one sentence names the option or file, its value, the rule and the fix.
 
-    The message is one sentence that names the option or file, its value, the rule and the fix. The command line prints
-    it to stderr without a traceback and exits with `exit_code`. Control characters, which names of files may hold, are
-    replaced.
+    The command line prints it to stderr without a traceback and exits with `exit_code`.
     """
 
     exit_code = 2
@@ -64,16 +62,10 @@ def printable(text: object) -> str:
     return "".join(character if character.isprintable() else "�" for character in str(text))
 
 
-def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
+def unknown_name(kind: str, name: object, known: Iterable[str], others: str = "") -> UserError:
     """The error for an unknown `name`: it suggests the closest known name of this `kind` and lists all of them."""
     name, names = shorten(name), sorted(known)
-    return UserError(f"{kind} (={name}) is not known{did_you_mean(name, names)}; known are {', '.join(names)}.")
-
-
-def not_among(option: str, text: str, known: Sequence[str]) -> UserError:
-    """The error for a list of words, joined by commas, of which one is not known."""
-    several = "both joined by a comma" if len(known) == 2 else "several of them joined by commas"
-    return UserError(f"{option} (={text}) must be {either(known)}, or {several}.")
+    return UserError(f"{kind} (={name}) is not known{did_you_mean(name, names)}; known are {', '.join(names)}{others}.")
 
 
 def either(names: Iterable[str], last_word: str = "or") -> str:

@@ -14,10 +14,7 @@ PACKED_RUNS_FILE = "runs.csv"
 
 
 def check_format(path: object, found: object) -> None:
-    """Raise UserError if the file `path` says that its format is `found`, and this program does not read that.
-
-    A file that says nothing (`found` is None) is of no particular format.
-    """
+    """Raise UserError if a file says that its format is `found`, and this program does not read that."""
     if found is None:
         return
     if type(found) is not int or found < 1:

@@ -10,23 +10,14 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Node:
-    """One operation.
-
-    Args:
-        kind: the kind of operation.
-        name: such as `3×3 conv`.
-        inputs: positions in the graph of the nodes whose outputs it takes.
-        size: such as the channels `16→32`.
-        stride: of a convolution.
-        detail: anything else worth saying, such as `8 groups`.
-    """
+    """One operation; `inputs` are the positions in the graph of the nodes whose outputs it takes."""
 
     kind: Kind
-    name: str
+    name: str  # such as `3×3 conv`
     inputs: tuple[int, ...] = ()
-    size: str = ""
+    size: str = ""  # such as the channels `16→32`
     stride: int = 1
-    detail: str = ""
+    detail: str = ""  # such as `8 groups`
 
     @property
     def label(self) -> str:
@@ -39,9 +30,7 @@ class Node:
 class Graph:
     """The operations of a block in the order of computation: the input first, the output last.
 
-    Args:
-        nodes: the operations.
-        branches: how many identical branches the block has; if there are more than three, the graph holds three.
+    Of a block with more than three identical branches, the graph holds three.
     """
 
     nodes: tuple[Node, ...]
@@ -60,14 +49,8 @@ class Graph:
 
 @dataclass(frozen=True)
 class BlockForm:
-    """The blocks of a net that have the same form.
-
-    Args:
-        graph: of a representative block: the first one with the most frequent strides.
-        number: of the representative block, counted from 1.
-        numbers: of all blocks of this form, ascending.
-    """
+    """The blocks of a net that have the same form; the first one with the most frequent strides represents them."""
 
     graph: Graph
-    number: int
-    numbers: tuple[int, ...]
+    number: int  # of the representative, counted from 1
+    numbers: tuple[int, ...]  # of all, ascending

@@ -14,25 +14,15 @@ from resnet_cli.settings.errors import unknown_name
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric beside its name and type.
+    """What is known of a metric beside its name and type."""
 
-    Args:
-        title: what it is called in figures and tables; `training …` and `test …` make a pair.
-        meaning: what it is, for the documentation.
-        unit: of its values.
-        better: the direction in which a net gets better, if there is one.
-        scale: of an axis on which it is drawn.
-        when: where it is not recorded at every evaluation, in words that follow "recorded".
-        in_summary: whether summary.csv has it.
-    """
-
-    title: str
-    meaning: str
+    title: str  # in figures and tables; `training …` and `test …` make a pair
+    meaning: str  # for the documentation
     unit: str = ""
-    better: Literal["lower", "higher"] | None = None
-    scale: Literal["log", "linear"] = "linear"
-    when: str = ""
-    in_summary: bool = True
+    better: Literal["lower", "higher"] | None = None  # the direction in which a net gets better, if there is one
+    scale: Literal["log", "linear"] = "linear"  # of an axis on which it is drawn
+    when: str = ""  # if it is not recorded at every evaluation: words that follow "recorded"
+    in_summary: bool = True  # whether summary.csv has it
 
     @property
     def sign(self) -> str:

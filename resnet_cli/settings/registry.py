@@ -26,11 +26,7 @@ def add_sources(quick: Callable[[], object], slow: Callable[[], object]) -> None
 
 
 def declare(owner: Owner, settings: Iterable[Setting[Any]]) -> None:
-    """Register settings that a part of the program declares.
-
-    Raises:
-        ValueError: another setting has the same name.
-    """
+    """Register settings that a part of the program declares. Raises ValueError if another one has the same name."""
     declared()  # what is known without torch comes first, whoever asks for a model before
     for setting in settings:
         if _settings.setdefault(setting.name, setting) is not setting:
@@ -50,12 +46,17 @@ def declared() -> tuple[Setting[Any], ...]:
     return tuple(_quick)
 
 
+def known() -> tuple[Setting[Any], ...]:
+    """The settings that have been declared so far: `declared()`, then those of single models and of plug-ins."""
+    return tuple(dict.fromkeys([*declared(), *_settings.values()]))
+
+
 def all_settings() -> tuple[Setting[Any], ...]:
     """All settings, also those that single models declare; this may import torch."""
-    quick = declared()
+    declared()
     for load in _slow_sources:
         load()
-    return tuple(dict.fromkeys([*quick, *_settings.values()]))
+    return known()
 
 
 def find(name: str) -> Setting[Any] | None:

@@ -125,7 +125,7 @@ def _made_useless(layer: Request) -> set[str]:
     """Settings that apply with no value in `layer`, such as momentum if it asks for adam."""
     return {
         setting.name
-        for setting in registry.declared()
+        for setting in registry.known()
         if (need := setting.need) is not None
         and need.parent.name in layer
         and not any(map(need.met, split_list(need.parent.name, layer[need.parent.name])))
@@ -133,11 +133,7 @@ def _made_useless(layer: Request) -> set[str]:
 
 
 def parse_values(setting: Setting[T], raw: object) -> tuple[T, ...]:
-    """The values of a setting, each once.
-
-    Raises:
-        UserError: there is no value, or one has the wrong type or is outside its limits.
-    """
+    """The values of a setting, each once. Raises UserError if there is none, or as `Setting.parse`."""
     return tuple(dict.fromkeys(map(setting.parse, split_list(setting.name, raw))))
 
 
@@ -147,15 +143,11 @@ def split_list(name: str, raw: object) -> list[object]:
     Raises:
         UserError: it is empty, has an empty part, is a table, or is unreasonably long.
     """
-    if isinstance(raw, str):
-        items: list[object] = [part.strip() for part in raw.split(",")]
-    elif isinstance(raw, (list, tuple)):
-        items = [part for item in raw for part in (item.split(",") if isinstance(item, str) else [item])]
-        items = [item.strip() if isinstance(item, str) else item for item in items]
-    else:
-        items = [raw]
+    items: list[object] = []
+    for item in raw if isinstance(raw, (list, tuple)) else [raw]:
+        items += [part.strip() for part in item.split(",")] if isinstance(item, str) else [item]
     if not items or "" in items:
-        raise UserError(f"{name} (={shorten(raw)}) is empty or has an empty part; give a value or values with commas.")
+        raise UserError(f"{name} (={shorten(raw)}) is empty or has an empty part; give values separated by commas.")
     if any(isinstance(item, (dict, list, tuple)) for item in items):
         raise UserError(f"{name} (={shorten(raw)}) must be a value or a flat list of values.")
     if len(items) > MAX_VALUES:
@@ -174,11 +166,7 @@ def single_value(name: str, request: Request, default: Any) -> Any:
 
 
 def parse_out(request: Request) -> Path | None:
-    """The results folder that a request names, if it names one; `~` is the home folder.
-
-    Raises:
-        UserError: it is not a path, or there is no such home folder.
-    """
+    """The results folder that a request names, if it names one. Raises UserError if it is not a path."""
     out = request.get("out")
     if out is None:
         return None

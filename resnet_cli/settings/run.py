@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property, lru_cache, partial
 from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeVar, overload
@@ -112,9 +112,6 @@ class Run:
         text = json.dumps(values, sort_keys=True)
         return f"{self.model}_d{self.depth:03d}_s{self.seed}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
-    def __iter__(self) -> Iterator[tuple[str, Any]]:
-        return iter(self.as_dict().items())
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and self.as_dict() == other.as_dict()
 
@@ -126,7 +123,7 @@ class Run:
         return self._hash
 
     def __repr__(self) -> str:
-        return f"Run({', '.join(f'{name}={value!r}' for name, value in self)})"
+        return f"Run({', '.join(f'{name}={value!r}' for name, value in self.as_dict().items())})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(Run, **self.as_dict()), ()
@@ -151,6 +148,9 @@ def _checked_identity(name: str, value: Any) -> Any:
         raise ValueError(f"{name} (={shorten(value)}) {explain(error)}") from None
 
 
+_parsed = lru_cache(maxsize=10_000, typed=True)(Setting.parse)
+
+
 def _checked(name: str, value: Any) -> Any:
     """The value of a setting in its own type."""
     if not isinstance(value, Value):
@@ -165,18 +165,14 @@ def _checked(name: str, value: Any) -> Any:
         raise ValueError(str(error).removesuffix(".")) from None
 
 
-@lru_cache(maxsize=10_000, typed=True)
-def _parsed(setting: Setting[Any], value: Value) -> Any:
-    return setting.parse(value)
-
-
 def _check_together(run: Run) -> None:
+    for name in run.settings:
+        if (known := registry.find(name)) is not None and (complaint := known.complaint(run)):
+            raise ValueError(complaint)
     present: dict[str, list[str]] = {}
     for setting in registry.declared():
         if setting.one_of:
             present.setdefault(setting.one_of, []).append(setting.name)
-        if setting.name in run.settings and (complaint := setting.complaint(run)):
-            raise ValueError(complaint)
     for names in present.values():
         if sum(name in run.settings for name in names) != 1:
             raise ValueError(f"give exactly one of {' and '.join(names)}")

@@ -54,22 +54,11 @@ the time that a step takes, unless the shape says so already.
 
 @dataclass(frozen=True)
 class Need:
-    """A setting's dependence on another, its parent: it applies only with certain values of the parent.
-
-    Args:
-        parent: the setting on which it depends.
-        met: whether the setting applies with this value of the parent.
-        words: such as `schedule steps`, for messages and help.
-    """
+    """A setting's dependence on another, its parent: it applies only with those values of the parent that are `met`."""
 
     parent: "Setting[Any]"
     met: Callable[[Any], bool]
-    words: str
-
-
-def never(value: object) -> bool:
-    """Whether the stacked engine can train nets with this value: not before the setting says so."""
-    return False
+    words: str  # for messages and help, such as `schedule steps`
 
 
 def always(value: object) -> bool:
@@ -87,7 +76,8 @@ class Setting(Generic[T]):
         description: one sentence for help pages and the documentation.
         default: its value where it applies unless one is given; None leaves it to the task or the model.
         affects: what its value changes; nothing if nets that differ in it can still be trained in one stack.
-        stacks: whether the stacked engine can train nets with a value. What affects only the data needs no such word.
+        stacks: whether the stacked engine can train nets with a value; unless it says so, with all if none affects the
+            shape or the update rule, which the engine would have to know.
         need: on which other setting it depends.
         one_of: of the settings with the same word here, a run has exactly one.
         before: by model or task (`*` for all), the value that applies to runs from before it had this setting. It is
@@ -105,7 +95,7 @@ class Setting(Generic[T]):
     description: str
     default: T | None = None
     affects: tuple[Effect, ...] = ("shape",)
-    stacks: Callable[[T], bool] = never
+    stacks: Callable[[T], bool] | None = None
     need: Need | None = None
     one_of: str = ""
     before: Mapping[str, T] = field(default_factory=dict)
@@ -126,16 +116,17 @@ class Setting(Generic[T]):
         """The words that it accepts; empty where it is a number or free text."""
         return words_of(self.kind)
 
+    def can_stack(self, value: T) -> bool:
+        """Whether the stacked engine can train nets with a value."""
+        is_known = {"shape", "update rule"}.isdisjoint(self.affects)
+        return is_known if self.stacks is None else self.stacks(value)
+
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
         return TypeAdapter(self.kind)
 
     def parse(self, value: object) -> T:
-        """`value`, perhaps text, as a value of this setting.
-
-        Raises:
-            UserError: it has the wrong type or is outside its limits.
-        """
+        """`value`, perhaps text, in this setting's type. Raises UserError if it does not fit that or its limits."""
         if isinstance(value, str) and value.isdigit() and value in self.choices:
             value = int(value)  # pydantic converts text to numbers, but not for a Literal
         try:
@@ -153,11 +144,7 @@ def settings_in(module: types.ModuleType) -> list[Setting[Any]]:
 
 
 def check_setting_name(name: str) -> None:
-    """Refuse the name of a setting that a table of runs could mix up with one of its other columns.
-
-    Raises:
-        ValueError: it is the name of such a column, or is no word of a-z, 0-9 and _.
-    """
+    """Raise ValueError if this cannot name a setting: it is no word, or names another column in tables of runs."""
     if not _WORD.fullmatch(name):
         raise ValueError(f"{shorten(name)} cannot name a setting; a name is a word of a-z, 0-9 and _")
     if name in _TAKEN:
@@ -165,11 +152,7 @@ def check_setting_name(name: str) -> None:
 
 
 def check_unknown(name: str, value: object) -> None:
-    """Refuse a stored setting that nobody here declares, unless it is safe to show and to compare.
-
-    Raises:
-        ValueError: its name is no name of a setting, or its value is not a word or a finite number.
-    """
+    """Raise ValueError if a stored setting that nobody here declares is not safe to show and to compare."""
     check_setting_name(name)
     if isinstance(value, str):
         is_sound = re.fullmatch(NAME, value) is not None

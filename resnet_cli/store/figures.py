@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from resnet_cli.figures.style import render
-from resnet_cli.store.files import atomic_file, remove_temporary_files
+from resnet_cli.store.files import remove_temporary_files, write_bytes
 
 
 def write_figure(
@@ -20,7 +20,5 @@ def write_figure(
     remove_temporary_files(folder)
     paths = [folder / f"{name}.{extension}" for extension in formats]
     for path in paths:
-        content = render(figure, path.suffix, dpi=dpi)
-        with atomic_file(path) as file:
-            file.write(content)
+        write_bytes(path, render(figure, path.suffix, dpi=dpi))
     return paths

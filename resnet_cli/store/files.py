@@ -48,10 +48,15 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all. Raises StorageError if that is impossible."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all. Raises StorageError if that is impossible."""
-    with atomic_file(path) as file:
-        file.write(text.encode())
+    write_bytes(path, text.encode())
 
 
 def is_temporary(path: Path) -> bool:
@@ -60,11 +65,9 @@ def is_temporary(path: Path) -> bool:
 
 
 def remove_temporary_files(folder: Path, *, idle_seconds: float = IDLE_SECONDS) -> None:
-    """Remove the files that killed processes left in `folder`.
+    """Remove the files that killed processes left in `folder`, not below it.
 
-    Args:
-        folder: where to look, not below it.
-        idle_seconds: keep files changed more recently than this; 0 only if nobody else writes to the folder.
+    Those changed more recently than `idle_seconds` are kept; 0 only if nobody else writes to the folder.
     """
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
         if is_temporary(leftover) and leftover.is_file() and time.time() - leftover.stat().st_mtime >= idle_seconds:
@@ -72,13 +75,9 @@ def remove_temporary_files(folder: Path, *, idle_seconds: float = IDLE_SECONDS) 
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file that cannot be used, so that another can take its place; an earlier such file is replaced.
+    """Rename a file that cannot be used to one in `.damaged`, so that another can take its place.
 
-    Returns:
-        Its new path, which ends in `.damaged`.
-
-    Raises:
-        StorageError: it cannot be renamed.
+    An earlier such file is replaced. Raises StorageError if it cannot be renamed.
     """
     damaged = path.with_suffix(DAMAGED_SUFFIX)
     try:

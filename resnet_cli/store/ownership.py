@@ -42,18 +42,16 @@ def check_folder(folder: Path, task: str) -> None:
     if not (others := _entries(folder)):
         return
     content = check_sweep_file(folder)
-    if (folder / SWEEP_FILE).exists() and not _is_our_sweep(folder / SWEEP_FILE):
-        raise UserError(
-            f"{folder / SWEEP_FILE} was written or commented by hand, and results in out (={folder}) would replace "
-            "it; rename it, or choose another folder with --out."
-        )
-    if (folder / SUMMARY_FILE).exists() and not starts_with(folder / SUMMARY_FILE, SUMMARY_START):
-        raise UserError(
-            f"{folder / SUMMARY_FILE} is not a table of resnet-exp, and results in out (={folder}) would replace it; "
-            "rename it, or choose another folder with --out."
-        )
-    runs = next(_our_runs(folder), None)
-    if not content and runs is None and not (folder / SUMMARY_FILE).exists():
+    for name, is_ours, reason in (
+        (SWEEP_FILE, _is_our_sweep, "was written or commented by hand"),
+        (SUMMARY_FILE, lambda path: starts_with(path, SUMMARY_START), "is not a table of resnet-exp"),
+    ):
+        if (folder / name).exists() and not is_ours(folder / name):
+            raise UserError(
+                f"{folder / name} {reason}, and results in out (={folder}) would replace it; rename it, "
+                "or choose another folder with --out."
+            )
+    if not content and next(_our_runs(folder), None) is None and not (folder / SUMMARY_FILE).exists():
         raise UserError(
             f"out (={folder}) holds files of something else (such as {others[0]}) and no results of resnet-exp; "
             "choose a new or an empty folder with --out."

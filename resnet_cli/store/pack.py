@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.format import PACKED_RUNS_FILE
-from resnet_cli.store.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, atomic_file
+from resnet_cli.store.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, write_bytes
 from resnet_cli.store.layout import (
     ANALYSIS_FOLDER,
     FIGURES_FOLDER,
@@ -25,13 +25,8 @@ DERIVED = (FIGURES_FOLDER, ANALYSIS_FOLDER)
 def pack_folder(results: Results, target: str | Path, *, figures: Collection[str] = ()) -> list[Path]:
     """Write the runs of `results`, the folder's sweep file, the CSVs of its analyses and some figures into `target`.
 
-    Args:
-        results: the runs to pack, of a folder that may be packed itself.
-        target: a new or empty folder, or one that holds packed results, which are replaced.
-        figures: names of PNG files in figures/ and analysis/, without `.png`.
-
-    Returns:
-        The files, in the order in which they were written.
+    The folder may be packed itself. `target` is a new or empty folder, or one of packed results, which are replaced;
+    `figures` are names of PNG files in figures/ and analysis/, without `.png`. Returns the files as written.
 
     Raises:
         UserError: there are no runs, a figure does not exist, or `target` holds something else.
@@ -57,7 +52,7 @@ def pack_folder(results: Results, target: str | Path, *, figures: Collection[str
     written = [(path.relative_to(folder), path.read_bytes()) for path in copies if path.is_file()]
     written += [(Path(PACKED_METRICS_FILE), metrics), (Path(PACKED_RUNS_FILE), runs)]
     for path, content in written:
-        _write(target / path, content)
+        write_bytes(target / path, content)
     return [target / path for path, _ in written]
 
 
@@ -91,11 +86,11 @@ def unpack_folder(results: Results, target: str | Path) -> None:
     try:
         for files in read_runs(folder):
             if isinstance(files, RunFiles) and files.run_id in wanted:
-                _write(place / RUNS_FOLDER / files.run_id / METRICS_FILE, files.metrics)
-                _write(place / RUNS_FOLDER / files.run_id / RUN_FILE, files.record)
+                write_bytes(place / RUNS_FOLDER / files.run_id / METRICS_FILE, files.metrics)
+                write_bytes(place / RUNS_FOLDER / files.run_id / RUN_FILE, files.record)
         for path in (folder / SWEEP_FILE, *_derived_files(folder)):
             if path.is_file():
-                _write(place / path.relative_to(folder), path.read_bytes())
+                write_bytes(place / path.relative_to(folder), path.read_bytes())
         write_summary(load_results(place))
         if target.exists():  # stays the same folder: it may be somebody's working directory
             for path in sorted(place.iterdir(), reverse=True):
@@ -113,8 +108,3 @@ def _derived_files(folder: Path) -> Iterable[Path]:
 
 def _is_in_use(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
-
-
-def _write(path: Path, content: bytes) -> None:
-    with atomic_file(path) as file:
-        file.write(content)

@@ -181,7 +181,7 @@ def read_packed(folder: Path) -> tuple[list[RunFiles], list[tuple[str, str]]]:
     for row in rows:
         run_id = row["run_id"]
         place = f"{folder / PACKED_RUNS_FILE}, {shorten(run_id)}"
-        if run_id in runs or not _is_whole(row):
+        if run_id in runs or None in row or None in row.values():  # what DictReader gives where cells are missing
             problems.append((place, "it is there twice" if run_id in runs else "its row is cut off or too long"))
             continue
         whole = row.get(_WHOLE_RECORD)
@@ -193,10 +193,6 @@ def read_packed(folder: Path) -> tuple[list[RunFiles], list[tuple[str, str]]]:
             f"{folder / PACKED_METRICS_FILE}, {shorten(run_id)}",
         )
     return sorted(runs.values(), key=lambda files: files.run_id), problems
-
-
-def _is_whole(row: Mapping[Any, Any]) -> bool:
-    return None not in row and None not in row.values()
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

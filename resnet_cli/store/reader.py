@@ -79,7 +79,9 @@ class Results:
         for stored in self.runs:
             last = _evaluations(stored, metric)[-1] if stored.history else ()
             values = dict(zip([*METRICS, OTHER_METRIC], last, strict=False))
-            rows.append({**_identity(stored, varying), **values, "parameters": stored.parameters})
+            settings = {name: stored.run.get(name) for name in (*IDENTITY, *varying)}
+            identity = {"run_id": stored.run.run_id, "status": stored.status, "parameters": stored.parameters}
+            rows.append({**identity, **settings, **values})
         columns = list(dict.fromkeys([*SUMMARY_COLUMNS, *wanted, *varying]))
         frame = pd.DataFrame(rows, columns=columns, dtype=object)
         return _with_whole_numbers(frame, ["step", "parameters", *varying]).infer_objects()
@@ -105,11 +107,6 @@ class Results:
             return []
         check_metric(metric, self.other_metrics)
         return columns_of(metric)
-
-
-def _identity(stored: RunRecord, varying: list[str]) -> dict[str, Any]:
-    settings = {name: stored.run.get(name) for name in (*IDENTITY, *varying)}
-    return {"run_id": stored.run.run_id, "status": stored.status, **settings}
 
 
 def _evaluations(stored: RunRecord, metric: str | None) -> list[tuple[Any, ...]]:

@@ -37,23 +37,19 @@ def read_weights(folder: Path, run: Run) -> dict[str, Tensor]:
         UserError: it was not saved, cannot be read, is damaged, is another run's, or is of a newer version of the
             program.
     """
-    path = run_folder(folder, run) / WEIGHTS_FILE
+    path, fix = run_folder(folder, run) / WEIGHTS_FILE, "repeat the sweep with --save-models."
     try:
         content = read_tensors(path)
     except FileNotFoundError:
-        raise UserError(
-            f"{path} is missing, so {run.run_id} has no saved net; repeat the sweep with --save-models."
-        ) from None
+        raise UserError(f"{path} is missing, so {run.run_id} has no saved net; {fix}") from None
     except OSError as error:
-        raise UnusableWeights(
-            f"{path} cannot be read: {error.strerror}; repeat the sweep with --save-models."
-        ) from None
+        raise UnusableWeights(f"{path} cannot be read: {error.strerror}; {fix}") from None
     except DamagedFile:
         content = {}
     state = content.get("state")
     if "format" not in content or "run_id" not in content or not isinstance(state, dict):
-        raise UnusableWeights(f"{path} is damaged or holds no saved net; repeat the sweep with --save-models.")
+        raise UnusableWeights(f"{path} is damaged or holds no saved net; {fix}")
     check_format(path, content["format"])
     if content["run_id"] != run.run_id:
-        raise UnusableWeights(f"{path} holds the net of {content['run_id']}; repeat the sweep with --save-models.")
+        raise UnusableWeights(f"{path} holds the net of {content['run_id']}; {fix}")
     return dict(state)

@@ -8,18 +8,8 @@ from resnet_cli.tasks.base import Task
 
 __all__ = ["Task", "all_tasks", "constant_answers", "get_task"]
 
-
 CATALOGUE: Catalogue[Task] = Catalogue("Task", __name__, "TASK")
-
-
-def all_tasks() -> dict[str, Task]:
-    """Every registered task by name. Raises UserError if somebody else's cannot be registered."""
-    return CATALOGUE.all()
-
-
-def get_task(name: str) -> Task:
-    """The task called `name`. Raises UserError, listing the known names, if there is none."""
-    return CATALOGUE.get(name)
+all_tasks, get_task = CATALOGUE.all, CATALOGUE.get
 
 
 def constant_answers(runs: Iterable[Run]) -> dict[str, float]:

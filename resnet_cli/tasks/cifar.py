@@ -62,33 +62,15 @@ def make_task(archive: Archive) -> Task:
 def load_images(archive: Archive, run: Run, data_dir: Path | None) -> "Data":
     """The images, uint8 (N, 3, S, S) with S = `image_size`, and their last classes.
 
-    Mean and deviation are those of all training images at that size, whatever `train_size` keeps.
-
     Raises:
         UserError: the files are missing or broken, or `train_size` exceeds the number of training images.
     """
-    from resnet_cli.tasks.data import Data
-    from resnet_cli.tasks.data.sampling import channel_statistics, training_subset
+    from resnet_cli.tasks.data.sampling import labelled_images
 
-    folder = archive.place(data_dir)
-    size = run[IMAGE_SIZE]
-    train_images, train_labels = _read_part(archive, folder, archive.train, size)
-    test_images, test_labels = _read_part(archive, folder, archive.test, size)
-    mean, deviation = channel_statistics(train_images)
-    if (train_size := run.get(TRAIN_SIZE)) is not None:
-        kept = training_subset(train_labels, train_size, archive.task)
-        train_images, train_labels = train_images[kept], train_labels[kept]
-    return Data(
-        train_inputs=train_images,
-        train_targets=train_labels,
-        test_inputs=test_images,
-        test_targets=test_labels,
-        loss="cross_entropy",
-        outputs=archive.classes[-1],
-        mean=mean,
-        deviation=deviation,
-        crop_padding=size // 8 if run[AUGMENT] else 0,  # 4 pixels of 32, as in He15
-    )
+    folder, size = archive.place(data_dir), run[IMAGE_SIZE]
+    train, test = (_read_part(archive, folder, part, size) for part in (archive.train, archive.test))
+    padding = size // 8 if run[AUGMENT] else 0  # 4 pixels of 32, as in He15
+    return labelled_images(run, train, test, archive.classes[-1], padding)
 
 
 def _read_part(archive: Archive, folder: Path, part: Part, size: int) -> "tuple[Tensor, Tensor]":

@@ -30,8 +30,7 @@ def load(run: Run, data_dir: Path | None = None) -> "Data":
     import torch
     from sklearn.datasets import load_digits
 
-    from resnet_cli.tasks.data import Data
-    from resnet_cli.tasks.data.sampling import channel_statistics, generator, stratified_order, training_subset
+    from resnet_cli.tasks.data.sampling import generator, labelled_images, stratified_order
 
     values, classes = load_digits(return_X_y=True)  # (1797, 64) whole numbers 0 to 16 as floats, (1797,)
     images = torch.from_numpy(np.rint(values * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
@@ -39,18 +38,7 @@ def load(run: Run, data_dir: Path | None = None) -> "Data":
 
     order = stratified_order(labels, generator("digits", "split"))
     train, test = order[:TRAINING_IMAGES], order[TRAINING_IMAGES:]
-    mean, deviation = channel_statistics(images[train])
-    kept = train[training_subset(labels[train], run.get(TRAIN_SIZE), "digits")]
-    return Data(
-        train_inputs=images[kept],
-        train_targets=labels[kept],
-        test_inputs=images[test],
-        test_targets=labels[test],
-        loss="cross_entropy",
-        outputs=10,
-        mean=mean,
-        deviation=deviation,
-    )
+    return labelled_images(run, (images[train], labels[train]), (images[test], labels[test]), classes=10)
 
 
 TASK = Task(

@@ -54,10 +54,6 @@ def check(archive: Archive, data_dir: Path | None = None) -> Report:
     Where their fingerprints are known, the images alone decide, and the record that `fetch` leaves only adds that the
     files are unchanged since. Otherwise that record is all there is to go by.
 
-    Args:
-        archive: the data set.
-        data_dir: where to look; see `Archive.place`.
-
     Raises:
         UserError: a file is missing or broken.
     """
@@ -73,15 +69,10 @@ def check(archive: Archive, data_dir: Path | None = None) -> Report:
 
 
 def fetch(archive: Archive, data_dir: Path | None = None, *, progress: bool = True) -> Report:
-    """Download a data set, verify it, and unpack it into the data folder; if it is there already, do nothing.
+    """Download a data set, verify it, and unpack it into `archive.place(data_dir)`; if it is there, do nothing.
 
     Everything happens in a temporary folder beside the place it goes to, so that a failure leaves nothing behind.
     A folder where a file is missing or broken gets all files anew; a whole set of other images is left alone.
-
-    Args:
-        archive: what to download.
-        data_dir: where to keep it; see `Archive.place`.
-        progress: whether to draw a progress bar on stderr.
 
     Raises:
         UserError: the download failed or is not the archive expected, the folder cannot be written, or it holds
@@ -229,14 +220,9 @@ def _record(folder: Path, archive: Archive) -> str:
         "format": 1,
         "source": archive.url,
         "archive_md5": archive.md5,
-        "sha256": {name: _sha256(folder / name) for name in archive.files},
+        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in archive.files},
     }
     return json.dumps(record, indent=2) + "\n"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fingerprint(archive: Archive, folder: Path, part: Part) -> str:

@@ -10,12 +10,12 @@ TRAIN_SIZE = Setting[int](
 IMAGE_SIZE = Setting[Literal[8, 16, 32]](
     "image_size",
     Literal[8, 16, 32],
-    "Height and width of CIFAR-10 images in pixels: 32, or averaged down to 16 or 8.",
+    "Height and width of CIFAR images in pixels: 32, or averaged down to 16 or 8.",
     affects=("data", "shape"),
 )
 AUGMENT = Setting[bool](
     "augment",
     bool,
-    "CIFAR-10 augmentation (pad by 4 pixels, random crop, horizontal flip): on or off.",
+    "CIFAR augmentation (pad by 4 pixels, random crop, horizontal flip): on or off.",
     affects=("data", "cost"),
 )

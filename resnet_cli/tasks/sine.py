@@ -51,6 +51,8 @@ def load(run: Run, data_dir: Path | None = None) -> "Data":
     Raises:
         UserError: `train_size` or `sine_range` is too large.
     """
+    import torch
+
     from resnet_cli.tasks.data import Data
 
     train_size, sine_range = run[TRAIN_SIZE], run[SINE_RANGE]
@@ -61,9 +63,11 @@ def load(run: Run, data_dir: Path | None = None) -> "Data":
             f"sine_range (={sine_range:g}) must be at most {MAX_SINE_RANGE:,.0f} radians, "
             "or float32 inputs miss parts of the wave; lower it."
         )
-    train_inputs = _inputs(train_size, sine_range, "train")
-    test_inputs = _inputs(TEST_SIZE, sine_range, "test")
-    noise = run[NOISE] * _normal(train_size)
+    counts = {"train": train_size, "test": TEST_SIZE}
+    train_inputs, test_inputs = (((2 * _uniform(n, name) - 1) * sine_range).float() for name, n in counts.items())
+    # the inverse normal distribution function of uniform draws: the first values of torch.randn depend on how many
+    # are drawn, but more training points should not change the noise on the others
+    noise = run[NOISE] * torch.special.ndtri(_uniform(train_size, "noise"))
     return Data(
         train_inputs=train_inputs,
         train_targets=(train_inputs.double().sin() + noise).float(),
@@ -74,25 +78,12 @@ def load(run: Run, data_dir: Path | None = None) -> "Data":
     )
 
 
-def _inputs(count: int, sine_range: float, name: str) -> "Tensor":
+def _uniform(count: int, name: str) -> "Tensor":
     import torch
 
     from resnet_cli.tasks.data.sampling import generator
 
-    uniform = torch.rand(count, 1, dtype=torch.float64, generator=generator("sine", name))
-    return ((2 * uniform - 1) * sine_range).float()
-
-
-def _normal(count: int) -> "Tensor":
-    import torch
-
-    from resnet_cli.tasks.data.sampling import generator
-
-    # the inverse normal distribution function of uniform draws: the first values of torch.randn depend on how many
-    # are drawn, but more training points should not change the noise on the others
-    uniform = torch.rand(count, 1, dtype=torch.float64, generator=generator("sine", "noise"))
-    normal: Tensor = torch.special.ndtri(uniform)
-    return normal
+    return torch.rand(count, 1, dtype=torch.float64, generator=generator("sine", name))
 
 
 def constant_loss(run: Run) -> float:

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +15,7 @@ from resnet_cli.store.tensors import DamagedFile, read_tensors, same_form, write
 from resnet_cli.training.optimizers import build_optimizer
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """The state of some runs after `step` optimiser steps; `optimizer` is the state of their optimisers."""
 
     run_ids: list[str]
@@ -53,8 +51,7 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Replace the file by this state. Raises StorageError if it cannot be written."""
-        content = {field.name: getattr(state, field.name) for field in fields(state)}
-        write_tensors(self.path, content | {"history": [tuple(row) for row in state.history]})
+        write_tensors(self.path, state._asdict() | {"history": [tuple(row) for row in state.history]})
         self._last_save = time.monotonic()
 
     def load(self, run_ids: list[str], total_steps: int, fits: Callable[[State], bool]) -> State | None:
@@ -90,7 +87,7 @@ class Checkpoint:
 
 def _parse(content: dict[str, Any]) -> State | None:
     """The state that a file holds; None if the file is another kind of file, such as one of an earlier version."""
-    if content.keys() != {field.name for field in fields(State)}:
+    if content.keys() != {*State._fields}:
         return None
     step, history = content["step"], content["history"]
     if type(step) is not int or not isinstance(content["net"], dict) or not isinstance(history, list) or not history:

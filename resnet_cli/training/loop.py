@@ -128,13 +128,9 @@ def auxiliary_heads(net: nn.Module) -> list[AuxiliaryHead]:
 
 
 def training_loss(data: Data, outputs: Tensor, targets: Tensor, heads: Iterable[AuxiliaryHead]) -> Tensor:
-    """The loss of a batch that training minimises: the net's own and, with their weights, those of auxiliary heads.
+    """The loss of a batch that training minimises: the net's own and, with their weights, those of its heads.
 
-    Args:
-        data: for the kind of loss.
-        outputs: of the net, (B, outputs), just computed in training mode.
-        targets: (B,) or (B, outputs).
-        heads: the net's `auxiliary_heads`.
+    The outputs, (B, outputs), have just been computed in training mode; targets are (B,) or (B, outputs).
     """
     loss = data.losses(outputs.to(data.dtype), targets).mean()
     for head in heads:

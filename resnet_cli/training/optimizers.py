@@ -75,9 +75,7 @@ OPTIMIZER = Setting[str](
     stacks=lambda name: OPTIMIZERS[name].linear_in_rate,
     complaint=_complaint,
 )
-LEARNING_RATE = Setting[float](
-    "learning_rate", Positive, "Learning rate, before warm-up and schedule.", affects=(), stacks=always
-)
+LEARNING_RATE = Setting[float]("learning_rate", Positive, "Learning rate, before warm-up and schedule.", affects=())
 MOMENTUM = Setting[float](
     "momentum",
     Fraction,
@@ -93,7 +91,6 @@ WEIGHT_DECAY = Setting[float](
     f"Weight decay on all parameters (an L2 penalty; decoupled with {either(_DECOUPLED)}).",
     default=0.0,
     affects=(),
-    stacks=always,
 )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Count, Need, Setting, Share, always
 
 Schedule = Literal["constant", "steps", "cosine"]
@@ -14,19 +15,13 @@ StepCount = Annotated[int, Field(ge=0, le=10**9)]
 
 BATCH_SIZE = Setting[int]("batch_size", Count, "Number of examples in a training step.", stacks=always, smoke=16)
 EPOCHS = Setting[int](
-    "epochs",
-    Count,
-    "Length of training in passes over the training set.",
-    affects=("length",),
-    stacks=always,
-    one_of="length",
+    "epochs", Count, "Length of training in passes over the training set.", affects=("length",), one_of="length"
 )
 STEPS = Setting[int](
     "steps",
     Count,
     "Length of training in optimiser steps, instead of --epochs.",
     affects=("length",),
-    stacks=always,
     one_of="length",
     smoke=4,
 )
@@ -36,7 +31,6 @@ SCHEDULE = Setting[Schedule](
     "Learning-rate schedule: constant, steps (multi-step decay) or cosine.",
     default="constant",
     affects=(),
-    stacks=always,
 )
 _MULTI_STEP = Need(SCHEDULE, lambda schedule: schedule == "steps", "schedule steps")
 MILESTONES = Setting[str](
@@ -45,7 +39,6 @@ MILESTONES = Setting[str](
     "When the multi-step schedule decays the learning rate: fractions of the training, joined by / (0.5/0.75).",
     default="0.5/0.75",
     affects=(),
-    stacks=always,
     need=_MULTI_STEP,
 )
 DECAY_FACTOR = Setting[float](
@@ -54,7 +47,6 @@ DECAY_FACTOR = Setting[float](
     "Factor that the multi-step schedule applies to the learning rate at each milestone.",
     default=0.1,
     affects=(),
-    stacks=always,
     need=_MULTI_STEP,
 )
 WARMUP_STEPS = Setting[int](
@@ -63,7 +55,6 @@ WARMUP_STEPS = Setting[int](
     "Number of steps at the start with a reduced learning rate (warm-up); 0 for none.",
     default=0,
     affects=(),
-    stacks=always,
 )
 _WARMUP = Need(WARMUP_STEPS, lambda steps: str(steps) != "0", "warmup_steps above 0")
 WARMUP_FACTOR = Setting[float](
@@ -72,7 +63,6 @@ WARMUP_FACTOR = Setting[float](
     "Fraction of the learning rate at which warm-up starts.",
     default=0.1,
     affects=(),
-    stacks=always,
     need=_WARMUP,
 )
 WARMUP_SHAPE = Setting[WarmupShape](
@@ -81,7 +71,6 @@ WARMUP_SHAPE = Setting[WarmupShape](
     "Shape of the warm-up: linear (ramp up) or constant (hold, then jump; He et al. 2015).",
     default="linear",
     affects=(),
-    stacks=always,
     need=_WARMUP,
 )
 EVAL_EVERY = Setting[int](
@@ -89,7 +78,6 @@ EVAL_EVERY = Setting[int](
     Count,
     "Number of epochs between evaluations (of steps if --steps is given).",
     affects=("length",),
-    stacks=always,
     smoke=2,
 )
 EVAL_SIZE = Setting[int](
@@ -98,7 +86,6 @@ EVAL_SIZE = Setting[int](
     "Maximum number of training examples, and of test examples, in an evaluation.",
     default=10_000,
     affects=("length",),
-    stacks=always,
     smoke=64,
 )
 PRECISION = Setting[Precision](
@@ -109,3 +96,8 @@ PRECISION = Setting[Precision](
     affects=("data", "cost"),
     stacks=lambda precision: precision != "bfloat16",
 )
+
+
+def work(run: Run) -> int:
+    """The cost of a run relative to others in its sweep: its depth times its length."""
+    return run.depth * (run.get(STEPS) or run.get(EPOCHS) or 0)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from resnet_cli.cli.live import SweepView, open_view, product_line
+from resnet_cli.cli.live import SweepView, open_view
+from resnet_cli.cli.tables import product_line
 from resnet_cli.settings.events import Evaluated, Finished, Started, Status
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
@@ -60,10 +61,6 @@ def drawing(view: SweepView, width: int = 100, height: int = 40) -> str:
     with console.capture() as capture:
         console.print(view)
     return capture.get()
-
-
-def test_product_line_can_be_imported_cheaply(runs: list[Run]) -> None:
-    assert product_line(runs) == "3 depths × 2 models × 2 seeds = 12 runs"
 
 
 def test_a_line_per_finished_run(runs: list[Run]) -> None:
@@ -140,6 +137,16 @@ def test_live_view_shows_chart_runs_and_progress(runs: list[Run]) -> None:
     assert "residual-mlp  depth 7   seed 0      0/…" in text
     assert "3/12 runs · 1 diverged · 0:00:00 · 0:00:0" in text
     assert "filled: finished · hollow: in training · ×: diverged" in text
+
+
+def test_the_live_view_takes_any_metric_by_name(runs: list[Run]) -> None:
+    view = open_view(runs, {runs[0].run_id: ("done", metrics())}, terminal(), quiet=False, metric="gradient_norm")
+    view.handle(Started(runs[4].run_id, 0))
+    view.handle(Evaluated(runs[4].run_id, metrics(420), 1000))
+    text = drawing(view)
+    assert text.startswith("gradient norm   ● plain-mlp   ◆ residual-mlp")
+    assert [text.count(marker) for marker in "●○"] == [2, 1]
+    assert "420/1,000  gradient norm 1.00" in text
 
 
 @pytest.mark.parametrize(("size", "legend"), [((80, 24), 2), ((40, 12), 1), ((120, 40), 1)])

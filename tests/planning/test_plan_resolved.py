@@ -120,7 +120,7 @@ def test_every_resolved_sweep_gives_the_same_runs(request: dict[str, Any], smoke
 def test_the_resolved_sweep_spells_out_every_default(settings: dict[str, Any]) -> None:
     resolved = plan_sweep({"task": "digits", "depths": "8", **settings}).resolved
     run = plan_sweep({"task": "digits", "depths": "8", "models": "resnet", **settings}).runs[0]
-    for name, value in run:
+    for name, value in run.as_dict().items():
         if name not in ("model", "depth", "seed"):
             assert resolved[name] == value
 

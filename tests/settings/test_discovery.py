@@ -23,6 +23,20 @@ from dataclasses import replace
 from resnet_cli.models.mlp import MODELS as BUILT_IN
 MODELS = replace(BUILT_IN[0], name="{}", role="other")
 """
+SETTINGS = (
+    MODEL.format("mine")
+    + """
+from typing import Literal
+from resnet_cli.settings.setting import Fraction, Need, Setting
+MODE = Setting("mode", Literal["keep", "mix"], "What is done.", default="keep")
+SHARE = Setting(
+    "share", Fraction, "How much is kept.", default=0.5, smoke=0.25,
+    need=Need(MODE, lambda mode: mode == "mix", "mode mix"),
+    complaint=lambda run: "too much is kept" if run[SHARE] > 0.9 else "",
+)
+MODELS = replace(MODELS, settings=(*MODELS.settings, MODE, SHARE))
+"""
+)
 TASK = """
 from dataclasses import replace
 from resnet_cli.tasks.sine import TASK as BUILT_IN
@@ -71,6 +85,18 @@ def test_a_plugin_that_cannot_be_used_is_one_sentence(tmp_path: Path, code: str,
     assert str(caught.value).startswith(f"plugin (={path})")
     assert message in str(caught.value)
     assert all_models() == known, "nothing of it is left"
+
+
+def test_settings_of_a_plugin_apply_and_complain_as_declared(tmp_path: Path) -> None:
+    load_plugins(written(tmp_path / "mine.py", SETTINGS))
+    asked = {"models": "plain,mine", "depths": 2, "seeds": 0, "steps": 1}
+    values = {(run.model, run.get("mode"), run.get("share")) for run in plan_sweep(asked | {"mode": "keep,mix"}).runs}
+    assert values == {("plain-mlp", None, None), ("mine", "keep", None), ("mine", "mix", 0.5)}
+    assert plan_sweep(asked | {"mode": "mix"}, smoke=True).resolved["share"] == 0.25
+    with pytest.raises(UserError, match=r"^share \(=0.3\) has no effect; it needs mode mix\.$"):
+        plan_sweep(asked | {"share": 0.3})
+    with pytest.raises(UserError, match="mine at depth 2: too much is kept"):
+        plan_sweep(asked | {"mode": "mix", "share": 0.95})
 
 
 @pytest.mark.parametrize("name", ["nowhere.py", "model.txt", "folder.py"])

@@ -1,6 +1,5 @@
 """Checkpoints that were damaged, or are of something else: named, set aside, and without influence on results."""
 
-import dataclasses
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -194,4 +193,4 @@ def test_a_state_is_saved_and_loaded_to_the_bit(tmp_path: Path) -> None:
     again = checkpoint.load(["one", "two"], 3, lambda state: True)
     assert again is not None
     assert torch.equal(again.net["weight"], state.net["weight"])
-    assert dataclasses.replace(again, net={}) == dataclasses.replace(state, net={})
+    assert again._replace(net={}) == state._replace(net={})

@@ -1,12 +1,12 @@
-"""`resnet-exp analyze KIND`: why it happens. Any module in this folder that defines `NAME` is a kind of analysis."""
+"""`resnet-exp analyze KIND`: why it happens. Any module in this folder with a `command` is a kind of analysis."""
 
 import importlib
 import pkgutil
 
 import typer
 
+from resnet_cli.cli.analyze.common import AnalysisCommand
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import PluginCommand
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,5 +20,5 @@ app = typer.Typer(
 
 for info in pkgutil.iter_modules(__path__):
     module = importlib.import_module(f"{__name__}.{info.name}")
-    if hasattr(module, "NAME"):
-        app.command(module.NAME, cls=getattr(module, "CLASS", PluginCommand), epilog=module.EPILOG)(module.command)
+    if hasattr(module, "command"):
+        app.command(info.name, cls=getattr(module, "CLASS", AnalysisCommand), epilog=module.EPILOG)(module.command)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from resnet_cli.store.record import RunRecord
 
-NAME = "append"
 EPILOG = examples(
     "resnet-exp sweep --config configs/append-sine.toml --save-models",
     "resnet-exp analyze append results/append-sine",
@@ -38,13 +37,13 @@ def command(
     For plain-mlp, residual-mlp, plain-cnn and resnet. Each net is trained once more for the same number of steps, with
     and without the new layers. So is a net of the larger depth, which is taken from the folder or trained here.
     """
-    from resnet_cli.analysis.append import MODELS, check_appendable, choose_depths, compare, summarise
+    from resnet_cli.analysis.append import appendable_models, check_appendable, choose_depths, compare, summarise
 
     request: AnalysisRequest = context.obj
     found = request.select()
     runs = found.runs
     if request.models is None:
-        runs = [stored for stored in runs if stored.run.model in MODELS] or runs
+        runs = [stored for stored in runs if stored.run.model in appendable_models()] or runs
     depth, to = choose_depths(runs, depth, to)
     shallow = replace(found, runs=[stored for stored in runs if stored.run.depth == depth])
     for stored in shallow.runs:
@@ -65,4 +64,4 @@ def command(
         summarise(frame, settings).replace({"net": names}),
         {"then": f"at step {begin}", "end": f"at step {end}", "changed": "largest change by extending"},
     )
-    request.write(NAME, frame)
+    request.write("append", frame)

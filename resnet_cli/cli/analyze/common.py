@@ -2,16 +2,17 @@
 
 import math
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from resnet_cli.cli import filters
-from resnet_cli.cli.home import in_home
-from resnet_cli.cli.options import DataDir, PluginCommand, click_parameters
+from resnet_cli.cli.console import complain, make_console
+from resnet_cli.cli.options import DataDir, PluginCommand, click_parameters, path_option
 from resnet_cli.cli.words import Formats
 from resnet_cli.settings.errors import printable
 
@@ -22,11 +23,7 @@ if TYPE_CHECKING:
     from resnet_cli.store.reader import Results
     from resnet_cli.store.record import RunRecord
 
-_Item = TypeVar("_Item")
-
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-AFTER = ("device", "data_dir", "formats", "out")
-"""The options that follow those of a single analysis on its help page."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,8 @@ class AnalysisRequest:
     formats: Formats = "png,svg"
     out: Annotated[
         Path | None,
-        typer.Option(
+        path_option(
             "--out",
-            callback=in_home,
-            metavar="DIR",
             help="Output folder. (default: analysis/ beside the runs; of packed results results/analysis/<name>)",
         ),
     ] = None
@@ -63,7 +58,7 @@ class AnalysisRequest:
         selection = filters.parse_selection(self.models, self.depths, self.seeds, self.where)
         results = load_results(self.folder)
         for problem in results.problems:
-            typer.echo(f"resnet-exp: {problem}", err=True)
+            complain(problem)
         return select_runs(results, selection, with_diverged=with_diverged)
 
     def keep_some(self, found: "Results", *, depths: int | None = None, seeds: int | None = None) -> "Results":
@@ -92,10 +87,8 @@ class AnalysisRequest:
         """
         from resnet_cli.analysis.trained_nets import load_net
 
-        def measure_net(stored: "RunRecord") -> "pd.DataFrame":
-            return measure(load_net(self.folder, stored.run, device=self.device, data_dir=self.data_dir))
-
-        return self.measure(results, measure_net)
+        load = partial(load_net, self.folder, device=self.device, data_dir=self.data_dir)
+        return self.measure(results, lambda stored: measure(load(stored.run)))
 
     def write(self, kind: str, frame: "pd.DataFrame", **options: Any) -> None:
         """Write the table of an analysis and its figure, by default beside the runs, and print the paths."""
@@ -106,13 +99,9 @@ class AnalysisRequest:
 
 
 class AnalysisCommand(PluginCommand):
-    """A command with the options of an `AnalysisRequest`, before and after its own; its context's `obj` is the request.
+    """A command with the options of an `AnalysisRequest`, but some; its context's `obj` is the request.
 
-    Args:
-        needs_nets: whether the nets must have been saved.
-        without: options that the analysis does not have.
-        depths: which depths are used by default.
-        seeds: which seeds are used by default.
+    The help page says which depths and seeds it uses by default, and whether the nets must have been saved.
     """
 
     def __init__(
@@ -131,9 +120,7 @@ class AnalysisCommand(PluginCommand):
             option.help = option.help.replace("(default: all)", f"(default: {by_default.get(option.name, 'all')})")
             if option.name == "folder" and not needs_nets:
                 option.help = "A results folder, nets saved or not."
-        after = [option for option in self._shared if option.name in AFTER]
-        before = [option for option in self._shared if option.name not in AFTER]
-        super().__init__(params=[*before, *params, *after], **others)
+        super().__init__(params=[*params, *self._shared], **others)
 
     def invoke(self, ctx: Any) -> Any:
         """Make the request and call the command's function with its own options."""
@@ -142,47 +129,34 @@ class AnalysisCommand(PluginCommand):
 
 
 def joined(parts: "Iterable[pd.DataFrame]", names: Sequence[str]) -> "pd.DataFrame":
-    """Parts of a table, computed one after another, as one; stderr shows the progress."""
+    """Parts of a table, computed one after another, as one.
+
+    stderr names each part when it is done, or on a terminal the current one beside a bar.
+    """
     import pandas as pd
-
-    return pd.concat(tracked(parts, names), ignore_index=True)
-
-
-def tracked(items: Iterable[_Item], names: Sequence[str]) -> Iterator[_Item]:
-    """The items one after another; stderr names each when it is done, on a terminal the current one beside a bar."""
     from rich.console import Console
     from rich.progress import Progress
 
-    rest = iter(items)
-    if not sys.stderr.isatty():
-        for number, name in enumerate(names, 1):
-            item = next(rest)
-            typer.echo(f"{number}/{len(names)}: {name}", err=True)
-            yield item
-        return
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    done, rest, on_terminal = [], iter(parts), sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=not on_terminal) as progress:
         task = progress.add_task("", total=len(names))
-        for name in names:
+        for number, name in enumerate(names, 1):
             progress.update(task, description=name)
-            yield next(rest)
+            done.append(next(rest))
             progress.advance(task)
+            if not on_terminal:
+                typer.echo(f"{number}/{len(names)}: {name}", err=True)
+    return pd.concat(done, ignore_index=True)
 
 
-def show_table(title: str, table: "pd.DataFrame", headers: Mapping[str, str] | None = None) -> None:
-    """Print what an analysis found: a title that names the statistic, headers with units, – where there is no value.
-
-    Args:
-        title: one line.
-        table: words, integers, and floats, which are shown with three significant digits.
-        headers: of columns that are not headed by their names.
-    """
+def show_table(title: str, table: "pd.DataFrame", headers: Mapping[str, str]) -> None:
+    """Print what an analysis found under a title; `headers` are of columns that are not headed by their names."""
     from rich.text import Text
 
-    from resnet_cli.cli.console import make_console
     from resnet_cli.cli.tables import listing
 
     lines = table.to_numpy(dtype=object).tolist()
-    names = [(headers or {}).get(str(name), str(name).replace("_", " ")) for name in table]
+    names = [headers.get(str(name), str(name).replace("_", " ")) for name in table]
     columns = zip(names, zip(*lines, strict=True), strict=False)
     numbers = [name for name, cells in columns if any(not isinstance(cell, str) and cell is not None for cell in cells)]
     console = make_console()

@@ -10,7 +10,6 @@ from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.settings.errors import UserError
 
-NAME = "convergence"
 EPILOG = examples(
     "resnet-exp analyze convergence results/digits",
     "resnet-exp analyze convergence results/sine --levels 0.1,0.001",
@@ -69,7 +68,7 @@ def command(
         compare_twins(frame, models),
         headers,
     )
-    request.write(NAME, frame, unit=unit)
+    request.write("convergence", frame, unit=unit)
 
 
 def _parse_levels(text: str) -> list[float]:

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
+from resnet_cli.cli.analyze.common import AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
-NAME = "features"
 EPILOG = examples(
     "resnet-exp analyze features results/digits",
     "resnet-exp analyze features results/digits --model plain-cnn --depth 20 --image 7",
@@ -19,7 +18,6 @@ HEADERS = {
     "dead": "dead channels",
     "zeros": "zeros (%)",
 }
-CLASS = AnalysisCommand
 
 
 def command(
@@ -48,4 +46,4 @@ def command(
     frame = request.measure_nets(chosen, lambda net: feature_maps(net, image=image, layers=layers, maps=maps))
     title = f"Test image {image}, and feature maps over the first {frame['examples'].iloc[0]} test images"
     show_table(title, summarise(frame), HEADERS)
-    request.write(NAME, frame)
+    request.write("features", frame)

@@ -7,7 +7,6 @@ import typer
 from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
-NAME = "gradients"
 EPILOG = examples(
     "resnet-exp sweep --config configs/gradients-sine.toml",
     "resnet-exp analyze gradients results/gradients-sine",
@@ -52,4 +51,4 @@ def command(context: typer.Context) -> None:
     title = "Gradient norms of the first and the last layer, and training loss after training, median over seeds"
     show_table(title, summarise(frame, results.varying), HEADERS)
     typer.echo(replay_text(frame))
-    request.write(NAME, frame)
+    request.write("gradients", frame)

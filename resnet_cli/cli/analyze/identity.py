@@ -7,16 +7,13 @@ import typer
 
 from resnet_cli.cli.analyze.common import Device, joined, show_table, write
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.home import in_home
+from resnet_cli.cli.options import PluginCommand, path_option
 from resnet_cli.cli.words import Formats
 from resnet_cli.models.settings import INIT
 from resnet_cli.settings.ranges import compact, numbers, parse_depths, parse_seeds
 
-NAME = "identity"
-EPILOG = examples(
-    "resnet-exp analyze identity --depths 1..12 --steps 500",
-    title="Example:",
-)
+EPILOG = examples("resnet-exp analyze identity --depths 1..12 --steps 500")
+CLASS = PluginCommand
 
 
 def command(
@@ -27,9 +24,7 @@ def command(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 1000,
     block_size: Annotated[int, typer.Option("--block-size", min=1, help="Number of layers that a skip spans.")] = 2,
     device: Device = "auto",
-    out: Annotated[Path, typer.Option("--out", callback=in_home, metavar="DIR", help="Output folder.")] = Path(
-        "results", "identity"
-    ),
+    out: Annotated[Path, path_option("--out", help="Output folder.")] = Path("results", "identity"),
     formats: Formats = "png,svg",
 ) -> None:
     """Train stacks of plain and residual layers to return their input, from smaller and larger initial weights.
@@ -51,4 +46,4 @@ def command(
             "near_residual": "residual",
         },
     )
-    write(NAME, frame, out, formats)
+    write("identity", frame, out, formats)

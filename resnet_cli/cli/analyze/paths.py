@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
+from resnet_cli.cli.analyze.common import AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
-NAME = "paths"
 EPILOG = examples(
     "resnet-exp analyze paths results/digits",
     "resnet-exp analyze paths results/cifar10 --depths 110 --draws 20 --device cuda",
@@ -24,7 +23,6 @@ HEADERS = {
     "path_share": "share of all paths (%)",
     "factor": "gradient factor per block",
 }
-CLASS = AnalysisCommand
 
 
 def command(
@@ -52,4 +50,4 @@ def command(
     nets["path_share"] *= 100
     shown = nets[["heading", "depth", "seeds", "blocks", "path_range", "range", "path_share", "factor"]]
     show_table("Path lengths (residual blocks passed) and the gradients they carry, mean over seeds", shown, HEADERS)
-    request.write(NAME, frame)
+    request.write("paths", frame)

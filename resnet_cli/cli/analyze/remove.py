@@ -9,7 +9,6 @@ from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
-NAME = "remove"
 EPILOG = examples(
     "resnet-exp analyze remove results/digits",
     "resnet-exp analyze remove results/digits --depths 20,32 --seeds 0 --draws 50",
@@ -59,4 +58,4 @@ def command(
     show_table(title, summary, HEADERS)
     for model in summary.loc[summary["intact"] > LEARNED * summary["chance"], "model"].unique():
         typer.echo(f"{model} has learned next to nothing, so a change cannot make it much worse.")
-    request.write(NAME, frame)
+    request.write("remove", frame)

@@ -7,7 +7,6 @@ import typer
 from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
-NAME = "responses"
 EPILOG = examples(
     "resnet-exp analyze responses results/digits",
     "resnet-exp analyze responses results/digits --depths 20,56",
@@ -30,4 +29,4 @@ def command(context: typer.Context) -> None:
     frame = request.measure_nets(results, lambda net: measure_responses(net, results.varying))
     title = "Standard deviation of the layers' responses, median over seeds"
     show_table(title, summarise(frame, results.varying), HEADERS)
-    request.write(NAME, frame)
+    request.write("responses", frame)

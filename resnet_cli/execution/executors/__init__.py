@@ -22,8 +22,9 @@ def choose_executor(conditions: Conditions, units: int) -> Executor:
     Raises:
         UserError: no executor has this name.
     """
-    several = min(conditions.workers, units) > 1
-    name = conditions.executor if conditions.executor != "auto" else "processes" if several else "serial"
+    name = conditions.executor
+    if name == "auto":
+        name = "processes" if min(conditions.workers, units) > 1 else "serial"
     if name not in all_executors():
         raise unknown_name("executor", name, ["auto", *all_executors()])
     return all_executors()[name]

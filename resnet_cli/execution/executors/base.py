@@ -12,11 +12,7 @@ from resnet_cli.training.device import resolve_device
 
 
 def check_machine(runs: Iterable[Run], conditions: Conditions) -> None:
-    """Make sure that this machine has the device and the data sets that some runs need.
-
-    Raises:
-        UserError: there is no such device, or a data set is missing or corrupt.
-    """
+    """Raise UserError if this machine lacks the device or a data set that some runs need, or a file is corrupt."""
     resolve_device(conditions.device)
     for run in {data_key(run): run for run in runs}.values():
         load_data(run, conditions.data_dir, conditions.device)

@@ -23,10 +23,7 @@ ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHU
 
 
 def execute(units: Sequence[Unit], conditions: Conditions, emit: Emit) -> None:
-    """Do units of work in several processes, and pass events to `emit`.
-
-    An exception, such as KeyboardInterrupt, stops the processes; finished runs and checkpoints are kept. If this
-    process dies, its workers exit.
+    """Do units of work in several processes, which end with this one or by an exception, and pass events to `emit`.
 
     Raises:
         StorageError: a worker cannot write its files.

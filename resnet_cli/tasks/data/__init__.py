@@ -1,6 +1,7 @@
 """The tensors of a task, and what is drawn from them: training subsets, statistics of channels, augmentation."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,20 +41,11 @@ class Data:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Data":
         """The same data on `device`, with floats as `dtype`; uint8 images stay uint8 until they are standardised."""
-
-        def move(tensor: Tensor) -> Tensor:
-            return tensor.to(device, dtype if tensor.is_floating_point() else None)
-
-        return replace(
-            self,
-            train_inputs=move(self.train_inputs),
-            train_targets=move(self.train_targets),
-            test_inputs=move(self.test_inputs),
-            test_targets=move(self.test_targets),
-            mean=None if self.mean is None else move(self.mean),
-            deviation=None if self.deviation is None else move(self.deviation),
-            dtype=dtype,
-        )
+        tensors: dict[str, Any] = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        moved = {
+            name: value.to(device, dtype if value.is_floating_point() else None) for name, value in tensors.items()
+        }
+        return replace(self, dtype=dtype, **moved)
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Turn stored inputs into inputs of a net: images are standardised channel by channel.

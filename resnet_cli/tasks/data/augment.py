@@ -11,12 +11,9 @@ from torch.nn import functional as F
 
 
 def draw(count: int, padding: int, generator: torch.Generator) -> Tensor:
-    """The crop and flip of each of `count` images: row and column of the crop, 0 to 2 · `padding`, and flip, 0 or 1.
+    """The crop and flip of each of `count` images, int64 (count, 3): row and column, 0 to 2 · `padding`, and 0 or 1.
 
     They are drawn on the CPU, for a whole epoch at a time, so that they are the same on every device.
-
-    Returns:
-        int64 (count, 3).
     """
     crops = torch.randint(2 * padding + 1, (count, 2), generator=generator)
     flips = torch.randint(2, (count, 1), generator=generator)
@@ -24,17 +21,9 @@ def draw(count: int, padding: int, generator: torch.Generator) -> Tensor:
 
 
 def apply(images: Tensor, draws: Tensor, padding: int) -> Tensor:
-    """Pad images with `padding` black pixels on every side, then crop and flip them.
+    """Pad images with `padding` black pixels on every side, then crop and flip them as `draw` says, (B, 3).
 
-    Runs on the device of the tensors and never waits for it.
-
-    Args:
-        images: (B, C, H, W).
-        draws: rows returned by `draw`, (B, 3), on the device of the images.
-        padding: the padding for which they were drawn.
-
-    Returns:
-        (B, C, H, W) with the images' dtype, in the channels_last memory format.
+    (B, C, H, W) to the same, in the channels_last memory format. Never waits for the device of the tensors.
     """
     count, _, height, width = images.shape
     top, left, flip = (choice[:, None] for choice in draws.unbind(dim=1))  # (B, 1) each

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
+from resnet_cli.tasks.data import Data
 from resnet_cli.tasks.settings import TRAIN_SIZE
 
 
@@ -19,14 +21,7 @@ def stratified_order(labels: Tensor, random: torch.Generator) -> Tensor:
     """A random order of examples in which the first m have the same class proportions as the whole, for every m.
 
     Each class is shuffled and then spread evenly over the order: a class with n of the N examples has n·m/N, give or
-    take one, among the first m.
-
-    Args:
-        labels: class numbers, int64 (N,).
-        random: the generator of the shuffle.
-
-    Returns:
-        A permutation of 0 to N − 1, int64 (N,).
+    take one, among the first m. From class numbers, int64 (N,), to a permutation of 0 to N − 1, int64 (N,).
     """
     shuffled = torch.randperm(len(labels), generator=random)
     place = torch.empty(len(labels), dtype=torch.float64)
@@ -37,22 +32,33 @@ def stratified_order(labels: Tensor, random: torch.Generator) -> Tensor:
     return shuffled[place[shuffled].argsort(stable=True)]
 
 
-def training_subset(labels: Tensor, size: int | None, task: str) -> Tensor:
-    """The indices of the training examples that `--train-size` keeps, ascending, int64.
+def labelled_images(
+    run: Run, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], classes: int, crop_padding: int = 0
+) -> Data:
+    """The data of a run from all images, uint8 (N, C, H, W), and their classes, int64 (N,).
+
+    Mean and deviation are those of all training images, whatever `train_size` keeps.
+
+    Raises:
+        UserError: `train_size` exceeds the number of training images.
+    """
+    images, labels = train
+    mean, deviation = channel_statistics(images)
+    if (size := run.get(TRAIN_SIZE)) is not None:
+        kept = training_subset(labels, size, run.task)
+        images, labels = images[kept], labels[kept]
+    return Data(images, labels, *test, "cross_entropy", classes, mean, deviation, crop_padding=crop_padding)
+
+
+def training_subset(labels: Tensor, size: int, task: str) -> Tensor:
+    """The indices of the training examples that `--train-size` keeps, ascending, int64, from all classes, (N,).
 
     The choice is fixed for a task and has the class proportions of the whole set; a larger subset contains every
     smaller one.
 
-    Args:
-        labels: classes of all training examples, int64 (N,).
-        size: how many to keep; None keeps all.
-        task: the task's name, from which the random generator is derived.
-
     Raises:
         UserError: `size` exceeds N.
     """
-    if size is None:
-        return torch.arange(len(labels))
     if size > len(labels):
         raise UserError(
             f"train_size (={size}) must be at most {len(labels):,}, the number of training examples of {task}; "

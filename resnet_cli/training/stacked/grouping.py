@@ -42,7 +42,7 @@ def obstacle(run: Run, device_type: str) -> str:
         return f"model (={run.model})"
     for name, value in run.settings.items():
         setting = registry.find(name)
-        if setting is None or not (registry.owner(setting) == "Task" or setting.stacks(value)):
+        if setting is None or not (registry.owner(setting) == "Task" or setting.can_stack(value)):
             return f"{name} (={shorten(value)})"
     return ""
 
@@ -59,12 +59,8 @@ def group_runs(runs: Iterable[Run], device_type: str, workers: int = 1) -> list[
     """Divide runs into stacks, the longest first.
 
     Nets of similar depth are grouped, so that a layer's product includes many of them. A run's result is the same in
-    every stack, at least up to rounding, so the division may depend on `workers`.
-
-    Args:
-        runs: all runs that can be stacked, no two of them equal.
-        device_type: cpu or cuda.
-        workers: number of processes that will train stacks at the same time.
+    every stack, at least up to rounding, so the division may depend on `workers`, the number of processes. No two of
+    the runs are equal, and all can be stacked on the device, cpu or cuda.
     """
     alike: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: (-run.depth, run.seed, run.run_id)):

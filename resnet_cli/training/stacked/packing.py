@@ -69,9 +69,7 @@ class Packing:
     def initialise(self, flat: Tensor, skip: int) -> None:
         """Fill a buffer of zeros with each net's initial values and the weights that keep its constant unit at 1.
 
-        Args:
-            flat: the buffer.
-            skip: number of layers that a skip spans; 0 in plain nets.
+        A skip spans `skip` layers; 0 in plain nets.
         """
         built: dict[object, dict[str, Tensor]] = {}
         for place, run in enumerate(self.runs):

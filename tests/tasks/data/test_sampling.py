@@ -41,7 +41,6 @@ def test_the_order_is_random_within_and_between_classes(labels: torch.Tensor) ->
 def test_a_larger_subset_contains_the_smaller(labels: torch.Tensor) -> None:
     subsets = [set(training_subset(labels, size, "test").tolist()) for size in range(1, 201)]
     assert all(small < large for small, large in pairwise(subsets))
-    assert training_subset(labels, None, "test").equal(torch.arange(200))
     assert training_subset(labels, 200, "test").equal(torch.arange(200))
 
 

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from resnet_cli.models.activations import Activation
+from resnet_cli.settings.setting import Effect, Setting
 from resnet_cli.training.optimizers import Optimizer
 from resnet_cli.training.stacked.grouping import STACK_BYTES, group_runs, obstacle, stack_key, stack_name, working_set
 from tests.conftest import MakeRun
@@ -60,3 +61,10 @@ def test_groups_fit_in_memory_and_occupy_all_workers(make_run: MakeRun) -> None:
     few = group_runs(runs[:16], "cpu", workers=4)
     assert len(few) == 8
     assert len(group_runs(runs[:3], "cpu", workers=4)) == 3
+
+
+@pytest.mark.parametrize(
+    ("affects", "expected"), [(("update rule",), False), (("shape",), False), (("length",), True), ((), True)]
+)
+def test_a_setting_that_the_engine_cannot_know_is_not_stacked(affects: tuple[Effect, ...], expected: bool) -> None:
+    assert Setting[int]("clipping", int, "Made up.", affects=affects).can_stack(1) is expected
