@@ -205,8 +205,7 @@ def compare(results: Results, first: str, second: str, *, metric: str = "train_l
     Raises:
         UserError: a model or the metric is not there, or the models share no depth and seed.
     """
-    known = [*METRICS, *results.other_metrics]
-    if metric not in known:
+    if metric not in (known := [*METRICS, *results.other_metrics]):
         raise unknown_name("metric", metric, known)
     summary = results.summary(metric)
     (column,) = columns_of(metric)

@@ -36,6 +36,7 @@ DRAWING_SHARE = 0.05
 LEGEND = "        filled: finished · hollow: in training · ×: diverged"
 LISTED_RUNS = 5
 SHORTEST_BAR = 12
+Ends = Mapping[str, tuple[Status, Metrics | None]]
 SMALLEST_CHART, TALLEST_CHART = (40, LEAST_HEIGHT), 25
 PLAIN_LOOKS = (("●", "○", "dark_orange"), ("▼", "▽", "gold3"), ("■", "□", "indian_red"))
 OTHER_LOOKS = (("◆", "◇", "deep_sky_blue1"), ("▲", "△", "green3"), ("★", "☆", "orchid"), ("◼", "◻", "cyan3"))
@@ -70,14 +71,7 @@ class SweepView(ABC):
         return f"{self._series(run)} depth {run.depth} seed {run.seed}: {_outcome(event)}"
 
 
-def open_view(
-    runs: Sequence[Run],
-    finished: Mapping[str, tuple[Status, Metrics | None]],
-    console: Console,
-    *,
-    quiet: bool,
-    metric: str = "loss",
-) -> SweepView:
+def open_view(runs: Sequence[Run], finished: Ends, console: Console, *, quiet: bool, metric: str = "loss") -> SweepView:
     """The view that suits the console: live on a terminal, otherwise a line per finished (or if `quiet`, failed) run.
 
     `finished` are the outcomes of runs that were finished earlier, by run id. The live view draws `metric`; of a pair,
@@ -147,13 +141,7 @@ class _LiveView(SweepView):
     The two share no lock: the thread copies what it draws with calls that Python does not interrupt (`list`, `sorted`).
     """
 
-    def __init__(
-        self,
-        runs: Sequence[Run],
-        finished: Mapping[str, tuple[Status, Metrics | None]],
-        console: Console,
-        metric: str,
-    ) -> None:
+    def __init__(self, runs: Sequence[Run], finished: Ends, console: Console, metric: str) -> None:
         super().__init__(runs)
         self._metric, self._column = metric, columns_of(metric)[0]
         plain, other = cycle(PLAIN_LOOKS), cycle(OTHER_LOOKS)
@@ -282,12 +270,11 @@ class _LiveView(SweepView):
         for one in shown:
             total = f"{one.total:,}" if one.total else "…"
             row = f"  depth {one.run.depth:<{digits}}  seed {one.run.seed}  {one.step:>{max(5, len(total))},}/{total}"
-            value = (
-                f"  {describe(self._metric).title} {cell_text(self._column, one.value)}"
-                if one.value is not None
-                else ""
-            )
-            rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row, value))
+            if one.value is not None:
+                row += (
+                    f"  {describe(self._metric).title} {cell_text(self._column, one.value)}{METRICS[self._column].sign}"
+                )
+            rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row))
         if len(training) > len(shown):
             more = f"and {len(training) - len(shown)} more" if shown else f"{len(training)} runs are being trained"
             rows.append(Text(more, "dim"))

@@ -30,12 +30,7 @@ LISTED_FAILURES = 5
 LONGEST_MESSAGE = 300
 """Characters of the reason why a run failed, which may come from a foreign folder."""
 
-HEADERS = {
-    "train_loss": "train",
-    "test_loss": "test",
-    "train_error": "train %",
-    "test_error": "test %",
-}
+HEADERS = {"train_loss": "train", "test_loss": "test", "train_error": "train %", "test_error": "test %"}
 
 
 def loss_text(loss: float) -> str:
