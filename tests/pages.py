@@ -24,11 +24,13 @@ from resnet_cli.analysis.convergence import compare_twins, measure
 from resnet_cli.api import count_imagenet_nets
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.models import all_models, get_model
+from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.metrics import COLUMNS, METRICS, OUTCOMES
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import all_tasks
+from resnet_cli.tasks.base import Task
 from tests.pictures import PICTURES, drawn, small_png
 
 ROOT = Path(__file__).parents[1]
@@ -146,7 +148,7 @@ def settings_table() -> str:
     """The settings as Markdown, from their own descriptions; those of few models or tasks begin with whose they are."""
     lines, common = [], [setting for setting in registry.declared() if not setting.came_later]
     for setting in [*common, *(one for one in registry.all_settings() if one not in common)]:
-        parts = [*all_models().values(), *all_tasks().values()] if setting not in common else []
+        parts: list[Model | Task] = [*all_models().values(), *all_tasks().values()] if setting not in common else []
         owners = sorted(part.name for part in parts if setting in part.settings)
         lines.append(f"| `{setting.name}` | {', '.join(owners)}{': ' if owners else ''}{setting.description} |")
     return "\n".join(["| setting | meaning |", "|---|---|", *lines])

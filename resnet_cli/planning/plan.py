@@ -29,6 +29,7 @@ from resnet_cli.tasks.base import Task
 from resnet_cli.training.settings import work
 
 MAX_RUNS = 100_000
+DEFAULT_TASK = "sine"
 MAX_THREADS = 1024
 
 Lists = dict[str, tuple[Any, ...]]
@@ -77,7 +78,7 @@ class _Override:
 
 def requested_tasks(request: Request) -> list[str]:
     """The tasks that a request names; each makes a sweep of its own."""
-    return [get_task(str(name)).name for name in split_list("task", request.get("task", "sine"))]
+    return [get_task(str(name)).name for name in split_list("task", request.get("task", DEFAULT_TASK))]
 
 
 def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
@@ -92,7 +93,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     """
     load_plugins(request.get("plugins", ()))
     request = check_keys(dict(request), "key")
-    task = get_task(str(single_value("task", request, "sine")))
+    task = get_task(str(single_value("task", request, DEFAULT_TASK)))
     models = _find_models(task, request.get("models", "plain,residual"))
     seeds = parse_seeds(request.get("seeds", task.default_seeds))
     given = _parse_settings(request)

@@ -79,7 +79,7 @@ class Setting(Generic[T]):
         stacks: whether the stacked engine can train nets with a value; unless it says so, with all if none affects the
             shape or the update rule, which the engine would have to know.
         need: on which other setting it depends.
-        one_of: of the settings with the same word here, a run has exactly one.
+        one_of: of the settings with the same word here, a run has exactly one. Single models cannot declare these.
         before: by model or task (`*` for all), the value that applies to runs from before it had this setting. It is
             left out of their ids, which therefore never change.
         came_later: whether it came after the first release, so that its column follows those of older settings.

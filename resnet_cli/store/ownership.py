@@ -26,7 +26,7 @@ from resnet_cli.store.record import metrics_text
 from resnet_cli.store.regular import read_regular, starts_with
 from resnet_cli.store.tensors import MAGIC
 
-SWEEP_KEYS = {"format", "task", "models", "depths"}
+KEYS_OF_OURS = {"format", "task", "models", "depths"}
 RECORD_KEYS = {"format", "run_id", "settings"}
 RUN_ID = re.compile(r".+_d\d{3,}_s\d+_[0-9a-f]{10}")
 SUMMARY_START = b"run_id,task,model,depth,seed,status"
@@ -122,7 +122,7 @@ def _is_our_sweep(path: Path) -> bool:
     """Whether a sweep file has our keys and no comments, which we never write."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         text = path.read_text("utf-8")
-        return tomllib.loads(text).keys() >= SWEEP_KEYS and "#" not in text
+        return tomllib.loads(text).keys() >= KEYS_OF_OURS and "#" not in text
     return False
 
 
