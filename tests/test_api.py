@@ -99,6 +99,8 @@ def test_the_declared_direction_says_what_diverged_runs_count_as(
 def test_compare_takes_any_column_of_metrics(sweep: Results) -> None:
     table = resnet_cli.compare(sweep, "plain-mlp", "residual-mlp", metric="step").set_index("depth")
     assert list(table.loc[4, ["first", "second", "difference"]]) == [5, 5, 0]
+    training, same = (resnet_cli.compare(sweep, "plain-mlp", "residual-mlp", metric=m) for m in ("train_loss", "loss"))
+    pd.testing.assert_frame_equal(training, same)
 
 
 def test_compare_keeps_values_of_a_setting_apart(make_run: MakeRun) -> None:
@@ -127,7 +129,7 @@ def test_compare_sets_one_plain_run_beside_each_block_size(make_run: MakeRun) ->
     ("first", "second", "metric", "message"),
     [
         ("plain", "residual-mlp", "train_loss", "model (=plain) is not known (did you mean plain-mlp?)"),
-        ("plain-mlp", "residual-mlp", "loss", "metric (=loss) is not known"),
+        ("plain-mlp", "residual-mlp", "accuracy", "metric (=accuracy) is not known"),
         ("plain-mlp", "residual-mlp", "test_error", "metric (=test_error): these runs have none"),
     ],
 )

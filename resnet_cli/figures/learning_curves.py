@@ -161,7 +161,8 @@ def draw(
     what = run_table.metric_text(metric, splits)
     of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
     plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
-    if title is None and len(panels) == 1 and (title := _deepest_text(rows, metric, splits[0])):
+    last = rows.sort_values("step").groupby("run_id").tail(1)
+    if title is None and len(panels) == 1 and (title := deepest_text(last, metric, splits[0])):
         subtitle = "; ".join(filter(None, [plain, subtitle]))
     if lines == "depth" and many:
         _add_colour_bar(figure, cells, list(styles))
@@ -177,13 +178,6 @@ def draw(
     if marks_chance and chance is not None:
         entries.append(entry(run_table.chance_text(chance, metric), **CHANCE_LINE))
     return finish(figure, (plain if title is None else title, subtitle), entries, notes)
-
-
-def _deepest_text(rows: pd.DataFrame, metric: str, split: Split) -> str | None:
-    last = rows.sort_values("step").groupby("run_id").tail(1)
-    (column,) = columns_of(metric, [split])
-    values = last[column].mask(last["status"] == "diverged", describe(metric).worst)
-    return deepest_text(last.assign(**{column: values}), metric, split)
 
 
 def choose_depths(curves: pd.DataFrame) -> pd.DataFrame:

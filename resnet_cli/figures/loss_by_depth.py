@@ -182,9 +182,8 @@ def _draw_spread(
     low = values.groupby(level="depth").apply(_quantile, share)
     high = values.groupby(level="depth").apply(_quantile, 1 - share)
     if has_band:
-        axes.fill_between(
-            low.index, low, high, where=np.isfinite(low + high), color=style.colour, alpha=0.13, linewidth=0
-        )
+        shown = np.isfinite(low + high)
+        axes.fill_between(low.index, low, high, where=shown, color=style.colour, alpha=0.13, linewidth=0)
     size, alpha = (5, 0.4) if len(low) <= FEW_DEPTHS else (3.5, 0.25)
     draw_runs(axes, values.index, values, style.colour, size=size, alpha=alpha)
 
