@@ -161,8 +161,8 @@ def draw(
     what = run_table.metric_text(metric, splits)
     of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
     plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
-    last = rows.sort_values("step").groupby("run_id").tail(1)
-    if title is None and len(panels) == 1 and (title := deepest_text(last, metric, splits[0])):
+    ends = rows.sort_values("step").groupby("run_id").tail(1)
+    if title is None and len(panels) == 1 and (title := deepest_text(ends, metric, splits[0])):
         subtitle = "; ".join(filter(None, [plain, subtitle]))
     if lines == "depth" and many:
         _add_colour_bar(figure, cells, list(styles))
