@@ -89,8 +89,9 @@ def _parse(content: dict[str, Any]) -> State | None:
     step, history = content["step"], content["history"]
     if type(step) is not int or not isinstance(content["net"], dict) or not isinstance(history, list) or not history:
         return None
-    if not all(isinstance(row, tuple) and len(row) == len(Metrics._fields) for row in history):
-        return None
+    most, optional = len(Metrics._fields), len(Metrics._field_defaults)
+    if not all(isinstance(row, tuple) and most - optional <= len(row) <= most for row in history):
+        return None  # rows of an earlier version lack the metrics that came later
     return State(**content | {"history": [Metrics(*row) for row in history]})
 
 
