@@ -36,13 +36,16 @@ def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Mo
     """The net of a run on torch's meta device, for counting: it allocates no memory for parameters.
 
     Raises:
-        UserError: a tensor of it has a size in bytes that no 64-bit number can hold.
+        UserError: the run lacks a setting of the model, or a tensor has a size in bytes that no 64-bit number can hold.
     """
     import torch
 
+    model = get_model(run.model)
+    if lacking := [setting.name for setting in model.settings if not setting.need and run.get(setting) is None]:
+        raise UserError(f"{run.run_id} has no {lacking[0]}, which {run.model} needs here; train it again.")
     try:
         with torch.device("meta"):
-            return get_model(run.model).build(run, input_shape, outputs)
+            return model.build(run, input_shape, outputs)
     except RuntimeError as error:
         if "overflow" not in str(error):
             raise
@@ -50,13 +53,7 @@ def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Mo
 
 
 def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Module":
-    """The net of a run with its initial values, on the CPU in float32.
-
-    Args:
-        run: the settings of the net.
-        input_shape: shape of one input, (features,) or (C, H, W).
-        outputs: number of outputs.
-    """
+    """The net of a run for inputs (features,) or (C, H, W), with its initial values, on the CPU in float32."""
     from resnet_cli.models.initialisation import initialise
 
     net = describe_net(run, input_shape, outputs).to_empty(device="cpu")

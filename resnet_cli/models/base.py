@@ -34,6 +34,16 @@ class Model:
     defaults: Mapping[str, Any] = field(default_factory=dict)  # where its setting has another, by name
     can_stack: bool = False  # whether the stacked engine knows its layers and skips
 
+    def __post_init__(self) -> None:
+        if self.name in ("all", "plain", "residual"):
+            raise ValueError(f"name (={self.name}) stands for several models; choose another")
+        if self.role not in ("plain", "residual", "other"):
+            raise ValueError(f"role (={self.role}) must be plain, residual or other")
+        if not isinstance(self.depth_rule, DepthRule) or self.depth_rule.step < 1:
+            raise ValueError(f"depth_rule (={self.depth_rule}) must be a DepthRule with a step of at least 1")
+        if not isinstance(self.settings, tuple) or not isinstance(self.defaults, Mapping):
+            raise ValueError("settings must be a tuple, and defaults a dict by name")
+
 
 Step = Callable[[Tensor], Tensor]
 """A layer, or a function of activations."""
@@ -64,7 +74,7 @@ class Drawing(nn.Module):
     stream: ClassVar[str]
     on_host: ClassVar[bool] = False  # whether the generator is on the CPU, whatever the device of the net
 
-    def __init__(self, *, is_idle: bool) -> None:
+    def __init__(self, *, is_idle: bool = False) -> None:
         super().__init__()
         self.is_idle = is_idle  # whether the layer never draws
         self.generator: torch.Generator | None = None

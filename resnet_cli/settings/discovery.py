@@ -8,6 +8,7 @@ A plug-in is a Python file that is run only when it is named. A name that exists
 import hashlib
 import importlib.util
 import pkgutil
+import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, shorten, unknown_name
-from resnet_cli.settings.setting import Setting
+from resnet_cli.settings.setting import NAME, Setting
 
 
 class Part(Protocol):
@@ -94,8 +95,16 @@ def _collect(catalogue: Catalogue[T], plugins: Iterable[tuple[Path, ModuleType]]
         for part in catalogue.within(module):
             if not isinstance(part, kind):
                 raise UserError(f"{source}: {catalogue.attribute} holds {shorten(part)}, which is no {catalogue.kind}.")
+            word = catalogue.kind.lower()
+            if not isinstance(part.name, str) or not re.fullmatch(NAME, part.name):
+                raise UserError(
+                    f"{source}: name (={shorten(part.name)}) of a {word} must be a word of letters, digits and ._+-."
+                )
+            if not all(isinstance(setting, Setting) for setting in part.settings):
+                raise UserError(
+                    f"{source}: settings (={shorten(part.settings)}) of {part.name} must be a tuple of Setting."
+                )
             if part.name in found:
-                word = catalogue.kind.lower()
                 raise UserError(f"{source}: there is a {word} called {part.name} already; choose another name.")
             try:
                 registry.declare(catalogue.kind, part.settings)
@@ -148,6 +157,8 @@ def _run(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
+        if isinstance(error, SystemExit) and error.code in (129, 130, 143):  # it was ended by a signal
+            raise
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = lines[-1] if lines else None
         if isinstance(error, SyntaxError):

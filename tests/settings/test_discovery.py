@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resnet_cli.models import all_models
+from resnet_cli.models import all_models, build_net
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings import discovery
 from resnet_cli.settings.discovery import load_plugins
@@ -75,6 +75,15 @@ def test_a_plugin_may_define_a_task(tmp_path: Path) -> None:
         ("raise SystemExit", ", line 1, cannot be run: SystemExit"),
         ("x = 1", "defines neither MODELS nor TASK; let it define one of them"),
         ("import resnet_cli.models.base\nMODELS = (1,)", "MODELS holds 1, which is no Model"),
+        (MODEL.format("a/b"), "name (=a/b) of a model must be a word of letters, digits and ._+-"),
+        (MODEL.format("plain"), "ValueError: name (=plain) stands for several models"),
+        (
+            MODEL.format("mine") + "MODELS = replace(MODELS, role='boss')",
+            "role (=boss) must be plain, residual or other",
+        ),
+        (MODEL.format("mine") + "MODELS = replace(MODELS, depth_rule=2)", "depth_rule (=2) must be a DepthRule"),
+        (MODEL.format("mine") + "MODELS = replace(MODELS, settings=None)", "settings must be a tuple"),
+        (MODEL.format("mine") + "MODELS = replace(MODELS, settings=('width',))", "of mine must be a tuple of Setting"),
     ],
 )
 def test_a_plugin_that_cannot_be_used_is_one_sentence(tmp_path: Path, code: str, message: str) -> None:
@@ -97,6 +106,23 @@ def test_settings_of_a_plugin_apply_and_complain_as_declared(tmp_path: Path) -> 
         plan_sweep(asked | {"share": 0.3})
     with pytest.raises(UserError, match="mine at depth 2: too much is kept"):
         plan_sweep(asked | {"mode": "mix", "share": 0.95})
+
+
+def test_a_plugin_that_fails_in_workers_is_one_sentence(command: Command, mine: Path) -> None:
+    only_here = "\nimport multiprocessing\nassert multiprocessing.parent_process() is None, 'not here'"
+    written(mine, MODEL.format("mine") + only_here)
+    sweep = ("--plugin", mine, "--models", "mine", "--depths", 2, "--seeds", 0, "--steps", 3, "--executor", "processes")
+    ended = command("sweep", *sweep)
+    assert ended.code == 2
+    assert f"plugin (={mine}), line" in ended.err
+    assert "AssertionError: not here" in ended.err
+
+
+def test_a_run_without_a_setting_of_its_model_is_named(tmp_path: Path) -> None:
+    load_plugins(written(tmp_path / "mine.py", SETTINGS))
+    (run,) = plan_sweep({"models": "mine", "depths": 2, "seeds": 0}).runs
+    with pytest.raises(UserError, match="has no mode, which mine needs here; train it again"):
+        build_net(run.but(mode=None), (1,), 1)
 
 
 @pytest.mark.parametrize("name", ["nowhere.py", "model.txt", "folder.py"])

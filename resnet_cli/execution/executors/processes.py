@@ -14,7 +14,7 @@ from resnet_cli.execution.unit import Emit, UnitOutput, run_unit
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.units import Unit, finished_runs
 from resnet_cli.settings.discovery import load_plugins
-from resnet_cli.settings.errors import StorageError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Event, Finished
 from resnet_cli.settings.run import Run
 
@@ -26,7 +26,7 @@ def execute(units: Sequence[Unit], conditions: Conditions, emit: Emit) -> None:
     """Do units of work in several processes, which end with this one or by an exception, and pass events to `emit`.
 
     Raises:
-        StorageError: a worker cannot write its files.
+        UserError: a worker cannot write its files or run a plug-in.
     """
     waiting = deque(units)
     crew = [_Worker(conditions) for _ in range(min(conditions.workers, len(units)))]
@@ -78,13 +78,13 @@ class _Worker:
         """The next event; None if the process has died.
 
         Raises:
-            StorageError: the process cannot write its files.
+            UserError: the process cannot write its files or run a plug-in.
         """
         try:
-            event: Event | StorageError = self.connection.recv()
+            event: Event | UserError = self.connection.recv()
         except (EOFError, OSError):
             return None
-        if isinstance(event, StorageError):
+        if isinstance(event, UserError):
             raise event
         if isinstance(event, Finished):
             del self.unfinished[event.run_id]
@@ -107,28 +107,28 @@ class _Worker:
         self.connection.close()
 
 
-def _work(connection: "Connection[Event | StorageError, Unit]", conditions: Conditions) -> None:
+def _work(connection: "Connection[Event | UserError, Unit]", conditions: Conditions) -> None:
     """What a worker process does until its connection closes."""
     for number in ENDING_SIGNALS:  # they are sent to the whole process group; the parent decides
         signal.signal(number, signal.SIG_IGN)
     _end_with_parent()
-    load_plugins(conditions.plugins)
 
-    def send(event: Event | StorageError) -> None:
+    def send(event: Event | UserError) -> None:
         try:
             connection.send(event)
         except OSError:  # the parent has gone: leave at once, before this counts as an error of the training
             os._exit(1)
 
-    while True:
-        try:
-            unit = connection.recv()
-        except (EOFError, OSError):
-            return
-        try:
+    try:
+        load_plugins(conditions.plugins)
+        while True:
+            try:
+                unit = connection.recv()
+            except (EOFError, OSError):
+                return
             run_unit(unit, conditions, send)
-        except StorageError as error:
-            send(error)
+    except UserError as error:
+        send(error)
 
 
 @contextlib.contextmanager
