@@ -31,7 +31,7 @@ from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.device import available_cores, environment, resolve_device
 from resnet_cli.training.loop import DTYPES, Batches, train
-from resnet_cli.training.optimizers import LEARNING_RATE
+from resnet_cli.training.optimizers import LEARNING_RATE, OPTIMIZERS
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
 from resnet_cli.training.stacked.engine import train_stack
 from resnet_cli.training.stacked.grouping import group_runs
@@ -106,7 +106,7 @@ def check_device(device: torch.device, seeds: int) -> None:
     """Compare parameters on a device with the loop's on the CPU, then time the whole sweep there."""
     worst = 0.0
     for activation in ("relu", "tanh", "sigmoid"):
-        for optimizer in ("sgd", "momentum", "adam", "adamw", "rmsprop"):
+        for optimizer in (name for name, declared in OPTIMIZERS.items() if declared.linear_in_rate):
             settings = {"activation": activation, "optimizer": optimizer, "learning_rate": 1e-3, "weight_decay": 1e-3}
             for runs in make_groups(sine_runs(depths="1..7", steps=40, precision="float64", **settings)):
                 data = load(runs[0])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,16 +28,14 @@ from resnet_cli.models.imagenet import CLASSES, SIDE
 from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
-from resnet_cli.settings.metrics import PAIRS
+from resnet_cli.settings.metrics import PAIRS, columns_of, describe
 from resnet_cli.settings.run import Run
 from resnet_cli.store.combine import combine, sweep_names
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import constant_answers, get_task
 
-Measured = Literal["train_loss", "test_loss", "train_error", "test_error"]
 IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
 """What is counted: model and depths by the name that papers use."""
-MEASURED: tuple[Measured, ...] = get_args(Measured)
 plot_winners = winners.draw
 
 
@@ -185,7 +183,7 @@ def count_imagenet_nets() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["net", "parameters", "multiply_adds"])
 
 
-def compare(results: Results, first: str, second: str, *, metric: Measured = "train_loss") -> pd.DataFrame:
+def compare(results: Results, first: str, second: str, *, metric: str = "train_loss") -> pd.DataFrame:
     """How much lower or higher the second model ends than the first, pair by pair.
 
     The runs of a pair have the same depth and seed, and the same values of all settings that both models have. A
@@ -196,7 +194,7 @@ def compare(results: Results, first: str, second: str, *, metric: Measured = "tr
         results: with runs of both models.
         first: a model, such as `plain-mlp`.
         second: another, such as `residual-mlp`.
-        metric: what to compare after training; errors are in percent.
+        metric: what to compare after training, such as `test_error` (percent); `loss` is the training loss.
 
     Returns:
         One row per depth, and per combination of the settings that vary, which have columns of their own. `pairs`
@@ -207,14 +205,12 @@ def compare(results: Results, first: str, second: str, *, metric: Measured = "tr
     Raises:
         UserError: a model or the metric is not there, or the models share no depth and seed.
     """
-    if metric not in MEASURED:
-        raise unknown_name("metric", metric, MEASURED)
-    summary = results.summary()
+    summary, column = results.summary(metric), columns_of(metric)[0]
     summary = summary[summary["status"] != "failed"]
     diverged = summary["status"] == "diverged"
-    if (measured := summary.loc[~diverged, metric]).size and measured.isna().all():
-        raise UserError(f"metric (={metric}): these runs have none; a regression task has losses only.")
-    values = summary[metric].astype(float).mask(diverged, np.inf)
+    if (measured := summary.loc[~diverged, column]).size and measured.isna().all():
+        raise UserError(f"metric (={metric}): these runs have none; errors are recorded for classification tasks only.")
+    values = summary[column].astype(float).mask(diverged, describe(metric).worst)
     keys = ["depth", "seed", *results.varying]
     sides = []
     for model in (first, second):

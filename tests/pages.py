@@ -27,7 +27,7 @@ from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
-from resnet_cli.settings.metrics import COLUMNS, METRICS
+from resnet_cli.settings.metrics import COLUMNS, METRICS, OUTCOMES
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import all_tasks
 from resnet_cli.tasks.base import Task
@@ -54,8 +54,7 @@ def _results(sweep: str) -> Results:
 @cache
 def _summary(sweep: str) -> pd.DataFrame:
     summary = _results(sweep).summary()
-    metrics = ["train_loss", "test_loss", "train_error", "test_error"]
-    summary[metrics] = summary[metrics].astype(float).mask(summary["status"] == "diverged", math.inf)
+    summary[OUTCOMES] = summary[OUTCOMES].astype(float).mask(summary["status"] == "diverged", math.inf)
     return summary
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -14,7 +15,7 @@ import resnet_cli
 from resnet_cli import Results, UserError
 from resnet_cli.analysis import trained_nets
 from resnet_cli.settings.events import Status
-from resnet_cli.settings.metrics import Metrics
+from resnet_cli.settings.metrics import METRICS, Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from tests.conftest import MakeRun
@@ -86,6 +87,22 @@ def test_compare_counts_a_diverged_run_as_infinitely_bad(sweep: Results) -> None
     assert table.loc[5, "greatest"] == pytest.approx(-1.0)
 
 
+def test_the_declared_direction_says_what_diverged_runs_count_as(
+    sweep: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METRICS, "test_loss", replace(METRICS["test_loss"], better="higher"))
+    table = resnet_cli.compare(sweep, "plain-mlp", "residual-mlp", metric="test_loss").set_index("depth")
+    assert list(table.loc[5, ["pairs", "lower", "greatest"]]) == [2, 1, float("inf")]
+    assert resnet_cli.plot_loss_by_depth(sweep, metric="test_loss").axes
+
+
+def test_compare_takes_any_column_of_metrics(sweep: Results) -> None:
+    table = resnet_cli.compare(sweep, "plain-mlp", "residual-mlp", metric="step").set_index("depth")
+    assert list(table.loc[4, ["first", "second", "difference"]]) == [5, 5, 0]
+    training, same = (resnet_cli.compare(sweep, "plain-mlp", "residual-mlp", metric=m) for m in ("train_loss", "loss"))
+    pd.testing.assert_frame_equal(training, same)
+
+
 def test_compare_keeps_values_of_a_setting_apart(make_run: MakeRun) -> None:
     runs = [
         stored(make_run(models=model, depths=4, seeds=0, init=init), loss)
@@ -112,13 +129,13 @@ def test_compare_sets_one_plain_run_beside_each_block_size(make_run: MakeRun) ->
     ("first", "second", "metric", "message"),
     [
         ("plain", "residual-mlp", "train_loss", "model (=plain) is not known (did you mean plain-mlp?)"),
-        ("plain-mlp", "residual-mlp", "loss", "metric (=loss) is not known"),
+        ("plain-mlp", "residual-mlp", "accuracy", "metric (=accuracy) is not known"),
         ("plain-mlp", "residual-mlp", "test_error", "metric (=test_error): these runs have none"),
     ],
 )
 def test_compare_refuses_what_is_not_there(sweep: Results, first: str, second: str, metric: str, message: str) -> None:
     with pytest.raises(UserError) as error:
-        resnet_cli.compare(sweep, first, second, metric=metric)  # type: ignore[arg-type]
+        resnet_cli.compare(sweep, first, second, metric=metric)
     assert message in str(error.value)
 
 

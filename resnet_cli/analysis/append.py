@@ -31,7 +31,7 @@ from resnet_cli.models import build_net, get_model, twins
 from resnet_cli.models.base import Block
 from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, ORDERING, SHORTCUT, SURVIVAL
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.metrics import Metrics
+from resnet_cli.settings.metrics import OUTCOMES, Metrics
 from resnet_cli.settings.ranges import compact, parse_depths
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
@@ -48,7 +48,6 @@ POSSIBLE: Mapping[Setting[Any], tuple[object, ...]] = {
 }
 """Settings of nets to which the identity can be appended."""
 WITHOUT_WARMUP: Mapping[Setting[Any], object] = {WARMUP_STEPS: 0, WARMUP_FACTOR: None, WARMUP_SHAPE: None}
-METRICS = ["train_loss", "test_loss", "train_error", "test_error"]
 
 
 def appendable_models() -> list[str]:
@@ -185,7 +184,7 @@ def compare(
     Returns:
         One row per evaluation: `task`, `model`, `depth` (the shallow net's), `deeper`, `seed`, the settings, `net`
         (shallow, appended or scratch), `step` (counted from the start of the first training; the appended net starts
-        where that ends), `train_loss`, `test_loss`, `train_error` and `test_error`.
+        where that ends), losses and errors.
 
     Raises:
         UserError: layers cannot be appended, the net was not saved, or the data set is missing.
@@ -220,7 +219,7 @@ def compare(
     who: dict[str, Any] = {"task": run.task, "model": run.model, "depth": run.depth, "deeper": depth, "seed": run.seed}
     who |= {name: run.get(name) for name in settings}
     frame = pd.DataFrame(rows).drop_duplicates(["net", "step"], keep="last")
-    return frame.assign(**who)[[*who, "net", "step", *METRICS]].astype(dict.fromkeys(METRICS, float))
+    return frame.assign(**who)[[*who, "net", "step", *OUTCOMES]].astype(dict.fromkeys(OUTCOMES, float))
 
 
 def find_twin(run: Run, stored: Iterable[RunRecord]) -> RunRecord | None:

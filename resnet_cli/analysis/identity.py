@@ -134,11 +134,11 @@ def measure(
     """
     for experiment, depth in experiments_of(depths):
         inputs = Inputs(experiment)
-        kinds = (
+        both = (
             _train(inputs, depth, is_residual, seeds, steps, block_size, resolve_device(device))
             for is_residual in (False, True)
         )
-        yield pd.concat(kinds, ignore_index=True)
+        yield pd.concat(both, ignore_index=True)
 
 
 def experiments_of(depths: Sequence[int]) -> list[tuple[Experiment, int]]:

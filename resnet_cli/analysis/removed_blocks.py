@@ -16,6 +16,7 @@ import torch
 from scipy.stats import kendalltau
 
 from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, in_order, table_of, without_blocks
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.seeding import derive_seed
@@ -198,7 +199,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     half of the blocks are removed at random (`half`, of so many: `half_blocks`), with blocks `swapped`, and by
     `chance`; nan where a net is too small for a change.
     """
-    column = "test_loss" if frame["test_error"].isna().all() else "test_error"
+    column = "test_error" if is_classification(frame) else "test_loss"
     frame = frame.assign(value=frame[column].fillna(math.inf))
     columns = [str(name) for name in frame]
     settings = columns[columns.index("seed") + 1 : columns.index("change")]

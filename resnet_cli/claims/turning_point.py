@@ -12,6 +12,8 @@ from statistics import median
 
 import pandas as pd
 
+from resnet_cli.settings.metrics import CLASSIFICATION, METRICS
+
 LEAST_MARGIN = 2.0
 """For squared errors, which span several orders of magnitude."""
 
@@ -72,6 +74,12 @@ class TurningPoint:
         return f"{self.model}: {verdict}{lowest}{end}."
 
 
+def is_classification(runs: pd.DataFrame) -> bool:
+    """Whether a table of runs has what is recorded for classification tasks only."""
+    names = [name for name, metric in METRICS.items() if metric.when == CLASSIFICATION]
+    return bool(runs.filter(items=names).notna().any(axis=None))
+
+
 def turning_points(summary: pd.DataFrame) -> list[TurningPoint]:
     """The turning point of each model in a summary: the depth from which on its training loss has risen for good.
 
@@ -81,9 +89,9 @@ def turning_points(summary: pd.DataFrame) -> list[TurningPoint]:
     depths of the ratio of the upper to the lower quartile over seeds, if that is larger.
 
     Args:
-        summary: one row per run, with at least `model`, `depth`, `status`, `train_loss` and `train_error`. Runs that
-            differ in another setting count as further seeds, so separate them first. Diverged runs count as infinitely
-            bad, failed ones not at all.
+        summary: one row per run, with at least `model`, `depth`, `status`, `train_loss` and errors. Runs that differ in
+            another setting count as further seeds, so separate them first. Diverged runs count as infinitely bad,
+            failed ones not at all.
 
     Returns:
         One for each model that has a loss, in the order of the summary.
@@ -100,7 +108,7 @@ def turning_points(summary: pd.DataFrame) -> list[TurningPoint]:
 
 
 def _margin(runs: pd.DataFrame) -> float:
-    least = LEAST_MARGIN if runs["train_error"].isna().all() else LEAST_MARGIN_OF_CLASSIFICATION
+    least = LEAST_MARGIN_OF_CLASSIFICATION if is_classification(runs) else LEAST_MARGIN
     by_depth = runs[(runs["loss"] > 0) & (runs["loss"] < math.inf)].groupby("depth")["loss"]
     ratios = (by_depth.quantile(0.75) / by_depth.quantile(0.25))[by_depth.size() > 1]
     return max(least, float(ratios.median())) if len(ratios) else least

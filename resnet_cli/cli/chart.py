@@ -35,13 +35,13 @@ def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, heigh
     logs = [math.log10(loss) for loss in losses if 0 < loss < math.inf] or [-1.0, 0.0]
     margin = max(0.03 * (max(logs) - min(logs)), 0.02)
     low, high = min(logs) - margin, max(logs) + margin
-    top = 1 if math.inf in losses else 0
+    top = 1 if any(map(math.isinf, losses)) else 0
 
     def place(depth: int, loss: float) -> tuple[int, int]:
         """Column and row in braille dots, of which a character has two columns and four rows."""
         share = (depth - depths[0]) / (depths[-1] - depths[0]) if len(depths) > 1 else 0.5
         x = 2 * round(1 + share * (columns - 3))
-        if loss == math.inf:
+        if math.isinf(loss):
             return x, 1
         fall = (high - max(low, math.log10(loss) if loss > 0 else low)) / (high - low)
         return x, 4 * top + round(fall * (4 * (rows - top) - 1))
@@ -60,11 +60,11 @@ def draw_chart(curves: Sequence[Curve], depths: Sequence[int], width: int, heigh
         for marker, points in ((curve.hollow, curve.current), (curve.filled, curve.ended)):
             for depth, loss in points.items():
                 x, y = place(depth, loss)
-                cells[y // 4, x // 2] = ("×" if loss == math.inf else marker), curve.colour
+                cells[y // 4, x // 2] = ("×" if math.isinf(loss) else marker), curve.colour
 
     labels = {place(depths[0], tick)[1] // 4: f"{tick:g}" for tick in _loss_ticks(low, high)}
     if top:
-        labels[0] = "∞"
+        labels[0] = "∞" if math.inf in losses else "-∞"
     chart = Text("\n", no_wrap=True, overflow="ellipsis").join(legend)
     for row in range(rows):
         chart.append(f"\n{labels.get(row, ''):>7}{'┤' if row in labels else '│'}", "dim")

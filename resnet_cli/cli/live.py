@@ -22,10 +22,10 @@ from rich.table import Table
 from rich.text import Text
 
 from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
-from resnet_cli.cli.tables import error_text, loss_text, varying_settings
+from resnet_cli.cli.tables import cell_text, varying_settings
 from resnet_cli.figures.panels import value_text
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
-from resnet_cli.settings.metrics import METRICS, Metrics, columns_of, describe
+from resnet_cli.settings.metrics import METRICS, OUTCOMES, Metrics, columns_of, describe
 from resnet_cli.settings.run import Run
 from resnet_cli.training.settings import work
 
@@ -36,6 +36,7 @@ DRAWING_SHARE = 0.05
 LEGEND = "        filled: finished · hollow: in training · ×: diverged"
 LISTED_RUNS = 5
 SHORTEST_BAR = 12
+Ends = Mapping[str, tuple[Status, Metrics | None]]
 SMALLEST_CHART, TALLEST_CHART = (40, LEAST_HEIGHT), 25
 PLAIN_LOOKS = (("●", "○", "dark_orange"), ("▼", "▽", "gold3"), ("■", "□", "indian_red"))
 OTHER_LOOKS = (("◆", "◇", "deep_sky_blue1"), ("▲", "△", "green3"), ("★", "☆", "orchid"), ("◼", "◻", "cyan3"))
@@ -70,14 +71,7 @@ class SweepView(ABC):
         return f"{self._series(run)} depth {run.depth} seed {run.seed}: {_outcome(event)}"
 
 
-def open_view(
-    runs: Sequence[Run],
-    finished: Mapping[str, tuple[Status, Metrics | None]],
-    console: Console,
-    *,
-    quiet: bool,
-    metric: str = "loss",
-) -> SweepView:
+def open_view(runs: Sequence[Run], finished: Ends, console: Console, *, quiet: bool, metric: str = "loss") -> SweepView:
     """The view that suits the console: live on a terminal, otherwise a line per finished (or if `quiet`, failed) run.
 
     `finished` are the outcomes of runs that were finished earlier, by run id. The live view draws `metric`; of a pair,
@@ -95,11 +89,12 @@ def _outcome(event: Finished) -> str:
         return f"{event.status}: {message}"
     if event.status == "diverged":
         return f"diverged at step {last.step} ({_took(event)})" + (f": {message}" if message else "")
-    train, test = loss_text(last.train_loss), loss_text(last.test_loss)
-    if last.train_error is not None and last.test_error is not None:
-        train += f" ({error_text(last.train_error)} %)"
-        test += f" ({error_text(last.test_error)} %)"
-    return f"train {train}, test {test} ({last.step} steps, {_took(event)})"
+    told = []
+    for split in ("train", "test"):
+        found = {name: getattr(last, name) for name in OUTCOMES if name.startswith(split)}
+        texts = [cell_text(name, value) + METRICS[name].sign for name, value in found.items() if value is not None]
+        told.append(f"{split} {texts[0]}" + (f" ({', '.join(texts[1:])})" if texts[1:] else ""))
+    return f"{', '.join(told)} ({last.step} steps, {_took(event)})"
 
 
 def _took(event: Finished) -> str:
@@ -146,13 +141,7 @@ class _LiveView(SweepView):
     The two share no lock: the thread copies what it draws with calls that Python does not interrupt (`list`, `sorted`).
     """
 
-    def __init__(
-        self,
-        runs: Sequence[Run],
-        finished: Mapping[str, tuple[Status, Metrics | None]],
-        console: Console,
-        metric: str,
-    ) -> None:
+    def __init__(self, runs: Sequence[Run], finished: Ends, console: Console, metric: str) -> None:
         super().__init__(runs)
         self._metric, self._column = metric, columns_of(metric)[0]
         plain, other = cycle(PLAIN_LOOKS), cycle(OTHER_LOOKS)
@@ -217,7 +206,7 @@ class _LiveView(SweepView):
         self._work_left -= work(run) - (training.counted if training else 0.0)
         self._counts[status] += 1
         if status == "diverged":
-            self._ended[self._series(run), run.depth].append(math.inf)
+            self._ended[self._series(run), run.depth].append(METRICS[self._column].worst)
         elif status == "done" and metrics and (value := getattr(metrics, self._column)) is not None:
             self._ended[self._series(run), run.depth].append(value)
 
@@ -281,8 +270,11 @@ class _LiveView(SweepView):
         for one in shown:
             total = f"{one.total:,}" if one.total else "…"
             row = f"  depth {one.run.depth:<{digits}}  seed {one.run.seed}  {one.step:>{max(5, len(total))},}/{total}"
-            value = f"  {describe(self._metric).title} {loss_text(one.value)}" if one.value is not None else ""
-            rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row, value))
+            if one.value is not None:
+                row += (
+                    f"  {describe(self._metric).title} {cell_text(self._column, one.value)}{METRICS[self._column].sign}"
+                )
+            rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row))
         if len(training) > len(shown):
             more = f"and {len(training) - len(shown)} more" if shown else f"{len(training)} runs are being trained"
             rows.append(Text(more, "dim"))

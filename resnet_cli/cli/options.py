@@ -66,6 +66,9 @@ CheckpointEvery = Annotated[
     float,
     typer.Option("--checkpoint-every", min=0, metavar="SECONDS", help="Minimum time between checkpoints of a run."),
 ]
+LiveMetric = Annotated[
+    str, typer.Option("--metric", metavar="NAME", help="What to show on the terminal during training, such as error.")
+]
 Recompute = Annotated[
     bool,
     typer.Option(

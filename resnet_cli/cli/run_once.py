@@ -7,8 +7,9 @@ import typer
 
 from resnet_cli.cli.console import complain, make_console
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
+from resnet_cli.cli.options import CheckpointEvery, DataDir, LiveMetric, Recompute
 from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.metrics import check_metric
 from resnet_cli.settings.request import parse_out
 
 EPILOG = examples(
@@ -22,6 +23,7 @@ def command(
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
+    metric: LiveMetric = "loss",
 ) -> None:
     """Train one net, print its evaluations, and draw its learning curve.
 
@@ -38,6 +40,7 @@ def command(
     from resnet_cli.store.layout import FIGURES_FOLDER
     from resnet_cli.tasks import constant_answers
 
+    check_metric(metric)
     request: dict[str, Any] = context.obj
     defaults = {"models": "residual", "depths": 20, "seeds": 0}
     plan = plan_sweep({**defaults, **request})
@@ -53,7 +56,7 @@ def command(
         open_sweep(
             plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every, recompute=recompute
         ) as sweep,
-        open_view(plan.runs, sweep.finished, console, quiet=False) as view,
+        open_view(plan.runs, sweep.finished, console, quiet=False, metric=metric) as view,
     ):
         results = sweep.execute(view.handle)
     stored = next(stored for stored in results.runs if stored.run == run)

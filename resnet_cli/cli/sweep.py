@@ -8,7 +8,7 @@ import typer
 
 from resnet_cli.cli.console import complain, make_console, say
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, Recompute
+from resnet_cli.cli.options import CheckpointEvery, DataDir, LiveMetric, Recompute
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import check_metric
 from resnet_cli.settings.request import parse_out
@@ -49,10 +49,7 @@ def command(
             help="What trains the runs: serial (this process), processes, or another one. (default: as --jobs says)",
         ),
     ] = "auto",
-    metric: Annotated[
-        str,
-        typer.Option("--metric", metavar="NAME", help="What to draw on the terminal during the sweep, such as error."),
-    ] = "loss",
+    metric: LiveMetric = "loss",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,

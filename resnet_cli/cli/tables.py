@@ -16,7 +16,7 @@ from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning
 from resnet_cli.figures.panels import split_panels, value_text
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import shorten
-from resnet_cli.settings.metrics import METRICS, OTHER_METRIC, PAIRS, columns_of, describe
+from resnet_cli.settings.metrics import METRICS, OTHER_METRIC, OUTCOMES, columns_of, describe
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import RUN_COLUMNS
@@ -30,13 +30,7 @@ LISTED_FAILURES = 5
 LONGEST_MESSAGE = 300
 """Characters of the reason why a run failed, which may come from a foreign folder."""
 
-MEASURES = [column for pair in PAIRS for column in columns_of(pair)]
-HEADERS = {
-    "train_loss": "train",
-    "test_loss": "test",
-    "train_error": "train %",
-    "test_error": "test %",
-}
+HEADERS = {"train_loss": "train", "test_loss": "test", "train_error": "train %", "test_error": "test %"}
 
 
 def loss_text(loss: float) -> str:
@@ -44,11 +38,6 @@ def loss_text(loss: float) -> str:
     if math.isfinite(loss):
         return f"{loss:#.3g}".rstrip(".")
     return "–" if math.isnan(loss) else "∞"
-
-
-def error_text(percent: float) -> str:
-    """An error in percent with two decimals; – where there is none."""
-    return f"{percent:.2f}" if math.isfinite(percent) else "–"
 
 
 def varying_settings(runs: Sequence[Run]) -> list[str]:
@@ -185,7 +174,7 @@ class _DepthTable:
         self.spread = counts.max() > 1
         seeds = "over seeds" if self.uneven else f"of {counted(counts.max(), 'seed')}"
         self.title = f"{title}: loss by depth, median {seeds}"
-        self.measures = [name for name in MEASURES if runs[name].notna().any()]
+        self.measures = [name for name in OUTCOMES if runs[name].notna().any()]
         self.columns = {
             str(model): self._columns_of(of_model, points.get(str(model)))
             for model, of_model in runs.groupby("model", sort=False)
@@ -196,13 +185,13 @@ class _DepthTable:
         for depth in sorted(runs["depth"].unique()):
             of_depth = runs[runs["depth"] == depth]
             status = of_depth["status"]
-            values = of_depth[self.measures].astype(float).mask(status == "diverged", math.inf)[status != "failed"]
-            for name, median in values.median().items():
-                text = loss_text(median) if "loss" in name else error_text(median)
-                columns[HEADERS[name]][depth] = Text(text, _mark(depth, point) if name == "train_loss" else "")
+            for name in self.measures:
+                values = of_depth[name].astype(float).mask(status == "diverged", METRICS[name].worst)
+                values = values[status != "failed"]
+                text = cell_text(name, values.median())
+                columns[_header(name)][depth] = Text(text, _mark(depth, point) if name == "train_loss" else "")
                 if name == "train_loss" and self.spread:
-                    low, high = values[name].min(), values[name].max()
-                    columns["min–max"][depth] = Text(_range_text(low, high), "dim")
+                    columns["min–max"][depth] = Text(_range_text(values.min(), values.max()), "dim")
             if self.uneven:
                 bad = [f"{(status == word).sum()} {word}" for word in ("diverged", "failed") if word in set(status)]
                 columns["runs"][depth] = Text(", ".join([str(len(of_depth)), *bad]))
@@ -253,20 +242,18 @@ def results_table(summary: pd.DataFrame, metric: str | None = None) -> Renderabl
     if summary.empty:
         return Text("no finished runs")
     alike = [name for name in ("status", "step") if len(summary[name].unique()) == 1]
-    told = [_cell(name, summary[name].iloc[0]) + (" steps" if name == "step" else "") for name in alike]
-    measures = [name for name in (columns_of(metric) if metric else MEASURES) if summary[name].notna().any()]
+    told = [cell_text(name, summary[name].iloc[0]) + (" steps" if name == "step" else "") for name in alike]
+    measures = [name for name in (columns_of(metric) if metric else OUTCOMES) if summary[name].notna().any()]
     settings = [str(name) for name in summary if name not in RUN_COLUMNS]
     unlike = [name for name in ("status", "step") if name not in alike]
     table = listing(["run_id"])
     columns = [*unlike, *measures, "parameters", *settings]
     for name in columns:
-        header = HEADERS.get(name, name)
-        if name in measures and name not in HEADERS:
-            header = describe(metric or name).title
+        header = _header(metric if metric and name == OTHER_METRIC else name) if name in measures else name
         table.add_column(header, justify="left" if name == "status" else "right", no_wrap=True)
     for run in summary.sort_values(["model", "depth", "seed"]).to_dict("records"):
         style = {"done": "", "diverged": "red", "failed": "bold red"}[run["status"]]
-        table.add_row(run["run_id"], *(_cell(name, run.get(name)) for name in columns), style=style)
+        table.add_row(run["run_id"], *(cell_text(name, run.get(name)) for name in columns), style=style)
     return Group(Text(", ".join([counted(len(summary), "run"), *told]), "bold"), table)
 
 
@@ -284,8 +271,8 @@ def failures(runs: Iterable[RunRecord]) -> Iterator[str]:
 def evaluations_table(metrics: pd.DataFrame) -> RenderableType:
     """One row per evaluation of a single run, with the columns of metrics.csv that have values."""
     columns = [name for name in metrics.columns if metrics[name].notna().any()]
-    headers = [HEADERS.get(name) or describe(name).title for name in columns]
-    rows = [[_cell(name, row[name]) for name in columns] for row in metrics.to_dict("records")]
+    headers = [_header(name) for name in columns]
+    rows = [[cell_text(name, row[name]) for name in columns] for row in metrics.to_dict("records")]
     return listing(headers, rows, right=headers)
 
 
@@ -299,7 +286,12 @@ def listing(headers: Sequence[str], rows: Iterable[Sequence[str]] = (), *, right
     return table
 
 
-def _cell(name: str, value: Any) -> str:
+def _header(name: str) -> str:
+    return HEADERS.get(name) or describe(name).title
+
+
+def cell_text(name: str, value: Any) -> str:
+    """A value of a setting or a metric; – where there is none."""
     if pd.isna(value):
         return "–"
     if name in ("step", "parameters"):
@@ -308,4 +300,6 @@ def _cell(name: str, value: Any) -> str:
         return f"{value:.2f}"
     if name not in (*METRICS, OTHER_METRIC) or name.startswith("scheduled_"):
         return value_text(value)
-    return error_text(value) if describe(name).unit.startswith("%") else loss_text(value)
+    if not describe(name).sign:
+        return loss_text(value)
+    return f"{value:.2f}" if math.isfinite(value) else "–"

@@ -16,7 +16,7 @@ from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.run_table import Split
 from resnet_cli.figures.style import GREY, ModelStyle, ordered_models
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.metrics import columns_of
+from resnet_cli.settings.metrics import columns_of, describe
 
 if TYPE_CHECKING:
     from pandas.api.typing import SeriesGroupBy
@@ -110,23 +110,24 @@ def draw_medians(
     axes.plot(median.index, median.where(np.isfinite(median)), color=color, **line)
     if values.size().max() > 1:
         low = values.min()
-        axes.fill_between(median.index, low, high, where=np.isfinite(high), color=color, alpha=alpha, linewidth=0)
+        axes.fill_between(median.index, low, high, where=np.isfinite(low + high), color=color, alpha=alpha, linewidth=0)
     return median
 
 
 def deepest_text(runs: pd.DataFrame, metric: str, split: Split) -> str | None:
     """What the models reach at the greatest depth that they share, such as `Median test loss at depth 56: …`.
 
-    None where their medians cannot be compared (`is_compared`). `runs` has one row per run, infinite where it diverged.
+    None where their medians cannot be compared (`is_compared`). `runs` has one row per run.
     """
     depths = [set(of_model) for _, of_model in runs.groupby("model", observed=True)["depth"]]
     shared = set.intersection(*depths)
     deepest = runs[runs["depth"] == max(shared, default=None)]
     if not shared or not is_compared(deepest):
         return None
-    medians = deepest.groupby("model")[columns_of(metric, [split])[0]].median()
-    values = {str(model): float(medians[model]) for model in ordered_models(deepest["model"])}
-    told = named_values(values, " %" if metric == "error" else "")
+    values = deepest[columns_of(metric, [split])[0]].mask(deepest["status"] == "diverged", describe(metric).worst)
+    medians = values.groupby(deepest["model"]).median()
+    reached = {str(model): float(medians[model]) for model in ordered_models(deepest["model"])}
+    told = named_values(reached, describe(metric).sign)
     return f"Median {run_table.metric_text(metric, [split])} at depth {max(shared)}: {told}"
 
 

@@ -39,7 +39,7 @@ from resnet_cli.figures.panels import Grid, Panel, arrange, arrange_in_rows, eve
 from resnet_cli.figures.run_table import SPLIT_LABELS, SPLITS, Scale, Split, check_choice
 from resnet_cli.figures.style import GREY, look, model_styles, ordered_models, split_line
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.metrics import columns_of
+from resnet_cli.settings.metrics import columns_of, describe
 
 MAX_ROWS = 6
 MAX_COLUMNS = 6
@@ -161,7 +161,8 @@ def draw(
     what = run_table.metric_text(metric, splits)
     of_model = f" of {next(iter(headings.values()))}" if alone and panels[0].title else ""
     plain = f"{what} on {rows['task'].iloc[0]} during training".capitalize() + of_model
-    if title is None and len(panels) == 1 and (title := _deepest_text(rows, metric, splits[0])):
+    ends = rows.sort_values("step").groupby("run_id").tail(1)
+    if title is None and len(panels) == 1 and (title := deepest_text(ends, metric, splits[0])):
         subtitle = "; ".join(filter(None, [plain, subtitle]))
     if lines == "depth" and many:
         _add_colour_bar(figure, cells, list(styles))
@@ -177,12 +178,6 @@ def draw(
     if marks_chance and chance is not None:
         entries.append(entry(run_table.chance_text(chance, metric), **CHANCE_LINE))
     return finish(figure, (plain if title is None else title, subtitle), entries, notes)
-
-
-def _deepest_text(rows: pd.DataFrame, metric: str, split: Split) -> str | None:
-    last = rows.sort_values("step").groupby("run_id").tail(1)
-    (column,) = columns_of(metric, [split])
-    return deepest_text(last.assign(**{column: last[column].mask(last["status"] == "diverged", np.inf)}), metric, split)
 
 
 def choose_depths(curves: pd.DataFrame) -> pd.DataFrame:
@@ -239,11 +234,11 @@ def depth_colours(depths: Sequence[int]) -> dict[int, str]:
 def median_curve(runs: pd.DataFrame, x: str, column: str) -> "pd.Series[float]":
     """The median of `column` over `runs` at each value of `x` where an undiverged run was evaluated.
 
-    A diverged run counts as infinite after its last evaluation.
+    A diverged run counts as infinitely bad after its last evaluation.
     """
     values = runs.pivot_table(column, x, "run_id", aggfunc="last")  # (x, run)
     diverged = values.columns.isin(runs.loc[runs["status"] == "diverged", "run_id"])
-    values = values.mask(values.bfill().isna() & diverged, np.inf)
+    values = values.mask(values.bfill().isna() & diverged, describe(column).worst)
     if not diverged.all():
         values = values[values.loc[:, ~diverged].notna().any(axis=1)]
     return values.median(axis=1)

@@ -32,7 +32,7 @@ from resnet_cli.figures.finding import finding
 from resnet_cli.figures.panels import arrange, arrange_in_rows, grid_columns, split_panels
 from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, SPLITS, Scale, Split
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
-from resnet_cli.settings.metrics import columns_of
+from resnet_cli.settings.metrics import columns_of, describe
 
 MAX_PANELS = 25
 MANY_MODELS = 6
@@ -82,7 +82,8 @@ def draw(
     axis_scale = resolve_scale(scale, metric)
     runs = run_table.drawable(summary, metric, splits)
     columns = columns_of(metric, splits)
-    runs[columns] = runs[columns].mask((runs["status"] == "diverged") | runs[columns].eq(np.inf).any(axis=1), np.inf)
+    worst = describe(metric).worst
+    runs[columns] = runs[columns].mask((runs["status"] == "diverged") | runs[columns].eq(worst).any(axis=1), worst)
     marked = ordered_models(runs.loc[np.isinf(runs[columns[0]]), "model"])
     depths = sorted(runs["depth"].unique())
     styles = model_styles(runs["model"])
@@ -181,7 +182,8 @@ def _draw_spread(
     low = values.groupby(level="depth").apply(_quantile, share)
     high = values.groupby(level="depth").apply(_quantile, 1 - share)
     if has_band:
-        axes.fill_between(low.index, low, high, where=np.isfinite(high), color=style.colour, alpha=0.13, linewidth=0)
+        shown = np.isfinite(low + high)
+        axes.fill_between(low.index, low, high, where=shown, color=style.colour, alpha=0.13, linewidth=0)
     size, alpha = (5, 0.4) if len(low) <= FEW_DEPTHS else (3.5, 0.25)
     draw_runs(axes, values.index, values, style.colour, size=size, alpha=alpha)
 
@@ -191,7 +193,7 @@ def _quantile(values: "pd.Series[float]", share: float) -> float:
     ascending = np.sort(values.to_numpy())
     position = share * (len(ascending) - 1)
     low, high = ascending[math.floor(position)], ascending[math.ceil(position)]
-    return float(low if low == high else low + (high - low) * (position % 1))
+    return float(low if low in (high, -math.inf) else low + (high - low) * (position % 1))
 
 
 def _mark_and_count(axes: Axes, runs: pd.DataFrame, style: ModelStyle, height: float) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     DOTTED,
@@ -28,6 +29,7 @@ from resnet_cli.figures.cells import compared_title
 from resnet_cli.figures.panels import split_panels
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
 from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import describe
 
 ANALYSIS = "remove"
 MAX_ROWS = 6
@@ -52,7 +54,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         UserError: the nets are of several tasks, or would make too many rows (`split_rows`).
     """
     task = run_table.only_task(frame)
-    metric = "loss" if frame["test_error"].isna().all() else "error"
+    metric = "error" if is_classification(frame) else "loss"
     values = frame[f"test_{metric}"].astype(float)
     rows = frame.assign(value=values)[np.isfinite(values)]
     nets = frame.iloc[:, : list(frame).index("change")].drop_duplicates("run_id")
@@ -102,8 +104,7 @@ def _titles(what: str, nets: pd.DataFrame, rows: pd.DataFrame, metric: str) -> t
     deepest = nets[nets["depth"] == nets["depth"].max()]
     single = rows[rows["run_id"].isin(deepest["run_id"]) & (rows["change"] == "single")]
     words = f"After one block is removed at depth {deepest['depth'].iloc[0]}, the test {metric} is"
-    unit = " %" if metric == "error" else ""
-    return compared_title(what, deepest, single.groupby("model")["value"].median(), words, unit)
+    return compared_title(what, deepest, single.groupby("model")["value"].median(), words, describe(metric).sign)
 
 
 def split_rows(nets: pd.DataFrame) -> dict[str, "pd.Series[str]"]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.settings import varying
 from resnet_cli.settings.errors import UserError, unknown_name
 from resnet_cli.settings.metrics import LOSS, OTHER_METRIC, PAIRS, check_metric, columns_of, describe
@@ -48,13 +49,12 @@ def value_label(runs: pd.DataFrame, metric: str) -> str:
     found = describe(metric)
     if found.meaning != LOSS:
         return found.title + (f" ({found.unit})" if found.unit else "")
-    classified = runs.filter(items=["train_error", "test_error"]).notna().any(axis=None)
-    return "cross-entropy (nats)" if classified else "mean squared error"
+    return "cross-entropy (nats)" if is_classification(runs) else "mean squared error"
 
 
 def chance_text(chance: float, metric: str) -> str:
     """The words for what a net with constant output reaches, such as `constant answer: 90 %`."""
-    return f"constant answer: {chance:.3g}" + (" %" if metric == "error" else "")
+    return f"constant answer: {chance:.3g}{describe(metric).sign}"
 
 
 def only_task(frame: pd.DataFrame) -> str:
@@ -90,7 +90,7 @@ def drawable(frame: pd.DataFrame, metric: str, splits: Sequence[Split]) -> pd.Da
         raise UserError(f"metric (={metric}): the runs on {task} have no {name}; draw their {other} instead.")
     if metric not in PAIRS:  # an evaluation may lack it, such as the one before the first step
         rows = rows[rows[columns[0]].notna() | (rows["status"] == "diverged")].copy()
-    rows[columns] = rows[columns].where(rows[columns].abs() < TOO_LARGE, np.inf)
+    rows[columns] = rows[columns].where(rows[columns].abs() < TOO_LARGE, describe(metric).worst)
     _check_told_apart(rows)
     return rows
 

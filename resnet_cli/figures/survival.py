@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     finish,
@@ -24,6 +25,7 @@ from resnet_cli.figures.cells import MIN_SEEDS, draw_medians, fewest_seeds, with
 from resnet_cli.figures.panels import evenly, split_panels
 from resnet_cli.figures.style import MARKERS, PALETTE, ModelStyle, look
 from resnet_cli.models.settings import SURVIVAL
+from resnet_cli.settings.metrics import METRICS
 
 MAX_COLUMNS = 4
 
@@ -37,7 +39,7 @@ def draw(curves: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
     evenly chosen, the deepest among them.
     `curves` has a row for each evaluation, with the settings, `survival` (p_L) among them, and `blocks` (L).
     """
-    metric = "loss" if curves["test_error"].isna().all() else "error"
+    metric = "error" if is_classification(curves) else "loss"
     rows = run_table.drawable(curves, metric, ["test"])
     all_cells = list(_all_cells(rows).items())
     cells = dict(evenly(all_cells, MAX_COLUMNS))
@@ -105,11 +107,10 @@ def _titles(shown: pd.DataFrame, column: str) -> tuple[str, str]:
     is_one_net = not others and len(deepest["model"].unique()) == 1
     if not is_one_net or 1 not in ends or len(ends) < 2 or fewest_seeds(deepest) < MIN_SEEDS:
         return what, ""
-    unit = " %" if column == "test_error" else ""
     said = []
     for level, value in ends.sort_index(ascending=False).items():
         depth_kind = "constant depth" if level == 1 else f"stochastic depth (p_L = {level:g})"
-        said.append(f"{value:.3g}{unit} with {depth_kind}".replace("inf", "∞"))
+        said.append(f"{value:.3g}{METRICS[column].sign} with {depth_kind}".replace("inf", "∞"))
     model, depth = deepest["model"].iloc[0], deepest["depth"].iloc[0]
     finding = f"{model} at depth {depth} ends with a test {column[5:]} of {' and '.join(said)}"
     return finding, f"{what} (medians of {fewest_seeds(deepest)} seeds)"

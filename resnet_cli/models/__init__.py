@@ -53,13 +53,7 @@ def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Mo
 
 
 def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Module":
-    """The net of a run with its initial values, on the CPU in float32.
-
-    Args:
-        run: the settings of the net.
-        input_shape: shape of one input, (features,) or (C, H, W).
-        outputs: number of outputs.
-    """
+    """The net of a run for inputs (features,) or (C, H, W), with its initial values, on the CPU in float32."""
     from resnet_cli.models.initialisation import initialise
 
     net = describe_net(run, input_shape, outputs).to_empty(device="cpu")

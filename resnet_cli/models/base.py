@@ -74,7 +74,7 @@ class Drawing(nn.Module):
     stream: ClassVar[str]
     on_host: ClassVar[bool] = False  # whether the generator is on the CPU, whatever the device of the net
 
-    def __init__(self, *, is_idle: bool) -> None:
+    def __init__(self, *, is_idle: bool = False) -> None:
         super().__init__()
         self.is_idle = is_idle  # whether the layer never draws
         self.generator: torch.Generator | None = None

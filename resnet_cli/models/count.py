@@ -6,9 +6,10 @@ additions.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,23 +33,19 @@ class LayerRow:
 def layer_table(net: nn.Module, input_shape: tuple[int, ...]) -> list[LayerRow]:
     """The layers of a net in the order in which evaluation uses them; those that it never uses come last.
 
-    Multiply-adds are charged to the innermost module that computes them. Only shapes are computed.
-
-    Args:
-        net: on torch's meta device, as `describe_net` returns it.
-        input_shape: shape of one input, (features,) or (C, H, W).
+    Multiply-adds are charged to the innermost module that computes them. Only shapes are computed: the net is on
+    torch's meta device, as `describe_net` returns it.
     """
     parameters: Counter[str] = Counter()
     for name, parameter in net.named_parameters():
         parameters[name.rpartition(".")[0]] += parameter.numel()
     modules = dict(net.named_modules())
     recorder = _Recorder()
-    was_training = net.training
     with ExitStack() as stack:
         for name, module in modules.items():
-            stack.enter_context(module.register_forward_pre_hook(recorder.begin(name)))
+            stack.enter_context(module.register_forward_pre_hook(partial(recorder.begin, name)))
             stack.enter_context(module.register_forward_hook(recorder.end))
-        stack.callback(net.train, was_training)
+        stack.callback(net.train, net.training)
         stack.enter_context(torch.no_grad())
         inputs = torch.empty(1, *input_shape, device="meta")
         stack.enter_context(recorder)
@@ -80,14 +77,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._running: list[str] = []
         self._known: dict[Any, tuple[Any, int]] = {}
 
-    def begin(self, name: str) -> Callable[..., None]:
+    def begin(self, name: str, *_: object) -> None:
         """The forward pre-hook of the module with this name."""
-
-        def hook(*_: object) -> None:
-            self._running.append(name)
-            self.used[name] = None
-
-        return hook
+        self._running.append(name)
+        self.used[name] = None
 
     def end(self, module: nn.Module, inputs: object, output: object) -> None:
         """The forward hook of every module."""

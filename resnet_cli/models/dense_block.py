@@ -34,12 +34,7 @@ INNER_WIDTH = Setting[int](
 
 
 class ResidualDenseBlock(Block):
-    """Dropout, a layer W→V, a layer V→W, and the input added back.
-
-    Args:
-        run: for `width`, `inner_width`, `activation`, `batch_norm` and `dropout`.
-        first: number of hidden layers before the block.
-    """
+    """Dropout, a layer W→V, a layer V→W, and the input added back; `first` hidden layers are before the block."""
 
     def __init__(self, run: Run, first: int) -> None:
         super().__init__()

@@ -59,9 +59,7 @@ def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm
     Layers that do nothing (identities, inactive dropout and stochastic depth) are left out. A norm or activation that
     acts on all branches at once is shown in each branch.
 
-    Args:
-        net: on torch's meta device, as `describe_net` returns it; it is put into evaluation mode.
-        input_shape: shape of one input, (features,) or (C, H, W).
+    The net is on torch's meta device, as `describe_net` returns it, and is put into evaluation mode.
 
     Raises:
         UserError: the net has no blocks.

@@ -66,13 +66,7 @@ class PlainLayer(nn.Module):
 
 
 class HighwayLayer(PlainLayer):
-    """A plain layer and a gated path around it.
-
-    Args:
-        run: for `activation`, `dropout` and `gate_bias`.
-        layer: a linear or convolutional layer that keeps the shape, and its norm.
-        gate: like the linear or convolutional layer but always with a bias.
-    """
+    """A plain layer that keeps the shape, and a gated path around it; the gate always has a bias, and no norm."""
 
     def __init__(self, run: Run, layer: nn.Sequential, gate: nn.Linear | nn.Conv2d) -> None:
         super().__init__(run, layer)

@@ -26,13 +26,9 @@ from resnet_cli.settings.run import Run
 
 
 def build_layer(run: Run, n_in: int, n_out: int, number: int) -> nn.Sequential:
-    """A linear layer and its batch norm, if the run has any.
+    """A linear layer and its batch norm, if the run has any, which makes a bias redundant.
 
-    Args:
-        run: for `batch_norm`, which makes a bias redundant.
-        n_in: number of inputs.
-        n_out: number of units.
-        number: of hidden layers before it; layers with the same number have the same initial values in all MLPs.
+    Layers with the same number, that of hidden layers before, have the same initial values in all MLPs.
     """
     linear = nn.Linear(n_in, n_out, bias=not run[BATCH_NORM])
     linear.initial_name = f"hidden.{number}"  # type: ignore[assignment]
@@ -42,11 +38,7 @@ def build_layer(run: Run, n_in: int, n_out: int, number: int) -> nn.Sequential:
 class MLPBlock(Block):
     """Consecutive hidden layers and, in a residual block, a skip past them to the last pre-activation.
 
-    Args:
-        run: for `width`, `activation`, `batch_norm` and `dropout`.
-        numbers: the numbers of its hidden layers, as in `build_layer`.
-        is_residual: whether there is a skip.
-        survival: probability that the layers of a residual block are computed in a training step.
+    Its hidden layers have `numbers` as in `build_layer`; `survival` is the probability that a step computes them.
     """
 
     def __init__(self, run: Run, numbers: range, *, is_residual: bool, survival: float = 1.0) -> None:

@@ -84,23 +84,19 @@ class BranchedConv2d(nn.Conv2d):
         return outputs if self.bias is None else outputs + self.bias[:, None, None]
 
 
-def _convolutions(run: Run, n_in: int, inner: int, n_out: int, stride: int) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
-    """The convolutions of a block, with `inner` channels in all its branches together."""
-    last = convolution(run, inner, n_out, 1)
-    if run[FORM] == "c":
-        middle = convolution(run, inner, inner, 3, stride, groups=run[CARDINALITY])
-        return convolution(run, n_in, inner, 1), middle, last
-    if run[FORM] == "a":
-        last = BranchedConv2d(run, inner, n_out, 1, splits_inputs=True, sums_outputs=True)
-    middle = BranchedConv2d(run, inner, inner, 3, stride, splits_inputs=True)
-    return BranchedConv2d(run, n_in, inner, 1), middle, last
-
-
 def _build(run: Run, input_shape: tuple[int, ...], outputs: int) -> CifarNet:
     group_width = run.get(GROUP_WIDTH) or max(1, 2 * run[WIDTH] // run[CARDINALITY])
 
     def convolutions(n_in: int, scale: int, stride: int) -> tuple[nn.Conv2d, ...]:
-        return _convolutions(run, n_in, run[CARDINALITY] * group_width * scale, 4 * run[WIDTH] * scale, stride)
+        inner = run[CARDINALITY] * group_width * scale  # channels of all branches together
+        last = convolution(run, inner, 4 * run[WIDTH] * scale, 1)
+        if run[FORM] == "c":
+            middle = convolution(run, inner, inner, 3, stride, groups=run[CARDINALITY])
+            return convolution(run, n_in, inner, 1), middle, last
+        if run[FORM] == "a":
+            last = BranchedConv2d(run, inner, last.out_channels, 1, splits_inputs=True, sums_outputs=True)
+        middle = BranchedConv2d(run, inner, inner, 3, stride, splits_inputs=True)
+        return BranchedConv2d(run, n_in, inner, 1), middle, last
 
     blocks, filters = build_blocks(run, [(run.depth - 2) // 9] * 3, convolutions)
     return CifarNet(run, input_shape, outputs, blocks, filters)

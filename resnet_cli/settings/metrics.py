@@ -1,9 +1,10 @@
 """What is measured in a run: every metric is declared here, and what is stored, shown and drawn of it follows.
 
-A metric is added by a field of `Metrics` with the default None, which runs stored before then have, and by the line of
-`training.evaluation` that computes it for both engines.
+A metric is added by a last field of `Metrics` with the default None, which runs stored before then have, and by the
+line of `training.evaluation` that computes it for both engines.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, NamedTuple, get_args, get_type_hints
@@ -18,10 +19,20 @@ class Metric:
     title: str  # in figures and tables; `training …` and `test …` make a pair
     meaning: str  # for the documentation
     unit: str = ""
-    better: Literal["lower"] | None = None  # the direction in which a net gets better, if there is one
+    better: Literal["lower", "higher"] | None = None  # the direction in which a net gets better, if there is one
     scale: Literal["log", "linear"] = "linear"  # of an axis on which it is drawn
     when: str = ""  # if it is not recorded at every evaluation: words that follow "recorded"
     in_summary: bool = True  # whether summary.csv has it
+
+    @property
+    def sign(self) -> str:
+        """What stands behind a value in texts: ` %` of a percentage."""
+        return " %" if self.unit.startswith("%") else ""
+
+    @property
+    def worst(self) -> float:
+        """What a diverged run counts as."""
+        return -math.inf if self.better == "higher" else math.inf
 
 
 CLASSIFICATION = "for classification tasks only"
@@ -74,6 +85,8 @@ COLUMNS = {name.removeprefix("scheduled_"): name for name in METRICS}
 """The names of the metrics by column of metrics.csv."""
 PAIRS = tuple(name.removeprefix("train_") for name in METRICS if f"test_{name.removeprefix('train_')}" in METRICS)
 """What is measured on training and on test examples, such as `loss`."""
+OUTCOMES = [name for name, metric in METRICS.items() if metric.better]
+"""Those that say how good a net is."""
 OTHER_METRIC = "metric_value"
 """The column for a metric that this version does not know, in tables that also contain settings."""
 

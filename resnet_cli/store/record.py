@@ -25,33 +25,19 @@ from resnet_cli.store.layout import METRICS_FILE, RUN_FILE, RunFiles, run_folder
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """A run and what came of it.
-
-    Attributes:
-        status: `done`, `diverged` or `failed`.
-        message: why it failed.
-        run: its settings.
-        parameters: number of trainable parameters, None if the net was not built.
-        environment: versions, device, threads, engine.
-        started: ISO 8601, UTC, like `finished`.
-        finished: when it took its last step.
-        seconds: between the two. For a run that was trained in a stack they are those of the whole stack.
-        history: its evaluations in order; may be empty if it failed.
-        other_metrics: the columns of metrics.csv that this version does not know, a value for each evaluation.
-        state: the state dict of its net where it was trained just now, otherwise empty.
-    """
+    """A run and what came of it."""
 
     status: Status
-    message: str = ""
+    message: str = ""  # why it failed
     run: Run
-    parameters: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    environment: dict[str, Any] = field(default_factory=dict)
-    started: str = ""
-    finished: str = ""
-    seconds: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    history: list[Metrics] = field(default_factory=list)
-    other_metrics: dict[str, list[float | None]] = field(default_factory=dict)
-    state: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Annotated[int, Field(ge=0, lt=2**63)] | None = None  # None if the net was not built
+    environment: dict[str, Any] = field(default_factory=dict)  # versions, device, threads, engine
+    started: str = ""  # ISO 8601, UTC; that of the whole stack if it was trained in one
+    finished: str = ""  # when it took its last step
+    seconds: Annotated[float, Field(allow_inf_nan=False)] = 0.0  # between the two
+    history: list[Metrics] = field(default_factory=list)  # may be empty if it failed
+    other_metrics: dict[str, list[float | None]] = field(default_factory=dict)  # columns that are not declared
+    state: Mapping[str, Any] = field(default_factory=dict)  # of its net where it was trained just now
 
     @property
     def last(self) -> Metrics | None:

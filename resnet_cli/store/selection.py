@@ -18,15 +18,11 @@ MAX_LISTED = 10
 class Selection:
     """Which runs to use; a criterion that is not given keeps all.
 
-    Args:
-        models: names of models, or the roles `plain` and `residual`.
-        depths: numbers of layers, as in `Run.depth`.
-        seeds: seeds.
-        where: the accepted values of settings, as text: `{"init": ("he", "default")}`; `none` stands for runs to which
-            the setting does not apply.
+    `where` holds the accepted values of settings, as text: `{"init": ("he", "default")}`; `none` stands for runs to
+    which the setting does not apply.
     """
 
-    models: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()  # or the roles `plain` and `residual`
     depths: frozenset[int] | None = None
     seeds: frozenset[int] | None = None
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -59,10 +59,7 @@ class Checkpoint:
 
         A file that cannot be used is set aside and named. Nothing of it reaches a net or an optimiser.
 
-        Args:
-            run_ids: whose state it must be.
-            total_steps: the length of the training, which the state must not have reached.
-            fits: whether a state has the form of the net and the optimiser that it is for.
+        The state must be that of these runs before `total_steps`, in the form that net and optimiser have (`fits`).
         """
         try:
             state = _parse(read_tensors(self.path))
@@ -92,8 +89,9 @@ def _parse(content: dict[str, Any]) -> State | None:
     step, history = content["step"], content["history"]
     if type(step) is not int or not isinstance(content["net"], dict) or not isinstance(history, list) or not history:
         return None
-    if not all(isinstance(row, tuple) and len(row) == len(Metrics._fields) for row in history):
-        return None
+    most, optional = len(Metrics._fields), len(Metrics._field_defaults)
+    if not all(isinstance(row, tuple) and most - optional <= len(row) <= most for row in history):
+        return None  # rows of an earlier version lack the metrics that came later
     return State(**content | {"history": [Metrics(*row) for row in history]})
 
 

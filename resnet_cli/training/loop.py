@@ -51,8 +51,8 @@ def train(
     test loss is not finite.
 
     Args:
-        run: the settings; `data` must have been loaded for them and moved to a device in the run's precision.
-        data: what to learn.
+        run: the settings.
+        data: loaded for them and moved to a device in the run's precision.
         checkpoint: where to save the state from time to time, and from which to resume if it holds a state.
         recompute: whether to recompute blocks in the backward pass, which saves memory and does not change results.
         start: a state dict to start from instead of the run's initial values.

@@ -28,7 +28,7 @@ TINY_SWEEP = (*SWEEP, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--see
         ("--task digits --depths 9..13", "plain-cnn has no depth in 9..13"),
         (
             "--task cosine",
-            "task (=cosine) is not known (did you mean sine?); known are cifar10, cifar100, digits, sine, and what",
+            "task (=cosine) is not known (did you mean sine?); known are cifar10, cifar100, digits,",
         ),
         ("--models resnett", "model (=resnett) is not known (did you mean resnet?); known are"),
         ("--models resnet", "models (=resnet) cannot learn sine; models that can are "),

@@ -149,6 +149,16 @@ def test_the_live_view_takes_any_metric_by_name(runs: list[Run]) -> None:
     assert "420/1,000  gradient norm 1.00" in text
 
 
+def test_an_error_in_the_live_view_is_in_percent(runs: list[Run]) -> None:
+    view = open_view(runs, {}, terminal(), quiet=False, metric="error")
+    view.handle(finish(runs[0]))  # of a regression: without an error
+    view.handle(Started(runs[4].run_id, 0))
+    view.handle(Evaluated(runs[4].run_id, metrics(420, error=12.5), 1000))
+    text = drawing(view)
+    assert [text.count(marker) for marker in "●○"] == [1, 1]
+    assert "420/1,000  error 12.50 %" in text
+
+
 @pytest.mark.parametrize(("size", "legend"), [((80, 24), 2), ((40, 12), 1), ((120, 40), 1)])
 def test_the_legend_takes_lines_while_the_chart_keeps_room(
     make_run: MakeRun, size: tuple[int, int], legend: int

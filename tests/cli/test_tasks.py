@@ -75,6 +75,6 @@ def test_an_unknown_task_is_refused_with_the_known_ones(command: Command) -> Non
     assert command("tasks", "sinus") == (
         2,
         "",
-        "resnet-exp: task (=sinus) is not known (did you mean sine?); known are cifar10, cifar100, digits, sine, "
+        f"resnet-exp: task (=sinus) is not known (did you mean sine?); known are {', '.join(TASKS)}, "
         "and what --plugin FILE.py adds.\n",
     )

@@ -1,3 +1,4 @@
+import contextlib
 import json
 from typing import Any
 
@@ -5,6 +6,7 @@ import pytest
 
 from resnet_cli.models.settings import BLOCK_SIZE, ORDERING, SURVIVAL, WIDTH
 from resnet_cli.settings import registry
+from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import IDENTITY, Setting
 from resnet_cli.training.settings import STEPS
@@ -86,6 +88,21 @@ OTHER: dict[str, dict[str, Any]] = {
     "survival": {"survival": 0.5},
 }
 """A change of every one of them."""
+
+
+def two_values(setting: Setting[Any]) -> list[Any]:
+    """The first two values that a setting takes, of many kinds."""
+    values = []
+    for candidate in (*setting.choices, False, True, 0.25, 0.5, 1, 2):
+        with contextlib.suppress(UserError):
+            values.append(setting.parse(candidate))
+    return values[:2]
+
+
+for added in registry.declared():
+    if added.name not in COMPLETE:
+        COMPLETE[added.name], changed = two_values(added)
+        OTHER[added.name] = {added.name: changed}
 
 PAPER = Run(
     task="cifar10",

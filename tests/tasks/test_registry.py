@@ -11,13 +11,14 @@ from tests.tasks.conftest import TaskRun
 
 
 def test_every_task_is_registered_automatically() -> None:
-    assert list(all_tasks()) == ["cifar10", "cifar100", "digits", "sine"]
+    assert {"cifar10", "cifar100", "digits", "sine"} <= set(all_tasks())
     assert all(get_task(name).name == name for name in all_tasks())
 
 
 def test_an_unknown_task_is_rejected_listing_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"task \(=digit\) .*did you mean digits\?.*cifar10, cifar100, digits, sine"):
+    with pytest.raises(UserError, match=r"task \(=digit\) .*did you mean digits\?") as caught:
         get_task("digit")
+    assert ", ".join(sorted(all_tasks())) in str(caught.value)
 
 
 @pytest.mark.parametrize("task", all_tasks().values(), ids=lambda task: task.name)

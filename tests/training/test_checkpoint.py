@@ -173,6 +173,18 @@ def test_a_checkpoint_without_checksum_is_not_used(engine: Engine, runs: list[Ru
     assert len(warnings) == 1
 
 
+def test_a_checkpoint_from_before_a_metric_was_added_is_used(engine: Engine, runs: list[Run], tmp_path: Path) -> None:
+    data, path = load(runs[0]), tmp_path / "checkpoint.pt"
+    stop_in_the_middle(engine, runs, data, path)
+    content = read_tensors(path)
+    optional = len(Metrics._field_defaults)
+    rows = content["history"]
+    write_tensors(path, content | {"history": [row[:-optional] for row in rows]})
+    (history, *_), undisturbed = engine(runs, data, Checkpoint(path, 1000)), engine(runs, data, None)[0]
+    assert history[0] == Metrics._make([*undisturbed[0][:-optional], *optional * [None]])
+    assert history[-1] == undisturbed[-1]
+
+
 def test_a_state_is_saved_and_loaded_to_the_bit(tmp_path: Path) -> None:
     row = Metrics(0.5, 2, 0.1, 1 / 3, float("inf"), None, 12.5, None)
     state = State(["one", "two"], {"weight": torch.randn(3)}, [{0: {"step": torch.tensor(2.0)}}], 2, [row])

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
@@ -52,7 +53,7 @@ def command(
     split_rows(results.summary())  # rejects too many before anything is measured
     frame = request.measure_nets(results, lambda net: measure_changes(net, draws=draws, settings=results.varying))
     summary = summarise(frame)
-    what = "Test loss" if frame["test_error"].isna().all() else "Test error (%)"
+    what = "Test error (%)" if is_classification(frame) else "Test loss"
     title = f"{what} after blocks are removed or swapped, median over seeds and random draws"
     show_table(title, summary, HEADERS)
     for model in summary.loc[summary["intact"] > LEARNED * summary["chance"], "model"].unique():

@@ -71,15 +71,8 @@ def train_stack(
 
     A run whose loss is not finite at an evaluation after the first step ends there as `diverged`; the others continue.
 
-    Args:
-        runs: runs with the same `grouping.stack_key`, no two of them equal.
-        data: what to learn, loaded for these runs and moved to a device in their precision.
-        checkpoint: where to save the stack's state from time to time, and from which to resume if it holds one that
-            fits.
-        on_evaluation: called with each new evaluation of a run and the total number of steps.
-
-    Returns:
-        Their records, in the order of `runs`, with the state dict of an `MLP` on the CPU.
+    The runs have the same `grouping.stack_key`, and no two are equal. Data, checkpoint and `on_evaluation` are as in
+    the loop. The records, in the order of `runs`, hold the state dict of an `MLP` on the CPU.
 
     Raises:
         UserError: the batch is larger than the training set.

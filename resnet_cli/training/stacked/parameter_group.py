@@ -22,12 +22,8 @@ gradient, direction and moments."""
 class ParameterGroup:
     """Consecutive layers of the same shape.
 
-    Args:
-        packing: of all parameters.
-        layers: the numbers of the layers.
-        parameters: of all layers, in a flat buffer.
-        gradient: a flat buffer that the groups of a stack use in turn, so that it stays in the cache.
-        direction: another.
+    All parameters lie in a flat buffer. The groups of a stack use two others, for the gradient and the direction, in
+    turn, so that these stay in the cache.
 
     Attributes:
         gradients: buffers for the gradient of each layer, (n_l, rows, columns); an update may overwrite them.

@@ -9,17 +9,7 @@ import pytest
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings import discovery
 from resnet_cli.store.reader import load_results
-from tests.execution.test_sweep import SMALL, contents, do
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
-def test_worker_processes_give_the_same_files_as_one_process(tmp_path: Path, engine: str) -> None:
-    plan = plan_sweep(SMALL | {"threads": 1, "engine": engine})
-    do(plan, tmp_path / "one", jobs=1)
-    do(plan, tmp_path / "two", jobs=2)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
+from tests.execution.test_sweep import SMALL, do
 
 PLUGIN = """
 from dataclasses import replace

@@ -35,6 +35,19 @@ def test_a_named_executor_is_taken_and_an_unknown_one_rejected() -> None:
         choose_executor(replace(CONDITIONS, executor="ray"), 5)
 
 
+SLOW = ["processes"]
+OTHERS = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in all_executors() if name != "serial"]
+
+
+@pytest.mark.parametrize("engine", ["loop", "stacked"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_executor_leaves_the_same_files(tmp_path: Path, name: str, engine: str) -> None:
+    plan = plan_sweep(SMALL | {"threads": 1, "engine": engine})
+    do(plan, tmp_path / "serial", executor="serial")
+    do(plan, tmp_path / "other", jobs=2, executor=name)
+    assert contents(tmp_path / "serial") == contents(tmp_path / "other")
+
+
 def backwards(units: Sequence[Unit], conditions: Conditions, emit: Emit) -> None:
     for unit in reversed(units):
         run_unit(unit, conditions, emit)
