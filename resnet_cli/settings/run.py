@@ -173,6 +173,8 @@ def _check_together(run: Run) -> None:
     for setting in registry.declared():
         if setting.one_of:
             present.setdefault(setting.one_of, []).append(setting.name)
+        elif registry.owner(setting) == "Training" and not setting.need and setting.name not in run.settings:
+            raise ValueError(f"{setting.name} is missing")
     for names in present.values():
         if sum(name in run.settings for name in names) != 1:
             raise ValueError(f"give exactly one of {' and '.join(names)}")

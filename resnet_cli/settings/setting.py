@@ -39,6 +39,7 @@ _TAKEN = {
     "override",
     *("format", "message", "settings", "environment", "started", "finished", "seconds"),  # what run.json holds
     *("metrics_sha256", "content_sha256", "run_json", "folder"),  # and other columns of exported tables
+    *("sweep", "split", "level", "layer", "name", "net"),  # and of tables of several sweeps or of analyses
 }
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")

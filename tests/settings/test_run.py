@@ -242,8 +242,11 @@ def test_a_run_cannot_be_changed() -> None:
         {"depth": None},
         {"width": 16.5},
         {"momentum": 0.0, "optimizer": "nesterov"},
+        {"optimizer": None},
+        {"precision": None},
+        {"split": "all"},
     ],
 )
 def test_values_outside_the_limits_are_rejected(change: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"must|give exactly one|nesterov needs"):
+    with pytest.raises(ValueError, match=r"must|give exactly one|nesterov needs|is missing|cannot name"):
         Run(**COMPLETE | change)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
 
@@ -41,6 +40,7 @@ def command(
     """
     from resnet_cli.analysis.removed_blocks import LEARNED, at_largest_shared_depth, measure_changes, summarise
     from resnet_cli.analysis.selection import some_runs
+    from resnet_cli.claims.turning_point import is_classification
     from resnet_cli.figures.removed_blocks import split_rows
 
     request: AnalysisRequest = context.obj
