@@ -63,7 +63,11 @@ SETTINGS = Run(
     learning_rate=0.01,  # with 0.001 one plain layer needs over 1000 steps; 0.003 and 0.03 give similar results
     batch_size=16,
     steps=1,
+    schedule="constant",
+    warmup_steps=0,
     eval_every=1,
+    eval_size=1,
+    precision="float32",
 )
 
 

@@ -41,11 +41,14 @@ def describe_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Mo
     import torch
 
     model = get_model(run.model)
-    if lacking := [setting.name for setting in model.settings if not setting.need and run.get(setting) is None]:
-        raise UserError(f"{run.run_id} has no {lacking[0]}, which {run.model} needs here; train it again.")
     try:
         with torch.device("meta"):
             return model.build(run, input_shape, outputs)
+    except KeyError as error:
+        (name,) = error.args
+        if name not in [setting.name for setting in model.settings]:
+            raise
+        raise UserError(f"{run.run_id} has no {name}, which {run.model} needs here; train it again.") from None
     except RuntimeError as error:
         if "overflow" not in str(error):
             raise

@@ -119,8 +119,12 @@ def test_a_plugin_that_fails_in_workers_is_one_sentence(command: Command, mine: 
 
 
 def test_a_run_without_a_setting_of_its_model_is_named(tmp_path: Path) -> None:
-    load_plugins(written(tmp_path / "mine.py", SETTINGS))
+    needing = (
+        "\nbuild = MODELS.build\nMODELS = replace(MODELS, build=lambda run, *others: run[MODE] and build(run, *others))"
+    )
+    load_plugins(written(tmp_path / "mine.py", SETTINGS + needing))
     (run,) = plan_sweep({"models": "mine", "depths": 2, "seeds": 0}).runs
+    assert build_net(run, (1,), 1)
     with pytest.raises(UserError, match="has no mode, which mine needs here; train it again"):
         build_net(run.but(mode=None), (1,), 1)
 

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks import cifar10, get_task
+from resnet_cli.tasks import cifar10
 from resnet_cli.tasks.archive import Archive
 from resnet_cli.tasks.base import Task
 from resnet_cli.tasks.cifar import make_task
@@ -29,10 +30,8 @@ def task_run() -> TaskRun:
     """A run of a task with its defaults, some settings changed."""
 
     def make(task: str, **settings: Any) -> Run:
-        found = get_task(task)
-        base = {"model": "plain", "depth": 8, "seed": 0, "batch_norm": False, "init": "default"}
-        defaults = {**found.defaults, **found.family_defaults.get(found.families[0], {})}
-        return Run(task=task, **{**base, **defaults, **settings})
+        (run,) = plan_sweep({"task": task, "models": "plain", "depths": 8, "seeds": 0}).runs
+        return run.but(**settings)
 
     return make
 
