@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.settings import ACTIVATION, BATCH_NORM
+from resnet_cli.settings.errors import shorten
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
@@ -43,6 +44,9 @@ class Model:
             raise ValueError(f"depth_rule (={self.depth_rule}) must be a DepthRule with a step of at least 1")
         if not isinstance(self.settings, tuple) or not isinstance(self.defaults, Mapping):
             raise ValueError("settings must be a tuple, and defaults a dict by name")
+        names = {getattr(setting, "name", None) for setting in self.settings}
+        if None not in names and (unknown := self.defaults.keys() - names):
+            raise ValueError(f"defaults (={shorten(min(unknown))}) is not among the settings of {self.name}")
 
 
 Step = Callable[[Tensor], Tensor]

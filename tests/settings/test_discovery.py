@@ -83,6 +83,7 @@ def test_a_plugin_may_define_a_task(tmp_path: Path) -> None:
         ),
         (MODEL.format("mine") + "MODELS = replace(MODELS, depth_rule=2)", "depth_rule (=2) must be a DepthRule"),
         (MODEL.format("mine") + "MODELS = replace(MODELS, settings=None)", "settings must be a tuple"),
+        (MODEL.format("mine") + "MODELS = replace(MODELS, defaults={'widht': 3})", "defaults (=widht) is not among"),
         (MODEL.format("mine") + "MODELS = replace(MODELS, settings=('width',))", "of mine must be a tuple of Setting"),
     ],
 )

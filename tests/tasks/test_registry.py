@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import torch
 
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
@@ -55,3 +56,11 @@ def test_a_constant_answer_is_the_mean_or_a_guess_among_the_classes(task_run: Ta
 def test_runs_with_unlike_constant_answers_have_none(task_run: TaskRun) -> None:
     assert constant_answers([task_run("sine", noise=noise) for noise in (0.0, 0.5)]) == {}
     assert constant_answers([task_run("sine", noise=noise) for noise in (0.0, 0.01)]).keys() == {"loss"}
+
+
+@pytest.mark.parametrize("name", ["digits", "sine"])
+def test_a_net_with_too_many_outputs_has_no_loss(name: str, task_run: TaskRun) -> None:
+    data = get_task(name).load(task_run(name), None)
+    outputs = torch.zeros(len(data.test_targets), data.outputs + 1)
+    with pytest.raises(ValueError, match=f"outputs of shape .*, the task {data.outputs}"):
+        data.losses(outputs, data.test_targets)

@@ -67,7 +67,13 @@ class Data:
         return net
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of each example, (B,): squared error averaged over outputs, or cross-entropy in nats."""
+        """The loss of each example, (B,): squared error averaged over outputs, or cross-entropy in nats.
+
+        Raises:
+            ValueError: there are more or fewer outputs than the task has.
+        """
+        if outputs.shape[1:] != (self.outputs,):
+            raise ValueError(f"the net has outputs of shape {tuple(outputs.shape)}, the task {self.outputs}")
         if self.loss == "mse":
             return (outputs - targets).square().mean(dim=1)
         return F.cross_entropy(outputs, targets, reduction="none")
