@@ -44,6 +44,7 @@ def plugin(
     return ()
 
 
+@pytest.mark.slow
 def test_one_file_is_all_that_a_model_needs(command: Command, plugin: tuple[str, ...]) -> None:
     sweep = ("--task", "sine", "--models", "plain,averaging-mlp", "--depths", "1..3", "--seeds", 0, "--jobs", 1)
     answer = command("sweep", *sweep, "--share", "0.2,0.5", "--smoke", "--save-models", *plugin)
@@ -77,6 +78,7 @@ def test_the_example_computes_what_it_says(make_run: MakeRun, example: Path) -> 
     assert torch.allclose(net(inputs), output(expected))
 
 
+@pytest.mark.slow
 def test_the_tests_over_all_models_take_a_plugin(example: Path) -> None:
     root = Path(__file__).parents[1]
     only = ("-k", "averaging-mlp", "-p", "no:cacheprovider", "--rootdir", root, "-c", root / "pyproject.toml")

@@ -26,6 +26,7 @@ PROGRESS = re.compile(r"\d+/\d+: ")
 WITH_EXAMPLES = [name for name in NAMES if BLOCK.search(TEXTS[name]) and name != "CONTRIBUTING.md"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_and_tables_are_those_of_the_committed_results(name: str) -> None:
     assert TEXTS[name] == pages.renewed(TEXTS[name]), "run `make docs`"

@@ -40,6 +40,7 @@ def test_no_control_code_from_a_foreign_folder_reaches_the_terminal(
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["task", "device", "models", "engine", "out", "width", "depths"])
 def test_a_foreign_sweep_file_is_refused_in_one_short_line(command: Command, key: str) -> None:
     for value in (CLEAR, "x" * 1_000_000, f"cuda:{'9' * 5000}", "$\\frac$"):
@@ -53,6 +54,7 @@ def test_a_foreign_sweep_file_is_refused_in_one_short_line(command: Command, key
         assert "Traceback" not in answer.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no folder can have such a name here")
 def test_an_analysis_prints_no_control_code_on_a_terminal(
     command: Command, train: Train, monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import typer
 
 from resnet_cli.cli.main import app
@@ -49,6 +50,7 @@ def test_models_and_tasks_list_everything(command: Command) -> None:
     assert all(name in tasks for name in ("sine", "digits", "cifar10"))
 
 
+@pytest.mark.slow
 def test_python_m_prints_its_results_without_colour(sine: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "resnet_cli", "show", sine], capture_output=True, text=True, check=True

@@ -35,6 +35,7 @@ def test_every_reading_command_takes_packed_results(command: Command, packed: Pa
     assert Path("b/convergence.csv").read_bytes() == Path("a/convergence.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_nothing_is_written_into_packed_results_unasked(command: Command, packed: Path) -> None:
     before = {path: path.read_bytes() for path in packed.glob("**/*") if path.is_file()}
     assert (

@@ -12,6 +12,8 @@ from resnet_cli.api import count_imagenet_nets
 from resnet_cli.cli.plot import _draw_all
 from tests.cli.conftest import SMALL, Command, Train
 
+pytestmark = pytest.mark.slow  # whole commands; what they call is tested in the other folders
+
 TINY = ("--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--jobs", 1, "--quiet")
 
 

@@ -25,6 +25,7 @@ def attempt(folder: Path, engine: str) -> list[Event]:
     return events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["loop", "stacked"])
 def test_a_disk_full_at_any_write_stops_the_sweep_which_continues_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str

@@ -15,6 +15,7 @@ from resnet_cli.figures.style import BLUE, VERMILLION, by_numbers, model_styles,
 from resnet_cli.settings.errors import UserError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("figure", "suffix"), [("depth", ".png"), ("curves", ".svg"), ("depth", ".pdf")])
 def test_same_input_gives_the_same_bytes(summary: pd.DataFrame, curves: pd.DataFrame, figure: str, suffix: str) -> None:
     def draw() -> Figure:
@@ -71,6 +72,7 @@ def test_rcparams_are_not_changed_and_have_no_effect(summary: pd.DataFrame) -> N
     assert plain == changed
 
 
+@pytest.mark.slow
 def test_neither_pyplot_nor_torch_is_imported() -> None:
     code = """
 import sys

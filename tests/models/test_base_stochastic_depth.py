@@ -64,6 +64,7 @@ def test_an_incomplete_block_is_never_dropped(make_run: MakeRun) -> None:
     assert [gate.survival for gate in gates(net) if not gate.is_idle] == [0.75, 0.5]
 
 
+@pytest.mark.slow
 @each_net
 def test_survival_one_is_exactly_the_constant_depth_net(
     settings: dict[str, Any], make_run: MakeRun, monkeypatch: pytest.MonkeyPatch

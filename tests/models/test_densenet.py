@@ -290,6 +290,7 @@ def test_settings_that_the_papers_do_not_define_are_rejected(
         make_run(**{"task": "digits", "depths": 10} | settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "depth"), [("densenet", 7), ("densenet-bc", 10)])
 @with_and_without_norm
 def test_gradients_agree_with_finite_differences(model: str, depth: int, batch_norm: bool, make_run: MakeRun) -> None:

@@ -255,6 +255,7 @@ def test_gradients_agree_with_finite_differences(
     assert check_gradients(run, random_inputs(3, *shape), fast_mode=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

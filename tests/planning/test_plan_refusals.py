@@ -91,6 +91,7 @@ def test_a_setting_with_an_effect_on_some_runs_is_accepted() -> None:
     assert {(run[OPTIMIZER], run.get(MOMENTUM)) for run in plan.runs} == {("adam", None), ("momentum", 0.5)}
 
 
+@pytest.mark.slow
 def test_too_many_runs_are_rejected_before_they_are_built() -> None:
     assert f"at most {MAX_RUNS:,} are allowed" in refusal({"depths": "1..10000", "seeds": "0..9999"})
     assert f"at most {MAX_RUNS:,}" in refusal({"width": list(range(1, 1000)), "steps": list(range(1, 1000))})

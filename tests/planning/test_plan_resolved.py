@@ -105,6 +105,7 @@ requests = st.builds(
 )
 
 
+@pytest.mark.slow
 @FIXED
 @given(request=requests, smoke=st.booleans())
 def test_every_resolved_sweep_gives_the_same_runs(request: dict[str, Any], smoke: bool) -> None:

@@ -109,6 +109,7 @@ def test_settings_of_a_plugin_apply_and_complain_as_declared(tmp_path: Path) -> 
         plan_sweep(asked | {"mode": "mix", "share": 0.95})
 
 
+@pytest.mark.slow
 def test_a_plugin_that_fails_in_workers_is_one_sentence(command: Command, mine: Path) -> None:
     only_here = "\nimport multiprocessing\nassert multiprocessing.parent_process() is None, 'not here'"
     written(mine, MODEL.format("mine") + only_here)
@@ -158,6 +159,7 @@ def test_plugins_of_a_configuration_lie_beside_it(mine: Path, tmp_path: Path) ->
     assert "mine" in all_models()
 
 
+@pytest.mark.slow
 def test_the_sweep_of_a_folder_repeats_in_worker_processes(command: Command, mine: Path) -> None:
     sweep = ("--plugin", mine, "--models", "mine", "--task", "sine", "--depths", 2, "--seeds", "0,1", "--steps", 3)
     assert command("sweep", *sweep, "--engine", "loop", "--jobs", 2).code == 0

@@ -132,6 +132,7 @@ def test_a_range_of_billions_is_rejected_at_once() -> None:
     assert "names 2,147,483,648 numbers" in message_of(lambda: parse_seeds(f"0..{MAX_SEED}"))
 
 
+@pytest.mark.slow
 @FIXED
 @given(
     st.one_of(

@@ -4,10 +4,13 @@ import math
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from resnet_cli.models.settings import INIT
 from resnet_cli.store.reader import load_results
 from tests.cli.conftest import Command, Train
+
+pytestmark = pytest.mark.slow  # whole commands; what they call is tested in the other folders
 
 SWEEP = ("--seeds", "0,1", "--depths", "2,4", "--steps", 40, "--eval-every", 20, "--jobs", 1, "--quiet")
 

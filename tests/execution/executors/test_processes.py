@@ -18,6 +18,7 @@ MODELS = replace(mlp.MODELS[0], name="somebody-elses-mlp", role="other")
 """
 
 
+@pytest.mark.slow
 def test_every_process_loads_the_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "_plugins", {})
     (tmp_path / "elsewhere.py").write_text(PLUGIN)

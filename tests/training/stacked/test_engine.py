@@ -249,6 +249,7 @@ def test_a_batch_larger_than_the_training_set_is_rejected(make_run: MakeRun) -> 
         train_stack([run], load(run))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1]], ids=str)
 def test_results_do_not_depend_on_other_runs_across_groups(make_run: MakeRun, kind: dict[str, object]) -> None:
     """To the bit on a CPU: other runs decide which layers are updated together, but no sum runs over several layers."""
