@@ -46,6 +46,25 @@ def declared() -> tuple[Setting[Any], ...]:
     return tuple(_quick)
 
 
+@cache
+def alternatives() -> Mapping[str, list[str]]:
+    """By `Setting.one_of`, the names of settings of which a run has exactly one, such as epochs and steps."""
+    groups: dict[str, list[str]] = {}
+    for setting in declared():
+        if setting.one_of:
+            groups.setdefault(setting.one_of, []).append(setting.name)
+    return groups
+
+
+@cache
+def required() -> tuple[str, ...]:
+    """The names of the settings of training that every run has."""
+    free = {name for names in alternatives().values() for name in names}
+    return tuple(
+        one.name for one in declared() if owner(one) == "Training" and one.need is None and one.name not in free
+    )
+
+
 def known() -> tuple[Setting[Any], ...]:
     """The settings that have been declared so far: `declared()`, then those of single models and of plug-ins."""
     return tuple(dict.fromkeys([*declared(), *_settings.values()]))

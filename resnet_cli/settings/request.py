@@ -85,19 +85,18 @@ def check_keys(values: dict[str, Any], kind: str) -> dict[str, Any]:
                 known = {setting.name for setting in registry.all_settings()}
                 if key not in known:
                     raise unknown_name(kind, shorten(key), (*others, *known))
-        for setting in registry.declared():
-            given = [name for name in table if name in with_alternatives([setting.name])]
+        for what, names in registry.alternatives().items():
+            given = [name for name in names if name in table]
             if len(given) > 1:
                 texts = " and ".join(f"{name} (={shorten(table[name])})" for name in given)
-                raise UserError(f"{texts} both give the {setting.one_of}; choose one.")
+                raise UserError(f"{texts} both give the {what}; choose one.")
     return values
 
 
 def with_alternatives(names: Iterable[str]) -> set[str]:
     """Names of settings, and of those of which a run can have only one at a time with one of them."""
     given = {*names}
-    taken = {setting.one_of for setting in registry.declared() if setting.name in given and setting.one_of}
-    return given | {setting.name for setting in registry.declared() if setting.one_of in taken}
+    return given.union(*(group for group in registry.alternatives().values() if not given.isdisjoint(group)))
 
 
 def merge(*layers: Request) -> dict[str, Any]:

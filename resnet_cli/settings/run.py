@@ -169,12 +169,8 @@ def _check_together(run: Run) -> None:
     for name in run.settings:
         if (known := registry.find(name)) is not None and (complaint := known.complaint(run)):
             raise ValueError(complaint)
-    present: dict[str, list[str]] = {}
-    for setting in registry.declared():
-        if setting.one_of:
-            present.setdefault(setting.one_of, []).append(setting.name)
-        elif registry.owner(setting) == "Training" and not setting.need and setting.name not in run.settings:
-            raise ValueError(f"{setting.name} is missing")
-    for names in present.values():
+    if missing := [name for name in registry.required() if name not in run.settings]:
+        raise ValueError(f"{missing[0]} is missing")
+    for names in registry.alternatives().values():
         if sum(name in run.settings for name in names) != 1:
             raise ValueError(f"give exactly one of {' and '.join(names)}")

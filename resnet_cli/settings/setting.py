@@ -177,9 +177,8 @@ def words_of(kind: object) -> tuple[str, ...]:
 def explain(error: ValidationError) -> str:
     """The first complaint of a pydantic error as the predicate of a sentence: `must be greater than 0`."""
     if error.errors()[0]["type"] == "string_pattern_mismatch":
-        if error.errors()[0]["ctx"]["pattern"] == NAME:
-            return "must be a word of letters, digits and ._+-"
-        return "must be fractions joined by /, such as 0.5/0.75"
+        pattern = error.errors()[0]["ctx"]["pattern"]
+        return "must be a word of letters, digits and ._+-" if pattern == NAME else f"must match {pattern}"
     message = error.errors()[0]["msg"]
     message = message.split(", unable to")[0].split(", got a number with")[0]
     for subject, verb in (("Input should be ", "must be "), ("String should ", "must "), ("Value error, ", "")):

@@ -1,8 +1,9 @@
 """The settings of training but for those of its optimiser; importing them does not import torch."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Count, Need, Setting, Share, always
@@ -11,6 +12,12 @@ Schedule = Literal["constant", "steps", "cosine"]
 WarmupShape = Literal["linear", "constant"]
 Precision = Literal["float32", "float64", "bfloat16"]
 StepCount = Annotated[int, Field(ge=0, le=10**9)]
+
+
+def _fractions(text: str) -> str:
+    if not re.fullmatch(r"0?\.[0-9]+(/0?\.[0-9]+)*", text):
+        raise ValueError("must be fractions joined by /, such as 0.5/0.75")
+    return text
 
 
 BATCH_SIZE = Setting[int]("batch_size", Count, "Number of examples in a training step.", stacks=always, smoke=16)
@@ -35,7 +42,7 @@ SCHEDULE = Setting[Schedule](
 _MULTI_STEP = Need(SCHEDULE, lambda schedule: schedule == "steps", "schedule steps")
 MILESTONES = Setting[str](
     "milestones",
-    Annotated[str, Field(pattern=r"^0?\.[0-9]+(/0?\.[0-9]+)*$", max_length=1000)],
+    Annotated[str, Field(max_length=1000), AfterValidator(_fractions)],
     "When the multi-step schedule decays the learning rate: fractions of the training, joined by / (0.5/0.75).",
     default="0.5/0.75",
     affects=(),
