@@ -24,7 +24,7 @@ from resnet_cli.figures.sweep import sweep_figures
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
-from resnet_cli.models.imagenet import CLASSES, SIDE
+from resnet_cli.models.imagenet import CLASSES, COMPARED, SIDE
 from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
@@ -34,8 +34,6 @@ from resnet_cli.store.combine import combine, sweep_names
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import constant_answers, get_task
 
-IMAGENET_NETS = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", (18, 34, 50, 101, 152))}
-"""What is counted: model and depths by the name that papers use."""
 plot_winners = winners.draw
 
 
@@ -126,7 +124,7 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -
     """The figure of an analysis from its table, such as `plot_analysis("paths", "results/mine/analysis/paths.csv")`.
 
     Args:
-        kind: append, convergence, features, gradients, identity, paths, remove or responses.
+        kind: the name of a command of `resnet-exp analyze`.
         table: what `resnet-exp analyze KIND` wrote, or some rows of it.
         options: what the kind's own `draw` takes, such as `unit="epoch"` for convergence.
 
@@ -174,7 +172,7 @@ def plot_counts(*, title: str | None = None, size: tuple[float, float] | None = 
 def count_imagenet_nets() -> pd.DataFrame:
     """Parameters and multiply-adds of the nets of VGG and ResNet: columns net, parameters, multiply_adds."""
     rows = []
-    for family, (model, depths) in IMAGENET_NETS.items():
+    for family, (model, depths) in COMPARED.items():
         for depth in depths:
             request = {**get_model(model).defaults, "task": "cifar10", "models": model, "depths": depth, "seeds": 0}
             (run,) = plan_sweep(request).runs

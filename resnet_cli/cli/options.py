@@ -12,10 +12,10 @@ from typer.core import TyperCommand
 from resnet_cli.settings import registry
 from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import UserError, did_you_mean
-from resnet_cli.settings.request import expand_home, load_config, merge, parse_assignments
+from resnet_cli.settings.request import DEFAULT_TASK, expand_home, load_config, merge, parse_assignments
 
 WHAT = {
-    "task": "Task to learn, such as sine, digits or cifar10; see `resnet-exp tasks`. (default: sine)",
+    "task": f"Task to learn, such as sine, digits or cifar10; see `resnet-exp tasks`. (default: {DEFAULT_TASK})",
     "models": "Models to train; plain and residual stand for those that suit the task. (default: plain,residual)",
     "depths": "Numbers of hidden layers (MLPs) or weight layers (CNNs): 2..40, 2..40:2, 8,20,56. (default: the task's)",
     "seeds": "Seeds, written like depths; each is a repetition. (default: the task's)",

@@ -140,3 +140,6 @@ MODELS = (
         build=ImagenetResNet,
     ),
 )
+
+COMPARED = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", tuple(RESNET_STAGES))}
+"""The nets that papers compare by size: model and depths by the name that they use."""

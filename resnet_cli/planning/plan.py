@@ -13,6 +13,7 @@ from resnet_cli.settings.discovery import OF_PLUGINS, load_plugins, plugins_with
 from resnet_cli.settings.errors import UserError, shorten, unknown_name
 from resnet_cli.settings.ranges import compact, format_ranges, numbers, parse_depths, parse_ranges, parse_seeds
 from resnet_cli.settings.request import (
+    DEFAULT_TASK,
     ENGINES,
     Request,
     check_keys,
@@ -29,7 +30,6 @@ from resnet_cli.tasks.base import Task
 from resnet_cli.training.settings import work
 
 MAX_RUNS = 100_000
-DEFAULT_TASK = "sine"
 MAX_THREADS = 1024
 
 Lists = dict[str, tuple[Any, ...]]

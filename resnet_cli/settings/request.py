@@ -17,6 +17,7 @@ T = TypeVar("T")
 Request = Mapping[str, Any]
 """Raw values by key: text with commas, a number, a truth value, or a list; `override` holds a list of tables."""
 
+DEFAULT_TASK = "sine"
 ENGINES = ("auto", "loop", "stacked")
 OVERRIDE_KEYS = ("models", "depths")
 MAX_VALUES = 1000

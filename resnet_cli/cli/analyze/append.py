@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """Append identity layers to trained nets, continue training, and compare with deeper nets from scratch.
 
-    For plain-mlp, residual-mlp, plain-cnn and resnet. Each net is trained once more for the same number of steps, with
+    For plain nets and their residual twins. Each net is trained once more for the same number of steps, with
     and without the new layers. So is a net of the larger depth, which is taken from the folder or trained here.
     """
     from resnet_cli.analysis.append import appendable_models, check_appendable, choose_depths, compare, summarise
