@@ -20,7 +20,7 @@ from resnet_cli.analysis.trained_nets import read_net
 from resnet_cli.figures import counts, learning_curves, loss_by_depth, panels, survival, winners
 from resnet_cli.figures.kinds import OF_RUNS
 from resnet_cli.figures.run_table import SWEEP, in_given_order
-from resnet_cli.figures.sweep import sweep_figures
+from resnet_cli.figures.sweep import Drawing, sweep_figures
 from resnet_cli.models import count_parameters, describe_net, get_model
 from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
@@ -87,7 +87,7 @@ def sweep_drawings(
     title: str | None = None,
     size: tuple[float, float] | None = None,
     **options: Any,
-) -> dict[str, Callable[[], Figure]]:
+) -> dict[str, Drawing]:
     """How to draw the figures of one sweep, or of several as lines of the same figures, by file name.
 
     Args:
@@ -101,7 +101,7 @@ def sweep_drawings(
     shared: dict[str, Any] = {"kinds": kinds, "by": by, "chances": chances, "title": title, "size": size, **options}
     results, *others = group
     names = given[SWEEP] = sweep_names(group)
-    drawings: dict[str, Callable[[], Figure]] = {}
+    drawings: dict[str, Drawing] = {}
     for metric in metrics:
         tables = combine(group, metric) if others else (results.summary(metric), results.curves(metric))
         drawings |= sweep_figures(*tables, metrics=[metric], given=given, **shared)
@@ -109,7 +109,8 @@ def sweep_drawings(
         held = "-and-".join(map(panels.as_file_name, names)) if len(names) <= 3 else f"{len(names)}-sweeps"
         return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
     if SURVIVAL.name in kinds and SURVIVAL.name in results.varying and not by:
-        drawings[SURVIVAL.name] = partial(plot_survival, results, title=title, size=size)
+        draw = partial(plot_survival, results, title=title, size=size)
+        drawings[SURVIVAL.name] = Drawing(SURVIVAL.name, "", results.curves(), draw)
     return drawings
 
 
