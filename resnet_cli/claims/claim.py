@@ -65,7 +65,7 @@ class Tables(Protocol):
     def runs(self, config: str) -> pd.DataFrame:
         """One row per run of a configuration, with the results of its last evaluation.
 
-        Columns are those of summary.csv, every setting that varies, `seconds`, the model's `role`, and the chance level
+        Columns are those of summary.csv, every setting, `seconds`, the model's `role`, and the chance level
         of the task, which a net reaches that always gives the same answer: `chance_loss` and `chance_error`. Failed
         runs are not there.
 
