@@ -52,6 +52,14 @@ class Source:
         """Whether nothing is left to make."""
         return self.found >= self.planned
 
+    def __str__(self) -> str:
+        if self.folder is None:
+            return f"{self.need}, which is not there"
+        comes_with = self.folder.is_relative_to(reference_results())
+        place = "the results that come with the program" if comes_with else printable(self.folder)
+        count = f", {self.found:,} of {self.planned:,} runs" if isinstance(self.need, Sweep) else ""
+        return f"{self.need}{count}, in {place}"
+
 
 class StoredTables:
     """The tables of all results below some folders.
@@ -101,6 +109,11 @@ class StoredTables:
     def _stored(self) -> list[list[Results]]:
         """All results, by the folder below which they are."""
         return [[load_results(place) for place in find_results(root)] for root in self._folders if _holds_results(root)]
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each run that cannot be read."""
+        return [problem for below in self._stored for results in below for problem in results.problems]
 
     def _results(self, config: str) -> Results | None:
         """The runs of a configuration below one folder, as if they lay where most of them do."""
