@@ -4,10 +4,11 @@ These functions are available from `resnet_cli` itself; see `docs/python.md`.
 """
 
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -115,10 +116,10 @@ def sweep_drawings(
 
 
 @cache
-def _analyses() -> dict[str, Callable[..., Figure]]:
-    """How the table of each analysis is drawn: by the module in figures/ that has its name as `ANALYSIS`."""
+def analysis_figures() -> dict[str, ModuleType]:
+    """The module in figures/ that draws the table of each analysis, by the name that it has as `ANALYSIS`."""
     modules = [import_module(f"{figures.__name__}.{info.name}") for info in pkgutil.iter_modules(figures.__path__)]
-    return {module.ANALYSIS: module.draw for module in modules if hasattr(module, "ANALYSIS")}
+    return {module.ANALYSIS: module for module in modules if hasattr(module, "ANALYSIS")}
 
 
 def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -> Figure:
@@ -133,7 +134,7 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -
         UserError: there is no such kind, the table is not one of that kind or cannot be read, or one figure cannot
             show all of it.
     """
-    kinds = _analyses()
+    kinds = analysis_figures()
     if kind not in kinds:
         raise unknown_name("kind", kind, kinds)
     if not isinstance(table, pd.DataFrame):
@@ -142,9 +143,10 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -
         except (OSError, ValueError) as error:
             raise UserError(f"table (={table}) cannot be read: {error}.") from None
     try:
-        return kinds[kind](table, **options)
+        figure: Figure = kinds[kind].draw(table, **options)
     except KeyError as error:
         raise UserError(f"table: it has no column {error}, so `resnet-exp analyze {kind}` did not write it.") from None
+    return figure
 
 
 def plot_survival(results: Results, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:

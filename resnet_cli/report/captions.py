@@ -70,13 +70,18 @@ def _of_curves(drawing: Drawing) -> str:
 
 
 def _of_rows(drawing: Drawing) -> str:
-    return _sentences([measured_nets(drawing.rows), *ended_badly(drawing.rows.drop_duplicates("run_id"))])
+    return _sentences([_measured_nets(drawing.rows), *ended_badly(drawing.rows.drop_duplicates("run_id"))])
 
 
 _OF_KIND: Mapping[str, Callable[[Drawing], str]] = {"depth": _of_depths, "curves": _of_curves}
 
 
-def measured_nets(table: pd.DataFrame) -> str:
+def caption_of_table(table: pd.DataFrame) -> str:
+    """What to see in the figure of an analysis beside its title: the nets that were measured."""
+    return _sentences([_measured_nets(table)])
+
+
+def _measured_nets(table: pd.DataFrame) -> str:
     """Which nets a table is about, such as `6 nets: plain-cnn and resnet, depth 20, 3 seeds`; nothing if it is not."""
     if not {"model", "depth", "seed"} <= set(table):
         return ""
@@ -100,9 +105,11 @@ def levels_by_depth(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     kept = runs[runs["status"] != "failed"]
     values = kept[column].astype(float).mask(kept["status"] == "diverged", describe(column).worst)
     named = kept.assign(net=_names(kept), value=values).dropna(subset=["value"])
-    return named.groupby(["net", "depth"], observed=True)["value"].agg(
-        seeds="size", median="median", low="min", high="max"
-    ).reset_index()
+    return (
+        named.groupby(["net", "depth"], observed=True)["value"]
+        .agg(seeds="size", median="median", low="min", high="max")
+        .reset_index()
+    )
 
 
 def ended_badly(runs: pd.DataFrame) -> list[str]:
@@ -122,7 +129,7 @@ def level_text(level: "pd.Series[Any]", column: str) -> str:
 
 
 def _course(net: object, levels: pd.DataFrame, column: str) -> str:
-    best, deepest = levels.loc[levels["median"].idxmin()], levels.iloc[-1]
+    best, deepest = _by_median(levels).iloc[0], levels.iloc[-1]
     if len(levels) == 1:
         return f"{net} at depth {best['depth']} reaches {level_text(best, column)}"
     if best["depth"] == deepest["depth"]:
@@ -139,16 +146,20 @@ def _extremes(levels: pd.DataFrame, column: str, what: str) -> list[str]:
     shared = of_depth.index[of_depth == nets]
     told = []
     for depth in [shared.max()] if len(shared) else []:
-        here = levels[levels["depth"] == depth]
-        low, high = here.loc[here["median"].idxmin()], here.loc[here["median"].idxmax()]
+        here = _by_median(levels[levels["depth"] == depth])
+        low, high = here.iloc[0], here.iloc[-1]
         told.append(
             f"at depth {depth}, {low['net']} is lowest with {level_text(low, column)} and {high['net']} highest "
             f"with {level_text(high, column)}"
         )
-    best = levels.loc[levels["median"].idxmin()]
+    best = _by_median(levels).iloc[0]
     told.append(f"lowest of all is {best['net']} at depth {best['depth']} with {level_text(best, column)}")
     told[0] = f"{what}, {nets} kinds of nets: {told[0]}"
     return told
+
+
+def _by_median(levels: pd.DataFrame) -> pd.DataFrame:
+    return levels.sort_values("median", kind="stable")
 
 
 def _statistic(levels: pd.DataFrame, column: str) -> str:

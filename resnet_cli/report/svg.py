@@ -40,7 +40,7 @@ class InlineSvg:
 
 
 def inline_svg(figure: Figure, name: str) -> InlineSvg:
-    """A figure as an `<svg>` element whose ids begin with `name`, without its title, which becomes part of the page.
+    """A figure as an `<svg>` element whose ids begin with `name`, best a short one; without its titles and notes.
 
     The same figure gives the same text.
     """
@@ -80,7 +80,7 @@ def _take_words(figure: Figure) -> tuple[str, str]:
     notes = []
     for legend in figure.legends:
         notes.append(" ".join(legend.get_title().get_text().split()))
-        legend.set_title(None)
+        legend.set_title("")
     return subtitle, " ".join(filter(None, notes))
 
 
@@ -110,8 +110,6 @@ def _spread_styles(root: ElementTree.Element) -> None:
             name, _, value = declaration.partition(":")
             if name.strip() not in _STYLES_OF_TEXT:
                 element.set(name.strip(), value.strip())
-        if element.tag in ("text", "tspan") and "font" in element.attrib:  # a shorthand has no attribute
-            raise AssertionError("matplotlib names the parts of a font")
 
 
 def _shorten_numbers(root: ElementTree.Element) -> None:
@@ -129,7 +127,7 @@ def _shorten_numbers(root: ElementTree.Element) -> None:
 
 
 def _tenth(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.1f}".removesuffix(".0").replace("-0", "-0") if number else ""
+    return f"{float(number[0]):.1f}".removesuffix(".0")
 
 
 def _rename_ids(root: ElementTree.Element, name: str) -> None:
