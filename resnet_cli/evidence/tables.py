@@ -18,6 +18,7 @@ from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.request import load_config
 from resnet_cli.store.layout import ANALYSIS_FOLDER
+from resnet_cli.store.packed import analysis_table
 from resnet_cli.store.reader import Results, find_results, load_results
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import constant_answers
@@ -148,14 +149,13 @@ class StoredTables:
         )
 
     def _table(self, kind: str, config: str | None) -> Path | None:
-        name = f"{kind}.csv"
         if config is None:
-            places: Iterable[Path] = (root / kind / name for root in self._folders)
-        else:
-            results = self._results(config)
-            inside = [results.folder / ANALYSIS_FOLDER / name] if results else []
-            places = [*inside, *(root / ANALYSIS_FOLDER / config / name for root in self._folders)]
-        return next((path for path in places if path.is_file()), None)
+            places = (root / kind / f"{kind}.csv" for root in self._folders)
+            return next((path for path in places if path.is_file()), None)
+        results = self._results(config)
+        inside = analysis_table(results.folder, kind) if results else None
+        outside = (root / ANALYSIS_FOLDER / config / f"{kind}.csv" for root in self._folders)  # of packed results
+        return inside or next((path for path in outside if path.is_file()), None)
 
 
 def _holds_results(root: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -38,7 +39,8 @@ def figure_data(drawing: Drawing) -> pd.DataFrame:
     for key, group in drawn.groupby(names, dropna=False, observed=True):
         table = pd.DataFrame({name: median_curve(group, "step", name) for name in columns if name != "step"})
         table.insert(0, "step", table.index)
-        for setting, value in zip(names, key, strict=True):
+        identity: dict[str, Any] = dict(zip(names, key, strict=True))
+        for setting, value in identity.items():
             table[setting] = value
         table["runs"] = group["run_id"].nunique()
         parts.append(table)
