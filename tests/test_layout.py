@@ -26,6 +26,7 @@ TESTED_BY = {
     "figures/kinds.py": "test_api.py",
     "models/settings.py": "settings/test_run.py",
     "planning/conditions.py": "planning/test_units.py",
+    "report/figures.py": "report/test_page.py",
     "settings/events.py": "execution/test_sweep.py",
     "settings/format.py": "cli/test_tables.py",
     "settings/graph.py": "models/test_diagram.py",

@@ -173,7 +173,7 @@ def _of_seeds(seeds: "pd.Series[int]") -> str:
     return " of one seed" if seeds.max() == 1 else f" of {range_text(seeds)} seeds"
 
 
-def _names(rows: pd.DataFrame) -> pd.Categorical:
+def _names(rows: pd.DataFrame) -> "pd.Categorical[str]":
     """The model of each row, and the settings in which nets of one model and depth differ; in the order of figures."""
     settings = free_settings(rows)
     columns: Sequence[Any] = [rows[name].astype(object) for name in ("model", *settings)]

@@ -1,5 +1,8 @@
 """The figures of a page: each with what it says, what to see in it, and its data."""
 
+import gzip
+import io
+import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -85,19 +88,30 @@ def figures_of_analyses(numbers: Numbers, folder: Path, name: str) -> Iterator[P
 
     Tables of anything else are not looked at.
     """
-    for path in sorted(folder.glob("*.csv")):
-        kind = path.stem
-        if kind not in analysis_figures():
+    for path in sorted(folder.glob("*.csv*")):
+        kind, _, ending = path.name.partition(".")
+        if kind not in analysis_figures() or ending not in ("csv", "csv.gz"):
             continue
         try:
-            text = read_regular(path, MOST_OF_TABLE).decode()
-            table = pd.read_csv(path)
+            text = _read(path)
+            table = pd.read_csv(io.StringIO(text))
             caption = caption_of_table(table)
             yield _page_figure(numbers, (name, kind), partial(plot_analysis, kind, table), caption, text)
         except UserError as error:
             yield NotDrawn(f"{name}, {kind}", str(error))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, zlib.error) as error:
             yield NotDrawn(f"{name}, {kind}", shorten(error, 200))
+
+
+def _read(path: Path) -> str:
+    """The text of a table, packed or not. Raises OSError if it is too large, and what gzip and UTF-8 raise."""
+    content = read_regular(path, MOST_OF_TABLE)
+    if path.suffix == ".gz":
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            content = file.read(MOST_OF_TABLE + 1)
+        if len(content) > MOST_OF_TABLE:
+            raise OSError(f"it holds more than {MOST_OF_TABLE:,} bytes")
+    return content.decode()
 
 
 def page_figure(numbers: Numbers, names: tuple[str, str], drawing: Drawing) -> PageFigure:

@@ -203,7 +203,7 @@ PAGE_LIGHTNESS, INK_LIGHTNESS, LEAST_LIGHTNESS = 11.0, 92.0, 52.0
 def _dark(colour: str) -> str:
     lightness, a, b = _to_lab(np.array(to_rgb(colour)))
     if abs(a) < 2 and abs(b) < 2:
-        lightness = INK_LIGHTNESS + (PAGE_LIGHTNESS - INK_LIGHTNESS) * lightness / 100
+        lightness = INK_LIGHTNESS + (PAGE_LIGHTNESS - INK_LIGHTNESS) * (lightness / 100) ** 1.3  # grey stays visible
     else:
         lightness = LEAST_LIGHTNESS + (100 - LEAST_LIGHTNESS) * lightness / 100
     return to_hex(np.clip(_from_lab(np.array([lightness, a, b])), 0, 1))
