@@ -7,7 +7,17 @@ PACKAGE, TESTS = ROOT / "resnet_cli", ROOT / "tests"
 
 OF_THE_REPOSITORY = {
     f"test_{name}.py"
-    for name in ("benchmarks", "ci", "contributing", "docs", "layout", "packaging", "pictures", "readme")
+    for name in (
+        "benchmarks",
+        "ci",
+        "contributing",
+        "docs",
+        "layout",
+        "packaging",
+        "pictures",
+        "readme",
+        "reference_report",
+    )
 }
 OF_EVERY_COMMAND = {"cli/test_bad_input.py", "cli/test_foreign.py"}
 

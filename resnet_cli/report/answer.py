@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from resnet_cli.api import compare, sweep_drawings
 from resnet_cli.figures.sweep import Drawing
 from resnet_cli.models import twins
+from resnet_cli.report.captions import value_text
 from resnet_cli.report.figures import Numbers, PageFigure, page_figure
 from resnet_cli.report.runs import status_counts
 from resnet_cli.settings.errors import UserError
@@ -90,10 +91,10 @@ def _twin_sentences(results: Results, name: str = "") -> Iterator[str]:
         count = f"{'all' if lower == pairs else f'{lower} of'} {pairs} pairs" if pairs > 1 else "the only pair"
         which = "lower" if lower or pairs > 1 else "not lower"
         median = "median " if pairs > 1 else ""
+        first, second = (value_text(deepest[side], TOLD) for side in ("first", "second"))
         yield (
-            f"{f'In {name}, at' if name else 'At'} depth {depth} the {median}{describe(TOLD).title} is "
-            f"{deepest['first']:.3g} in {plain} and {deepest['second']:.3g} in {residual}, {which} in {count} of the "
-            "same seed."
+            f"{f'In {name}, at' if name else 'At'} depth {depth} the {median}{describe(TOLD).title} is {first} in {plain} "
+            f"and {second} in {residual}, {which} in {count} of the same seed."
         )
 
 

@@ -53,7 +53,7 @@ def _of_curves(drawing: Drawing) -> str:
         if curve.empty:
             continue
         ends[str(net)] = (depth, float(curve.iloc[-1]))
-        start, end = (_value(float(value), column) for value in (curve.iloc[0], curve.iloc[-1]))
+        start, end = (value_text(float(value), column) for value in (curve.iloc[0], curve.iloc[-1]))
         told.append(f"{net} at depth {depth} goes from {start} at step {curve.index[0]} to {end} at {curve.index[-1]}")
     seeds = rows.groupby(["net", "depth"], observed=True)["seed"].nunique()
     what = f"{'Median' if seeds.max() > 1 else 'The'} {describe(column).title}{_of_seeds(seeds)}"
@@ -61,8 +61,8 @@ def _of_curves(drawing: Drawing) -> str:
         low, high = (pick(ends, key=lambda net: ends[net][1]) for pick in (min, max))
         told = [
             f"of the deepest nets of each kind, {low} (depth {ends[low][0]}) ends lowest, at "
-            f"{_value(ends[low][1], column)}, and {high} (depth {ends[high][0]}) highest, at "
-            f"{_value(ends[high][1], column)}"
+            f"{value_text(ends[low][1], column)}, and {high} (depth {ends[high][0]}) highest, at "
+            f"{value_text(ends[high][1], column)}"
         ]
     if told:
         told[0] = f"{what}: {told[0]}"
@@ -122,7 +122,7 @@ def ended_badly(runs: pd.DataFrame) -> list[str]:
 
 def level_text(level: "pd.Series[Any]", column: str) -> str:
     """A median with the range of its seeds, such as `0.505 (0.49 to 0.51)`."""
-    median, low, high = (_value(level[name], column) for name in ("median", "low", "high"))
+    median, low, high = (value_text(level[name], column) for name in ("median", "low", "high"))
     if level["seeds"] == 1:
         return median
     return f"{median} (all)" if low == high else f"{median} ({low} to {high})"
@@ -191,10 +191,11 @@ def _names(rows: pd.DataFrame) -> "pd.Categorical[str]":
     return pd.Categorical([found[key] for key in zip(*columns, strict=True)], names, ordered=True)
 
 
-def _value(value: float, column: str) -> str:
+def value_text(value: float, column: str) -> str:
+    """A value of a metric with three significant digits and its sign, such as `22.9 %` or `1.6e−05`."""
     if not np.isfinite(value):
         return "∞"
-    return f"{value:.3g}{describe(column).sign}"
+    return f"{value:.3g}{describe(column).sign}".replace("e-", "e\N{MINUS SIGN}")  # no line breaks after it
 
 
 def _sentences(parts: Sequence[str]) -> str:
