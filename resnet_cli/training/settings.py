@@ -99,7 +99,7 @@ def _without_errors(run: Run) -> str:
 WARMUP_UNTIL_ERROR = Setting[float](
     "warmup_until_error",
     Percentage,
-    f"End warm-up when the training error (%) of {WARMUP_WINDOW} steps is below this (He et al. 2015: 80), 0 for never.",
+    f"End warm-up when the training error (%) of {WARMUP_WINDOW} steps is below this (He et al. 2015: 80); 0: never.",
     default=0.0,
     affects=(),
     stacks=lambda error: error == 0,
