@@ -1,10 +1,12 @@
-"""Tests and intervals for paired differences, one a seed: exact where the number of pairs allows it, all from scipy."""
+"""Tests and intervals for paired differences, one a seed: exact where the number of pairs allows it, all from scipy.
+
+scipy.stats takes long to import, so it is imported where it is used.
+"""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 FALSE_DISCOVERY_RATE = 0.05
 CONFIDENCE = 0.95
@@ -26,6 +28,8 @@ def sign_flip_p(differences: Sequence[float], margin: float = 0.0) -> float:
     above = np.asarray(differences, dtype=float) - margin
     if not above.size:
         return 1.0
+    from scipy import stats
+
     resamples = math.inf if above.size <= MOST_EXACT else RESAMPLES
     found = stats.permutation_test(
         (above,),
@@ -44,6 +48,8 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     numbers = np.asarray(values, dtype=float)
     if numbers.size < 2:
         return math.nan, math.nan
+    from scipy import stats
+
     found = stats.bootstrap(
         (numbers,),
         np.mean,
@@ -62,4 +68,6 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
     """
     if not p_values:
         return []
+    from scipy import stats
+
     return [float(p) for p in stats.false_discovery_control(np.asarray(p_values, dtype=float))]

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from resnet_cli.claims.statistics import SIGN_FLIP_TEST
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
 from resnet_cli.settings import registry
@@ -110,21 +111,27 @@ def plan_listing(runs: Sequence[Run], units: Sequence["Unit"] = ()) -> Renderabl
     return listing(list(rows[0]), [list(row.values()) for row in rows], right=["runs"])
 
 
-def depth_table(summary: pd.DataFrame) -> RenderableType:
-    """A table of depth by model at the end of a sweep, then a sentence per model naming its turning point.
+def depth_table(summary: pd.DataFrame, chances: Mapping[str, float] | None = None) -> RenderableType:
+    """A table of depth by model at the end of a sweep, then a sentence per model about its turning point.
 
     Models with too few depths for a turning point are compared with each other at each of their depths instead.
     Losses and errors are medians over seeds; a diverged run counts as infinitely bad. Where other settings vary, each
     combination has a block, and a model that does not have these settings stands in every block. The best depth is
     green, those after the turning point are red.
+
+    Args:
+        summary: one row per run.
+        chances: the loss of a constant answer by run id, from `tasks.chance_losses`; without it there is no verdict.
     """
     if summary.empty:
         return Text("no finished runs")
+    chances = chances or {}
+    panels = split_panels(summary)
+    found = turning_points([panel.rows.assign(chance_loss=panel.rows["run_id"].map(chances)) for panel in panels])
     blocks: list[RenderableType] = []
-    for block in split_panels(summary):
-        points = turning_points(block.rows)
-        title = ", ".join([*summary["task"].unique(), *filter(None, [block.title])])
-        few = {point.model for point in points if point.depths < FEWEST_DEPTHS}
+    for panel, points in zip(panels, found, strict=True):
+        title = ", ".join([*summary["task"].unique(), *filter(None, [panel.title])])
+        few = {point.model for point in points if len(point.depths) < FEWEST_DEPTHS}
         said: dict[str, list[str]] = defaultdict(list)
         for point in points:
             model, _, rest = point.sentence().partition(": ")
@@ -135,9 +142,21 @@ def depth_table(summary: pd.DataFrame) -> RenderableType:
             for rest, names in said.items()
             for name in (names if len(names) < 3 else [f"{len(names)} models"])
         ]
-        sentences = "\n".join([*(f"{name}: {rest}" for name, rest in subjects), *_comparisons(block.rows, few)])
-        blocks += [_DepthTable(title, block.rows, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
-    return Group(*blocks)
+        sentences = "\n".join([*(f"{name}: {rest}" for name, rest in subjects), *_comparisons(panel.rows, few)])
+        blocks += [_DepthTable(title, panel.rows, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
+    levels = [chances[run_id] for run_id in summary["run_id"] if run_id in chances]
+    return Group(*blocks, *_how_tested([point for points in found for point in points], levels))
+
+
+def _how_tested(points: Sequence[TurningPoint], levels: Sequence[float]) -> Iterator[Text]:
+    """What the sentences about turning points mean by chance and by p."""
+    tested = [point for point in points if point.p_value is not None]
+    if tested:
+        value = f", {loss_text(min(levels))}" if max(levels) <= 1.01 * min(levels) else ""
+        several = f", corrected for {len(tested)} models (Benjamini-Hochberg)" if len(tested) > 1 else ""
+        yield Text(
+            f"Chance: the loss of the best constant answer{value}. p: {SIGN_FLIP_TEST} over seeds{several}.\n", "dim"
+        )
 
 
 def _comparisons(summary: pd.DataFrame, models: Collection[str]) -> Iterator[str]:
