@@ -18,6 +18,7 @@ from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.request import load_config
 from resnet_cli.store.layout import ANALYSIS_FOLDER
+from resnet_cli.store.packed import analysis_table
 from resnet_cli.store.reader import Results, find_results, load_results
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import constant_answers
@@ -51,6 +52,14 @@ class Source:
     def complete(self) -> bool:
         """Whether nothing is left to make."""
         return self.found >= self.planned
+
+    def __str__(self) -> str:
+        if self.folder is None:
+            return f"{self.need}, which is not there"
+        comes_with = self.folder.is_relative_to(reference_results())
+        place = "the results that come with the program" if comes_with else printable(self.folder)
+        count = f", {self.found:,} of {self.planned:,} runs" if isinstance(self.need, Sweep) else ""
+        return f"{self.need}{count}, in {place}"
 
 
 class StoredTables:
@@ -102,6 +111,11 @@ class StoredTables:
         """All results, by the folder below which they are."""
         return [[load_results(place) for place in find_results(root)] for root in self._folders if _holds_results(root)]
 
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each run that cannot be read."""
+        return [problem for below in self._stored for results in below for problem in results.problems]
+
     def _results(self, config: str) -> Results | None:
         """The runs of a configuration below one folder, as if they lay where most of them do."""
         planned = {run.run_id for run in plan_of(config).runs}
@@ -135,14 +149,13 @@ class StoredTables:
         )
 
     def _table(self, kind: str, config: str | None) -> Path | None:
-        name = f"{kind}.csv"
         if config is None:
-            places: Iterable[Path] = (root / kind / name for root in self._folders)
-        else:
-            results = self._results(config)
-            inside = [results.folder / ANALYSIS_FOLDER / name] if results else []
-            places = [*inside, *(root / ANALYSIS_FOLDER / config / name for root in self._folders)]
-        return next((path for path in places if path.is_file()), None)
+            places = (root / kind / f"{kind}.csv" for root in self._folders)
+            return next((path for path in places if path.is_file()), None)
+        results = self._results(config)
+        inside = analysis_table(results.folder, kind) if results else None
+        outside = (root / ANALYSIS_FOLDER / config / f"{kind}.csv" for root in self._folders)  # of packed results
+        return inside or next((path for path in outside if path.is_file()), None)
 
 
 def _holds_results(root: Path) -> bool:
