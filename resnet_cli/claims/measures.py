@@ -69,6 +69,14 @@ def best_depths(table: pd.DataFrame) -> dict[int, int]:
     return {int(seed): depths[column] for seed, column in zip(table.index, best, strict=True)}
 
 
+def rises(table: pd.DataFrame) -> Seeds:
+    """`rise` of a table by seed and depth, two seeds and two depths or more."""
+    values, depths = table.to_numpy(), [int(depth) for depth in table.columns]
+    deep = values[:, np.isin(depths, deepest(depths))].mean(axis=1)
+    best = best_depths(table)
+    return {seed: float(deep[row] - values[row, depths.index(best[seed])]) for row, seed in enumerate(best)}
+
+
 def rise(frame: pd.DataFrame, column: str = "train_loss") -> Seeds:
     """How far a loss or error lies at the deepest sixth of the depths above that at the best depth, for each seed.
 
@@ -81,8 +89,7 @@ def rise(frame: pd.DataFrame, column: str = "train_loss") -> Seeds:
     table = by_seed_and_depth(frame, column)
     if len(table) < 2 or table.shape[1] < 2:
         raise MissingEvidence("a rise takes two seeds and two depths, each run of which is there")
-    deep = table[deepest([int(depth) for depth in table.columns])].mean(axis=1)
-    return {seed: float(deep[seed] - table.loc[seed, depth]) for seed, depth in best_depths(table).items()}
+    return rises(table)
 
 
 def deepest(depths: Sequence[int]) -> list[int]:

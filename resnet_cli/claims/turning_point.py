@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import fmean
 
+import numpy as np
 import pandas as pd
 
 from resnet_cli.claims.claim import LOSS
 from resnet_cli.claims.ledger import FEWEST_PAIRS
-from resnet_cli.claims.measures import Seeds, best_depths, by_seed_and_depth, deepest, rise
+from resnet_cli.claims.measures import Seeds, best_depths, by_seed_and_depth, deepest, rises
 from resnet_cli.claims.statistics import FALSE_DISCOVERY_RATE, adjusted, mean_interval, sign_flip_p
 
 FEWEST_DEPTHS = 3
@@ -31,6 +32,26 @@ class Course(StrEnum):
 
 
 @dataclass(frozen=True)
+class Trend:
+    """A verdict on losses by depth, and the test that it rests on.
+
+    Attributes:
+        rises: for each seed how far the loss rises, as a share of the loss at chance level; see `measures.rise`.
+        p_value: of the sign-flip test in the direction in which the rises point, corrected for the number of models
+            that were tested together; None if there was no test.
+        worse_from: the first depth from which on, at every depth, the median seed's loss lies more than 10 % of chance
+            above that at its best depth; None unless the course is worse.
+        reason: why there is no verdict.
+    """
+
+    course: Course = Course.NO_VERDICT
+    rises: Seeds = field(default_factory=dict)
+    p_value: float | None = None
+    worse_from: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class TurningPoint:
     """How one model's training loss depends on depth.
 
@@ -40,13 +61,6 @@ class TurningPoint:
         best_depth: with the lowest median loss, the deepest of equals.
         best_loss: the median there; infinite where most runs diverged, as is `deepest_loss`.
         deepest_loss: the median at the largest depth.
-        rises: for each seed how far the loss rises, as a share of the loss at chance level; see `measures.rise`.
-        course: the verdict.
-        p_value: of the sign-flip test in the direction in which the rises point, corrected for the number of models
-            that were tested together; None if there was no test.
-        worse_from: the first depth from which on, at every depth, the median seed's loss lies more than 10 % of chance
-            above that at its best depth; None unless the model gets worse.
-        reason: why there is no verdict.
     """
 
     model: str
@@ -55,11 +69,17 @@ class TurningPoint:
     best_depth: int
     best_loss: float
     deepest_loss: float
-    rises: Seeds = field(default_factory=dict)
-    course: Course = Course.NO_VERDICT
-    p_value: float | None = None
-    worse_from: int | None = None
-    reason: str = ""
+    trend: Trend
+
+    @property
+    def course(self) -> Course:
+        """The verdict."""
+        return self.trend.course
+
+    @property
+    def worse_from(self) -> int | None:
+        """The turning point, if the model gets worse."""
+        return self.trend.worse_from
 
     @property
     def deepest_depth(self) -> int:
@@ -69,14 +89,14 @@ class TurningPoint:
     def sentence(self) -> str:
         """The verdict in words after the model's name, such as `plain-mlp: it degrades: from depth 23 on …`."""
         if self.course is Course.NO_VERDICT:
-            return f"{self.model}: no verdict {self.reason}; {self._ends()}."
+            return f"{self.model}: no verdict {self.trend.reason}; {self._ends()}."
         deep = deepest(self.depths)
         where = f"depth {deep[0]}" if len(deep) == 1 else f"depths {deep[0]} to {deep[-1]}"
-        values = list(self.rises.values())
+        values = list(self.trend.rises.values())
         mean, (low, high) = fmean(values), mean_interval(values)
         found = (
             f"{_percent(mean)} of chance (95 % interval {_percent(low)} to {_percent(high)}, "
-            f"{len(values)} seeds, p = {self.p_value:.2g})"
+            f"{len(values)} seeds, p = {self.trend.p_value:.2g})"
         )
         if self.course is Course.WORSE:
             return (
@@ -122,9 +142,8 @@ def turning_points(tables: Sequence[pd.DataFrame]) -> list[list[TurningPoint]]:
         [_describe(str(model), of_model) for model, of_model in _with_loss(table).groupby("model", sort=False)]
         for table in tables
     ]
-    tested = [point for points in found for point in points if point.p_value is not None]
-    corrected = dict(zip(map(id, tested), adjusted([point.p_value or 0.0 for point in tested]), strict=True))
-    return [[_decide(point, corrected.get(id(point))) for point in points] for points in found]
+    trends = iter(corrected([point.trend for points in found for point in points]))
+    return [[replace(point, trend=next(trends)) for point in points] for points in found]
 
 
 def _with_loss(table: pd.DataFrame) -> pd.DataFrame:
@@ -133,58 +152,66 @@ def _with_loss(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _describe(model: str, runs: pd.DataFrame) -> TurningPoint:
-    """The rises of a model and where they begin; the course is the one in which they point, before the correction."""
+    """A model with its trend, not yet corrected for the number of models."""
     by_depth = runs.groupby("depth")["loss"]
     medians = by_depth.median()
     best = int(medians.index[medians == medians.min()][-1])
     depths = tuple(int(depth) for depth in medians.index)
-    complete = int((runs.groupby("seed")["depth"].nunique() == len(depths)).sum())
-    seeds = complete or int(by_depth.size().max())
-    point = TurningPoint(model, depths, seeds, best, float(medians[best]), float(medians.iloc[-1]))
-    if reason := _why_not(runs, depths, complete):
-        return replace(point, reason=reason)
-    rises = rise(runs)
-    values = list(rises.values())
-    p_above = sign_flip_p(values, LOSS.margin)
-    p_below = sign_flip_p([-value for value in values], -LOSS.margin)
-    worse_from = _worse_from(runs)
-    course = Course.STEADY if p_below < p_above else Course.WORSE if worse_from else Course.UNCLEAR
-    return replace(point, rises=rises, course=course, p_value=min(p_above, p_below), worse_from=worse_from)
+    shares = by_seed_and_depth(runs).reindex(columns=depths)
+    known = bool(runs["chance_loss"].notna().all())
+    trend = trend_of(shares) if known else Trend(reason="without the loss at chance level, which is not known")
+    seeds = len(shares) or int(by_depth.size().max())
+    return TurningPoint(model, depths, seeds, best, float(medians[best]), float(medians.iloc[-1]), trend)
 
 
-def _why_not(runs: pd.DataFrame, depths: Sequence[int], complete: int) -> str:
-    """Why these runs allow no verdict, if they do not; words that follow `no verdict`."""
-    if len(depths) < FEWEST_DEPTHS:
-        return f"from {len(depths)} depth{'s' * (len(depths) > 1)} (it takes {FEWEST_DEPTHS})"
-    if complete < FEWEST_PAIRS:
-        return f"from {complete} seed{'s' * (complete != 1)} with a run at every depth (it takes {FEWEST_PAIRS})"
-    if runs["chance_loss"].isna().any():
-        return "without the loss at chance level, which is not known"
-    if by_seed_and_depth(runs).median().min() > 1 - LOSS.margin:
+def trend_of(shares: pd.DataFrame) -> Trend:
+    """The trend of losses with a row for each seed and a column for each depth, not corrected for other tests.
+
+    Args:
+        shares: of the loss at chance level, between 0 and 1.
+    """
+    if reason := _why_not(shares):
+        return Trend(reason=reason)
+    found = rises(shares)
+    p_above = sign_flip_p(list(found.values()), LOSS.margin)
+    p_below = sign_flip_p([-rise for rise in found.values()], -LOSS.margin)
+    if p_below < p_above:
+        return Trend(Course.STEADY, found, p_below)
+    worse_from = _worse_from(shares)
+    return Trend(Course.WORSE if worse_from else Course.UNCLEAR, found, p_above, worse_from)
+
+
+def corrected(trends: Sequence[Trend]) -> list[Trend]:
+    """The trends of models that are tested together, by the method of Benjamini and Hochberg: some become unclear."""
+    p_values = iter(adjusted([trend.p_value for trend in trends if trend.p_value is not None]))
+    return [trend if trend.p_value is None else _at(trend, next(p_values)) for trend in trends]
+
+
+def _at(trend: Trend, p_value: float) -> Trend:
+    if p_value <= FALSE_DISCOVERY_RATE:
+        return replace(trend, p_value=p_value)
+    return replace(trend, p_value=p_value, course=Course.UNCLEAR, worse_from=None)
+
+
+def _why_not(shares: pd.DataFrame) -> str:
+    """Why these losses allow no verdict, if they do not; words that follow `no verdict`."""
+    seeds, depths = shares.shape
+    if depths < FEWEST_DEPTHS:
+        return f"from {depths} depth{'s' * (depths > 1)} (it takes {FEWEST_DEPTHS})"
+    if seeds < FEWEST_PAIRS:
+        return f"from {seeds} seed{'s' * (seeds != 1)} with a run at every depth (it takes {FEWEST_PAIRS})"
+    if np.median(shares, axis=0).min() > 1 - LOSS.margin:
         return "where training loss is near chance level at every depth"
     return ""
 
 
-def _decide(point: TurningPoint, p_value: float | None) -> TurningPoint:
-    if p_value is None:
-        return point
-    course = point.course if p_value <= FALSE_DISCOVERY_RATE else Course.UNCLEAR
-    return replace(
-        point, course=course, p_value=p_value, worse_from=point.worse_from if course is Course.WORSE else None
-    )
-
-
-def _worse_from(runs: pd.DataFrame) -> int | None:
+def _worse_from(shares: pd.DataFrame) -> int | None:
     """The first depth from which on the median over seeds of the rise is above the margin at every depth."""
-    shares = by_seed_and_depth(runs)
-    best = best_depths(shares)
-    above = shares.sub([shares.loc[seed, depth] for seed, depth in best.items()], axis=0).median() > LOSS.margin
-    found = None
-    for depth in reversed(above.index):
-        if not above[depth]:
-            break
-        found = int(depth)
-    return found
+    values, depths = shares.to_numpy(), [int(depth) for depth in shares.columns]
+    best = [depths.index(depth) for depth in best_depths(shares).values()]
+    above = np.median(values - values[np.arange(len(values)), best][:, None], axis=0) > LOSS.margin
+    worse = [depth for number, depth in enumerate(depths) if above[number:].all()]
+    return worse[0] if worse else None
 
 
 def _percent(share: float) -> str:

@@ -150,7 +150,7 @@ def depth_table(summary: pd.DataFrame, chances: Mapping[str, float] | None = Non
 
 def _how_tested(points: Sequence[TurningPoint], levels: Sequence[float]) -> Iterator[Text]:
     """What the sentences about turning points mean by chance and by p."""
-    tested = [point for point in points if point.p_value is not None]
+    tested = [point for point in points if point.trend.p_value is not None]
     if tested:
         value = f", {loss_text(min(levels))}" if max(levels) <= 1.01 * min(levels) else ""
         several = f", corrected for {len(tested)} models (Benjamini-Hochberg)" if len(tested) > 1 else ""

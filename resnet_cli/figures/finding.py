@@ -64,7 +64,7 @@ def finding(summary: pd.DataFrame, chance: float | None) -> Finding | None:
     if unclear:
         sentence += f"; it is unclear for {_names(unclear)}"
     tested = f"{SIGN_FLIP_TEST} over {range_text(seeds)} seeds"
-    p_value = max(point.p_value or 0.0 for point in decided)
+    p_value = max(point.trend.p_value or 0.0 for point in decided)
     return Finding(
         sentence=sentence[0].upper() + sentence[1:],
         statistic=f"{tested}, p ≤ {p_value:.2g}, up to {points[0].deepest_depth} layers",

@@ -32,7 +32,7 @@ def only(table: pd.DataFrame) -> TurningPoint:
 def test_a_rise_by_more_than_a_tenth_of_chance_is_a_turning_point() -> None:
     point = only(frame(RISING))
     assert (point.course, point.best_depth, point.worse_from, point.seeds) == (Course.WORSE, 4, 8, SEEDS)
-    assert point.p_value == 1 / 2**SEEDS
+    assert point.trend.p_value == 1 / 2**SEEDS
     assert point.sentence() == (
         "plain-mlp: it degrades: from depth 8 on, training loss stays more than 10 % of chance above its level at the "
         "best depth; at depth 10 it is higher by 100 % of chance (95 % interval 100 % to 100 %, 8 seeds, p = 0.0039)."
@@ -69,7 +69,7 @@ def test_seeds_that_differ_leave_it_unclear() -> None:
 def test_fewer_than_five_seeds_give_no_verdict() -> None:
     assert only(frame(RISING, seeds=5)).course is Course.WORSE
     four = only(frame(RISING, seeds=4))
-    assert (four.course, four.p_value, four.worse_from) == (Course.NO_VERDICT, None, None)
+    assert (four.course, four.trend.p_value, four.worse_from) == (Course.NO_VERDICT, None, None)
     assert four.sentence() == (
         "plain-mlp: no verdict from 4 seeds with a run at every depth (it takes 5); "
         "median training loss is lowest at depth 4 (0.0014), and 0.55 at depth 10."
@@ -153,8 +153,8 @@ def test_a_rise_that_most_seeds_lack_is_unclear() -> None:
     table = frame({2: 0.2, 4: 0.0, 6: 0.0}, seeds=20)
     table["train_loss"] = np.where((table["depth"] == 6) & (table["seed"] < 9), CHANCE, table["train_loss"])
     point = only(table)
-    assert point.p_value is not None
-    assert point.p_value < 0.05
+    assert point.trend.p_value is not None
+    assert point.trend.p_value < 0.05
     assert (point.course, point.worse_from) == (Course.UNCLEAR, None)
 
 
@@ -163,11 +163,11 @@ def test_models_are_corrected_for_together() -> None:
     worse, steady = frame(RISING, seeds=5), frame(FALLING, "residual-mlp", seeds=5)
     ((first, second),) = turning_points([pd.concat([worse, steady])])
     assert (first.course, second.course) == (Course.WORSE, Course.STEADY)
-    assert first.p_value == second.p_value == 1 / 32
+    assert first.trend.p_value == second.trend.p_value == 1 / 32
     between = frame({2: 0.2, 4: 0.0, 6: 0.0}, "residual-mlp", seeds=5)
     between.loc[(between["depth"] == 6) & (between["seed"] < 2), "train_loss"] = CHANCE
     ((first,), (second,)) = turning_points([worse, between])
-    assert (first.course, first.p_value, first.worse_from) == (Course.UNCLEAR, 2 / 32, None)
+    assert (first.course, first.trend.p_value, first.worse_from) == (Course.UNCLEAR, 2 / 32, None)
     assert second.course is Course.UNCLEAR
 
 
