@@ -26,8 +26,8 @@ def sign_flip_p(differences: Sequence[float], margin: float = 0.0) -> float:
     (Fisher 1935, §21). It is 1 without pairs.
     """
     above = np.asarray(differences, dtype=float) - margin
-    if not above.size:
-        return 1.0
+    if above.size < 2:  # scipy wants two
+        return 0.5 if above.sum() > 0 else 1.0
     from scipy import stats
 
     resamples = math.inf if above.size <= MOST_EXACT else RESAMPLES
@@ -41,6 +41,17 @@ def sign_flip_p(differences: Sequence[float], margin: float = 0.0) -> float:
         rng=np.random.default_rng(0),
     )
     return float(found.pvalue)
+
+
+def two_sided_p(differences: Sequence[float]) -> float:
+    """How likely a mean this far from zero is by chance, in either direction: the two-sided sign-flip test.
+
+    With n pairs it is never below 2/2ⁿ. An infinite difference counts as larger than all finite ones together.
+    """
+    largest = max((abs(value) for value in differences if math.isfinite(value)), default=0.0) or 1.0
+    infinite = 1.0 + len(differences)
+    values = [max(-infinite, min(infinite, value / largest)) for value in differences]
+    return min(1.0, 2 * min(sign_flip_p(values), sign_flip_p([-value for value in values])))
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:

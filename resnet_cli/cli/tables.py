@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from resnet_cli.claims.statistics import SIGN_FLIP_TEST
+from resnet_cli.claims.statistics import BOOTSTRAP, FALSE_DISCOVERY_RATE, SIGN_FLIP_TEST
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
 from resnet_cli.settings import registry
@@ -250,6 +250,49 @@ def _mark(depth: int, point: TurningPoint | None) -> str:
     if point and depth == point.best_depth:
         return "bold green"
     return "red" if point and point.worse_from and depth >= point.worse_from else ""
+
+
+def comparison_table(table: pd.DataFrame, title: str, names: tuple[str, str], metric: str) -> RenderableType:
+    """Two models or sweeps by depth: medians, the mean difference with its interval, p-values, then what they say.
+
+    Args:
+        table: from `api.compare` or `api.compare_sweeps`.
+        title: what is compared, before the name of the metric.
+        names: of the two sides; in two sweeps folders, which are too long for headers.
+        metric: that is compared.
+    """
+    keys = [str(name) for name in table.columns[: table.columns.get_loc("pairs")]]
+    headers = [*(describe(key).title for key in keys), "pairs", "median A", "median B", "mean B − A", "95 % interval"]
+    headers += ["p", "adjusted p"]
+    rows = []
+    for row in table.to_dict("records"):
+        numbers = {name: _significant(row[name]) for name in ("first", "second", "mean", "low", "high")}
+        interval = f"{numbers['low']} to {numbers['high']}" if math.isfinite(row["low"]) else "–"
+        shown = [str(row["pairs"]), numbers["first"], numbers["second"], numbers["mean"], interval]
+        p_values = [f"{row[name]:.2g}" for name in ("p_value", "adjusted")]
+        rows.append([*(value_text(row[key]) for key in keys), *shown, *p_values])
+    clear = table["adjusted"] <= FALSE_DISCOVERY_RATE
+    lower, higher = (int((clear & side).sum()) for side in (table["mean"] < 0, table["mean"] > 0))
+    said = (
+        f"At adjusted p ≤ {FALSE_DISCOVERY_RATE:g}, B is lower at {lower} of "
+        f"{counted(len(table), 'depth' if keys == ['depth'] else 'row')} and higher at {higher}; the others are open."
+    )
+    least = 2 / 2 ** int(table["pairs"].max())
+    if least > FALSE_DISCOVERY_RATE:
+        said += f" With {counted(int(table['pairs'].max()), 'pair')} no p is below {least:.2g}; it takes 6."
+    tests = (
+        f"Interval: {BOOTSTRAP} of the mean over pairs. p: two-sided {SIGN_FLIP_TEST}; "
+        f"adjusted: for {counted(len(table), 'row')} (Benjamini-Hochberg)."
+    )
+    title = f"{title}: {describe(metric).title}, A = {names[0]}, B = {names[1]}"
+    return Group(Text(title, "bold"), listing(headers, rows, right=headers), Text(f"\n{said}"), Text(tests, "dim"))
+
+
+def _significant(number: float) -> str:
+    """A number of either sign with three significant digits; – if there is none, ∞ if it is infinite."""
+    if not math.isfinite(number):
+        return "–" if math.isnan(number) else "∞" if number > 0 else "−∞"
+    return f"{number:.3g}".replace("-", "−", 1) if number < 0 else f"{number:.3g}"
 
 
 def results_table(summary: pd.DataFrame, metric: str | None = None) -> RenderableType:
