@@ -102,18 +102,16 @@ def _two_models(
     from resnet_cli.api import compare
 
     selected, problems = filters.load_selected(folders, selection)
-    both = []
-    for results in selected:
-        there = {stored.run.model for stored in results.runs}
-        if (one := _model(first, there)) and (other := _model(second, there)):
-            both.append((results, one, other))
+    models = [{stored.run.model for stored in results.runs} for results in selected]
+    found = [(_model(first, there), _model(second, there)) for there in models]
+    both = [(results, one, other) for results, (one, other) in zip(selected, found, strict=True) if one and other]
     if not both:
-        there = {stored.run.model for results in selected for stored in results.runs}
-        for name in (first, second):
-            if not _model(name, there):
+        for name, ever in zip((first, second), zip(*found, strict=True), strict=True):
+            if not any(ever):
+                there = sorted(set().union(*models))
                 raise UserError(
                     f"model (={shorten(name)}): no run is of it{did_you_mean(name, there)}; "
-                    f"there are {', '.join(sorted(there)) or 'none'}. Two folders can be compared as well."
+                    f"there are {', '.join(there) or 'none'}. Two folders can be compared as well."
                 )
         raise UserError(f"{first} and {second} are in no sweep together; give two folders to compare sweeps.")
     compared = []
