@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resnet_cli.api import compare, sweep_drawings
+from resnet_cli.claims.turning_point import turning_points
 from resnet_cli.figures.sweep import Drawing
 from resnet_cli.models import twins
 from resnet_cli.report.captions import value_text
@@ -12,6 +13,7 @@ from resnet_cli.report.runs import status_counts
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import PAIRS, columns_of, describe
 from resnet_cli.store.reader import Results
+from resnet_cli.tasks import chance_losses
 
 MOST_OTHERS = 3
 """So many further sweeps are spoken of in the answer."""
@@ -31,9 +33,13 @@ class NamedSweep:
 
 @dataclass(frozen=True)
 class Answer:
-    """Sentences about the results, and the figure below them with the name of its sweep; None if none compares."""
+    """What the results say, in brief and by test, and the figure below it with the name of its sweep.
+
+    There is no figure if no sweep compares twins.
+    """
 
     sentences: list[str]
+    verdicts: list[str]
     figure: PageFigure | None
     sweep: str
 
@@ -44,13 +50,16 @@ def answer(sweeps: Sequence[NamedSweep], numbers: Numbers) -> Answer:
     comparing = sorted((sweep for sweep in sweeps if _pairs(sweep.results)), key=_merit, reverse=True)
     drawn = [(sweep, name, drawing) for sweep in comparing for name, drawing in _main_drawing(sweep.results).items()]
     if not drawn:
-        return Answer(["No sweep here sets plain beside residual nets at several depths.", extent], None, "")
+        return Answer(["No sweep here sets plain beside residual nets at several depths.", extent], [], None, "")
     main, name, drawing = drawn[0]
     figure = page_figure(numbers, (main.name, name), drawing)
     of = f"{figure.subtitle[:1].lower()}{figure.subtitle[1:]}"
     told = [f"{figure.title} ({of})." if of else f"{figure.title}.", *_twin_sentences(main.results)]
-    others = [sentence for sweep, *_ in drawn[1:] for sentence in _twin_sentences(sweep.results, sweep.name)]
-    return Answer([*told, *others[:MOST_OTHERS], extent], figure, main.name)
+    verdicts = [f"{main.name}, {sentence}" for sentence in _verdicts(main.results)]
+    for sweep, *_ in drawn[1 : 1 + MOST_OTHERS]:
+        told += _twin_sentences(sweep.results, sweep.name)
+        verdicts += [f"{sweep.name}, {sentence}" for sentence in _verdicts(sweep.results)]
+    return Answer([*told, extent], verdicts, figure, main.name)
 
 
 def _main_drawing(results: Results) -> dict[str, Drawing]:
@@ -81,6 +90,16 @@ def _merit(sweep: NamedSweep) -> tuple[bool, bool, int]:
     return not sweep.results.varying, len(models) <= FEW_MODELS, pairs
 
 
+def _verdicts(results: Results) -> list[str]:
+    """Whether each model gets worse with depth, as the table by depth says after a sweep; nothing if settings vary."""
+    if results.varying:
+        return []
+    chances = chance_losses(stored.run for stored in results.runs)
+    summary = results.summary()
+    (points,) = turning_points([summary.assign(chance_loss=summary["run_id"].map(chances).astype(float))])
+    return [point.sentence() for point in points]
+
+
 def _twin_sentences(results: Results, name: str = "") -> Iterator[str]:
     """What twins reach at the greatest depth that both have, and how often the residual one is lower."""
     if results.varying:
@@ -90,11 +109,11 @@ def _twin_sentences(results: Results, name: str = "") -> Iterator[str]:
         depth, pairs, lower = (int(deepest[column]) for column in ("depth", "pairs", "lower"))
         count = f"{'all' if lower == pairs else f'{lower} of'} {pairs} pairs" if pairs > 1 else "the only pair"
         which = "lower" if lower or pairs > 1 else "not lower"
-        median = "median " if pairs > 1 else ""
+        what = f"{'median ' if pairs > 1 else ''}{describe(TOLD).title}"
         first, second = (value_text(deepest[side], TOLD) for side in ("first", "second"))
         yield (
-            f"{f'In {name}, at' if name else 'At'} depth {depth} the {median}{describe(TOLD).title} is {first} in {plain} "
-            f"and {second} in {residual}, {which} in {count} of the same seed."
+            f"{f'In {name}, at' if name else 'At'} depth {depth} the {what} is {first} in {plain} and {second} in "
+            f"{residual}, {which} in {count} of the same seed."
         )
 
 
