@@ -68,7 +68,7 @@ def finding(summary: pd.DataFrame, chance: float | None) -> Finding | None:
     return Finding(
         sentence=sentence[0].upper() + sentence[1:],
         statistic=f"{tested}, p ≤ {p_value:.2g}, up to {points[0].deepest_depth} layers",
-        rule=f"worse: training loss higher than at the best depth by {100 * LOSS.margin:g} % of the constant answer's",
+        rule=f"worse: training loss higher than at the best depth by over {100 * LOSS.margin:g} % of the constant answer's",
     )
 
 
