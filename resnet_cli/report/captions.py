@@ -30,13 +30,22 @@ def caption_of(drawing: Drawing) -> str:
 
 
 def _of_depths(drawing: Drawing) -> str:
+    return _along(drawing, "depth {:,}")
+
+
+def _of_parameters(drawing: Drawing) -> str:
+    return _along(drawing, "{:,} parameters")
+
+
+def _along(drawing: Drawing, place: str) -> str:
+    """What to see in a figure whose x axis is the column `depth`, a value of which is called as `place` says."""
     column = told_column(drawing.metric)
     levels = levels_by_depth(drawing.rows, column)
     what = _statistic(levels, column)
     if levels["net"].nunique() > MOST_NAMED:
-        told = _extremes(levels, column, what)
+        told = _extremes(levels, column, what, place)
     else:
-        told = [_course(net, of_net, column) for net, of_net in levels.groupby("net", observed=True)]
+        told = [_course(net, of_net, column, place) for net, of_net in levels.groupby("net", observed=True)]
         told[0] = f"{what}: {told[0]}"
     return _sentences([*told, *ended_badly(drawing.rows)])
 
@@ -73,7 +82,11 @@ def _of_rows(drawing: Drawing) -> str:
     return _sentences([_measured_nets(drawing.rows), *ended_badly(drawing.rows.drop_duplicates("run_id"))])
 
 
-_OF_KIND: Mapping[str, Callable[[Drawing], str]] = {"depth": _of_depths, "curves": _of_curves}
+_OF_KIND: Mapping[str, Callable[[Drawing], str]] = {
+    "depth": _of_depths,
+    "parameters": _of_parameters,
+    "curves": _of_curves,
+}
 
 
 def caption_of_table(table: pd.DataFrame) -> str:
@@ -128,19 +141,19 @@ def level_text(level: "pd.Series[Any]", column: str) -> str:
     return f"{median} (all)" if low == high else f"{median} ({low} to {high})"
 
 
-def _course(net: object, levels: pd.DataFrame, column: str) -> str:
+def _course(net: object, levels: pd.DataFrame, column: str, place: str) -> str:
     best, deepest = _by_median(levels).iloc[0], levels.iloc[-1]
+    lowest, last = (place.format(one["depth"]) for one in (best, deepest))
     if len(levels) == 1:
-        return f"{net} at depth {best['depth']} reaches {level_text(best, column)}"
-    if best["depth"] == deepest["depth"]:
-        return f"{net} is lowest at its deepest, depth {best['depth']}: {level_text(best, column)}"
+        return f"{net} at {lowest} reaches {level_text(best, column)}"
+    if lowest == last:
+        return f"{net} is lowest at its last, {lowest}: {level_text(best, column)}"
     return (
-        f"{net} is lowest at depth {best['depth']}, {level_text(best, column)}, and at depth {deepest['depth']} "
-        f"it is at {level_text(deepest, column)}"
+        f"{net} is lowest at {lowest}, {level_text(best, column)}, and at {last} it is at {level_text(deepest, column)}"
     )
 
 
-def _extremes(levels: pd.DataFrame, column: str, what: str) -> list[str]:
+def _extremes(levels: pd.DataFrame, column: str, what: str, place: str) -> list[str]:
     nets = levels["net"].nunique()
     of_depth = levels.groupby("depth")["net"].nunique()
     shared = of_depth.index[of_depth == nets]
@@ -149,11 +162,11 @@ def _extremes(levels: pd.DataFrame, column: str, what: str) -> list[str]:
         here = _by_median(levels[levels["depth"] == depth])
         low, high = here.iloc[0], here.iloc[-1]
         told.append(
-            f"at depth {depth}, {low['net']} is lowest with {level_text(low, column)} and {high['net']} highest "
-            f"with {level_text(high, column)}"
+            f"at {place.format(depth)}, {low['net']} is lowest with {level_text(low, column)} and {high['net']} "
+            f"highest with {level_text(high, column)}"
         )
     best = _by_median(levels).iloc[0]
-    told.append(f"lowest of all is {best['net']} at depth {best['depth']} with {level_text(best, column)}")
+    told.append(f"lowest of all is {best['net']} at {place.format(best['depth'])} with {level_text(best, column)}")
     told[0] = f"{what}, {nets} kinds of nets: {told[0]}"
     return told
 

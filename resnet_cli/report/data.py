@@ -27,10 +27,10 @@ def figure_data(drawing: Drawing) -> pd.DataFrame:
     rows, settings = drawing.rows, varying_settings(drawing.rows)
     columns = columns_of(drawing.metric) if drawing.metric else [name for name in METRICS if name in rows]
     columns = [name for name in columns if name in rows]
-    if drawing.kind == "depth":
-        return rows[["run_id", *IDENTITY, "status", *settings, "step", *columns]].sort_values(
-            ["model", "depth", "seed"]
-        )
+    if drawing.kind in ("depth", "parameters"):
+        table = rows[["run_id", *IDENTITY, "status", *settings, "step", *columns]]
+        of_x_axis = {"depth": drawing.kind}
+        return table.sort_values(["model", "depth", "seed"]).rename(columns=of_x_axis)
     drawn = rows[rows["status"] != "failed"]
     if drawing.kind == "curves":
         drawn = choose_depths(drawn)

@@ -22,6 +22,8 @@ from resnet_cli.store.reader import Results
 from resnet_cli.store.regular import MEGABYTE, read_regular
 
 MOST_OF_TABLE = 100 * MEGABYTE
+HIGH = 480
+"""In pixels on a screen."""
 Numbers = Iterator[int]
 """One for each figure of a page: ids in a picture begin with it, and are short, since they are many."""
 
@@ -39,6 +41,7 @@ class PageFigure:
         svg: the `<svg>` element.
         colours: that the picture contains.
         keeps_colours: whether it contains pictures of fixed colours, so that it needs a light ground.
+        is_high: whether it has several rows of panels, so that it needs a page of its own on paper.
         data: a link that contains its data as CSV; empty where they are too long.
         data_name: the name of that file.
     """
@@ -51,6 +54,7 @@ class PageFigure:
     svg: str
     colours: frozenset[str]
     keeps_colours: bool
+    is_high: bool
     data: str
     data_name: str
 
@@ -133,6 +137,7 @@ def _page_figure(
         svg=drawn.markup,
         colours=drawn.colours,
         keeps_colours="<image" in drawn.markup,
+        is_high=drawn.height > HIGH,
         data=data_link(text) if len(text) <= MOST_CHARACTERS else "",
         data_name=file_name(*names, ending=".csv"),
     )

@@ -29,7 +29,8 @@ _INHERITED = ("fill", "stroke", "font", "text-anchor")
 class InlineSvg:
     """An `<svg>` element, and what its figure says in words: its title, its subtitle and the notes of its legend.
 
-    These are not in the picture, so that they wrap on a narrow page. `colours` are all that the picture contains.
+    These are not in the picture, so that they wrap on a narrow page. `colours` are all that the picture contains;
+    its `height` is in pixels.
     """
 
     markup: str
@@ -37,6 +38,7 @@ class InlineSvg:
     subtitle: str
     notes: str
     colours: frozenset[str]
+    height: float
 
 
 def inline_svg(figure: Figure, name: str) -> InlineSvg:
@@ -52,13 +54,13 @@ def inline_svg(figure: Figure, name: str) -> InlineSvg:
     _shorten_numbers(root)
     _rename_ids(root, name)
     _flatten(root)
-    width, height = (float(side) for side in root.attrib["viewBox"].split()[2:])
+    width, height = (PIXELS_PER_POINT * float(side) for side in root.attrib["viewBox"].split()[2:])
     view = root.attrib["viewBox"]
     root.attrib.clear()
     root.attrib |= {
         "viewBox": view,
-        "width": f"{width * PIXELS_PER_POINT:.0f}",
-        "height": f"{height * PIXELS_PER_POINT:.0f}",
+        "width": f"{width:.0f}",
+        "height": f"{height:.0f}",
         "role": "img",
         "aria-labelledby": f"{name}-title {name}-text",
     }
@@ -67,7 +69,7 @@ def inline_svg(figure: Figure, name: str) -> InlineSvg:
         words.text = text
         root.insert(0, words)
     markup = ElementTree.tostring(root, encoding="unicode")
-    return InlineSvg(markup, title, subtitle, notes, frozenset(_COLOUR.findall(markup)))
+    return InlineSvg(markup, title, subtitle, notes, frozenset(_COLOUR.findall(markup)), height)
 
 
 def _take_words(figure: Figure) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
+from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.events import Status
 from resnet_cli.settings.format import FORMAT
@@ -59,7 +60,7 @@ def make_sweep(tmp_path: Path) -> MakeSweep:
                 status=status,
                 run=run,
                 message=message if status == "failed" else "",
-                parameters=None if status == "failed" else 100 * run.depth,
+                parameters=None if status == "failed" else 100 * run.depth + run[WIDTH],
                 environment=ENVIRONMENT,
                 started=STARTED,
                 finished=FINISHED,

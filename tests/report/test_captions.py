@@ -18,7 +18,7 @@ def captions(make_sweep: MakeSweep, *arguments: object, **settings: object) -> d
 def test_against_depth_the_lowest_and_the_deepest_are_named(make_sweep: MakeSweep) -> None:
     assert captions(make_sweep, DEGRADING)["loss-by-depth"] == (
         "Median training loss of 3 seeds (and their range): plain-mlp is lowest at depth 4, 0.02 (0.01 to 0.03), and "
-        "at depth 8 it is at 0.5 (all); residual-mlp is lowest at its deepest, depth 8: 0.002 (0.001 to 0.003)."
+        "at depth 8 it is at 0.5 (all); residual-mlp is lowest at its last, depth 8: 0.002 (0.001 to 0.003)."
     )
 
 
@@ -54,6 +54,13 @@ def test_of_many_kinds_of_nets_the_extremes_are_named(make_sweep: MakeSweep) -> 
     said = captions(make_sweep, losses, init=["default", "he"])["loss-by-depth"]
     assert said.startswith("Training loss of one seed, 4 kinds of nets: at depth 3, plain-mlp, init default is lowest")
     assert "lowest of all is plain-mlp, init default at depth 2 with 0.2" in said
+
+
+def test_against_parameters_these_are_named(make_sweep: MakeSweep) -> None:
+    losses = {("plain-mlp", depth): [0.1 * depth] for depth in (2, 3)}
+    assert captions(make_sweep, losses, width=[4, 5])["loss-by-parameters"] == (
+        "Training loss of one seed: plain-mlp is lowest at 204 parameters, 0.2, and at 305 parameters it is at 0.3."
+    )
 
 
 def test_the_table_of_an_analysis_is_described_by_its_nets() -> None:
