@@ -1,14 +1,14 @@
 """What is known about a task without loading its data. Importing this does not import torch."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
-from resnet_cli.tasks.settings import IMAGE_SIZE, TRAIN_SIZE
+from resnet_cli.tasks.settings import CLASSES, IMAGE_SIZE, TRAIN_SIZE, chosen_classes
 
 if TYPE_CHECKING:
     from resnet_cli.tasks.archive import Archive
@@ -44,12 +44,14 @@ class Task:
         None  # of a regression: the training loss of the best constant answer
     )
     archive: "Archive | None" = None  # that `resnet-exp data fetch` downloads
+    class_sizes: tuple[Sequence[int], Sequence[int]] = ((), ())  # training and test examples by class
 
     def constant_answer(self, run: Run) -> dict[str, float]:
         """The `loss` of a net that always gives the same answer, and the `error` (%) of one that guesses a class."""
         if self.constant_loss is not None:
             return {"loss": self.constant_loss(run)}
-        return {"loss": math.log(self.outputs), "error": 100 * (1 - 1 / self.outputs)}
+        classes = len(chosen_classes(run, self.outputs))
+        return {"loss": math.log(classes), "error": 100 * (1 - 1 / classes)}
 
     def input_shape(self, run: Run) -> tuple[int, ...]:
         """The shape of one input in the data of a run, without loading the data."""
@@ -58,4 +60,8 @@ class Task:
 
     def examples(self, run: Run) -> tuple[int, int]:
         """The number of training examples and of test examples in the data of a run, without loading the data."""
-        return run.get(TRAIN_SIZE) or self.train_examples, self.test_examples
+        train, test = self.train_examples, self.test_examples
+        if run.get(CLASSES) is not None:
+            chosen = chosen_classes(run, self.outputs)
+            train, test = (sum(sizes[label] for label in chosen) for sizes in self.class_sizes)
+        return run.get(TRAIN_SIZE) or train, test

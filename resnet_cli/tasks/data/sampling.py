@@ -9,7 +9,7 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.tasks.data import Data
-from resnet_cli.tasks.settings import TRAIN_SIZE
+from resnet_cli.tasks.settings import CLASSES, TRAIN_SIZE, chosen_classes
 
 
 def generator(*names: object) -> torch.Generator:
@@ -37,17 +37,27 @@ def labelled_images(
 ) -> Data:
     """The data of a run from all images, uint8 (N, C, H, W), and their classes, int64 (N,).
 
-    Mean and deviation are those of all training images, whatever `train_size` keeps.
+    Mean and deviation are those of all training images, whatever `train_size` and `classes` keep. Classes keep their
+    numbers, and a net has outputs for those that are left out, too.
 
     Raises:
-        UserError: `train_size` exceeds the number of training images.
+        UserError: `train_size` exceeds the number of training images, or there is no such class.
     """
+    mean, deviation = channel_statistics(train[0])
+    if run.get(CLASSES) is not None:
+        train, test = (_of_classes(part, chosen_classes(run, classes)) for part in (train, test))
     images, labels = train
-    mean, deviation = channel_statistics(images)
     if (size := run.get(TRAIN_SIZE)) is not None:
         kept = training_subset(labels, size, run.task)
         images, labels = images[kept], labels[kept]
     return Data(images, labels, *test, "cross_entropy", classes, mean, deviation, crop_padding=crop_padding)
+
+
+def _of_classes(part: tuple[Tensor, Tensor], chosen: list[int]) -> tuple[Tensor, Tensor]:
+    """The images and labels of some classes."""
+    images, labels = part
+    kept = torch.isin(labels, torch.tensor(chosen))
+    return images[kept], labels[kept]
 
 
 def training_subset(labels: Tensor, size: int, task: str) -> Tensor:
