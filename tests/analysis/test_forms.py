@@ -41,10 +41,10 @@ def test_a_net_with_another_weight_differs_by_far_more(monkeypatch: pytest.Monke
         return everything_computed(run, weights, data)
 
     monkeypatch.setattr(forms, "everything_computed", changed)
-    frame = compare_forms(run, "cpu").set_index(["form_first", "form_second"])
-    assert frame.loc[("a", "b"), "outputs"] > 0.01
-    assert frame.loc[("b", "c"), "gradients"] > 0.01
-    assert frame.loc[("a", "c"), "outputs"] < 1e-11
+    frame = compare_forms(run, "cpu")
+    assert frame[["form_first", "form_second"]].to_numpy().tolist() == [["a", "b"], ["a", "c"], ["b", "c"]]
+    assert (frame["outputs"] > 0.01).tolist() == [True, False, True]
+    assert (frame["gradients"] > 0.01).tolist() == [True, False, True]
 
 
 def test_norms_are_not_the_identity_and_all_weights_have_gradients() -> None:
@@ -55,7 +55,8 @@ def test_norms_are_not_the_identity_and_all_weights_have_gradients() -> None:
     assert weights["norm.bias"].std() > 0.1
     found = everything_computed(run, weights, data)
     assert [len(found["outputs"]), len(found["outputs"][0])] == [2, 16]
-    assert not torch.allclose(*found["outputs"])  # in training mode, norms use the statistics of the batch
+    training, evaluation = found["outputs"]
+    assert not torch.allclose(training, evaluation)  # in training mode, norms use the statistics of the batch
     assert all(gradient.abs().max() > 0 for gradient in found["gradients"])
 
 

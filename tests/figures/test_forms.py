@@ -19,10 +19,10 @@ def test_lines_are_medians_by_depth_for_each_precision() -> None:
     figure = draw(pd.DataFrame(ROWS))
     outputs, gradients = figure.axes
     lines = {line.get_color(): line for line in gradients.lines if line.get_linestyle() == "-"}
-    np.testing.assert_allclose(lines[VERMILLION].get_xydata(), [(11, 2.2e-6), (20, 4e-6)])
-    np.testing.assert_allclose(lines[BLUE].get_xydata(), [(11, 2.2e-15), (20, 4e-15)])
-    dotted = [line.get_ydata()[0] for line in outputs.lines if line.get_linestyle() == ":"]
-    np.testing.assert_allclose(dotted, [2.0**-23, 2.0**-52])
+    for colour, size in ((VERMILLION, 1e-7), (BLUE, 1e-16)):
+        np.testing.assert_allclose(np.asarray(lines[colour].get_xydata()), [(11, 22 * size), (20, 40 * size)])
+    dotted = [np.asarray(line.get_ydata())[0] for line in outputs.lines if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(np.asarray(dotted), np.asarray([2.0**-23, 2.0**-52]))
 
 
 def test_the_title_names_the_greatest_differences_and_the_legend_the_nets() -> None:

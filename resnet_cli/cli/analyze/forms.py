@@ -19,8 +19,8 @@ def command(
     depths: Annotated[str, typer.Option("--depths", help="Depths, such as 11 or 11..29:9.")] = "11..29:9",
     cardinalities: Annotated[
         str, typer.Option("--cardinalities", help="Numbers of branches in a block, written like depths.")
-    ] = "1,4,8",
-    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the weights, written like depths.")] = "0..7",
+    ] = "2,8",
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the weights, written like depths.")] = "0..4",
     device: Device = "auto",
     out: Annotated[Path, path_option("--out", help="Output folder.")] = Path("results", "forms"),
     formats: Formats = "png,svg",
@@ -30,14 +30,16 @@ def command(
     Needs no stored runs. What is left between them is rounding, which shrinks from float32 to float64.
     """
     from resnet_cli.analysis.forms import make_runs, measure, summarise
+    from resnet_cli.training.device import prepare_device, resolve_device
 
     branches = numbers(parse_ranges(cardinalities, option="cardinalities", minimum=1, maximum=MAX_COUNT))
     wanted = numbers(parse_seeds(seeds))
     runs = make_runs(numbers(parse_depths(depths)), branches, wanted)
+    prepare_device(resolve_device(device), threads=1)  # many small convolutions
     frame = joined(measure(runs, device), [run.run_id for run in runs])
     show_table(
         f"Greatest relative difference between forms with the same weights, seeds {compact(wanted)}",
         summarise(frame),
-        {"form_first": "form", "form_second": "and form"},
+        {"form_first": "one", "form_second": "other"},
     )
     write("forms", frame, out, formats)
