@@ -8,6 +8,7 @@ from resnet_cli.figures.axes import DOTTED, entry, finish, model_entries, new_gr
 from resnet_cli.figures.cells import draw_medians
 from resnet_cli.figures.style import BLUE, VERMILLION, ModelStyle, look
 from resnet_cli.models.resnext import CARDINALITY
+from resnet_cli.settings.ranges import compact
 
 ANALYSIS = "forms"
 PANELS = {"outputs": "outputs", "gradients": "gradients of the weights"}
@@ -40,7 +41,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     nets = frame.drop_duplicates(["depth", CARDINALITY.name, "seed"])
     notes = [
         "lines: median over pairs of forms, numbers of branches and seeds, bands: minimum to maximum",
-        f"{len(nets)} nets with {', '.join(map(str, sorted(set(nets[CARDINALITY.name]))))} branches in a block",
+        f"{len(nets)} nets with {compact(nets[CARDINALITY.name])} branches in a block",
     ]
     styles = {NAMES[bits]: style for bits, style in PRECISIONS.items()}
     entries = [*model_entries(styles), entry("spacing of numbers near 1", **DOTTED)]
@@ -48,8 +49,8 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def _titles(frame: pd.DataFrame) -> tuple[str, str]:
-    """The greatest differences in words, and what the figure is."""
-    most = frame.groupby("bits")[list(PANELS)].max().max(axis=1)
-    told = " and ".join(f"{most[bits]:.1g} in {name}" for bits, name in NAMES.items() if bits in most)
+    """The greatest difference in the highest precision, in words, and what the figure is."""
+    bits = int(frame["bits"].max())
+    most = frame.loc[frame["bits"] == bits, list(PANELS)].to_numpy().max()
     what = "ResNeXt: nets of forms a, b and c with the same weights, compared pair by pair"
-    return f"The three forms of ResNeXt differ by at most {told}", what
+    return f"In {NAMES[bits]} the three forms of ResNeXt differ by at most {most:.1g}", what
