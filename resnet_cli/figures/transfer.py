@@ -1,6 +1,7 @@
 """Test error on new classes by depth: of nets that had learned other classes, and of the same nets from scratch."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,8 @@ def draw(frame: pd.DataFrame) -> Figure:
     set_depth_axis(grid[0, 0], sorted(found["depth"].unique()), width=size[0] / across - 0.5)
     styles = model_styles(found["model"])
     for axes, panel in zip(grid.flat, panels, strict=False):
-        axes.set_title(wrapped(f"{panel.title} of each class" if panel.title else "", size[0] / across - 0.4))
+        title = re.sub(r"\bexamples (\d+)", r"\1 examples of each class", panel.title)
+        axes.set_title(wrapped(title, size[0] / across - 0.4))
         rows = found.loc[panel.rows.index]
         for model, style in styles.items():
             for start, line in STARTS.items():

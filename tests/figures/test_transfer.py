@@ -34,7 +34,7 @@ def points(figure: Figure, panel: int, colour: str, line: str) -> np.ndarray:
 def test_panels_show_medians_of_both_starts_by_depth(frame: pd.DataFrame) -> None:
     figure = draw(frame)
     titles = [" ".join(axes.get_title().split()) for axes in figure.axes]
-    assert titles == ["examples 10 of each class", "examples 50 of each class"]
+    assert titles == ["10 examples of each class", "50 examples of each class"]
     np.testing.assert_allclose(points(figure, 0, VERMILLION, "-"), [(8, 8), (20, 20)])
     np.testing.assert_allclose(points(figure, 0, BLUE, "--"), [(8, 8), (20, 20)])
     np.testing.assert_allclose(points(figure, 1, BLUE, "-"), [(8, 8 / 6), (20, 20 / 6)])
