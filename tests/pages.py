@@ -306,7 +306,8 @@ def ledger_evidence() -> str:
             parts.append(f"### {last}\n\n{line.claim.text} *{line.claim.source}.*")
         told = f"**{line.trial.scale}: {line.verdict}**, {line.reason}"
         if line.p_value is not None:
-            told += f" (p {p_relation(line.p_value)}, corrected {p_relation(line.adjusted)})"
+            corrected = "" if line.adjusted is None else f", corrected {p_relation(line.adjusted)}"
+            told += f" (p {p_relation(line.p_value)}{corrected})"
         parts.append(f"{told}.\n\nWhat must come out: {line.trial.effect}.")
         points = [
             f"- {one.comparison.what}: {comparison_text(one)}{_shown(one.comparison.numbers)}" for one in line.tested
