@@ -26,6 +26,8 @@ def sign_flip_p(differences: Sequence[float], margin: float = 0.0) -> float:
     above = np.asarray(differences, dtype=float) - margin
     if not above.size:
         return 1.0
+    if above.size == 1:  # scipy takes two or more
+        return 0.5 if above[0] > 0 else 1.0
     resamples = math.inf if above.size <= MOST_EXACT else RESAMPLES
     found = stats.permutation_test(
         (above,),
