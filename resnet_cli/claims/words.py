@@ -36,6 +36,12 @@ def p_text(p_value: float | None) -> str:
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
 
 
+def p_relation(p_value: float | None) -> str:
+    """A p-value after the letter p, such as `= 0.031` or `< 0.001`."""
+    text = p_text(p_value)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def comparison_text(tested: Tested) -> str:
     """What was found of a comparison, such as `on average 0.997 of the chance level (0.992 to 0.999), 10 seeds`."""
     one = tested.comparison
@@ -44,7 +50,7 @@ def comparison_text(tested: Tested) -> str:
     seeds = "1 seed" if tested.pairs == 1 else f"{tested.pairs} seeds"
     return (
         f"mean difference {number(tested.mean)} {one.effect.unit}{interval}, must lie {line} "
-        f"{number(one.effect.margin)}; {seeds}, p = {p_text(tested.p_for)}"
+        f"{number(one.effect.margin)}; {seeds}, p {p_relation(tested.p_for)}"
     )
 
 

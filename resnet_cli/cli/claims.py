@@ -185,7 +185,7 @@ def _print_evidence(lines: "Sequence[Line]", total: int, tables: "StoredTables",
     from rich.padding import Padding
     from rich.text import Text
 
-    from resnet_cli.claims.words import METHOD, SYMBOLS, comparison_text, fact_text, numbers_text, p_text
+    from resnet_cli.claims.words import METHOD, SYMBOLS, comparison_text, fact_text, numbers_text, p_relation
     from resnet_cli.evidence.making import command_text, commands_of
     from resnet_cli.evidence.tables import sources_of
 
@@ -198,7 +198,7 @@ def _print_evidence(lines: "Sequence[Line]", total: int, tables: "StoredTables",
         last = line.claim.id
         told = f"{SYMBOLS[line.verdict]} {line.trial.scale}: {line.verdict}, {line.reason}"
         if line.p_value is not None:
-            told += f" (p = {p_text(line.p_value)}, corrected for {total} lines {p_text(line.adjusted)})"
+            told += f" (p {p_relation(line.p_value)}, corrected for {total} lines {p_relation(line.adjusted)})"
         console.print()
         console.print(Text(told, STYLES[line.verdict]), soft_wrap=not console.is_terminal)
         said = [f"What must come out: {line.trial.effect}."]
