@@ -18,7 +18,7 @@ Lists = Mapping[str, Sequence[Any]]
 SEEDS = range(8)
 CHANCE_LOSS, CHANCE_ERROR = 2.0, 90.0
 
-_USUAL: Row = {
+USUAL: Row = {
     **{"role": "residual", "status": "done", "chance_loss": CHANCE_LOSS, "chance_error": CHANCE_ERROR},
     **{"train_loss": 0.01, "test_loss": 0.02, "train_error": 0.0, "test_error": 2.0, "seconds": 60.0},
 }
@@ -31,7 +31,7 @@ def runs(rule: Rule = lambda row: {}, /, **lists: Sequence[Any]) -> pd.DataFrame
     exactly alike.
     """
     lists = {"seed": SEEDS, **lists}
-    rows = [_USUAL | dict(zip(lists, values, strict=True)) for values in product(*lists.values())]
+    rows = [USUAL | dict(zip(lists, values, strict=True)) for values in product(*lists.values())]
     frame = pd.DataFrame([row | rule(row) for row in rows])
     for column in ("train_loss", "test_loss"):
         frame[column] *= 1 + 0.001 * frame["seed"]

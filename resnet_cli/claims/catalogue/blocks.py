@@ -152,7 +152,8 @@ CLAIMS = (
                 Scale.DIGITS,
                 (Sweep("regularisation-digits"),),
                 "without weight decay and with dropout 0.2 in their blocks, residual nets of 32 layers reach a "
-                "training loss below 10 % of chance, and their test error is less than 1 percentage point above that without",
+                "training loss below 10 % of chance, and their test error is less than 1 percentage point above that "
+                "without dropout",
                 _dropout_works,
             ),
         ),

@@ -7,20 +7,30 @@ import numpy.typing as npt
 import pandas as pd
 
 from resnet_cli.claims.claim import LOSS, Claim, Comparison, MissingEvidence, Scale, Sweep, Tables, Trial
-from resnet_cli.claims.measures import PLAIN, Seeds, by_seed, cells, difference, ends, medians, select, split
+from resnet_cli.claims.measures import (
+    PLAIN,
+    Seeds,
+    by_seed,
+    by_seed_and_depth,
+    difference,
+    ends,
+    medians,
+    select,
+    split,
+)
 
 Values = npt.NDArray[np.float64]
 
 _CONTRAST = (
     "at some depth the training loss lies above that at the best depth by 10 % of chance or more with one of the {} "
-    "than with another; the depth and the two are chosen for each seed by the medians of the other seeds"
+    "than with another; the depth and the two are chosen for each seed by the means of the other seeds"
 )
 
 
 def contrast(groups: Mapping[str, Sequence[pd.DataFrame]]) -> Seeds:
     """How much further a loss rises from its best depth in one group than in another, where they differ most.
 
-    What is compared for a seed is chosen by the medians of the *other* seeds: of each group the best alternative at a
+    What is compared for a seed is chosen by the means of the *other* seeds: of each group the best alternative at a
     depth and the best depth, then the depth at which the groups differ most and the two groups. So groups that do not
     differ have no contrast on average, however many there are.
 
@@ -44,7 +54,7 @@ def contrast(groups: Mapping[str, Sequence[pd.DataFrame]]) -> Seeds:
 
 
 def _rises(stack: Values, row: int) -> tuple[Values, Values]:
-    """How far the best alternative rises from its best depth: the medians of the other seeds, and a seed's own.
+    """How far the best alternative rises from its best depth: the means of the other seeds, and a seed's own.
 
     Args:
         stack: (alternatives, seeds, depths).
@@ -52,27 +62,25 @@ def _rises(stack: Values, row: int) -> tuple[Values, Values]:
     Returns:
         both with a value for each depth.
     """
-    medians_of_others = np.median(np.delete(stack, row, axis=1), axis=1)
-    best, depths = medians_of_others.argmin(axis=0), np.arange(stack.shape[2])
-    expected, own = medians_of_others[best, depths], stack[best, row, depths]
+    others = np.delete(stack, row, axis=1).mean(axis=1)
+    best, depths = others.argmin(axis=0), np.arange(stack.shape[2])
+    expected, own = others[best, depths], stack[best, row, depths]
     start = expected.argmin()
     return expected - expected[start], own - own[start]
 
 
 def _differ(what: str, groups: Mapping[str, Mapping[str, pd.DataFrame]]) -> Sequence[Comparison]:
     """The comparison of groups, each with the runs of its alternatives; to show, the medians where they differ most."""
-    tables = {name: [cells(runs) for runs in of_group.values()] for name, of_group in groups.items()}
+    tables = {name: [by_seed_and_depth(runs) for runs in of_group.values()] for name, of_group in groups.items()}
     differences = contrast(tables)
-    levels = pd.DataFrame(
-        {name: pd.concat([one.median() for one in of_group], axis=1).min(axis=1) for name, of_group in tables.items()}
-    ).dropna()
+    means = {name: pd.concat([one.mean() for one in of_group], axis=1) for name, of_group in tables.items()}
+    levels = pd.DataFrame({name: of_group.min(axis=1) for name, of_group in means.items()}).dropna()
     rises = levels - levels.min()
-    depth = [int(str((rises.max(axis=1) - rises.min(axis=1)).idxmax()))]
+    depth = int(str((rises.max(axis=1) - rises.min(axis=1)).idxmax()))
     numbers: dict[str, float] = {}
     for name, of_group in groups.items():
-        found = [medians(runs, "train_loss", depth, name) for runs in of_group.values()]
-        best = min(found, key=lambda one: min(one.values()))
-        numbers |= best
+        best = list(of_group.values())[int(means[name].loc[depth].to_numpy().argmin())]
+        numbers |= medians(best, "train_loss", [depth], name)
     return [Comparison(what, LOSS, differences, numbers)]
 
 
