@@ -126,12 +126,19 @@ CLAIMS = (
         "How far plain nets degrade depends on their initialisation and on the optimiser.",
         "Kowsik 2021, the problem with very deep nets; Data Basecamp, the problem with deep neural networks",
         (
-            Trial(Scale.SINE, (Sweep("initialisation-sine"),), _CONTRAST.format("initialisations"), _initialisation),
+            Trial(
+                Scale.SINE,
+                (Sweep("initialisation-sine"),),
+                _CONTRAST.format("initialisations"),
+                _initialisation,
+                part="initialisations",
+            ),
             Trial(
                 Scale.SINE,
                 (Sweep("optimiser-sine"),),
                 _CONTRAST.format("optimisers, each with its best learning rate at that depth,"),
                 _optimiser,
+                part="optimisers",
             ),
         ),
     ),

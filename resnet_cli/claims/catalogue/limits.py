@@ -151,6 +151,7 @@ CLAIMS = (
                 "with 100 training examples the test error at the deepest depth is 1 percentage point or more above "
                 "that at the best, while the training error there is below 1 %",
                 _too_deep_for_few,
+                part="100 examples",
             ),
             Trial(
                 Scale.DIGITS,
@@ -158,6 +159,7 @@ CLAIMS = (
                 "with the original ordering the test error with more than 1000 layers is 1 percentage point or more "
                 "above that with 110, while their training error is below 1 %",
                 _too_deep,
+                part="over 1000 layers",
             ),
         ),
     ),

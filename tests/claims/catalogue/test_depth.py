@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from resnet_cli.claims import all_claims
 from resnet_cli.claims.catalogue.depth import IMAGES
 from resnet_cli.claims.claim import Scale, Verdict
+from resnet_cli.claims.measures import select
+from resnet_cli.evidence.tables import StoredTables, reference_results
 from tests.claims.made_up import CHANCE_LOSS, Case, Row, Rule, diverged, judge, runs, trial_of, verdict
 
 DEPTHS = range(8, 57, 6)
@@ -80,6 +82,15 @@ def test_a_plain_mlp_without_a_rise_does_not_turn() -> None:
     line = judge("K1", "sine", frame)
     assert line.verdict == Verdict.NOT_SUPPORTED
     assert line.reason == "it does not hold that the plain net's training loss rises from its best depth to its deepest"
+
+
+def test_what_is_remarked_about_the_turn_is_so() -> None:
+    frame = select(StoredTables(reference_results()).runs("sine"), role="plain")
+    for column in ("train_loss", "test_loss"):
+        best = frame.sort_values(column).groupby("seed")["depth"].first()
+        assert (best.min(), best.max()) == (7, 20)
+    shares = (frame["train_loss"] / frame["chance_loss"]).groupby(frame["depth"]).median()
+    assert shares.loc[4:16].max() < 0.003
 
 
 def test_the_first_of_equally_good_depths_is_the_best() -> None:

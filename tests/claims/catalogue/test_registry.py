@@ -58,6 +58,7 @@ def test_claims_are_in_the_order_of_the_documents_and_say_what_they_test() -> No
     claims = all_claims()
     assert sorted(claims, key=lambda name: (list(DOCUMENTS).index(name[0]), int(name[1:]))) == list(claims)
     for claim in claims.values():
+        assert len({trial.where for trial in claim.trials}) == len(claim.trials)
         assert claim.text.endswith(".")
         assert claim.source
         for trial in claim.trials:
