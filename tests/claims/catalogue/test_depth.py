@@ -66,7 +66,7 @@ def test_a_trial_decides_both_ways_and_not_without_evidence(case: Case) -> None:
     case.check()
 
 
-@pytest.mark.parametrize(("claim", "sweeps"), [("K2", 5), ("K3", 4), ("K10", 5), ("G1", 5)])
+@pytest.mark.parametrize(("claim", "sweeps"), [("K3", 4), ("K10", 5), ("G1", 5)])
 def test_images_are_judged_alike_at_every_scale(claim: str, sweeps: int) -> None:
     trials = all_claims()[claim].trials
     assert len({trial.scale for trial in trials}) == len(trials) == sweeps
