@@ -175,8 +175,8 @@ CLAIMS = (
     ),
     Claim(
         "Z5",
-        "Stochastic depth trains faster than constant depth and ends with a lower test error, as at 110 layers.",
-        "Chinese notes, networks with stochastic depth; Huang et al. 2016, §4 and Table 1",
+        "Stochastic depth trains faster than constant depth and ends with a lower test error.",
+        "Chinese notes, networks with stochastic depth; Huang et al. 2016, §4 and Table 1, 110 layers",
         (_dropped_blocks_help("stochastic-depth-digits", 56), _dropped_blocks_help("stochastic-depth-deep", 110)),
     ),
 )

@@ -22,8 +22,8 @@ from resnet_cli.claims.measures import (
 Values = npt.NDArray[np.float64]
 
 _CONTRAST = (
-    "at some depth the training loss lies above that at the best depth by 10 % of chance or more with one of the {} "
-    "than with another; the depth and the two are chosen for each seed by the means of the other seeds"
+    "at some depth, the training loss has risen 10 % of chance further above its best level with one {} than with "
+    "another; the depth and the two are chosen for each seed by the means of the other seeds"
 )
 
 
@@ -129,14 +129,14 @@ CLAIMS = (
             Trial(
                 Scale.SINE,
                 (Sweep("initialisation-sine"),),
-                _CONTRAST.format("initialisations"),
+                _CONTRAST.format("initialisation"),
                 _initialisation,
                 part="initialisations",
             ),
             Trial(
                 Scale.SINE,
                 (Sweep("optimiser-sine"),),
-                _CONTRAST.format("optimisers, each with its best learning rate at that depth,"),
+                _CONTRAST.format("optimiser, at its best learning rate there,"),
                 _optimiser,
                 part="optimisers",
             ),
