@@ -269,7 +269,7 @@ def verdicts() -> str:
 
 def verdict(claim: str, scale: str | None = None) -> Line:
     """The line of a claim, at a scale if there are several."""
-    (line,) = (one for one in _ledger() if one.claim.id == claim and scale in (None, one.trial.scale))
+    (line,) = (one for one in _ledger() if one.claim.id == claim and scale in (None, one.trial.where))
     return line
 
 
@@ -281,7 +281,7 @@ def ledger_table() -> str:
         first = line.claim.id != last
         last = line.claim.id
         head = f"[{last}](#{last.lower()}) | {line.claim.text}" if first else " | "
-        lines.append(f"| {head} | {line.trial.scale} | {_verdict_cell(line)} | {p_text(line.adjusted)} |")
+        lines.append(f"| {head} | {line.trial.where} | {_verdict_cell(line)} | {p_text(line.adjusted)} |")
     return "\n".join(lines)
 
 
@@ -304,7 +304,7 @@ def ledger_evidence() -> str:
         if line.claim.id != last:
             last = line.claim.id
             parts.append(f"### {last}\n\n{line.claim.text} *{line.claim.source}.*")
-        told = f"**{line.trial.scale}: {line.verdict}**, {line.reason}"
+        told = f"**{line.trial.where}: {line.verdict}**, {line.reason}"
         if line.p_value is not None:
             corrected = "" if line.adjusted is None else f", corrected {p_relation(line.adjusted)}"
             told += f" (p {p_relation(line.p_value)}{corrected})"
@@ -314,7 +314,7 @@ def ledger_evidence() -> str:
         ]
         points += [f"- {fact_text(fact)}{_shown(fact.numbers)}" for fact in line.facts]
         parts += ["\n".join(points)] if points else []
-        parts += [line.trial.remark] if line.trial.remark else []
+        parts += [line.remark] if line.remark else []
         found = "; ".join(str(source) for source in sources_of(line, tables))
         commands = "\n".join(command_text(words) for words in commands_of(line.trial.needs, options))
         parts += [f"Evidence: {found}.\n\n```bash\n{commands}\n```"] if commands else []

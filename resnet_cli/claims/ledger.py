@@ -51,6 +51,11 @@ class Line:
     p_value: float | None = None
     adjusted: float | None = None
 
+    @property
+    def remark(self) -> str:
+        """The trial's remark, where the verdict does not confirm the claim."""
+        return self.trial.remark if self.verdict in (Verdict.NOT_SUPPORTED, Verdict.UNDECIDED) else ""
+
 
 @dataclass(frozen=True)
 class _Weighed:

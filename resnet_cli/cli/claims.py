@@ -168,7 +168,7 @@ def _print_ledger(lines: "Sequence[Line]") -> None:
         first = line.claim.id != last
         verdict = Text(f"{SYMBOLS[line.verdict]} {line.verdict}", STYLES[line.verdict])
         head = [line.claim.id, line.claim.text] if first else ["", ""]
-        table.add_row(*head, line.trial.scale, verdict, p_text(line.adjusted))
+        table.add_row(*head, line.trial.where, verdict, p_text(line.adjusted))
         last = line.claim.id
     console.print(table)
     counts = ", ".join(f"{number} {verdict}" for verdict, number in by_verdict(lines).items())
@@ -196,7 +196,7 @@ def _print_evidence(lines: "Sequence[Line]", tables: "StoredTables", options: "O
             console.print(Text(f"{line.claim.id}: {line.claim.text}", "bold"))
             say(console, f"Source: {line.claim.source}.")
         last = line.claim.id
-        told = f"{SYMBOLS[line.verdict]} {line.trial.scale}: {line.verdict}, {line.reason}"
+        told = f"{SYMBOLS[line.verdict]} {line.trial.where}: {line.verdict}, {line.reason}"
         if line.p_value is not None:
             corrected = "" if line.adjusted is None else f", corrected for all lines {p_relation(line.adjusted)}"
             told += f" (p {p_relation(line.p_value)}{corrected})"
@@ -212,7 +212,7 @@ def _print_evidence(lines: "Sequence[Line]", tables: "StoredTables", options: "O
         for source in sources_of(line, tables):
             said.append(f"Evidence: {source}.")
         said += [f"Make it: {command_text(words)}" for words in commands_of(line.trial.needs, options)]
-        said += [line.trial.remark] if line.trial.remark else []
+        said += [line.remark] if line.remark else []
         for sentence in said:
             if console.is_terminal:
                 console.print(Padding(sentence, (0, 0, 0, 2)))
@@ -232,6 +232,7 @@ def _as_object(line: "Line", tables: "StoredTables", options: "Options") -> dict
         "claim": line.claim.text,
         "source": line.claim.source,
         "scale": line.trial.scale,
+        "part": line.trial.part,
         "verdict": line.verdict,
         "reason": line.reason,
         "p_value": line.p_value,
@@ -259,7 +260,7 @@ def _as_object(line: "Line", tables: "StoredTables", options: "Options") -> dict
             for one in sources_of(line, tables)
         ],
         "commands": [command_text(words) for words in commands_of(line.trial.needs, options)],
-        "remark": line.trial.remark,
+        "remark": line.remark,
     }
 
 
