@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from resnet_cli.api import plot_analysis, plot_counts, plot_winners, sweep_drawings
+from resnet_cli.api import plot_analysis, plot_winners, sweep_drawings
 from resnet_cli.figures import block_diagram
 from resnet_cli.figures.style import render
 from resnet_cli.models import describe_net
@@ -51,6 +51,5 @@ def _draw_bottleneck() -> Figure:
 
 WITHOUT_RUNS: dict[str, Callable[[], Figure]] = {
     "winners": plot_winners,
-    "counts": plot_counts,
     "bottleneck": _draw_bottleneck,
 }

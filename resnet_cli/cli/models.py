@@ -49,8 +49,8 @@ def command(
         typer.Option(
             "--input",
             metavar="PIXELS",
-            help="Instead of a task: colour images of this height and width, and 1000 classes. (default for vgg and "
-            "imagenet-resnet: 224; their width is then 64)",
+            help="Instead of a task: colour images of this height and width, and 1000 classes. (default for ImageNet's "
+            "nets, such as vgg: 224; their width is then 64)",
         ),
     ] = None,
     assignments: Annotated[
