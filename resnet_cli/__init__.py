@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         plot_counts,
         plot_learning_curves,
         plot_loss_by_depth,
+        plot_networks,
         plot_survival,
         plot_winners,
     )
@@ -55,6 +56,7 @@ __all__ = [
     "plot_counts",
     "plot_learning_curves",
     "plot_loss_by_depth",
+    "plot_networks",
     "plot_survival",
     "plot_winners",
 ]
@@ -67,6 +69,7 @@ _HOMES = {
         "plot_counts",
         "plot_learning_curves",
         "plot_loss_by_depth",
+        "plot_networks",
         "plot_survival",
         "plot_winners",
     ),

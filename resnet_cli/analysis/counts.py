@@ -8,6 +8,15 @@ from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.models.imagenet import CLASSES, COMPARED, SIDE
 from resnet_cli.planning.plan import plan_sweep
 
+IMAGE = (3, SIDE, SIDE)
+
+
+def imagenet_net(model: str, depth: int) -> nn.Module:
+    """A net made for ImageNet as in its paper, for inputs of shape `IMAGE`, without memory for its parameters."""
+    request = {**get_model(model).defaults, "task": "cifar10", "models": model, "depths": depth, "seeds": 0}
+    (run,) = plan_sweep(request).runs
+    return describe_net(run, IMAGE, CLASSES)
+
 
 def count_imagenet_nets() -> pd.DataFrame:
     """The nets that papers compare by size, for one image of 224×224 pixels and 1000 classes.
@@ -16,16 +25,13 @@ def count_imagenet_nets() -> pd.DataFrame:
         One row per net: `net` (such as `VGG-16`), `layers` (convolutions and linear layers without those in shortcuts),
         `parameters` and `multiply_adds`.
     """
-    shape = (3, SIDE, SIDE)
     rows = []
     for family, (model, depths) in COMPARED.items():
         for depth in depths:
-            request = {**get_model(model).defaults, "task": "cifar10", "models": model, "depths": depth, "seeds": 0}
-            (run,) = plan_sweep(request).runs
-            net = describe_net(run, shape, CLASSES)
+            net = imagenet_net(model, depth)
             layers = sum(
                 isinstance(module, (nn.Conv2d, nn.Linear)) and ".shortcut" not in name
                 for name, module in net.named_modules()
             )
-            rows.append((f"{family}-{depth}", layers, count_parameters(net), count_multiply_adds(net, shape)))
+            rows.append((f"{family}-{depth}", layers, count_parameters(net), count_multiply_adds(net, IMAGE)))
     return pd.DataFrame(rows, columns=["net", "layers", "parameters", "multiply_adds"])

@@ -206,3 +206,6 @@ COMPARED = {
     "DenseNet": ("imagenet-densenet", tuple(DENSENET_STAGES)),
 }
 """The nets that papers compare by size: model and depths by the name that they use."""
+
+DRAWN = {"VGG-19": ("vgg", 19), "plain-34": ("imagenet-plain", 34), "ResNet-34": ("imagenet-resnet", 34)}
+"""The nets of He et al. 2015, Fig. 3: model and depth by the name there."""

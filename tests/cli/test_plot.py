@@ -149,7 +149,10 @@ def test_a_figure_without_results_takes_size_format_and_folder(command: Command)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--figure winner", "figure (=winner) must be winners or counts, or both joined by a comma."),
+        (
+            "--figure winner",
+            "figure (=winner) must be winners, counts or networks, or several of them",
+        ),
         ("results --figure winners", "figure (=winners) needs no results, so the folder results has no effect;"),
         ("--figure counts --depths 2", "figure (=counts) needs no results, so depths (=2) has no effect;"),
         ("--figure counts --by init", "figure (=counts) needs no results, so by (=init) has no effect;"),
