@@ -1,8 +1,10 @@
-"""What pyproject.toml has no words for: the wheel holds the top-level folder configs/ as resnet_cli/configs/."""
+"""What pyproject.toml has no words for: the wheel holds folders that are not in resnet_cli/.
+
+configs/ becomes resnet_cli/configs/, and the results in docs/results/ become resnet_cli/reference/.
+"""
 
 from setuptools import find_packages, setup
 
-setup(
-    packages=[*find_packages(include=["resnet_cli*"]), "resnet_cli.configs"],
-    package_dir={"resnet_cli.configs": "configs"},
-)
+FOLDERS = {"resnet_cli.configs": "configs", "resnet_cli.reference": "docs/results"}
+
+setup(packages=[*find_packages(include=["resnet_cli*"]), *FOLDERS], package_dir=FOLDERS)

@@ -13,6 +13,7 @@ a number is followed by a comment `<!--? expression -->` that must be true. What
 
 import math
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,19 @@ import pandas as pd
 
 from resnet_cli.analysis.convergence import compare_twins, measure
 from resnet_cli.analysis.counts import count_imagenet_nets
+from resnet_cli.claims import all_claims
+from resnet_cli.claims.claim import COST, ERROR, FACTOR, LOSS, Verdict
+from resnet_cli.claims.ledger import Line, by_verdict, make_ledger
+from resnet_cli.claims.words import SYMBOLS, comparison_text, fact_text, numbers_text, p_relation, p_text
+from resnet_cli.evidence.making import Options, command_text, commands_of
+from resnet_cli.evidence.tables import StoredTables, sources_of
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.metrics import COLUMNS, METRICS, OUTCOMES
+from resnet_cli.store.packed import analysis_table
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import all_tasks
 from resnet_cli.tasks.base import Task
@@ -61,9 +69,7 @@ def _summary(sweep: str) -> pd.DataFrame:
 @cache
 def _table(sweep: str, analysis: str) -> pd.DataFrame:
     folder = REFERENCE / sweep
-    return pd.read_csv(
-        next(path for path in (folder / "analysis" / f"{analysis}.csv", folder / f"{analysis}.csv") if path.exists())
-    )
+    return pd.read_csv(analysis_table(folder, analysis) or folder / f"{analysis}.csv")
 
 
 def _select(frame: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
@@ -247,6 +253,73 @@ def configurations_table() -> str:
     """The ready configurations, as the comments on top of their files describe them."""
     lines = [f"| `{name}` | {one.shows}. | {one.runs} | {one.cost} |" for name, one in bundled_configs().items()]
     return "\n".join(["| name | shows | runs | time |", "|---|---|---|---|", *lines])
+
+
+@cache
+def _ledger() -> list[Line]:
+    return make_ledger(all_claims().values(), StoredTables(REFERENCE))
+
+
+def verdicts() -> str:
+    """How many lines of the ledger have each verdict, such as `31 supported, 7 not supported, …`."""
+    return ", ".join(f"{count} {verdict}" for verdict, count in by_verdict(_ledger()).items())
+
+
+def verdict(claim: str, scale: str | None = None) -> Line:
+    """The line of a claim, at a scale if there are several."""
+    (line,) = (one for one in _ledger() if one.claim.id == claim and scale in (None, one.trial.scale))
+    return line
+
+
+def ledger_table() -> str:
+    """A line for each claim and scale, with a link to its evidence below."""
+    lines = ["| | claim | scale | verdict | p |", "|---|---|---|---|---|"]
+    last = ""
+    for line in _ledger():
+        first = line.claim.id != last
+        last = line.claim.id
+        head = f"[{last}](#{last.lower()}) | {line.claim.text}" if first else " | "
+        lines.append(f"| {head} | {line.trial.scale} | {_verdict_cell(line)} | {p_text(line.adjusted)} |")
+    return "\n".join(lines)
+
+
+def margins_table() -> str:
+    """The least effects that count, as the claims use them."""
+    rows = {"loss": LOSS, "error": ERROR, "gradients and relative errors": FACTOR, "steps and time": COST}
+    lines = [f"| {what} | {effect.text} |" for what, effect in rows.items()]
+    return "\n".join(["| difference in | counts from |", "|---|---|", *lines])
+
+
+def _verdict_cell(line: Line) -> str:
+    word = f"{SYMBOLS[line.verdict]} {line.verdict}"
+    return f"**{word}**" if line.verdict in (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED) else word
+
+
+def ledger_evidence() -> str:
+    """Each claim with what had to come out, what came out, and the command that makes it again."""
+    parts, tables, options, last = [], StoredTables(REFERENCE), Options(Path("results")), ""
+    for line in _ledger():
+        if line.claim.id != last:
+            last = line.claim.id
+            parts.append(f"### {last}\n\n{line.claim.text} *{line.claim.source}.*")
+        told = f"**{line.trial.scale}: {line.verdict}**, {line.reason}"
+        if line.p_value is not None:
+            told += f" (p {p_relation(line.p_value)}, corrected {p_relation(line.adjusted)})"
+        parts.append(f"{told}.\n\nWhat must come out: {line.trial.effect}.")
+        points = [
+            f"- {one.comparison.what}: {comparison_text(one)}{_shown(one.comparison.numbers)}" for one in line.tested
+        ]
+        points += [f"- {fact_text(fact)}{_shown(fact.numbers)}" for fact in line.facts]
+        parts += ["\n".join(points)] if points else []
+        parts += [line.trial.remark] if line.trial.remark else []
+        found = "; ".join(str(source) for source in sources_of(line, tables))
+        commands = "\n".join(command_text(words) for words in commands_of(line.trial.needs, options))
+        parts += [f"Evidence: {found}.\n\n```bash\n{commands}\n```"] if commands else []
+    return "\n\n".join(parts)
+
+
+def _shown(numbers: Mapping[str, float]) -> str:
+    return f" ({numbers_text(numbers)})" if numbers else ""
 
 
 def race(sweep: str, level: float, depths: range | None = None) -> Any:

@@ -177,7 +177,7 @@ def test_a_saved_net_comes_back_from_folder_and_id(precision: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "table",
-    sorted(REFERENCE.glob("*/analysis/*.csv")),
+    sorted(REFERENCE.glob("*/analysis/*.csv*")),
     ids=lambda path: f"{path.parents[1].name}-{path.stem}",
 )
 def test_every_committed_analysis_can_be_drawn_from_its_table(table: Path) -> None:

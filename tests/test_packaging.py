@@ -10,10 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_wheel_holds_all_packages_and_the_configurations(tmp_path: Path) -> None:
+def test_the_wheel_holds_all_packages_configurations_and_reference_results(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("resnet_cli", "configs"):
+    for name in ("resnet_cli", "configs", "docs/results"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     build = "from setuptools.build_meta import build_wheel; build_wheel('.')"
     subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
@@ -23,7 +23,9 @@ def test_the_wheel_holds_all_packages_and_the_configurations(tmp_path: Path) -> 
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "resnet_cli").rglob("*.py")}
     configs = {f"resnet_cli/configs/{path.name}" for path in (ROOT / "configs").iterdir()}
-    assert packed == {*modules, *configs, "resnet_cli/py.typed"}
+    tables = {path for kind in ("toml", "csv", "gz") for path in (ROOT / "docs" / "results").glob(f"*/**/*.{kind}")}
+    reference = {f"resnet_cli/reference/{path.relative_to(ROOT / 'docs' / 'results')}" for path in tables}
+    assert packed == {*modules, *configs, *reference, "resnet_cli/py.typed"}
 
     lookup = "from resnet_cli.settings.configs import bundled_configs; print(bundled_configs()['sine'].path)"
     found = subprocess.run(

@@ -76,7 +76,7 @@ class Estimate:
         processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
         return (
             f"{self.steps:,} optimiser steps, up to {self.parameters:,} parameters, "
-            f"about {_duration(self.seconds)} with {processes}"
+            f"about {duration(self.seconds)} with {processes}"
         )
 
 
@@ -261,5 +261,6 @@ def _makespan(seconds: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in words, such as `1 minute` or `2 hours and 5 minutes`."""
     return precisedelta(max(1, seconds), minimum_unit="seconds" if seconds < 90 else "minutes", format="%.0f")

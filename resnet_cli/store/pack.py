@@ -1,5 +1,6 @@
 """From a results folder to its packed form (see `store.packed`) and back."""
 
+import gzip
 import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -16,10 +17,13 @@ from resnet_cli.store.layout import (
     SWEEP_FILE,
     RunFiles,
 )
-from resnet_cli.store.packed import PACKED_METRICS_FILE, is_ours, is_packed, pack_runs
+from resnet_cli.store.packed import PACKED_METRICS_FILE, compress, is_ours, is_packed, pack_runs
 from resnet_cli.store.reader import Results, load_results, read_runs, write_summary
 
 DERIVED = (FIGURES_FOLDER, ANALYSIS_FOLDER)
+
+MOST_OF_TABLE = 500_000
+"""Bytes above which the table of an analysis is compressed."""
 
 
 def pack_folder(results: Results, target: str | Path, *, figures: Collection[str] = ()) -> list[Path]:
@@ -48,8 +52,9 @@ def pack_folder(results: Results, target: str | Path, *, figures: Collection[str
         runs, metrics = pack_runs(files)
     except ValueError as error:
         raise UserError(f"{printable(error)}; it cannot be packed.") from None
-    copies = [folder / SWEEP_FILE, *sorted((folder / ANALYSIS_FOLDER).glob("*.csv")), *(pictures[n] for n in figures)]
-    written = [(path.relative_to(folder), path.read_bytes()) for path in copies if path.is_file()]
+    copies = [folder / SWEEP_FILE, *_derived_files(folder, [ANALYSIS_FOLDER], "csv"), *(pictures[n] for n in figures)]
+    written = [_packed_file(path.relative_to(folder), path.read_bytes()) for path in copies if path.is_file()]
+    written += [(path.relative_to(folder), path.read_bytes()) for path in _derived_files(folder, DERIVED, "csv.gz")]
     written += [(Path(PACKED_METRICS_FILE), metrics), (Path(PACKED_RUNS_FILE), runs)]
     for path, content in written:
         write_bytes(target / path, content)
@@ -88,9 +93,10 @@ def unpack_folder(results: Results, target: str | Path) -> None:
             if isinstance(files, RunFiles) and files.run_id in wanted:
                 write_bytes(place / RUNS_FOLDER / files.run_id / METRICS_FILE, files.metrics)
                 write_bytes(place / RUNS_FOLDER / files.run_id / RUN_FILE, files.record)
-        for path in (folder / SWEEP_FILE, *_derived_files(folder)):
+        for path in (folder / SWEEP_FILE, *_derived_files(folder, DERIVED, "*")):
             if path.is_file():
-                write_bytes(place / path.relative_to(folder), path.read_bytes())
+                unpacked, content = _unpacked_file(path.relative_to(folder), path.read_bytes())
+                write_bytes(place / unpacked, content)
         write_summary(load_results(place))
         if target.exists():  # stays the same folder: it may be somebody's working directory
             for path in sorted(place.iterdir(), reverse=True):
@@ -101,9 +107,20 @@ def unpack_folder(results: Results, target: str | Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _derived_files(folder: Path) -> Iterable[Path]:
-    for name in DERIVED:
-        yield from sorted((folder / name).glob("*.*"))
+def _derived_files(folder: Path, kinds: Iterable[str], suffix: str) -> Iterable[Path]:
+    for kind in kinds:
+        yield from sorted((folder / kind).glob(f"*.{suffix}"))
+
+
+def _packed_file(path: Path, content: bytes) -> tuple[Path, bytes]:
+    """A file as it is packed: a large table is compressed."""
+    if path.suffix != ".csv" or len(content) <= MOST_OF_TABLE:
+        return path, content
+    return path.with_name(f"{path.name}.gz"), compress(content)
+
+
+def _unpacked_file(path: Path, content: bytes) -> tuple[Path, bytes]:
+    return (path.with_suffix(""), gzip.decompress(content)) if path.name.endswith(".csv.gz") else (path, content)
 
 
 def _is_in_use(folder: Path) -> bool:

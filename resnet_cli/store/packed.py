@@ -4,7 +4,7 @@
 <folder>/runs.csv        one row per run: settings, status, environment, times, hashes
 <folder>/metrics.csv.gz  the lines of every metrics.csv, each preceded by the id of its run; a header for each set of
                          columns
-<folder>/analysis/*.csv  the same bytes as before
+<folder>/analysis/*.csv  the same bytes as before; large tables as *.csv.gz
 
 Unpacking restores the same bytes, and so does packing what was unpacked: gzip writes neither a name nor a time. Only
 another implementation of zlib may compress the same content to other bytes.
@@ -26,7 +26,7 @@ from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, printable, shorten
 from resnet_cli.settings.format import PACKED_RUNS_FILE
 from resnet_cli.settings.setting import IDENTITY
-from resnet_cli.store.layout import RUNS_FOLDER, RunFiles
+from resnet_cli.store.layout import ANALYSIS_FOLDER, RUNS_FOLDER, RunFiles
 from resnet_cli.store.record import RunJson, record_text
 from resnet_cli.store.regular import MEGABYTE, read_regular, starts_with
 
@@ -63,6 +63,12 @@ def output_folder(folder: Path, kind: str) -> Path:
     return Path("results") / kind / folder.resolve().name if is_packed(folder) else folder / kind
 
 
+def analysis_table(folder: Path, kind: str) -> Path | None:
+    """The table of an analysis in a results folder, which pandas reads, if it is there."""
+    places = (folder / ANALYSIS_FOLDER / f"{kind}.csv{suffix}" for suffix in ("", ".gz"))
+    return next((path for path in places if path.is_file()), None)
+
+
 def is_ours(folder: Path) -> bool:
     """Whether the table of runs in `folder` starts like one that `resnet-exp pack` wrote."""
     return starts_with(folder / PACKED_RUNS_FILE, ",".join(_FIRST).encode())
@@ -83,7 +89,7 @@ def pack_runs(runs: Sequence[RunFiles]) -> tuple[bytes, bytes]:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    return table.getvalue().encode(), _compress(_metrics_table(runs))
+    return table.getvalue().encode(), compress(_metrics_table(runs).encode())
 
 
 def _columns_for(contents: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -157,10 +163,11 @@ def _metrics_table(runs: Iterable[RunFiles]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _compress(text: str) -> bytes:
+def compress(content: bytes) -> bytes:
+    """Bytes as a gzip file, the same for the same content."""
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=buffer, mtime=0) as file:
-        file.write(text.encode())
+        file.write(content)
     return buffer.getvalue()
 
 

@@ -2,11 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from resnet_cli.models import count_parameters, describe_net
+from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings import configs
 from resnet_cli.settings.configs import bundled_configs, describe, find_config
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.request import load_config
+from resnet_cli.settings.run import Run
 
 FOLDER = Path(__file__).parents[2] / "configs"
 
@@ -39,6 +42,36 @@ def test_a_comment_without_its_number_of_runs_is_told(tmp_path: Path) -> None:
     path.write_text("# Shows: nothing.\nseeds = 0\n")
     with pytest.raises(ValueError, match=r"mine\.toml: its first lines must say"):
         describe(path)
+
+
+def runs_of_one_seed(name: str) -> list[Run]:
+    return plan_sweep(load_config(Path(name)) | {"seeds": 0}).runs
+
+
+def test_enlarged_resnexts_cost_the_same() -> None:
+    costs = {
+        tuple(run.as_dict()[name] for name in ("depth", "cardinality", "group_width")): count_multiply_adds(
+            describe_net(run, (1, 8, 8), 10), (1, 8, 8)
+        )
+        for run in runs_of_one_seed("cardinality-digits")
+    }
+    base = costs.pop((20, 4, 3))
+    enlarged = [costs.pop(net) for net in ((20, 8, 3), (38, 4, 3), (20, 4, 5))]
+    assert list(costs) == [(20, 8, 5)]
+    assert max(enlarged) < 1.04 * min(enlarged)
+    assert all(1.7 < cost / base < 1.9 for cost in enlarged)
+
+
+def test_densenets_are_about_as_large_as_the_resnets_beside_them() -> None:
+    sizes: dict[str, list[int]] = {}
+    for run in runs_of_one_seed("efficiency-digits"):
+        sizes.setdefault(run.model, []).append(count_parameters(describe_net(run, (1, 8, 8), 10)))
+    resnets = sorted(sizes.pop("resnet"))
+    assert resnets[-1] > 10 * resnets[0]
+    assert sizes.keys() == {"densenet", "densenet-bc"}
+    for densenets in sizes.values():
+        shares = [one / other for one, other in zip(sorted(densenets), resnets, strict=True)]
+        assert 0.84 <= min(shares) <= max(shares) <= 1.03
 
 
 def test_a_file_wins_over_a_bundled_configuration() -> None:

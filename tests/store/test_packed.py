@@ -64,6 +64,7 @@ def folder(make_run: MakeRun, tmp_path: Path) -> Path:
     (folder / "analysis").mkdir()
     (folder / "analysis" / "convergence.csv").write_bytes(b"a,b\r\n1,2\n")
     (folder / "analysis" / "convergence.png").write_bytes(b"\x89PNG a")
+    (folder / "analysis" / "gradients.csv").write_bytes(b"layer,gradient_norm\n" + b"1,0.5\n" * 100_000)
     (folder / "figures").mkdir()
     (folder / "figures" / "loss-by-depth.png").write_bytes(b"\x89PNG b")
     return folder
@@ -90,7 +91,14 @@ def test_packed_results_read_like_the_folder_itself(folder: Path, tmp_path: Path
 def test_packed_folder_holds_a_table_metrics_and_what_is_asked_for(folder: Path, tmp_path: Path) -> None:
     packed = pack(folder, tmp_path / "packed", figures=["loss-by-depth"])
     assert set(tree(packed)) == {
-        *("runs.csv", "metrics.csv.gz", "sweep.toml", "analysis/convergence.csv", "figures/loss-by-depth.png")
+        *(
+            "runs.csv",
+            "metrics.csv.gz",
+            "sweep.toml",
+            "analysis/convergence.csv",
+            "analysis/gradients.csv.gz",
+            "figures/loss-by-depth.png",
+        )
     }
     header, *rows = (packed / "runs.csv").read_text().splitlines()
     assert header.startswith("run_id,status,task,model,depth,seed,width,")

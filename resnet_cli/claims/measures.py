@@ -1,0 +1,85 @@
+"""From tables of runs to one number a seed: losses against chance, errors, and how far a loss rises with depth."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from resnet_cli.claims.claim import MissingEvidence
+
+Seeds = Mapping[int, float]
+
+
+def select(frame: pd.DataFrame, **where: Any) -> pd.DataFrame:
+    """The rows whose columns have these values; a list or a range stands for any of its values.
+
+    Raises:
+        MissingEvidence: there are none.
+    """
+    for column, wanted in where.items():
+        values = list(wanted) if isinstance(wanted, list | range | tuple) else [wanted]
+        frame = frame[frame[column].isin(values)]
+    if frame.empty:
+        raise MissingEvidence(f"no rows with {', '.join(f'{name} {value}' for name, value in where.items())}")
+    return frame
+
+
+def relative_loss(frame: pd.DataFrame, column: str = "train_loss") -> "pd.Series[float]":
+    """Losses as shares of the chance level, at most 1; diverged runs have 1."""
+    share = frame[column].astype(float) / frame["chance_loss"].astype(float)
+    return share.mask(frame["status"] == "diverged", 1.0).clip(upper=1.0).fillna(1.0)
+
+
+def error(frame: pd.DataFrame, column: str = "test_error") -> "pd.Series[float]":
+    """Errors in percent, at most the chance level; diverged runs have it."""
+    chance = frame["chance_error"].astype(float)
+    found = frame[column].astype(float).mask(frame["status"] == "diverged", chance)
+    return found.clip(upper=chance).fillna(chance)
+
+
+def measure(frame: pd.DataFrame, column: str) -> "pd.Series[float]":
+    """`relative_loss` or `error`, as the column has one or the other."""
+    return relative_loss(frame, column) if column.endswith("loss") else error(frame, column)
+
+
+def by_seed(frame: pd.DataFrame, column: str = "train_loss") -> "pd.Series[float]":
+    """The mean over each seed's rows."""
+    return measure(frame, column).groupby(frame["seed"]).mean()
+
+
+def difference(first: "pd.Series[float]", second: "pd.Series[float]") -> Seeds:
+    """First minus second for every seed that both have."""
+    return {int(str(seed)): float(value) for seed, value in (first - second).dropna().items()}
+
+
+def rise(frame: pd.DataFrame, column: str = "train_loss") -> Seeds:
+    """How far a loss or error lies at the deepest sixth of the depths above that at the best depth, for each seed.
+
+    The best depth of a seed is the one with the lowest median over the *other* seeds. So a lucky run is not its own
+    baseline, and nets that do not get worse rise by nothing on average. One seed alone has no rise.
+
+    Args:
+        frame: runs of one model, with no other setting varying.
+    """
+    cells = frame.assign(measured=measure(frame, column))
+    table = cells.pivot_table(index="seed", columns="depth", values="measured").dropna()
+    if len(table) < 2 or table.shape[1] < 2:
+        raise MissingEvidence("a rise takes two seeds and two depths, each run of which is there")
+    values, depths = table.to_numpy(), [int(depth) for depth in table.columns]
+    deep = [depths.index(depth) for depth in deepest(depths)]
+    best = [np.median(np.delete(values, row, axis=0), axis=0).argmin() for row in range(len(values))]
+    rises = [float(row[deep].mean() - row[column]) for row, column in zip(values, best, strict=True)]
+    return dict(zip(map(int, table.index), rises, strict=True))
+
+
+def deepest(depths: Sequence[int]) -> list[int]:
+    """The deepest sixth of the depths, one at least."""
+    return sorted(depths)[-max(1, len(depths) // 6) :]
+
+
+def medians(frame: pd.DataFrame, column: str, depths: Sequence[int], name: str = "") -> dict[str, float]:
+    """The median of a column at some depths as stored, to show beside a comparison; infinite where most diverged."""
+    values = frame[column].astype(float).mask(frame["status"] == "diverged", np.inf)
+    found = values.groupby(frame["depth"]).median()
+    return {f"{name}{' ' if name else ''}at {depth} layers": float(found[depth]) for depth in depths if depth in found}

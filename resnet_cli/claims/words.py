@@ -1,0 +1,72 @@
+"""Verdicts in words, for the terminal and for pages."""
+
+import math
+from collections.abc import Mapping
+
+from resnet_cli.claims.claim import Fact, Verdict
+from resnet_cli.claims.ledger import Line, Tested
+from resnet_cli.claims.statistics import BOOTSTRAP, CONFIDENCE, FALSE_DISCOVERY_RATE, SIGN_FLIP_TEST
+
+METHOD = (
+    f"Tests are paired by seed: {SIGN_FLIP_TEST}, {CONFIDENCE:.0%} intervals by the {BOOTSTRAP}. All lines are tested "
+    f"at once, so p-values are corrected to a false discovery rate of {FALSE_DISCOVERY_RATE:.0%} (Benjamini-Hochberg)."
+)
+
+SYMBOLS = {
+    Verdict.SUPPORTED: "✓",
+    Verdict.NOT_SUPPORTED: "✗",
+    Verdict.UNDECIDED: "?",
+    Verdict.NOT_TESTED: "–",
+}
+
+
+def number(value: float) -> str:
+    """Three significant digits, such as 0.997, 1.55e-04 or 138,357,544."""
+    if not math.isfinite(value):
+        return "none" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    if value == int(value) and abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}".replace("-", "−", 1) if value < 0 else f"{value:.3g}"
+
+
+def p_text(p_value: float | None) -> str:
+    """A p-value, such as 0.031; nothing where chance has no part."""
+    if p_value is None:
+        return ""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
+
+
+def p_relation(p_value: float | None) -> str:
+    """A p-value after the letter p, such as `= 0.031` or `< 0.001`."""
+    text = p_text(p_value)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def comparison_text(tested: Tested) -> str:
+    """What was found of a comparison, such as `on average 0.997 of the chance level (0.992 to 0.999), 10 seeds`."""
+    one = tested.comparison
+    interval = f" ({number(tested.low)} to {number(tested.high)})" if tested.pairs > 1 else ""
+    line = "above" if one.side == "above" else "below"
+    seeds = "1 seed" if tested.pairs == 1 else f"{tested.pairs} seeds"
+    return (
+        f"mean difference {number(tested.mean)} {one.effect.unit}{interval}, must lie {line} "
+        f"{number(one.effect.margin)}; {seeds}, p {p_relation(tested.p_for)}"
+    )
+
+
+def numbers_text(numbers: Mapping[str, float]) -> str:
+    """The numbers that were compared, such as `at 9 layers 1.55e-04, at 40 layers 0.505`."""
+    return ", ".join(f"{name} {number(value)}" for name, value in numbers.items())
+
+
+def fact_text(fact: Fact) -> str:
+    """Whether a fact holds."""
+    return f"{fact.what}: {'holds' if fact.holds else 'does not hold'}"
+
+
+def evidence_text(line: Line) -> str:
+    """The evidence of a line in brief: the weakest comparison, or why there is none."""
+    if not line.tested:
+        return line.reason
+    weakest = max(line.tested, key=lambda one: one.p_for)
+    return f"{weakest.comparison.what}: {comparison_text(weakest)}"

@@ -1,0 +1,197 @@
+"""Stored results as the tables that claims are judged by: own ones first, else those that come with the program."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from resnet_cli.analysis.counts import count_imagenet_nets
+from resnet_cli.claims import all_claims
+from resnet_cli.claims.claim import Analysis, MissingEvidence, Need, Sweep
+from resnet_cli.claims.ledger import Line, make_ledger
+from resnet_cli.models import role_of
+from resnet_cli.planning.plan import Plan, plan_sweep
+from resnet_cli.settings import registry
+from resnet_cli.settings.configs import bundled_configs
+from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.request import load_config
+from resnet_cli.store.layout import ANALYSIS_FOLDER
+from resnet_cli.store.packed import analysis_table
+from resnet_cli.store.reader import Results, find_results, load_results
+from resnet_cli.store.record import RunRecord
+from resnet_cli.tasks import constant_answers
+
+OWN = Path("results")
+
+
+def reference_results() -> Path:
+    """The results that come with the program: in an installed package its own, in a clone those in docs/."""
+    package = Path(__file__).parents[1]
+    folder = package / "reference"
+    return folder if folder.is_dir() else package.parent / "docs" / "results"
+
+
+@cache
+def plan_of(config: str) -> Plan:
+    """The plan of a bundled configuration."""
+    return plan_sweep(load_config(bundled_configs()[config].path))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where evidence lies, and how much of it is there; `folder` is None if there is none."""
+
+    need: Need
+    folder: Path | None = None
+    found: int = 0  # runs with a result; of an analysis 1 if its table is there
+    planned: int = 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to make."""
+        return self.found >= self.planned
+
+    def __str__(self) -> str:
+        if self.folder is None:
+            return f"{self.need}, which is not there"
+        comes_with = self.folder.is_relative_to(reference_results())
+        place = "the results that come with the program" if comes_with else printable(self.folder)
+        count = f", {self.found:,} of {self.planned:,} runs" if isinstance(self.need, Sweep) else ""
+        return f"{self.need}{count}, in {place}"
+
+
+class StoredTables:
+    """The tables of all results below some folders.
+
+    Evidence is taken from the folder that has most of it, and from the first of those that have as much. Runs count for
+    a configuration if their settings are among those that it plans, whatever their folder is called.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
+        self._frames: dict[str, pd.DataFrame] = {}
+
+    def source(self, need: Need) -> Source:
+        """Where this evidence lies."""
+        if isinstance(need, Analysis):
+            path = self._table(need.kind, need.sweep.config if need.sweep else None)
+            return Source(need, path and path.parent, int(path is not None))
+        results = self._results(need.config)
+        planned = len(plan_of(need.config).runs)
+        return Source(need, results.folder, len(results.runs), planned) if results else Source(need, planned=planned)
+
+    def runs(self, config: str) -> pd.DataFrame:
+        """One row per run of a configuration; see `claims.claim.Tables`."""
+        if config not in self._frames:
+            self._frames[config] = self._runs(config)
+        return self._frames[config].copy()
+
+    def analysis(self, kind: str, config: str | None = None) -> pd.DataFrame:
+        """The table of an analysis; see `claims.claim.Tables`."""
+        path = self._table(kind, config)
+        if path is None:
+            raise MissingEvidence(f"there is no analysis {kind}{f' of {config}' if config else ''}")
+        try:
+            return pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise MissingEvidence(f"{printable(path)} cannot be read: {error}") from None
+
+    def counts(self) -> pd.DataFrame:
+        """The nets of the papers, counted."""
+        return self._counts.copy()
+
+    @cached_property
+    def _counts(self) -> pd.DataFrame:
+        return count_imagenet_nets()
+
+    @cached_property
+    def _stored(self) -> list[list[Results]]:
+        """All results, by the folder below which they are."""
+        return [[load_results(place) for place in find_results(root)] for root in self._folders if _holds_results(root)]
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each run that cannot be read."""
+        return [problem for below in self._stored for results in below for problem in results.problems]
+
+    def _results(self, config: str) -> Results | None:
+        """The runs of a configuration below one folder, as if they lay where most of them do."""
+        planned = {run.run_id for run in plan_of(config).runs}
+        best: Results | None = None
+        for below in self._stored:
+            found: dict[str, RunRecord] = {}
+            places: list[tuple[int, Results]] = []
+            for results in below:
+                own = [one for one in results.runs if one.run.run_id in planned and one.status != "failed"]
+                if own:
+                    places.append((len(own), results))
+                    found |= {one.run.run_id: one for one in own}
+            if places and (best is None or len(found) > len(best.runs)):
+                most = max(places, key=lambda place: place[0])[1]
+                best = replace(most, runs=[found[run_id] for run_id in sorted(found)])
+        return best
+
+    def _runs(self, config: str) -> pd.DataFrame:
+        if config not in bundled_configs():
+            raise MissingEvidence(f"there is no configuration {config}")
+        results = self._results(config)
+        if results is None:
+            raise MissingEvidence(f"there are no runs of {config}")
+        names = registry.names_in_order(stored.run for stored in results.runs)
+        chance = constant_answers(stored.run for stored in results.runs)
+        return results.summary().assign(
+            **{name: [stored.run.get(name) for stored in results.runs] for name in names},
+            role=[role_of(stored.run.model) for stored in results.runs],
+            seconds=[stored.seconds for stored in results.runs],
+            **{f"chance_{metric}": chance.get(metric) for metric in ("loss", "error")},
+        )
+
+    def _table(self, kind: str, config: str | None) -> Path | None:
+        if config is None:
+            places = (root / kind / f"{kind}.csv" for root in self._folders)
+            return next((path for path in places if path.is_file()), None)
+        results = self._results(config)
+        inside = analysis_table(results.folder, kind) if results else None
+        outside = (root / ANALYSIS_FOLDER / config / f"{kind}.csv" for root in self._folders)  # of packed results
+        return inside or next((path for path in outside if path.is_file()), None)
+
+
+def _holds_results(root: Path) -> bool:
+    try:
+        return bool(find_results(root))
+    except UserError:
+        return False
+
+
+def tables_at_hand(folder: Path | None = None) -> StoredTables:
+    """The results below a folder; without one, own results where they are as complete as those of the program.
+
+    Raises:
+        UserError: the folder does not exist, or holds no results.
+    """
+    if folder is None:
+        return StoredTables(OWN, reference_results())
+    find_results(folder)
+    return StoredTables(folder)
+
+
+def ledger_of(folder: Path | None = None) -> list[Line]:
+    """The verdict of every claim, from the results below a folder or those at hand."""
+    return make_ledger(all_claims().values(), tables_at_hand(folder))
+
+
+def sources_of(line: Line, tables: StoredTables) -> Sequence[Source]:
+    """Where the evidence of a line of the ledger lies."""
+    return [tables.source(need) for need in line.trial.needs]
+
+
+def sweeps_of(needs: Iterable[Need]) -> dict[str, Sweep]:
+    """The sweeps that evidence comes from, by their configuration; with saved nets if any of it needs them."""
+    found: dict[str, Sweep] = {}
+    for need in needs:
+        sweep = need.sweep if isinstance(need, Analysis) else need
+        if sweep and (sweep.config not in found or sweep.save_models):
+            found[sweep.config] = sweep
+    return found

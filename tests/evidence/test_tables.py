@@ -1,0 +1,99 @@
+"""Stored results as tables for claims: which folder they come from, and what counts as a run of a configuration."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from resnet_cli.claims.claim import Analysis, MissingEvidence, Sweep
+from resnet_cli.evidence.tables import StoredTables, plan_of, reference_results, sweeps_of, tables_at_hand
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.metrics import Metrics
+from tests.store.records import store
+
+SMOKE = Sweep("smoke")
+BETTER = [Metrics(1.0, 20, 1e-3, 0.01, 0.02, None, None, 0.5)]
+
+
+def fill(folder: Path, number: int) -> Path:
+    for run in plan_of("smoke").runs[:number]:
+        store(folder, run, BETTER)
+    return folder
+
+
+def test_a_table_has_settings_roles_and_the_chance_level(tmp_path: Path) -> None:
+    fill(tmp_path / "any name", 4)
+    table = StoredTables(tmp_path).runs("smoke")
+    assert sorted(set(table["role"])) == ["plain", "residual"]
+    assert sorted(zip(table["model"], table["depth"], strict=True)) == [
+        (model, depth) for model in ("plain-mlp", "residual-mlp") for depth in (2, 4)
+    ]
+    assert set(table["train_loss"]) == {0.01}
+    assert set(table["width"]) == {30}
+    assert table["chance_loss"].tolist() == pytest.approx([0.5] * 4, rel=0.2)
+    assert table["chance_error"].isna().all()
+
+
+def test_the_folder_with_most_runs_is_taken_and_the_first_of_equals(tmp_path: Path) -> None:
+    own, other = fill(tmp_path / "own" / "smoke", 2), fill(tmp_path / "other" / "smoke", 3)
+    tables = StoredTables(own.parent, other.parent)
+    assert (tables.source(SMOKE).folder, tables.source(SMOKE).found, tables.source(SMOKE).planned) == (other, 3, 4)
+    fill(own, 3)
+    assert StoredTables(own.parent, other.parent).source(SMOKE).folder == own
+
+
+def test_only_runs_with_the_settings_of_the_configuration_count(tmp_path: Path) -> None:
+    run = plan_of("smoke").runs[0]
+    store(tmp_path, run.but({}, depth=3), BETTER)
+    store(tmp_path, plan_of("smoke").runs[1], BETTER, "failed")
+    tables = StoredTables(tmp_path)
+    assert tables.source(SMOKE).found == 0
+    assert not tables.source(SMOKE).complete
+    with pytest.raises(MissingEvidence, match="there are no runs of smoke"):
+        tables.runs("smoke")
+
+
+def test_an_analysis_lies_beside_its_runs_or_where_that_of_packed_runs_goes(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "smoke", 4)
+    need = Analysis("paths", SMOKE)
+    assert not StoredTables(tmp_path).source(need).complete
+    with pytest.raises(MissingEvidence, match="there is no analysis paths of smoke"):
+        StoredTables(tmp_path).analysis("paths", "smoke")
+    outside = tmp_path / "analysis" / "smoke" / "paths.csv"
+    outside.parent.mkdir(parents=True)
+    pd.DataFrame({"a": [1]}).to_csv(outside, index=False)
+    assert StoredTables(tmp_path).analysis("paths", "smoke")["a"].tolist() == [1]
+    (folder / "analysis").mkdir()
+    pd.DataFrame({"a": [2]}).to_csv(folder / "analysis" / "paths.csv.gz", index=False)
+    assert StoredTables(tmp_path).analysis("paths", "smoke")["a"].tolist() == [2]
+    assert StoredTables(tmp_path).source(need).complete
+
+
+def test_an_analysis_without_runs_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "identity").mkdir()
+    (tmp_path / "identity" / "identity.csv").write_text("a\n1\n")
+    assert len(StoredTables(tmp_path).analysis("identity")) == 1
+
+
+def test_a_damaged_table_is_missing_evidence(tmp_path: Path) -> None:
+    (tmp_path / "identity").mkdir()
+    (tmp_path / "identity" / "identity.csv").write_text("")
+    with pytest.raises(MissingEvidence, match=r"identity\.csv cannot be read"):
+        StoredTables(tmp_path).analysis("identity")
+
+
+def test_the_reference_results_are_there_without_own_ones() -> None:
+    assert tables_at_hand().source(Sweep("sine")).complete
+    assert reference_results().is_dir()
+
+
+def test_a_folder_without_results_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no results"):
+        tables_at_hand(tmp_path)
+
+
+def test_a_sweep_keeps_its_nets_if_any_evidence_needs_them() -> None:
+    saving = replace(SMOKE, save_models=True)
+    assert sweeps_of([SMOKE, Analysis("paths", saving), Analysis("identity")]) == {"smoke": saving}
+    assert sweeps_of([Analysis("paths", saving), SMOKE]) == {"smoke": saving}
