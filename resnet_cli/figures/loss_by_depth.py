@@ -131,7 +131,7 @@ def draw(
     what = run_table.metric_text(metric, splits)
     plain = f"{what} on {runs['task'].iloc[0]} against depth".capitalize()
     says_finding = title is None and len(panels) == 1
-    found = finding(summary) if says_finding and metric == "loss" and "train" in splits else None
+    found = finding(summary, chance) if says_finding and metric == "loss" and "train" in splits else None
     if found:
         title, subtitle = found.sentence, "; ".join(filter(None, [plain, subtitle, found.statistic]))
     elif says_finding and (title := deepest_text(runs, metric, splits[0])):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from resnet_cli.claims.claim import MissingEvidence
 from resnet_cli.claims.measures import (
+    best_depths,
     by_seed,
     by_seed_and_depth,
     deepest,
@@ -19,14 +20,81 @@ from resnet_cli.claims.measures import (
     select,
     split,
 )
-from tests.claims.made_up import CHANCE_ERROR, CHANCE_LOSS, diverged, runs
+from tests.claims.made_up import runs
 
 
-def test_select_takes_single_values_and_lists_of_them() -> None:
-    frame = runs(depth=[2, 4, 6], init=["he", "default"])
-    assert set(select(frame, depth=4)["depth"]) == {4}
-    assert set(select(frame, depth=range(3, 7), init="he")["depth"]) == {4, 6}
-    assert set(select(frame, depth=[2, 6])["depth"]) == {2, 6}
+def table(losses: dict[int, list[float]]) -> pd.DataFrame:
+    """One row per run, the losses of a depth by seed; chance level 2 and 90 %."""
+    rows = [
+        {"depth": depth, "seed": seed, "status": "done", "train_loss": loss, "test_error": 10 * loss}
+        for depth, of_depth in losses.items()
+        for seed, loss in enumerate(of_depth)
+    ]
+    return pd.DataFrame(rows).assign(chance_loss=2.0, chance_error=90.0)
+
+
+def test_losses_are_shares_of_chance_and_never_above_it() -> None:
+    frame = table({2: [0.5, 2.0, 7.0, 0.1, math.nan]})
+    frame.loc[3, "status"] = "diverged"
+    assert relative_loss(frame).tolist() == [0.25, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_errors_are_never_above_chance() -> None:
+    frame = table({2: [0.5, 9.5, 1.0]})
+    frame.loc[2, "status"] = "diverged"
+    assert error(frame).tolist() == [5.0, 90.0, 90.0]
+
+
+def test_rows_are_selected_by_value_and_by_list() -> None:
+    frame = table({2: [1.0, 1.0], 4: [1.0, 1.0], 6: [1.0, 1.0]})
+    assert select(frame, depth=[2, 6], seed=1)["depth"].tolist() == [2, 6]
+    assert len(select(frame, depth=range(4, 7))) == 4
+    with pytest.raises(MissingEvidence, match="no rows with depth 8, seed 1"):
+        select(frame, depth=8, seed=1)
+
+
+def test_differences_are_of_seeds_that_both_have() -> None:
+    first, second = by_seed(table({2: [1.0, 2.0, 1.0]})), by_seed(table({2: [0.5, 0.0]}))
+    assert difference(first, second) == {0: 0.25, 1: 1.0}
+
+
+def test_the_best_depth_of_a_seed_is_that_of_the_others() -> None:
+    """Seed 0 is lucky at depth 4; the others are best at depth 2, so depth 2 is what it is measured from."""
+    frame = table({2: [1.0, 0.2, 0.2], 4: [0.0, 1.0, 1.0], 6: [1.2, 1.2, 1.2]})
+    assert best_depths(by_seed_and_depth(frame)) == {0: 2, 1: 4, 2: 4}
+    assert rise(frame) == pytest.approx({0: 0.1, 1: 0.1, 2: 0.1})
+
+
+def test_a_depth_where_a_seed_fails_is_not_the_best() -> None:
+    frame = table({2: [0.2] * 5, 4: [0.1] * 4 + [2.0], 6: [0.3] * 5})
+    assert [best_depths(by_seed_and_depth(frame))[seed] for seed in range(4)] == [2, 2, 2, 2]
+    assert best_depths(by_seed_and_depth(frame))[4] == 4, "the others do not fail there"
+
+
+def test_a_rise_is_measured_at_the_deepest_sixth() -> None:
+    frame = table({depth: [0.0, 0.0] if depth < 11 else [1.0, 0.5 * depth - 5] for depth in range(1, 13)})
+    assert deepest(list(range(1, 13))) == [11, 12]
+    assert deepest([8, 2, 4]) == [8]
+    assert rise(frame) == pytest.approx({0: 0.5, 1: (0.25 + 0.5) / 2})
+
+
+def test_a_rise_of_errors_is_in_percentage_points() -> None:
+    frame = table({2: [1.0, 1.0], 4: [2.0, 2.5], 6: [3.0, 20.0]})
+    assert rise(frame, "test_error") == pytest.approx({0: 20.0, 1: 80.0})
+
+
+def test_seeds_without_all_depths_have_no_rise() -> None:
+    frame = table({2: [1.0, 1.0, 1.0], 4: [1.0, 1.0]})
+    assert rise(frame) == {0: 0.0, 1: 0.0}
+    for short in (frame[frame["seed"] == 0], frame[frame["depth"] == 2], frame[frame["seed"] > 0]):
+        with pytest.raises(MissingEvidence, match="a rise takes two seeds and two depths"):
+            rise(short)
+
+
+def test_shown_medians_are_as_stored() -> None:
+    frame = table({2: [1.0, 3.0, 2.0], 4: [5.0, 5.0, 5.0]})
+    frame.loc[[3, 4], "status"] = "diverged"
+    assert medians(frame, "train_loss", [2, 4, 6], "plain") == {"plain at 2 layers": 2.0, "plain at 4 layers": math.inf}
 
 
 def test_select_says_what_is_missing() -> None:
@@ -58,11 +126,10 @@ def test_split_takes_the_usual_value_and_another() -> None:
         split(frame, init="he")
 
 
-def test_losses_and_errors_end_at_chance() -> None:
-    frame = runs(depth=[2], seed=[0, 1, 2]).assign(train_loss=[0.5, 7.0, 0.1], test_error=[3.0, 95.0, 1.0])
-    frame = diverged(frame, frame["seed"] == 2)
-    assert list(relative_loss(frame)) == [0.5 / CHANCE_LOSS, 1, 1]
-    assert list(error(frame)) == [3, CHANCE_ERROR, CHANCE_ERROR]
+def test_only_seeds_of_both_sides_are_paired() -> None:
+    first, second = pd.Series({0: 1.0, 1: 5.0, 2: math.nan}), pd.Series({1: 2.0, 2: 3.0, 3: 4.0})
+    assert difference(first, second) == {1: 3}
+    assert difference(first, 0.5) == {0: 0.5, 1: 4.5}
 
 
 def test_seeds_that_lack_a_depth_are_left_out() -> None:
@@ -73,40 +140,11 @@ def test_seeds_that_lack_a_depth_are_left_out() -> None:
     assert list(by_seed(select(frame, depth=2)).index) == [0, 1]
 
 
-def test_only_seeds_of_both_sides_are_paired() -> None:
-    first, second = pd.Series({0: 1.0, 1: 5.0, 2: math.nan}), pd.Series({1: 2.0, 2: 3.0, 3: 4.0})
-    assert difference(first, second) == {1: 3}
-    assert difference(first, 0.5) == {0: 0.5, 1: 4.5}
-
-
-def test_a_rise_is_measured_from_the_best_depth_of_the_other_seeds() -> None:
-    """Seed 2 has a lucky run at 2 layers; its own best depth is nevertheless the one of the others, 4 layers."""
-    losses = {0: [1.8, 0.2, 1.0], 1: [1.8, 0.2, 1.2], 2: [0.0, 0.4, 1.0]}
-    frame = runs(lambda row: {"train_loss": losses[row["seed"]][row["depth"] // 2 - 1]}, seed=range(3), depth=[2, 4, 6])
-    found = rise(frame)
-    assert found == pytest.approx({0: 0.4, 1: 0.5, 2: 0.3}, rel=0.01)
-
-
-@pytest.mark.parametrize(("depths", "wanted"), [([5], [5]), (range(2, 8), [7]), (range(2, 41), range(35, 41))])
-def test_the_deepest_sixth_has_one_depth_at_least(depths: range, wanted: range) -> None:
-    assert deepest(depths) == list(wanted)
-    assert deepest(depths[::-1]) == list(wanted)
-
-
 def test_ends_are_the_least_depth_and_the_deepest_sixth() -> None:
     shallow, deep = ends(runs(depth=range(2, 41)))
     assert (set(shallow["depth"]), set(deep["depth"])) == ({2}, set(range(35, 41)))
     with pytest.raises(MissingEvidence, match="two depths, and the runs have one"):
         ends(runs(depth=[8]))
-
-
-def test_medians_are_infinite_where_most_runs_diverged() -> None:
-    frame = runs(depth=[2, 4], seed=range(3))
-    frame = diverged(frame, (frame["depth"] == 4) & (frame["seed"] > 0))
-    assert medians(frame, "test_error", [2, 4, 6], "plain") == {
-        "plain at 2 layers": pytest.approx(2, abs=0.1),
-        "plain at 4 layers": math.inf,
-    }
 
 
 @settings(max_examples=25, deadline=None)

@@ -37,8 +37,18 @@ def test_a_description_is_complete_and_its_settings_exist(task: Task, task_run: 
     assert task.source
 
 
-@pytest.mark.parametrize("name", ["digits", "sine"])
-@pytest.mark.parametrize("settings", [{}, {"train_size": 200}], ids=str)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("sine", {}),
+        ("sine", {"train_size": 200}),
+        ("digits", {}),
+        ("digits", {"train_size": 200}),
+        ("digits", {"validation_size": 200}),
+        ("digits", {"validation_size": 200, "train_size": 300}),
+    ],
+    ids=str,
+)
 def test_shapes_and_sizes_are_known_without_the_data(name: str, settings: dict[str, int], task_run: TaskRun) -> None:
     run, task = task_run(name, **settings), get_task(name)
     data = task.load(run, None)

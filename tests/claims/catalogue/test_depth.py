@@ -144,3 +144,9 @@ def test_all_seeds_beyond_the_margin_decide(gains: list[float], better: bool) ->
 
     line = judge("K10", "digits", runs(rule, depth=[8, 20]))
     assert line.verdict == (Verdict.SUPPORTED if better else Verdict.NOT_SUPPORTED)
+
+
+def test_a_remark_stands_where_the_claim_is_not_confirmed() -> None:
+    case = next(case for case in CASES if (case.claim, case.config) == ("K10", "digits"))
+    assert judge("K10", "digits", runs(case.false, **case.lists)).remark.startswith("By the median, nets of 8 layers")
+    assert judge("K10", "digits", runs(case.true, **case.lists)).remark == ""
