@@ -66,6 +66,12 @@ def test_k5_a_net_that_diverges_from_scratch_is_at_chance(loss: float | None) ->
     assert tested.mean == pytest.approx(0.99, abs=0.001)
 
 
+def test_k5_is_not_judged_by_other_depths() -> None:
+    evidence = appending(0.5)
+    line = judged("K5", Scale.SINE, replace(evidence, frame=evidence.frame.assign(depth=6)).tables())
+    assert (line.verdict, line.reason) == (Verdict.NOT_TESTED, "no rows with role plain, depth 7, deeper 25")
+
+
 def test_k5_is_about_plain_nets() -> None:
     evidence = appending(0.5)
     line = judged("K5", Scale.SINE, evidence.tables(lambda table: table["model"] == "residual-net"))
