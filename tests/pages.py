@@ -31,6 +31,7 @@ from resnet_cli.claims.words import SYMBOLS, comparison_text, fact_text, numbers
 from resnet_cli.evidence.making import Options, command_text, commands_of
 from resnet_cli.evidence.tables import StoredTables, sources_of
 from resnet_cli.figures.style import ordered_models
+from resnet_cli.figures.transfer import ends
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
@@ -239,6 +240,58 @@ def gradients_table() -> str:
         names = [f"`{model}`", activation, "yes" if batch_norm == "True" else "no"]
         cells = [*names, *(show(norms[layer]) for layer in layers)]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def gradients_by_layer(sweep: str) -> str:
+    """Gradient norms of some layers before and after training: medians over seeds, with the least and the greatest."""
+    frame = rows(sweep, "gradients")
+    lines = ["| model | depth | training | first layer | second | in the middle | last |", "|" + "---|" * 7]
+    for (_, model), nets in frame.groupby(["depth", "model"]):
+        depth = int(nets["depth"].iloc[0])
+        layers = {1: "first", 2: "second", depth // 2: "in the middle", depth: "last"}
+        for words, step in (("before", 0), ("after", nets["step"].max())):
+            found = nets[(nets["step"] == step) & nets["layer"].isin(layers)].rename(columns={"depth": "_"})
+            cells = spreads(found.rename(columns={"layer": "depth"}), "gradient_norm")
+            lines.append(f"| `{model}` | {depth} | {words} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def gradient_ratio(sweep: str, model: str, depth: int, layer: int = 1) -> "pd.Series[float]":
+    """A layer's gradient norm as a share of the last layer's, before training, one a seed."""
+    frame = rows(sweep, "gradients", model=model, depth=depth, step=0, layer=[layer, depth])
+    norms = frame.pivot_table("gradient_norm", "seed", "layer")
+    return norms[layer] / norms[depth]
+
+
+def responses_table(sweep: str) -> str:
+    """The standard deviation of responses, averaged over a net's layers: medians over seeds, least and greatest."""
+    frame = rows(sweep, "responses")
+    depths = sorted(frame["depth"].unique())
+    lines = ["| layers | " + " | ".join(f"depth {depth}" for depth in depths) + " |", "|" + "---|" * (1 + len(depths))]
+    added = frame[frame["is_added"]]
+    parts = {f"all of `{model}`": frame[frame["model"] == model] for model in ordered_models(frame["model"])}
+    parts |= {
+        f"added to a shortcut in `{model}`": added[added["model"] == model] for model in sorted(set(added["model"]))
+    }
+    for words, part in parts.items():
+        nets = part.groupby(["depth", "seed"])["deviation"].mean().reset_index()
+        lines.append(f"| {words} | {' | '.join(spreads(nets, 'deviation'))} |")
+    return "\n".join(lines)
+
+
+def transfer_table(sweep: str) -> str:
+    """Test errors (%) on new classes by number of examples, depth and model: medians over seeds, least and greatest."""
+    lines = [
+        "| examples of a class | model | depth | after other classes | from scratch | difference | lower |",
+        "|" + "---|" * 7,
+    ]
+    found = ends(rows(sweep, "transfer"), "test_error")
+    found["difference"] = found["transferred"] - found["scratch"]
+    for (examples, depth, model), pairs in found.groupby(["examples", "depth", "model"]):
+        cells = [spreads(pairs, column)[0] for column in ("transferred", "scratch", "difference")]
+        lower = f"{(pairs['difference'] < 0).sum()} of {len(pairs)}"
+        lines.append(f"| {examples} | `{model}` | {depth} | {' | '.join(cells)} | {lower} |")
     return "\n".join(lines)
 
 
