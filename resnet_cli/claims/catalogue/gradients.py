@@ -20,7 +20,7 @@ _NOTHING_VANISHES = (
 
 _MLPS = Sweep("gradients-sine")
 _OF_MLPS = Analysis("gradients", _MLPS, ("--seeds", "0..9"))
-_OF_PAPER = Analysis("gradients", Sweep("cifar10-paper"), ("--models", PLAIN, "--depths", "56"))
+_OF_PAPER = Analysis("gradients", Sweep("cifar10-paper"), ("--models", PLAIN, "--depths", "56", "--seeds", "0..4"))
 _OF_CNNS = Analysis("gradients", Sweep("gradients-digits"), ("--seeds", "0..7"))
 
 

@@ -70,7 +70,7 @@ def _changes_little(scale: Scale, responses: Analysis, remark: str = "") -> Tria
             Comparison(
                 "residual branches respond less than the same plain layers", COST, _seeds(1 - large / plain), shown
             ),
-            Comparison("residual branches respond less in deeper nets", SHALLOWER, _seeds(1 - large / small), shown),
+            Comparison("residual branches respond less in deeper nets", SHALLOWER, _seeds(1 - large / small)),
         ]
 
     return Trial(
@@ -98,7 +98,7 @@ def _removal(scale: Scale, removed: Analysis) -> Trial:
                 shown,
                 "below",
             ),
-            Comparison("without one block, a plain net's error rises far", HALF_WAY, _seeds(rises[PLAIN]), shown),
+            Comparison("without one block, a plain net's error rises far", HALF_WAY, _seeds(rises[PLAIN])),
         ]
 
     return Trial(
@@ -123,10 +123,12 @@ def _smooth(scale: Scale, removed: Analysis, remark: str = "") -> Trial:
         correlation = ranks.corrwith(numbers, axis=1).fillna(0.0)  # an error that never changes has no rank
         whole = ways.max(axis=1)
         steps = (ways.diff(axis=1).max(axis=1) / whole.where(whole > 0)).fillna(1.0)
-        shown = {f"way to chance without {int(number)}": float(ways[number].median()) for number in ways.columns}
+        shown = {
+            f"way to chance without {int(number)} blocks": float(ways[number].median()) for number in ways.columns[1:]
+        }
         return [
             Comparison("the error rises with the number of removed blocks", MONOTONE, _seeds(correlation), shown),
-            Comparison("no single step makes up most of the rise", HALF, _seeds(steps), shown, "below"),
+            Comparison("no single step makes up most of the rise", HALF, _seeds(steps), side="below"),
         ]
 
     return Trial(

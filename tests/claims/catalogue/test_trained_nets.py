@@ -122,7 +122,7 @@ def test_z7_measures_ranks_and_the_largest_step() -> None:
     """One error that falls by one rank, out of ten: a correlation of 1 - 6 × 2 / (10 × 99)."""
     line = judged("Z7", Scale.DIGITS, rising([0, 0.2, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0]).tables())
     assert [one.mean for one in line.tested] == pytest.approx([1 - 12 / 990, 0.2])
-    assert line.tested[0].comparison.numbers["way to chance without 9"] == pytest.approx(1.0)
+    assert line.tested[0].comparison.numbers["way to chance without 9 blocks"] == pytest.approx(1.0)
 
 
 def test_z7_takes_two_numbers_of_removed_blocks() -> None:
