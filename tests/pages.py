@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from resnet_cli.analysis.convergence import compare_twins, measure
-from resnet_cli.api import count_imagenet_nets
+from resnet_cli.analysis.counts import count_imagenet_nets
 from resnet_cli.claims import all_claims
 from resnet_cli.claims.claim import COST, ERROR, FACTOR, LOSS, Verdict
 from resnet_cli.claims.ledger import FEWEST_PAIRS, Line, by_verdict, make_ledger
@@ -296,12 +296,12 @@ def transfer_table(sweep: str) -> str:
 
 
 def counts_table() -> str:
-    """Parameters and multiply-adds of the ImageNet nets, counted."""
+    """Layers, parameters and multiply-adds of the ImageNet nets, counted."""
     lines = [
-        f"| {net} | {parameters:,} | {multiply_adds / 1e9:.1f} billion |"
-        for net, parameters, multiply_adds in count_imagenet_nets().to_numpy()
+        f"| {net} | {layers} | {parameters:,} | {multiply_adds / 1e9:.2f} billion |"
+        for net, layers, parameters, multiply_adds in count_imagenet_nets().to_numpy()
     ]
-    return "\n".join(["| net | parameters | multiply-adds at 224×224 |", "|---|---|---|", *lines])
+    return "\n".join(["| net | layers | parameters | multiply-adds at 224×224 |", "|---|---|---|---|", *lines])
 
 
 def configurations_table() -> str:
@@ -359,7 +359,8 @@ def ledger_evidence() -> str:
             parts.append(f"### {last}\n\n{line.claim.text} *{line.claim.source}.*")
         told = f"**{line.trial.where}: {line.verdict}**, {line.reason}"
         if line.p_value is not None:
-            told += f" (p {p_relation(line.p_value)}, corrected {p_relation(line.adjusted)})"
+            corrected = "" if line.adjusted is None else f", corrected {p_relation(line.adjusted)}"
+            told += f" (p {p_relation(line.p_value)}{corrected})"
         parts.append(f"{told}.\n\nWhat must come out: {line.trial.effect}.")
         points = [
             f"- {one.comparison.what}: {comparison_text(one)}{_shown(one.comparison.numbers)}" for one in line.tested

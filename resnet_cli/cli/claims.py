@@ -91,7 +91,7 @@ def command(
     if as_json:
         typer.echo(json.dumps([_as_object(line, tables, options) for line in shown], indent=2, ensure_ascii=False))
     elif wanted and len(wanted) < len(claims):
-        _print_evidence(shown, len(lines), tables, options)
+        _print_evidence(shown, tables, options)
     else:
         _print_ledger(lines)
     if not made:
@@ -180,7 +180,7 @@ def _print_ledger(lines: "Sequence[Line]") -> None:
     )
 
 
-def _print_evidence(lines: "Sequence[Line]", total: int, tables: "StoredTables", options: "Options") -> None:
+def _print_evidence(lines: "Sequence[Line]", tables: "StoredTables", options: "Options") -> None:
     """Each line with the numbers that were compared, where they come from, and how to make them again."""
     from rich.padding import Padding
     from rich.text import Text
@@ -198,7 +198,8 @@ def _print_evidence(lines: "Sequence[Line]", total: int, tables: "StoredTables",
         last = line.claim.id
         told = f"{SYMBOLS[line.verdict]} {line.trial.where}: {line.verdict}, {line.reason}"
         if line.p_value is not None:
-            told += f" (p {p_relation(line.p_value)}, corrected for {total} lines {p_relation(line.adjusted)})"
+            corrected = "" if line.adjusted is None else f", corrected for all lines {p_relation(line.adjusted)}"
+            told += f" (p {p_relation(line.p_value)}{corrected})"
         console.print()
         console.print(Text(told, STYLES[line.verdict]), soft_wrap=not console.is_terminal)
         said = [f"What must come out: {line.trial.effect}."]
