@@ -15,6 +15,7 @@ from resnet_cli.cli import (
     compare,
     configs,
     data,
+    export,
     models,
     pack,
     plot,
@@ -45,6 +46,7 @@ app.command("report", cls=PluginCommand, epilog=report.EPILOG, rich_help_panel=L
 app.command("show", cls=PluginCommand, epilog=show.EPILOG, rich_help_panel=LOOK)(show.command)
 app.command("claims", cls=PluginCommand, epilog=claims.EPILOG, rich_help_panel=LOOK)(claims.command)
 app.command("compare", cls=PluginCommand, epilog=compare.EPILOG, rich_help_panel=LOOK)(compare.command)
+app.command("export", cls=PluginCommand, epilog=export.EPILOG, rich_help_panel=LOOK)(export.command)
 app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
 app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)
