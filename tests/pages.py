@@ -8,7 +8,8 @@ A number in a sentence stands behind an HTML comment that holds a Python express
 a number is followed by a comment `<!--? expression -->` that must be true. What stands between the comments
 `<!-- made: expression -->` and `<!-- end -->` is generated whole.
 
-`python -m tests.pages` renews all of it, and draws the pictures that pages show (`tests.pictures`).
+`python -m tests.pages` renews all of it, draws the pictures that pages show (`tests.pictures`), and makes the
+report on the reference results (`tests.reference_report`).
 """
 
 import math
@@ -41,6 +42,7 @@ from resnet_cli.store.packed import analysis_table, table_in
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import all_tasks, chance_losses
 from resnet_cli.tasks.base import Task
+from tests import reference_report
 from tests.error_rates import BEFORE, DRAWS, courses
 from tests.pictures import PICTURES, drawn, small_png
 
@@ -430,3 +432,4 @@ if __name__ == "__main__":
         page.write_text(renewed(page.read_text("utf-8")), "utf-8")
     for picture in PICTURES:
         picture.write_bytes(small_png(drawn(picture)))
+    reference_report.renew()
