@@ -38,7 +38,7 @@ from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.metrics import COLUMNS, METRICS, OUTCOMES
-from resnet_cli.store.packed import analysis_table
+from resnet_cli.store.packed import analysis_table, table_in
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import all_tasks, chance_losses
 from resnet_cli.tasks.base import Task
@@ -74,7 +74,7 @@ def _summary(sweep: str) -> pd.DataFrame:
 @cache
 def _table(sweep: str, analysis: str) -> pd.DataFrame:
     folder = REFERENCE / sweep
-    return pd.read_csv(analysis_table(folder, analysis) or folder / f"{analysis}.csv")
+    return pd.read_csv(analysis_table(folder, analysis) or table_in(folder, analysis) or folder)
 
 
 def _select(frame: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
