@@ -372,7 +372,7 @@ def ledger_evidence() -> str:
         parts += [line.remark] if line.remark else []
         found = "; ".join(str(source) for source in sources_of(line, tables))
         commands = "\n".join(command_text(words) for words in commands_of(line.trial.needs, options))
-        parts += [f"Evidence: {found}.\n\n```bash\n{commands}\n```"] if commands else []
+        parts += [f"Evidence: {found}.\n\n```text\n{commands}\n```"] if commands else []
     return "\n\n".join(parts)
 
 

@@ -1,7 +1,7 @@
 """What a claim is: a sentence of the documents, and trials of it, each a pure function from tables to comparisons.
 
-A trial is written before its evidence is made: it says which effect would count, and the margins are the same for all
-claims (`LOSS`, `ERROR`, `FACTOR`, `COST`).
+A trial is written before its evidence is made: it says which effect would count. The margins for losses, errors,
+ratios, steps and times are the same for all claims (`LOSS`, `ERROR`, `FACTOR`, `COST`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -95,7 +95,7 @@ def make_ledger(claims: Iterable[Claim], tables: Tables) -> list[Line]:
     which its evidence points: of the two hypotheses one is true, so a wrong verdict is a true hypothesis rejected.
     """
     weighed = [_weigh(claim, trial, tables) for claim in claims for trial in claim.trials]
-    decidable = [one for one in weighed if one.pairs >= FEWEST_PAIRS]
+    decidable = [one for one in weighed if one.pairs >= FEWEST_PAIRS and all(fact.holds for fact in one.facts)]
     corrected = dict(zip(map(id, decidable), adjusted([one.p_value for one in decidable]), strict=True))
     return [_judge(one, corrected.get(id(one))) for one in weighed]
 
@@ -136,7 +136,7 @@ def _judge(weighed: _Weighed, corrected: float | None) -> Line:
     if corrected is None:
         return replace(line, reason=f"too few seeds: {weighed.pairs}, and it takes {FEWEST_PAIRS} or more")
     if corrected > FALSE_DISCOVERY_RATE:
-        return replace(line, reason="another outcome could as well be chance")
+        return replace(line, reason="the seeds do not tell the claim from its opposite")
     if weighed.p_for <= weighed.p_against:
         return replace(line, verdict=Verdict.SUPPORTED, reason="every comparison holds")
     failed = min(weighed.tested, key=lambda one: one.p_against)

@@ -8,8 +8,9 @@ from resnet_cli.claims.ledger import Line, Tested
 from resnet_cli.claims.statistics import BOOTSTRAP, CONFIDENCE, FALSE_DISCOVERY_RATE, SIGN_FLIP_TEST
 
 METHOD = (
-    f"Tests are paired by seed: {SIGN_FLIP_TEST}, {CONFIDENCE:.0%} intervals by the {BOOTSTRAP}. All lines are tested "
-    f"at once, so p-values are corrected to a false discovery rate of {FALSE_DISCOVERY_RATE:.0%} (Benjamini-Hochberg)."
+    f"Each difference is taken seed by seed and tested against its margin ({SIGN_FLIP_TEST}); intervals are "
+    f"{CONFIDENCE:.0%} intervals of the mean ({BOOTSTRAP}). p-values are corrected for the number of lines "
+    f"(Benjamini-Hochberg, false discovery rate {FALSE_DISCOVERY_RATE:.0%})."
 )
 
 SYMBOLS = {

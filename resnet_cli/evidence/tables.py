@@ -64,8 +64,9 @@ class Source:
 class StoredTables:
     """The tables of all results below some folders.
 
-    Evidence is taken from the folder that has most of it, and from the first of those that have as much. Runs count for
-    a configuration if their settings are among those that it plans, whatever their folder is called.
+    Evidence is taken from below the folder that has most of it, and from the first of those that have as much. Runs
+    count for a configuration if their settings are among those that it plans, whatever their folder is called; where
+    several have the same run, it is that of the folder with the configuration's name.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -116,20 +117,21 @@ class StoredTables:
         return [problem for below in self._stored for results in below for problem in results.problems]
 
     def _places(self, config: str) -> list[list[Results]]:
-        """The folders with runs of a configuration, of each root: only these runs, most of them first."""
+        """The folders with runs of a configuration, of each root: only these runs, and its own folder first."""
         planned = {run.run_id for run in plan_of(config).runs} if config in bundled_configs() else set()
         found = []
         for below in self._stored:
             own = [(one, [run for run in one.runs if run.run.run_id in planned]) for one in below]
             places = [replace(one, runs=[run for run in runs if run.status != "failed"]) for one, runs in own]
-            found.append(sorted((one for one in places if one.runs), key=lambda one: -len(one.runs)))
+            order = sorted(places, key=lambda one: (one.folder.name != config, -len(one.runs)))
+            found.append([one for one in order if one.runs])
         return found
 
     def _results(self, config: str) -> Results | None:
-        """The runs of a configuration below one root, as if they lay where most of them do."""
+        """The runs of a configuration below one root, from the first folder that has them, as if all lay there."""
         best: Results | None = None
         for places in self._places(config):
-            found = {one.run.run_id: one for results in places for one in results.runs}
+            found = {one.run.run_id: one for results in reversed(places) for one in results.runs}
             if found and (best is None or len(found) > len(best.runs)):
                 best = replace(places[0], runs=[found[run_id] for run_id in sorted(found)])
         return best
@@ -151,7 +153,6 @@ class StoredTables:
         if config is None:
             return next(filter(None, (table_in(root / kind, kind) for root in self._folders)), None)
         folders = [one.folder for places in self._places(config) for one in places]
-        folders.sort(key=lambda folder: folder.name != config)  # runs may also lie in the folder of another sweep
         inside = (analysis_table(folder, kind) for folder in folders)
         outside = (table_in(root / ANALYSIS_FOLDER / config, kind) for root in self._folders)  # of packed results
         return next(filter(None, (*inside, *outside)), None)

@@ -29,6 +29,9 @@ from resnet_cli.tasks import all_tasks, get_task
 from resnet_cli.tasks.base import Task
 from resnet_cli.training.settings import work
 
+ALL = "all"
+"""Stands for every model that can learn the task, and that has one of the depths where they are common to all."""
+
 MAX_RUNS = 100_000
 MAX_THREADS = 1024
 
@@ -94,7 +97,8 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
     load_plugins(request.get("plugins", ()))
     request = check_keys(dict(request), "key")
     task = get_task(str(single_value("task", request, DEFAULT_TASK)))
-    models = _find_models(task, request.get("models", "plain,residual"))
+    named = request.get("models", "plain,residual")
+    models, too_deep = _within_depths(_find_models(task, named), named, request.get("depths"))
     seeds = parse_seeds(request.get("seeds", task.default_seeds))
     given = _parse_settings(request)
     _reject_foreign(request, task, models)
@@ -109,7 +113,7 @@ def plan_sweep(request: Request, *, smoke: bool = False) -> Plan:
         lists = {name: _only(names[name], replace_settings(of_model, small)) for name, of_model in lists.items()}
         overrides = [override.without(small) for override in overrides]
     runs: dict[Run, None] = {}
-    notes: list[str] = []
+    notes = [f"{model.name} has no depth in {request['depths']}, so `{ALL}` leaves it out." for model in too_deep]
     idle = {override.text for override in overrides}
     selected = _select_depths(request.get("depths"), task, models)
     if isinstance(request.get("depths"), dict):
@@ -213,12 +217,12 @@ def _cost(run: Run) -> tuple[int, int]:
 
 
 def _find_models(task: Task, raw: object) -> list[Model]:
-    aliases: dict[str, list[str]] = {"all": []}
+    aliases: dict[str, list[str]] = {ALL: []}
     for model in all_models().values():
         if model.family == task.families[0] and model.role != "other":
             aliases[model.role] = [model.name]
         if model.family in task.families:
-            aliases["all"].append(model.name)
+            aliases[ALL].append(model.name)
     found: dict[str, Model] = {}
     for item in split_list("models", raw):
         for name in aliases.get(str(item), [str(item)]):
@@ -227,9 +231,18 @@ def _find_models(task: Task, raw: object) -> list[Model]:
             found[name] = get_model(name)
     for model in found.values():
         if model.family not in task.families:
-            fitting = ", ".join(aliases["all"])
+            fitting = ", ".join(aliases[ALL])
             raise UserError(f"models (={model.name}) cannot learn {task.name}; models that can are {fitting}.")
     return list(found.values())
+
+
+def _within_depths(models: list[Model], named: object, depths: object) -> tuple[list[Model], list[Model]]:
+    """The models of a sweep, and those that `all` stands for but that have none of the depths."""
+    if depths is None or isinstance(depths, dict) or ALL not in (words := set(map(str, split_list("models", named)))):
+        return models, []
+    wanted = numbers(parse_depths(depths))
+    absent = [one for one in models if one.name not in words and not any(map(one.depth_rule.exists, wanted))]
+    return [model for model in models if model not in absent] or models, absent
 
 
 def _parse_settings(request: Mapping[str, Any]) -> Lists:

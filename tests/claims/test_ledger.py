@@ -59,7 +59,7 @@ def test_an_effect_on_the_margin_is_undecided() -> None:
     assert (line.verdict, line.p_value, line.reason) == (
         Verdict.UNDECIDED,
         1.0,
-        "another outcome could as well be chance",
+        "the seeds do not tell the claim from its opposite",
     )
 
 

@@ -26,7 +26,7 @@ def test_the_ledger_is_a_table_with_a_line_for_each_scale(command: Command) -> N
     (row,) = [line for line in answer.out.splitlines() if line.startswith("K2 ")]
     assert "With a skip over every three layers the loss does not turn." in row
     assert "✓ supported" in row
-    assert "Tests are paired by seed: exact sign-flip test, 95% intervals by the percentile bootstrap." in answer.out
+    assert "tested against its margin (exact sign-flip test); intervals are 95% intervals of the mean" in answer.out
 
 
 def test_a_claim_shows_its_evidence_and_how_to_make_it(command: Command) -> None:

@@ -58,7 +58,10 @@ def test_a_broken_run_is_named_on_stderr_and_on_the_page(command: Command, sine:
         ("report empty", "empty holds no results (no sweep.toml below it); run `resnet-exp sweep` first."),
         ("report results -o empty", "out (=empty) is a folder; name a file, such as empty/report.html."),
         ("report results -o own.html", "out (=own.html) is a file, but no report of resnet-exp; choose another name"),
-        ("report results --figures pie", "figures (=pie) must be depth, curves, survival or analyses, or several of "),
+        (
+            "report results --figures pie",
+            "figures (=pie) must be depth, parameters, curves, survival or analyses, or several of ",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said(command: Command, sine: Path, arguments: str, message: str) -> None:

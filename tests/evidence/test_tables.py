@@ -116,3 +116,13 @@ def test_an_unknown_configuration_has_no_evidence(tmp_path: Path) -> None:
         tables.runs("unknown")
     with pytest.raises(MissingEvidence, match="no analysis paths of unknown"):
         tables.analysis("paths", "unknown")
+
+
+def test_a_run_in_two_folders_is_that_of_its_own_sweep(tmp_path: Path) -> None:
+    fill(tmp_path / "smoke", 2)
+    for run in plan_of("smoke").runs:
+        store(tmp_path / "another", run, [BETTER[0]._replace(train_loss=0.9)])
+    losses = StoredTables(tmp_path).runs("smoke").set_index("run_id")["train_loss"]
+    own = [run.run_id for run in plan_of("smoke").runs[:2]]
+    assert losses.loc[own].tolist() == [0.01, 0.01]
+    assert sorted(losses) == [0.01, 0.01, 0.9, 0.9]

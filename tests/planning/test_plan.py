@@ -17,6 +17,7 @@ from resnet_cli.models.settings import (
     WIDTH,
 )
 from resnet_cli.planning.plan import plan_sweep, requested_tasks
+from resnet_cli.settings.errors import UserError
 from resnet_cli.tasks import all_tasks
 from resnet_cli.tasks.settings import AUGMENT, IMAGE_SIZE
 from resnet_cli.training.optimizers import LEARNING_RATE, MOMENTUM, OPTIMIZER, WEIGHT_DECAY
@@ -48,7 +49,16 @@ def test_plain_and_residual_are_the_tasks_own_family_and_the_default(task: str, 
 @pytest.mark.parametrize("task", sorted(all_tasks()))
 def test_all_means_every_model_that_can_learn_the_task(task: str) -> None:
     expected = {name for name, model in all_models().items() if model.family in all_tasks()[task].families}
-    assert set(plan_sweep({"task": task, "models": "all", "depths": "8..20"}).resolved["models"]) == expected
+    assert set(plan_sweep({"task": task, "models": "all"}).resolved["models"]) == expected
+
+
+def test_all_leaves_out_models_without_any_of_the_depths() -> None:
+    plan = plan_sweep({"task": "digits", "models": "all", "depths": "8..40"})
+    assert "resnet" in plan.resolved["models"]
+    assert "imagenet-densenet" not in plan.resolved["models"]
+    assert "imagenet-densenet has no depth in 8..40, so `all` leaves it out." in plan.notes
+    with pytest.raises(UserError, match=r"imagenet-densenet has no depth in 8\.\.40"):
+        plan_sweep({"task": "digits", "models": "all,imagenet-densenet", "depths": "8..40"})
 
 
 def test_a_model_named_twice_is_planned_once() -> None:

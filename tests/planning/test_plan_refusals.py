@@ -54,7 +54,7 @@ def test_bad_requests_are_rejected_with_key_value_and_rule(request_: dict[str, A
         ({"task": "cifar10", "models": "plain-cnn", "shortcut": "B"}, "shortcut (=B)", "batch_norm"),
         ({"shortcut": "A,B"}, "shortcut (=A,B)", "block_size"),
         ({"models": "plain", "block_size": 2}, "block_size (=2)", "activation"),
-        ({"task": "digits", "noise": 0.1}, "noise (=0.1)", "digits has train_size"),
+        ({"task": "digits", "noise": 0.1}, "noise (=0.1)", "digits has classes, train_size"),
         ({"task": "digits", "augment": True}, "augment (=True)", "not a setting of digits but of cifar10, cifar100"),
         ({"image_size": 16}, "image_size (=16)", "not a setting of sine but of cifar10, cifar100"),
         ({"override": [{"shortcut": "B"}]}, "shortcut (=B)", "block_size"),

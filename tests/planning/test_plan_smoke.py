@@ -53,6 +53,9 @@ def test_smoke_stays_short_despite_overrides() -> None:
 @pytest.mark.parametrize("task", ["sine", "digits", "cifar10"])
 def test_smoke_trains_every_model_at_two_depths(task: str) -> None:
     plan = plan_sweep({"task": task, "models": "all", "depths": "8..40"}, smoke=True)
-    fitting = {model.name for model in all_models().values() if model.family in plan.task.families}
+    families = plan.task.families
+    fitting = {
+        model.name for model in all_models().values() if model.family in families and model.depth_rule.first < 40
+    }
     assert {model: len(depths) for model, depths in depths_by_model(plan).items()} == dict.fromkeys(fitting, 2)
     assert planned_again(plan).runs == plan.runs
