@@ -103,10 +103,17 @@ def paired(first: pd.DataFrame, second: pd.DataFrame, column: str = "train_loss"
     return (first.set_index(keys)[column] - second.set_index(keys)[column]).dropna()
 
 
-def listed(values: "pd.Series[float]") -> str:
-    """All values in rising order, such as `3.3, 8.1 and 8.1`."""
-    *first, last = map(show, sorted(values))
-    return f"{', '.join(first)} and {last}"
+def seeds(sweep: str, model: str | None = None, **settings: object) -> int:
+    """How many seeds a sweep has, each of which must have as many runs as any other."""
+    runs_of_seeds = runs(sweep, model, **settings).groupby("seed").size()
+    assert runs_of_seeds.nunique() == 1, f"{sweep} has seeds without all runs"
+    return len(runs_of_seeds)
+
+
+def lower(first: pd.DataFrame, second: pd.DataFrame, column: str = "train_loss") -> str:
+    """In how many pairs of the same depth and seed the first is below the second, such as `7 of 8`."""
+    differences = paired(first, second, column)
+    return f"{(differences < 0).sum()} of {len(differences)}"
 
 
 def span(values: "pd.Series[float]") -> str:
@@ -141,7 +148,7 @@ def renewed(text: str) -> str:
     for match in VALUE.finditer(text):
         value = evaluate(match["expression"])
         value = value if isinstance(value, str) else show(value)
-        alike = re.compile(rf"{re.sub(_NUMBER, lambda number: _NUMBER, value)}(?!\d)|\?")
+        alike = re.compile(rf"{_NUMBER.join(map(re.escape, re.split(_NUMBER, value)))}(?!\d)|\?")
         old = alike.match(text, match.end())
         assert old, f"after <!--= {match['expression']} --> should stand {value}"
         parts += [text[end : match.end()], value]
@@ -192,11 +199,13 @@ def architectures_table() -> str:
 
 
 def spreads(frame: pd.DataFrame, column: str) -> list[str]:
-    """Median, minimum and maximum over seeds at each depth, such as `0.0024 (0.0018 to 0.0031)`; of one: no range."""
-    return [
-        show(values.median()) + (f" ({show(values.min())} to {show(values.max())})" if len(values) > 1 else "")
-        for _, values in frame.groupby("depth")[column]
-    ]
+    """Median, minimum and maximum over seeds at each depth."""
+    return [spread(values) for _, values in frame.groupby("depth")[column]]
+
+
+def spread(values: "pd.Series[float]") -> str:
+    """Median, minimum and maximum, such as `0.0024 (0.0018 to 0.0031)`; of one: no range."""
+    return show(values.median()) + (f" ({span(values)})" if len(values) > 1 else "")
 
 
 def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: Any) -> str:
