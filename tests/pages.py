@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from resnet_cli.analysis.convergence import compare_twins, measure
-from resnet_cli.api import count_imagenet_nets
+from resnet_cli.analysis.counts import count_imagenet_nets
 from resnet_cli.claims import all_claims
 from resnet_cli.claims.claim import COST, ERROR, FACTOR, LOSS, Verdict
 from resnet_cli.claims.ledger import FEWEST_PAIRS, Line, by_verdict, make_ledger
@@ -31,6 +31,7 @@ from resnet_cli.claims.words import SYMBOLS, comparison_text, fact_text, numbers
 from resnet_cli.evidence.making import Options, command_text, commands_of
 from resnet_cli.evidence.tables import StoredTables, sources_of
 from resnet_cli.figures.style import ordered_models
+from resnet_cli.figures.transfer import ends
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
@@ -251,13 +252,65 @@ def gradients_table() -> str:
     return "\n".join(lines)
 
 
-def counts_table() -> str:
-    """Parameters and multiply-adds of the ImageNet nets, counted."""
+def gradients_by_layer(sweep: str) -> str:
+    """Gradient norms of some layers before and after training: medians over seeds, with the least and the greatest."""
+    frame = rows(sweep, "gradients")
+    lines = ["| model | depth | training | first layer | second | in the middle | last |", "|" + "---|" * 7]
+    for (_, model), nets in frame.groupby(["depth", "model"]):
+        depth = int(nets["depth"].iloc[0])
+        layers = {1: "first", 2: "second", depth // 2: "in the middle", depth: "last"}
+        for words, step in (("before", 0), ("after", nets["step"].max())):
+            found = nets[(nets["step"] == step) & nets["layer"].isin(layers)].rename(columns={"depth": "_"})
+            cells = spreads(found.rename(columns={"layer": "depth"}), "gradient_norm")
+            lines.append(f"| `{model}` | {depth} | {words} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def gradient_ratio(sweep: str, model: str, depth: int, layer: int = 1) -> "pd.Series[float]":
+    """A layer's gradient norm as a share of the last layer's, before training, one a seed."""
+    frame = rows(sweep, "gradients", model=model, depth=depth, step=0, layer=[layer, depth])
+    norms = frame.pivot_table("gradient_norm", "seed", "layer")
+    return norms[layer] / norms[depth]
+
+
+def responses_table(sweep: str) -> str:
+    """The standard deviation of responses, averaged over a net's layers: medians over seeds, least and greatest."""
+    frame = rows(sweep, "responses")
+    depths = sorted(frame["depth"].unique())
+    lines = ["| layers | " + " | ".join(f"depth {depth}" for depth in depths) + " |", "|" + "---|" * (1 + len(depths))]
+    added = frame[frame["is_added"]]
+    parts = {f"all of `{model}`": frame[frame["model"] == model] for model in ordered_models(frame["model"])}
+    parts |= {
+        f"added to a shortcut in `{model}`": added[added["model"] == model] for model in sorted(set(added["model"]))
+    }
+    for words, part in parts.items():
+        nets = part.groupby(["depth", "seed"])["deviation"].mean().reset_index()
+        lines.append(f"| {words} | {' | '.join(spreads(nets, 'deviation'))} |")
+    return "\n".join(lines)
+
+
+def transfer_table(sweep: str) -> str:
+    """Test errors (%) on new classes by number of examples, depth and model: medians over seeds, least and greatest."""
     lines = [
-        f"| {net} | {parameters:,} | {multiply_adds / 1e9:.1f} billion |"
-        for net, parameters, multiply_adds in count_imagenet_nets().to_numpy()
+        "| examples of a class | model | depth | after other classes | from scratch | difference | lower |",
+        "|" + "---|" * 7,
     ]
-    return "\n".join(["| net | parameters | multiply-adds at 224×224 |", "|---|---|---|", *lines])
+    found = ends(rows(sweep, "transfer"), "test_error")
+    found["difference"] = found["transferred"] - found["scratch"]
+    for (examples, depth, model), pairs in found.groupby(["examples", "depth", "model"]):
+        cells = [spreads(pairs, column)[0] for column in ("transferred", "scratch", "difference")]
+        lower = f"{(pairs['difference'] < 0).sum()} of {len(pairs)}"
+        lines.append(f"| {examples} | `{model}` | {depth} | {' | '.join(cells)} | {lower} |")
+    return "\n".join(lines)
+
+
+def counts_table() -> str:
+    """Layers, parameters and multiply-adds of the ImageNet nets, counted."""
+    lines = [
+        f"| {net} | {layers} | {parameters:,} | {multiply_adds / 1e9:.2f} billion |"
+        for net, layers, parameters, multiply_adds in count_imagenet_nets().to_numpy()
+    ]
+    return "\n".join(["| net | layers | parameters | multiply-adds at 224×224 |", "|---|---|---|---|", *lines])
 
 
 def configurations_table() -> str:
@@ -278,7 +331,7 @@ def verdicts() -> str:
 
 def verdict(claim: str, scale: str | None = None) -> Line:
     """The line of a claim, at a scale if there are several."""
-    (line,) = (one for one in _ledger() if one.claim.id == claim and scale in (None, one.trial.scale))
+    (line,) = (one for one in _ledger() if one.claim.id == claim and scale in (None, one.trial.where))
     return line
 
 
@@ -290,7 +343,7 @@ def ledger_table() -> str:
         first = line.claim.id != last
         last = line.claim.id
         head = f"[{last}](#{last.lower()}) | {line.claim.text}" if first else " | "
-        lines.append(f"| {head} | {line.trial.scale} | {_verdict_cell(line)} | {p_text(line.adjusted)} |")
+        lines.append(f"| {head} | {line.trial.where} | {_verdict_cell(line)} | {p_text(line.adjusted)} |")
     return "\n".join(lines)
 
 
@@ -313,16 +366,17 @@ def ledger_evidence() -> str:
         if line.claim.id != last:
             last = line.claim.id
             parts.append(f"### {last}\n\n{line.claim.text} *{line.claim.source}.*")
-        told = f"**{line.trial.scale}: {line.verdict}**, {line.reason}"
+        told = f"**{line.trial.where}: {line.verdict}**, {line.reason}"
         if line.p_value is not None:
-            told += f" (p {p_relation(line.p_value)}, corrected {p_relation(line.adjusted)})"
+            corrected = "" if line.adjusted is None else f", corrected {p_relation(line.adjusted)}"
+            told += f" (p {p_relation(line.p_value)}{corrected})"
         parts.append(f"{told}.\n\nWhat must come out: {line.trial.effect}.")
         points = [
             f"- {one.comparison.what}: {comparison_text(one)}{_shown(one.comparison.numbers)}" for one in line.tested
         ]
         points += [f"- {fact_text(fact)}{_shown(fact.numbers)}" for fact in line.facts]
         parts += ["\n".join(points)] if points else []
-        parts += [line.trial.remark] if line.trial.remark else []
+        parts += [line.remark] if line.remark else []
         found = "; ".join(str(source) for source in sources_of(line, tables))
         commands = "\n".join(command_text(words) for words in commands_of(line.trial.needs, options))
         parts += [f"Evidence: {found}.\n\n```bash\n{commands}\n```"] if commands else []

@@ -131,6 +131,10 @@ def run_line(command: Command, line: str) -> None:
         arguments += ["--steps", "2", "--depths", "1,2,12", "--seeds", "0"]
     elif name == "analyze" and arguments[0] in ("remove", "paths"):
         arguments += ["--draws", "2"]
+    elif name == "analyze" and arguments[0] == "forms":
+        arguments += ["--depths", "11", "--cardinalities", "2", "--seeds", "0"]
+    elif name == "analyze" and arguments[0] == "transfer":
+        arguments += ["--steps", "2"]
     if name in ("plot", "analyze") and "--format" not in arguments:
         arguments += ["--format", "svg"]
     if name == "data" and arguments[0] == "fetch":

@@ -21,12 +21,13 @@ SYMBOLS = {
 
 
 def number(value: float) -> str:
-    """Three significant digits, such as 0.997, 1.55e-04 or 138,357,544."""
+    """Three significant digits, such as 0.997, 1.55e-4 or −2.6; whole numbers from 1000 on with all of them."""
     if not math.isfinite(value):
         return "none" if math.isnan(value) else "∞" if value > 0 else "−∞"
     if value == int(value) and abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3g}".replace("-", "−", 1) if value < 0 else f"{value:.3g}"
+    text = f"{abs(value):.3g}".replace("e-0", "e-").replace("e+0", "e")
+    return f"−{text}" if value < 0 else text
 
 
 def p_text(p_value: float | None) -> str:
@@ -55,7 +56,7 @@ def comparison_text(tested: Tested) -> str:
 
 
 def numbers_text(numbers: Mapping[str, float]) -> str:
-    """The numbers that were compared, such as `at 9 layers 1.55e-04, at 40 layers 0.505`."""
+    """The numbers that were compared, such as `at 9 layers 1.55e-4, at 40 layers 0.505`."""
     return ", ".join(f"{name} {number(value)}" for name, value in numbers.items())
 
 

@@ -1,7 +1,7 @@
 """What is known about a task without loading its data. Importing this does not import torch."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
-from resnet_cli.tasks.settings import IMAGE_SIZE, TRAIN_SIZE, VALIDATION_SIZE
+from resnet_cli.tasks.settings import CLASSES, IMAGE_SIZE, TRAIN_SIZE, VALIDATION_SIZE, chosen_classes
 
 if TYPE_CHECKING:
     from resnet_cli.tasks.archive import Archive
@@ -45,12 +45,14 @@ class Task:
         None  # of a regression: the training loss of the best constant answer
     )
     archive: "Archive | None" = None  # that `resnet-exp data fetch` downloads
+    class_sizes: tuple[Sequence[int], Sequence[int]] = ((), ())  # training and test examples by class
 
     def constant_answer(self, run: Run) -> dict[str, float]:
         """The `loss` of a net that always gives the same answer, and the `error` (%) of one that guesses a class."""
         if self.constant_loss is not None:
             return {"loss": self.constant_loss(run)}
-        return {"loss": math.log(self.outputs), "error": 100 * (1 - 1 / self.outputs)}
+        classes = len(chosen_classes(run, self.outputs))
+        return {"loss": math.log(classes), "error": 100 * (1 - 1 / classes)}
 
     @property
     def is_classification(self) -> bool:
@@ -68,12 +70,16 @@ class Task:
         Images that are held out count as test examples, as they take their place.
 
         Raises:
-            UserError: none would be left for training.
+            UserError: none would be left for training, or there is no such class.
         """
-        if (held_out := run.get(VALIDATION_SIZE)) is None:
-            return run.get(TRAIN_SIZE) or self.train_examples, self.test_examples
-        check_held_out(held_out, self.train_examples, self.name)
-        return run.get(TRAIN_SIZE) or self.train_examples - held_out, held_out
+        train, test = self.train_examples, self.test_examples
+        if run.get(CLASSES) is not None:
+            chosen = chosen_classes(run, self.outputs)
+            train, test = (sum(sizes[label] for label in chosen) for sizes in self.class_sizes)
+        if (held_out := run.get(VALIDATION_SIZE)) is not None:
+            check_held_out(held_out, train, self.name)
+            train, test = train - held_out, held_out
+        return run.get(TRAIN_SIZE) or train, test
 
 
 def check_held_out(held_out: int, examples: int, task: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.archive import Archive, Part
 from resnet_cli.tasks.base import Task
-from resnet_cli.tasks.settings import AUGMENT, IMAGE_SIZE, NORMALISATION, TRAIN_SIZE, VALIDATION_SIZE
+from resnet_cli.tasks.settings import AUGMENT, CLASSES, IMAGE_SIZE, NORMALISATION, TRAIN_SIZE, VALIDATION_SIZE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,16 +27,19 @@ def make_task(archive: Archive) -> Task:
     def load(run: Run, data_dir: Path | None = None) -> "Data":
         return load_images(archive, run, data_dir)
 
+    classes = archive.classes[-1]
+    train, test = (len(part.files) * part.records for part in (archive.train, archive.test))
     return Task(
         name=archive.task,
         title=archive.title,
         source="Krizhevsky 2009",
         families=("cnn", "mlp"),
         shape=(3, 32, 32),
-        outputs=archive.classes[-1],
-        train_examples=len(archive.train.files) * archive.train.records,
-        test_examples=len(archive.test.files) * archive.test.records,
-        settings=(TRAIN_SIZE, VALIDATION_SIZE, IMAGE_SIZE, AUGMENT, NORMALISATION),
+        outputs=classes,
+        train_examples=train,
+        test_examples=test,
+        class_sizes=([train // classes] * classes, [test // classes] * classes),
+        settings=(TRAIN_SIZE, VALIDATION_SIZE, IMAGE_SIZE, AUGMENT, NORMALISATION, CLASSES),
         default_depths={"cnn": "20,32,44,56", "mlp": "2..20"},
         default_seeds="0",
         load=load,

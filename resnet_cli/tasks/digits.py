@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Task
-from resnet_cli.tasks.settings import TRAIN_SIZE, VALIDATION_SIZE
+from resnet_cli.tasks.settings import CLASSES, TRAIN_SIZE, VALIDATION_SIZE
 
 if TYPE_CHECKING:
     from resnet_cli.tasks.data import Data
 
 TRAINING_IMAGES, TEST_IMAGES = 1400, 397
+CLASS_SIZES = (139, 142, 138, 143, 141, 142, 141, 139, 135, 140), (39, 40, 39, 40, 40, 40, 40, 40, 39, 40)
 
 
 def load(run: Run, data_dir: Path | None = None) -> "Data":
@@ -50,10 +51,11 @@ TASK = Task(
     outputs=10,
     train_examples=TRAINING_IMAGES,
     test_examples=TEST_IMAGES,
-    settings=(TRAIN_SIZE, VALIDATION_SIZE),
+    settings=(TRAIN_SIZE, VALIDATION_SIZE, CLASSES),
     default_depths={"cnn": "8,20,32", "mlp": "2..20"},
     default_seeds="0",
     load=load,
+    class_sizes=CLASS_SIZES,
     defaults={
         "optimizer": "momentum",
         "momentum": 0.9,

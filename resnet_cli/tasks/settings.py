@@ -1,8 +1,31 @@
 """The settings that several tasks share; importing them does not import torch."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import AfterValidator, Field
+
+from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.ranges import compact, numbers, parse_ranges
+from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Count, Setting
+
+MAX_CLASS = 9999
+
+
+def _classes(text: str) -> str:
+    try:
+        chosen = numbers(parse_ranges(text.replace("/", ","), option="classes", minimum=0, maximum=MAX_CLASS))
+    except UserError:
+        raise ValueError("must be class numbers and ranges joined by /, such as 0..4 or 0..2/5") from None
+    if len(chosen) < 2:
+        raise ValueError("must name at least two classes, such as 0..4")
+    return classes_text(chosen)
+
+
+def classes_text(classes: list[int]) -> str:
+    """Class numbers as the setting `classes` writes them, such as `0..4`."""
+    return compact(classes).replace(",", "/")
+
 
 TRAIN_SIZE = Setting[int](
     "train_size", Count, "Number of training examples to use (all unless set).", affects=("data", "cost"), smoke=64
@@ -36,3 +59,23 @@ NORMALISATION = Setting[Literal["channel", "pixel"]](
     before={"cifar10": "channel", "cifar100": "channel"},
     came_later=True,
 )
+CLASSES = Setting[str](
+    "classes",
+    Annotated[str, Field(max_length=1000), AfterValidator(_classes)],
+    "Classes to learn: numbers and ranges joined by /, such as 0..4; examples of others are left out (all unless set).",
+    affects=("data", "cost"),
+    came_later=True,
+)
+
+
+def chosen_classes(run: Run, count: int) -> list[int]:
+    """The classes that a run learns, of the `count` of its task; UserError if it names one beyond."""
+    if (text := run.get(CLASSES)) is None:
+        return list(range(count))
+    chosen = numbers(parse_ranges(text.replace("/", ","), option=CLASSES.name, minimum=0, maximum=MAX_CLASS))
+    if chosen[-1] >= count:
+        raise UserError(
+            f"{CLASSES.name} (={text}) names class {chosen[-1]}, but the {count} classes of {run.task} are 0 to "
+            f"{count - 1}; leave it out."
+        )
+    return chosen

@@ -94,7 +94,7 @@ OTHER: dict[str, dict[str, Any]] = {
 def two_values(setting: Setting[Any]) -> list[Any]:
     """The first two values that a setting takes, of many kinds."""
     values = []
-    for candidate in (*setting.choices, False, True, 0.25, 0.5, 1, 2):
+    for candidate in (*setting.choices, False, True, 0.25, 0.5, 1, 2, "0..4", "5..9"):
         with contextlib.suppress(UserError):
             values.append(setting.parse(candidate))
     return values[:2]

@@ -105,6 +105,7 @@ OTHER_WORDS = {
     "analysis/layers.py": {"shortcut"},
     "figures/block_diagram.py": {"activation"},
     "figures/features.py": {"width"},
+    "figures/net_diagram.py": {"shortcut"},
     "models/base.py": {"dropout"},
     "models/diagram.py": {"activation", "batch_norm", "dropout"},
     "models/initialisation.py": {"init"},

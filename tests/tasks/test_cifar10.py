@@ -72,6 +72,13 @@ def test_a_subset_is_fixed_balanced_and_standardised_like_the_whole(
     assert data.mean.equal(whole.mean)
 
 
+def test_some_classes_can_be_learned_alone(task_run: TaskRun, small_task: Task, small_cifar: Path) -> None:
+    run = task_run("cifar10", classes="1/9")
+    data = small_task.load(run, small_cifar)
+    assert data.train_targets.bincount().tolist() == [0, 15, 0, 0, 0, 0, 0, 0, 0, 15]
+    assert (len(data.train_targets), len(data.test_targets)) == small_task.examples(run) == (30, 6)
+
+
 def test_too_many_training_images_are_rejected(task_run: TaskRun, small_task: Task, small_cifar: Path) -> None:
     with pytest.raises(UserError, match=r"train_size \(=151\) must be at most 150"):
         small_task.load(task_run("cifar10", train_size=151), small_cifar)

@@ -73,3 +73,51 @@ def test_prepared_training_images_are_standardised(task_run: TaskRun) -> None:
     assert prepared.dtype == torch.float32
     assert abs(prepared.mean()) < 1e-5
     assert abs(prepared.std(correction=0) - 1) < 1e-5
+
+
+def test_classes_keep_their_numbers_images_and_standardisation(task_run: TaskRun) -> None:
+    data, whole = digits.load(task_run("digits", classes="2/5..6")), digits.load(task_run("digits"))
+    kept = torch.isin(whole.train_targets, torch.tensor([2, 5, 6]))
+    assert data.train_inputs.equal(whole.train_inputs[kept])
+    assert data.train_targets.equal(whole.train_targets[kept])
+    assert set(data.test_targets.tolist()) == {2, 5, 6}
+    assert len(data.test_targets) == sum(digits.CLASS_SIZES[1][label] for label in (2, 5, 6))
+    assert data.outputs == 10
+    assert data.mean is not None
+    assert whole.mean is not None
+    assert data.mean.equal(whole.mean)
+
+
+def test_a_subset_of_some_classes_is_stratified(task_run: TaskRun) -> None:
+    data = digits.load(task_run("digits", classes="5..9", train_size=50))
+    assert data.train_targets.bincount(minlength=10).tolist() == [0] * 5 + [10] * 5
+    with pytest.raises(UserError, match=r"train_size \(=698\) must be at most 697"):
+        digits.load(task_run("digits", classes="5..9", train_size=698))
+
+
+@pytest.mark.parametrize(("text", "stored"), [("3,1", None), ("1/3/2", "1..3"), ("0/2/4/6", "0..6:2"), ("8..9", "8/9")])
+def test_classes_are_stored_in_one_way(text: str, stored: str | None, task_run: TaskRun) -> None:
+    found = task_run("digits", classes=text)["classes"]
+    assert found == (stored or "1/3")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("some", "must be class numbers and ranges joined by /, such as 0..4"),
+        ("4..0", "must be class numbers and ranges"),
+        ("3", "must name at least two classes"),
+    ],
+)
+def test_what_names_no_classes_is_rejected(text: str, message: str, task_run: TaskRun) -> None:
+    with pytest.raises(ValueError, match=rf"classes \(={text}\) {message}"):
+        task_run("digits", classes=text)
+
+
+def test_classes_beyond_those_of_the_task_are_rejected(task_run: TaskRun) -> None:
+    run = task_run("digits", classes="8..10")
+    for ask in (digits.load, digits.TASK.examples, digits.TASK.constant_answer):
+        with pytest.raises(
+            UserError, match=r"classes \(=8..10\) names class 10, but the 10 classes of digits are 0 to 9"
+        ):
+            ask(run)

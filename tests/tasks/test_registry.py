@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -46,10 +47,13 @@ def test_a_description_is_complete_and_its_settings_exist(task: Task, task_run: 
         ("digits", {"train_size": 200}),
         ("digits", {"validation_size": 200}),
         ("digits", {"validation_size": 200, "train_size": 300}),
+        ("digits", {"classes": "0..4"}),
+        ("digits", {"classes": "1/8/9", "train_size": 30}),
+        ("digits", {"classes": "1/8/9", "validation_size": 100}),
     ],
     ids=str,
 )
-def test_shapes_and_sizes_are_known_without_the_data(name: str, settings: dict[str, int], task_run: TaskRun) -> None:
+def test_shapes_and_sizes_are_known_without_the_data(name: str, settings: dict[str, Any], task_run: TaskRun) -> None:
     run, task = task_run(name, **settings), get_task(name)
     data = task.load(run, None)
     assert (data.input_shape, data.outputs) == (task.input_shape(run), task.outputs)
@@ -61,6 +65,8 @@ def test_a_constant_answer_is_the_mean_or_a_guess_among_the_classes(task_run: Ta
     assert constant_answers([task_run("sine")]) == {"loss": pytest.approx(((targets - targets.mean()) ** 2).mean())}
     assert f"{targets.var():.3f}" == "0.505"
     assert constant_answers([task_run("digits")]) == {"loss": math.log(10), "error": pytest.approx(90)}
+    of_four = constant_answers([task_run("digits", classes="0..2/7")])
+    assert of_four == {"loss": math.log(4), "error": pytest.approx(75)}
 
 
 def test_runs_with_unlike_constant_answers_have_none(task_run: TaskRun) -> None:

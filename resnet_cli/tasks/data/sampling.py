@@ -10,7 +10,7 @@ from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.tasks.base import check_held_out
 from resnet_cli.tasks.data import Data
-from resnet_cli.tasks.settings import NORMALISATION, TRAIN_SIZE, VALIDATION_SIZE
+from resnet_cli.tasks.settings import CLASSES, NORMALISATION, TRAIN_SIZE, VALIDATION_SIZE, chosen_classes
 
 
 def generator(*names: object) -> torch.Generator:
@@ -38,30 +38,41 @@ def labelled_images(
 ) -> Data:
     """The data of a run from all images, uint8 (N, C, H, W), and their classes, int64 (N,).
 
-    Means and deviation are those of all training images that are not held out, whatever `train_size` keeps.
+    Means and deviation are those of all training images, also of classes that are left out, whatever `train_size`
+    keeps; where images are held out, those of the images that are left. Classes keep their numbers, and a net has
+    outputs for those that are left out, too.
 
     Raises:
-        UserError: there are fewer training images than `train_size` and `validation_size` together.
+        UserError: there are fewer training images than `train_size` and `validation_size` together, or there is no such
+            class.
     """
+    known = train[0]
+    if run.get(CLASSES) is not None:
+        train, test = (_of_classes(part, chosen_classes(run, classes)) for part in (train, test))
     images, labels = train
-    statistics = pixel_statistics if run.get(NORMALISATION) == "pixel" else channel_statistics
-    if (held_out := run.get(VALIDATION_SIZE)) is None:
-        known = images
-    else:
+    most = len(images)
+    if (held_out := run.get(VALIDATION_SIZE)) is not None:
         left, others = validation_split(labels, held_out, run.task)
-        known, test = images[left], (images[others], labels[others])
-    size = run.get(TRAIN_SIZE) or len(known)
-    if size > len(known):
+        known, test, most = images[left], (images[others], labels[others]), len(left)
+    size = run.get(TRAIN_SIZE) or most
+    if size > most:
         rest = f" without the {held_out:,} of {VALIDATION_SIZE.name}" if held_out else ""
         raise UserError(
-            f"{TRAIN_SIZE.name} (={size}) must be at most {len(known):,}, the number of training examples of "
+            f"{TRAIN_SIZE.name} (={size}) must be at most {most:,}, the number of training examples of "
             f"{run.task}{rest}; lower it, or leave it out to use all of them."
         )
-    mean, deviation = statistics(known)
+    mean, deviation = (pixel_statistics if run.get(NORMALISATION) == "pixel" else channel_statistics)(known)
     if size < len(images):
         kept = training_subset(labels, size, run.task)
         images, labels = images[kept], labels[kept]
     return Data(images, labels, *test, "cross_entropy", classes, mean, deviation, crop_padding=crop_padding)
+
+
+def _of_classes(part: tuple[Tensor, Tensor], chosen: list[int]) -> tuple[Tensor, Tensor]:
+    """The images and labels of some classes."""
+    images, labels = part
+    kept = torch.isin(labels, torch.tensor(chosen))
+    return images[kept], labels[kept]
 
 
 def training_subset(labels: Tensor, size: int, task: str) -> Tensor:

@@ -56,7 +56,7 @@ def test_mistakes_are_explained_in_one_sentence(
     assert answer.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("kind", ["remove", "paths", "features", "responses", "gradients", "append"])
+@pytest.mark.parametrize("kind", ["remove", "paths", "features", "responses", "gradients", "append", "transfer"])
 def test_every_analysis_accepts_the_data_folder(command: Command, kind: str) -> None:
     assert "--data-dir" in command("analyze", kind, "--help").out
 
