@@ -335,6 +335,11 @@ def verdict(claim: str, scale: str | None = None) -> Line:
     return line
 
 
+def says(claim: str, scale: str | None = None) -> str:
+    """The verdict on a claim, such as `not supported`."""
+    return str(verdict(claim, scale).verdict)
+
+
 def ledger_table() -> str:
     """A line for each claim and scale, with a link to its evidence below."""
     lines = ["| | claim | scale | verdict | p |", "|---|---|---|---|---|"]
