@@ -25,13 +25,17 @@ def planned(config: str) -> pd.DataFrame:
     """The runs that a configuration plans and as many of other seeds, as if all of them had learned equally well."""
     runs = plan_of(config).runs
     names = registry.names_in_order(runs)
+    nets: dict[str, dict[Any, int]] = {}  # of each model, in the order of the plan: the more parameters the later
+    for run in runs:
+        of_model = nets.setdefault(run.model, {})
+        of_model.setdefault((run.depth, *map(run.get, names)), len(of_model))
     rows: list[dict[str, Any]] = [
         {
             **USUAL,
             **{name: run.get(name) for name in names},
             **{"run_id": run.run_id, "model": run.model, "depth": run.depth, "seed": run.seed},
             "role": role_of(run.model),
-            "parameters": 100 * run.depth,
+            "parameters": 100 + nets[run.model][run.depth, *map(run.get, names)],
         }
         for run in runs
     ]
