@@ -49,6 +49,7 @@ REFERENCE = ROOT / "docs/results"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("**/*.md")])
 
 _NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?"
+_VERDICT = "|".join(sorted(Verdict, key=len, reverse=True))
 VALUE = re.compile(r"<!--= (?P<expression>.+?) -->")
 CONDITION = re.compile(r"<!--\? (?P<expression>.+?) -->")
 MADE = re.compile(r"<!-- made: (?P<expression>.+?) -->\n.*?<!-- end -->", re.S)
@@ -107,7 +108,7 @@ def paired(first: pd.DataFrame, second: pd.DataFrame, column: str = "train_loss"
 def seeds(sweep: str, model: str | None = None, **settings: object) -> int:
     """How many seeds a sweep has, each of which must have as many runs as any other."""
     runs_of_seeds = runs(sweep, model, **settings).groupby("seed").size()
-    assert runs_of_seeds.nunique() == 1, f"{sweep} has seeds without all runs"
+    assert len(set(runs_of_seeds)) == 1, f"{sweep} has seeds without all runs"
     return len(runs_of_seeds)
 
 
@@ -144,13 +145,13 @@ def evaluate(expression: str) -> Any:
 
 
 def renewed(text: str) -> str:
-    """A page with its numbers and tables computed anew; where a number is still to come stands a question mark."""
+    """A page with its numbers, verdicts and tables computed anew; where one is still to come stands a question mark."""
     parts, end = [], 0
     for match in VALUE.finditer(text):
         value = evaluate(match["expression"])
         value = value if isinstance(value, str) else show(value)
-        alike = re.compile(rf"{_NUMBER.join(map(re.escape, re.split(_NUMBER, value)))}(?!\d)|\?")
-        old = alike.match(text, match.end())
+        alike = _VERDICT if value in set(Verdict) else _NUMBER.join(map(re.escape, re.split(_NUMBER, value)))
+        old = re.compile(rf"(?:{alike})(?!\d)|\?").match(text, match.end())
         assert old, f"after <!--= {match['expression']} --> should stand {value}"
         parts += [text[end : match.end()], value]
         end = old.end()
