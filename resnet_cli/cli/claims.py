@@ -172,7 +172,7 @@ def _print_ledger(lines: "Sequence[Line]") -> None:
         last = line.claim.id
     console.print(table)
     counts = ", ".join(f"{number} {verdict}" for verdict, number in by_verdict(lines).items())
-    say(console, f"\n{len({line.claim.id for line in lines})} claims at {len(lines)} scales: {counts}.")
+    say(console, f"\n{len({line.claim.id for line in lines})} claims, tried in {len(lines)} ways: {counts}.")
     say(console, METHOD)
     say(
         console,

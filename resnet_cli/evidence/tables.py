@@ -20,7 +20,6 @@ from resnet_cli.settings.request import load_config
 from resnet_cli.store.layout import ANALYSIS_FOLDER
 from resnet_cli.store.packed import analysis_table
 from resnet_cli.store.reader import Results, find_results, load_results
-from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import constant_answers
 
 OWN = Path("results")
@@ -79,7 +78,7 @@ class StoredTables:
             path = self._table(need.kind, need.sweep.config if need.sweep else None)
             return Source(need, path and path.parent, int(path is not None))
         results = self._results(need.config)
-        planned = len(plan_of(need.config).runs)
+        planned = len(plan_of(need.config).runs) if need.config in bundled_configs() else 1
         return Source(need, results.folder, len(results.runs), planned) if results else Source(need, planned=planned)
 
     def runs(self, config: str) -> pd.DataFrame:
@@ -116,26 +115,26 @@ class StoredTables:
         """A sentence for each run that cannot be read."""
         return [problem for below in self._stored for results in below for problem in results.problems]
 
-    def _results(self, config: str) -> Results | None:
-        """The runs of a configuration below one folder, as if they lay where most of them do."""
-        planned = {run.run_id for run in plan_of(config).runs}
-        best: Results | None = None
+    def _places(self, config: str) -> list[list[Results]]:
+        """The folders with runs of a configuration, of each root: only these runs, most of them first."""
+        planned = {run.run_id for run in plan_of(config).runs} if config in bundled_configs() else set()
+        found = []
         for below in self._stored:
-            found: dict[str, RunRecord] = {}
-            places: list[tuple[int, Results]] = []
-            for results in below:
-                own = [one for one in results.runs if one.run.run_id in planned and one.status != "failed"]
-                if own:
-                    places.append((len(own), results))
-                    found |= {one.run.run_id: one for one in own}
-            if places and (best is None or len(found) > len(best.runs)):
-                most = max(places, key=lambda place: place[0])[1]
-                best = replace(most, runs=[found[run_id] for run_id in sorted(found)])
+            own = [(one, [run for run in one.runs if run.run.run_id in planned]) for one in below]
+            places = [replace(one, runs=[run for run in runs if run.status != "failed"]) for one, runs in own]
+            found.append(sorted((one for one in places if one.runs), key=lambda one: -len(one.runs)))
+        return found
+
+    def _results(self, config: str) -> Results | None:
+        """The runs of a configuration below one root, as if they lay where most of them do."""
+        best: Results | None = None
+        for places in self._places(config):
+            found = {one.run.run_id: one for results in places for one in results.runs}
+            if found and (best is None or len(found) > len(best.runs)):
+                best = replace(places[0], runs=[found[run_id] for run_id in sorted(found)])
         return best
 
     def _runs(self, config: str) -> pd.DataFrame:
-        if config not in bundled_configs():
-            raise MissingEvidence(f"there is no configuration {config}")
         results = self._results(config)
         if results is None:
             raise MissingEvidence(f"there are no runs of {config}")
@@ -152,10 +151,11 @@ class StoredTables:
         if config is None:
             places = (root / kind / f"{kind}.csv" for root in self._folders)
             return next((path for path in places if path.is_file()), None)
-        results = self._results(config)
-        inside = analysis_table(results.folder, kind) if results else None
+        folders = [one.folder for places in self._places(config) for one in places]
+        folders.sort(key=lambda folder: folder.name != config)  # runs may also lie in the folder of another sweep
+        inside = (analysis_table(folder, kind) for folder in folders)
         outside = (root / ANALYSIS_FOLDER / config / f"{kind}.csv" for root in self._folders)  # of packed results
-        return inside or next((path for path in outside if path.is_file()), None)
+        return next((path for path in (*inside, *outside) if path and path.is_file()), None)
 
 
 def _holds_results(root: Path) -> bool:

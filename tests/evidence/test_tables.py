@@ -97,3 +97,22 @@ def test_a_sweep_keeps_its_nets_if_any_evidence_needs_them() -> None:
     saving = replace(SMOKE, save_models=True)
     assert sweeps_of([SMOKE, Analysis("paths", saving), Analysis("identity")]) == {"smoke": saving}
     assert sweeps_of([Analysis("paths", saving), SMOKE]) == {"smoke": saving}
+
+
+def test_an_analysis_of_runs_that_another_sweep_has_too_is_found(tmp_path: Path) -> None:
+    """Each folder has all runs of the configuration, and only the one with its name has the analysis."""
+    fill(tmp_path / "another", 4)
+    table = fill(tmp_path / "smoke", 4) / "analysis" / "paths.csv"
+    table.parent.mkdir()
+    table.write_text("a\n1\n")
+    assert len(StoredTables(tmp_path).analysis("paths", "smoke")) == 1
+
+
+def test_an_unknown_configuration_has_no_evidence(tmp_path: Path) -> None:
+    fill(tmp_path / "smoke", 1)
+    tables = StoredTables(tmp_path)
+    assert not tables.source(Sweep("unknown")).complete
+    with pytest.raises(MissingEvidence, match="no runs of unknown"):
+        tables.runs("unknown")
+    with pytest.raises(MissingEvidence, match="no analysis paths of unknown"):
+        tables.analysis("paths", "unknown")

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from resnet_cli.api import count_imagenet_nets
+from resnet_cli.analysis.counts import count_imagenet_nets
 from resnet_cli.claims.claim import Scale, Verdict
 from tests.claims.made_up import MadeUp
 from tests.claims.made_up_analyses import judged
