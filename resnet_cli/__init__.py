@@ -19,6 +19,7 @@ from resnet_cli.settings import registry
 if TYPE_CHECKING:
     from resnet_cli.api import (
         compare,
+        compare_sweeps,
         load_net,
         plot_analysis,
         plot_counts,
@@ -45,6 +46,7 @@ __all__ = [
     "all_tasks",
     "build_net",
     "compare",
+    "compare_sweeps",
     "get_model",
     "get_task",
     "load_net",
@@ -62,6 +64,7 @@ __all__ = [
 _HOMES = {
     "resnet_cli.api": (
         "compare",
+        "compare_sweeps",
         "load_net",
         "plot_analysis",
         "plot_counts",

@@ -10,13 +10,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
 from resnet_cli import figures
 from resnet_cli.analysis.trained_nets import read_net
+from resnet_cli.claims.paired import compare_sides
 from resnet_cli.figures import counts, learning_curves, loss_by_depth, panels, survival, winners
 from resnet_cli.figures.kinds import OF_RUNS
 from resnet_cli.figures.run_table import SWEEP, in_given_order
@@ -27,6 +27,7 @@ from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.models.imagenet import CLASSES, COMPARED, SIDE
 from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
 from resnet_cli.settings.metrics import PAIRS, columns_of, describe
 from resnet_cli.settings.run import Run
@@ -185,8 +186,7 @@ def compare(results: Results, first: str, second: str, *, metric: str = "train_l
     """How much lower or higher the second model ends than the first, pair by pair.
 
     The runs of a pair have the same depth and seed, and the same values of all settings that both models have. A
-    diverged run counts as infinitely bad, and a pair in which both runs diverged has no difference. Failed runs are
-    left out.
+    diverged run counts as infinitely bad. Failed runs are left out.
 
     Args:
         results: with runs of both models.
@@ -195,44 +195,70 @@ def compare(results: Results, first: str, second: str, *, metric: str = "train_l
         metric: what to compare after training, such as `test_error` (percent); `loss` is the training loss.
 
     Returns:
-        One row per depth, and per combination of the settings that vary, which have columns of their own. `pairs`
-        counts the pairs; `first` and `second` are medians; `difference` is the median of second minus first, negative
-        if the second is lower, and `least` and `greatest` are its extremes; `lower` counts the pairs in which the
-        second is lower. The extremes are not a confidence interval: another pair may well lie outside.
+        One row per depth, and per combination of the settings that vary, which have columns of their own; the other
+        columns are those of `claims.paired.compare_sides`: `pairs`, the medians `first` and `second`, the median
+        `difference` with `least` and `greatest`, `lower`, the `mean` difference with a 95 % interval from `low` to
+        `high`, and `p_value`, also `adjusted` for the number of rows.
 
     Raises:
         UserError: a model or the metric is not there, or the models share no depth and seed.
     """
+    runs = _measured(results, results.varying, metric)
+    for model in (first, second):
+        if model not in set(runs["model"]):
+            raise unknown_name("model", model, sorted(set(runs["model"])))
+    sides = [runs[runs["model"] == model].drop(columns="model") for model in (first, second)]
+    return _compared(sides[0], sides[1], ["depth", *results.varying], f"{first} and {second}")
+
+
+def compare_sweeps(first: Results, second: Results, *, metric: str = "train_loss") -> pd.DataFrame:
+    """How much lower or higher the runs of the second sweep end than those of the first, pair by pair.
+
+    The runs of a pair have the same model, depth and seed, and the same values of all settings that vary in either
+    sweep; other settings, which each sweep holds fixed, are what is compared.
+
+    Returns:
+        As `compare`, with a row for each model.
+
+    Raises:
+        UserError: the metric is not there, or the sweeps share no model, depth and seed.
+    """
+    varying = list(dict.fromkeys([*first.varying, *second.varying]))
+    sides = [_measured(results, varying, metric) for results in (first, second)]
+    names = " and ".join(printable(results.folder) for results in (first, second))
+    return _compared(sides[0], sides[1], ["model", "depth", *varying], names)
+
+
+def differing_settings(first: Results, second: Results) -> dict[str, tuple[str, str]]:
+    """The settings that each of two sweeps holds fixed, at different values, as text."""
+    runs = [[stored.run for stored in results.runs] for results in (first, second)]
+    names = registry.names_in_order(run for side in runs for run in side)
+    found = {name: tuple({run.get(name) for run in side} - {None} for side in runs) for name in names}
+    return {
+        name: (str(*one), str(*other))
+        for name, (one, other) in found.items()
+        if len(one) == len(other) == 1 and one != other
+    }
+
+
+def _measured(results: Results, settings: Sequence[str], metric: str) -> pd.DataFrame:
+    """The `value` of a metric after training for each run that did not fail, with its settings."""
     summary, column = results.summary(metric), columns_of(metric)[0]
+    summary = summary.assign(**{name: [stored.run.get(name) for stored in results.runs] for name in settings})
     summary = summary[summary["status"] != "failed"]
     diverged = summary["status"] == "diverged"
     if (measured := summary.loc[~diverged, column]).size and measured.isna().all():
         raise UserError(f"metric (={metric}): these runs have none; errors are recorded for classification tasks only.")
     values = summary[column].astype(float).mask(diverged, describe(metric).worst)
-    keys = ["depth", "seed", *results.varying]
-    sides = []
-    for model in (first, second):
-        if model not in set(summary["model"]):
-            raise unknown_name("model", model, sorted(set(summary["model"])))
-        of_model = summary["model"] == model
-        side = summary.loc[of_model, keys].assign(value=values[of_model])
-        sides.append(side.dropna(axis="columns", how="all"))
-    shared = [key for key in keys if all(key in side for side in sides)]
-    pairs = sides[0].merge(sides[1], on=shared, suffixes=("_first", "_second"))
-    if pairs.empty:
-        raise UserError(f"{first} and {second} have no depth and seed in common, so no pairs can be compared.")
-    with np.errstate(invalid="ignore"):  # both diverged
-        pairs["difference"] = pairs["value_second"] - pairs["value_first"]
-    groups = pairs.groupby(["depth", *(key for key in keys[2:] if key in pairs)], dropna=False)
-    return groups.agg(
-        pairs=("seed", "size"),
-        first=("value_first", "median"),
-        second=("value_second", "median"),
-        difference=("difference", "median"),
-        least=("difference", "min"),
-        greatest=("difference", "max"),
-        lower=("difference", lambda differences: int((differences < 0).sum())),
-    ).reset_index()
+    return summary[["model", "depth", "seed", *settings]].assign(value=values)
+
+
+def _compared(first: pd.DataFrame, second: pd.DataFrame, by: Sequence[str], names: str) -> pd.DataFrame:
+    """`compare_sides` without settings that no run of a side has."""
+    table = compare_sides(first.dropna(axis="columns", how="all"), second.dropna(axis="columns", how="all"), by)
+    if table.empty:
+        raise UserError(f"{names} have no depth and seed in common, so no pairs can be compared.")
+    return table
 
 
 def load_net(folder: str | Path, run: Run | str) -> nn.Module:

@@ -25,7 +25,8 @@ from resnet_cli.analysis.convergence import compare_twins, measure
 from resnet_cli.api import count_imagenet_nets
 from resnet_cli.claims import all_claims
 from resnet_cli.claims.claim import COST, ERROR, FACTOR, LOSS, Verdict
-from resnet_cli.claims.ledger import Line, by_verdict, make_ledger
+from resnet_cli.claims.ledger import FEWEST_PAIRS, Line, by_verdict, make_ledger
+from resnet_cli.claims.turning_point import Course, turning_points
 from resnet_cli.claims.words import SYMBOLS, comparison_text, fact_text, numbers_text, p_relation, p_text
 from resnet_cli.evidence.making import Options, command_text, commands_of
 from resnet_cli.evidence.tables import StoredTables, sources_of
@@ -38,8 +39,9 @@ from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.metrics import COLUMNS, METRICS, OUTCOMES
 from resnet_cli.store.packed import analysis_table
 from resnet_cli.store.reader import Results, load_results
-from resnet_cli.tasks import all_tasks
+from resnet_cli.tasks import all_tasks, chance_losses
 from resnet_cli.tasks.base import Task
+from tests.error_rates import BEFORE, DRAWS, courses
 from tests.pictures import PICTURES, drawn, small_png
 
 ROOT = Path(__file__).parents[1]
@@ -373,6 +375,46 @@ def ledger_evidence() -> str:
 
 def _shown(numbers: Mapping[str, float]) -> str:
     return f" ({numbers_text(numbers)})" if numbers else ""
+
+
+RATED = {"sine": range(2, 41), "digits": range(8, 51)}
+"""The sweeps from which draws are made, with their depths: the residual net of the digits gets worse at 56 layers."""
+
+
+def rated(sweep: str) -> pd.DataFrame:
+    """The runs from which draws are made."""
+    chances = chance_losses(stored.run for stored in _results(sweep).runs)
+    return runs(sweep, depth=RATED[sweep]).assign(chance_loss=lambda frame: frame["run_id"].map(chances))
+
+
+@cache
+def over_all_seeds(sweep: str) -> dict[str, str]:
+    """What is said of the plain and the residual net of a sweep in `RATED` from all its seeds."""
+    return {get_model(point.model).role: point.course.value for point in turning_points([rated(sweep)])[0]}
+
+
+@cache
+def turning_point_rates() -> str:
+    """How often draws from the reference sweeps say that a net degrades, that it does not, or nothing."""
+    lines = [
+        "| sweep | seeds | residual net: degrades / does not / open | plain net | residual and plain net degrade, "
+        "by the rule before |",
+        "|---|---|---|---|---|",
+    ]
+    for sweep, depths in RATED.items():
+        frame = rated(sweep)
+        if (most := frame["seed"].nunique()) < FEWEST_PAIRS:
+            continue
+        for seeds in sorted({1, 3, FEWEST_PAIRS, most}):
+            said = {get_model(model).role: found for model, found in courses(frame, seeds).items()}
+            cells = [f"{sweep}, {depths[0]} to {depths[-1]} layers", str(seeds)]
+            for role in ("residual", "plain"):
+                shares = [said[role][course] * 100 / DRAWS for course in (Course.WORSE, Course.STEADY)]
+                cells.append(" / ".join(f"{share:.0f} %" for share in (*shares, 100 - sum(shares))))
+            before = BEFORE.get(seeds) if sweep == "sine" else None
+            cells.append("{} %, {} %".format(*before) if before else "")
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def race(sweep: str, level: float, depths: range | None = None) -> Any:

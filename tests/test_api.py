@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 import resnet_cli
-from resnet_cli import Results, UserError
+from resnet_cli import Results, UserError, api
 from resnet_cli.analysis import trained_nets
 from resnet_cli.settings.events import Status
 from resnet_cli.settings.metrics import METRICS, Metrics
@@ -191,3 +191,25 @@ def test_what_cannot_be_drawn_is_one_sentence(tmp_path: Path) -> None:
         resnet_cli.plot_analysis("remove", pd.DataFrame({"change": ["intact"]}))
     with pytest.raises(UserError, match=r"table \(=none.csv\) cannot be read"):
         resnet_cli.plot_analysis("remove", "none.csv")
+
+
+def test_two_sweeps_are_compared_at_the_same_model_depth_and_seed(make_run: MakeRun) -> None:
+    """What varies in either is held equal; what each holds fixed is compared."""
+    sides = [
+        [
+            stored(make_run(models=model, depths=4, seeds=seed, init=init, learning_rate=rate), loss * (1 + seed))
+            for model in ("plain", "residual")
+            for seed in range(2)
+            for init in inits
+        ]
+        for rate, inits, loss in ((0.1, ["he", "default"], 1.0), (0.2, ["he"], 2.0))
+    ]
+    first, second = (Results(Path(name), runs, []) for name, runs in zip("ab", sides, strict=True))
+    table = resnet_cli.compare_sweeps(first, second).set_index("model")
+    assert table["init"].tolist() == ["he", "he"]
+    assert table["pairs"].tolist() == [2, 2]
+    assert table.loc["plain-mlp", "mean"] == pytest.approx(1.5)
+    assert api.differing_settings(first, second) == {"learning_rate": ("0.1", "0.2")}
+    elsewhere = Results(Path("c"), [stored(make_run(models="plain", depths=5), 0.5)], [])
+    with pytest.raises(UserError, match="a and c have no depth and seed in common"):
+        resnet_cli.compare_sweeps(first, elsewhere)

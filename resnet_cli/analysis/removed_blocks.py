@@ -16,7 +16,7 @@ import torch
 from scipy.stats import kendalltau
 
 from resnet_cli.analysis.trained_nets import BlockInfo, StoredNet, blocks_of, in_order, table_of, without_blocks
-from resnet_cli.claims.turning_point import is_classification
+from resnet_cli.figures.run_table import is_classification
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.seeding import derive_seed

@@ -53,24 +53,43 @@ def difference(first: "pd.Series[float]", second: "pd.Series[float]") -> Seeds:
     return {int(str(seed)): float(value) for seed, value in (first - second).dropna().items()}
 
 
+def by_seed_and_depth(frame: pd.DataFrame, column: str = "train_loss") -> pd.DataFrame:
+    """A measured loss or error with a row for each seed that has all depths, and a column for each depth."""
+    cells = frame.assign(measured=measure(frame, column))
+    return cells.pivot_table(index="seed", columns="depth", values="measured").dropna()
+
+
+def best_depths(table: pd.DataFrame) -> dict[int, int]:
+    """For each seed of a table by seed and depth, the depth with the lowest mean over the *other* seeds.
+
+    So a lucky run is not its own baseline, nor is a depth at which some seeds fail, which a median would not show.
+    """
+    values, depths = table.to_numpy(), [int(depth) for depth in table.columns]
+    best = [np.delete(values, row, axis=0).mean(axis=0).argmin() for row in range(len(values))]
+    return {int(seed): depths[column] for seed, column in zip(table.index, best, strict=True)}
+
+
+def rises(table: pd.DataFrame) -> Seeds:
+    """`rise` of a table by seed and depth, two seeds and two depths or more."""
+    values, depths = table.to_numpy(), [int(depth) for depth in table.columns]
+    deep = values[:, np.isin(depths, deepest(depths))].mean(axis=1)
+    best = best_depths(table)
+    return {seed: float(deep[row] - values[row, depths.index(best[seed])]) for row, seed in enumerate(best)}
+
+
 def rise(frame: pd.DataFrame, column: str = "train_loss") -> Seeds:
     """How far a loss or error lies at the deepest sixth of the depths above that at the best depth, for each seed.
 
-    The best depth of a seed is the one with the lowest median over the *other* seeds. So a lucky run is not its own
-    baseline, and nets that do not get worse rise by nothing on average. One seed alone has no rise.
+    The best depth of a seed is that of the other seeds (`best_depths`), so nets that do not get worse rise by nothing
+    on average. One seed alone has no rise.
 
     Args:
         frame: runs of one model, with no other setting varying.
     """
-    cells = frame.assign(measured=measure(frame, column))
-    table = cells.pivot_table(index="seed", columns="depth", values="measured").dropna()
+    table = by_seed_and_depth(frame, column)
     if len(table) < 2 or table.shape[1] < 2:
         raise MissingEvidence("a rise takes two seeds and two depths, each run of which is there")
-    values, depths = table.to_numpy(), [int(depth) for depth in table.columns]
-    deep = [depths.index(depth) for depth in deepest(depths)]
-    best = [np.median(np.delete(values, row, axis=0), axis=0).argmin() for row in range(len(values))]
-    rises = [float(row[deep].mean() - row[column]) for row, column in zip(values, best, strict=True)]
-    return dict(zip(map(int, table.index), rises, strict=True))
+    return rises(table)
 
 
 def deepest(depths: Sequence[int]) -> list[int]:

@@ -1,10 +1,12 @@
-"""Tests and intervals for paired differences, one a seed: exact where the number of pairs allows it, all from scipy."""
+"""Tests and intervals for paired differences, one a seed: exact where the number of pairs allows it, all from scipy.
+
+scipy.stats takes long to import, so it is imported where it is used.
+"""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 FALSE_DISCOVERY_RATE = 0.05
 CONFIDENCE = 0.95
@@ -24,8 +26,10 @@ def sign_flip_p(differences: Sequence[float], margin: float = 0.0) -> float:
     (Fisher 1935, §21). It is 1 without pairs.
     """
     above = np.asarray(differences, dtype=float) - margin
-    if not above.size:
-        return 1.0
+    if above.size < 2:  # scipy wants two
+        return 0.5 if above.sum() > 0 else 1.0
+    from scipy import stats
+
     resamples = math.inf if above.size <= MOST_EXACT else RESAMPLES
     found = stats.permutation_test(
         (above,),
@@ -39,11 +43,24 @@ def sign_flip_p(differences: Sequence[float], margin: float = 0.0) -> float:
     return float(found.pvalue)
 
 
+def two_sided_p(differences: Sequence[float]) -> float:
+    """How likely a mean this far from zero is by chance, in either direction: the two-sided sign-flip test.
+
+    With n pairs it is never below 2/2ⁿ. An infinite difference counts as larger than all finite ones together.
+    """
+    largest = max((abs(value) for value in differences if math.isfinite(value)), default=0.0) or 1.0
+    infinite = 1.0 + len(differences)
+    values = [max(-infinite, min(infinite, value / largest)) for value in differences]
+    return min(1.0, 2 * min(sign_flip_p(values), sign_flip_p([-value for value in values])))
+
+
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """A 95 % interval of the mean, by the percentile bootstrap over pairs (Efron 1979); NaN for fewer than two."""
     numbers = np.asarray(values, dtype=float)
     if numbers.size < 2:
         return math.nan, math.nan
+    from scipy import stats
+
     found = stats.bootstrap(
         (numbers,),
         np.mean,
@@ -62,4 +79,6 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
     """
     if not p_values:
         return []
+    from scipy import stats
+
     return [float(p) for p in stats.false_discovery_control(np.asarray(p_values, dtype=float))]

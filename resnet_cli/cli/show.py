@@ -58,6 +58,7 @@ def command(
 
     from resnet_cli.cli.tables import LONGEST_MESSAGE, counted, depth_table, failures, results_table
     from resnet_cli.figures.run_table import in_given_order
+    from resnet_cli.tasks import chance_losses
 
     selected, problems = filters.load_selected(folders, filters.parse_selection(models, depths, seeds, where))
     console = make_console()
@@ -84,7 +85,10 @@ def command(
             if number > 0:
                 console.print()
             console.print(heading, soft_wrap=True)
-            console.print(depth_table(summary) if by_depth else results_table(summary, metric))
+            if by_depth:
+                console.print(depth_table(summary, chance_losses(stored.run for stored in results.runs)))
+            else:
+                console.print(results_table(summary, metric))
             for line in failures(results.runs):
                 console.print(line, style="red", soft_wrap=True)
     name_broken(problems)

@@ -153,6 +153,7 @@ def _execute(plan: "Plan", folder: Path, quiet: bool, metric: str, **options: An
     from resnet_cli.cli.tables import depth_table, product_line
     from resnet_cli.execution.sweep import open_sweep
     from resnet_cli.figures.run_table import in_given_order
+    from resnet_cli.tasks import chance_losses
 
     console = make_console()
     with open_sweep(plan, folder, **options) as sweep:
@@ -168,7 +169,7 @@ def _execute(plan: "Plan", folder: Path, quiet: bool, metric: str, **options: An
     summary = summary[summary["run_id"].isin([run.run_id for run in plan.runs])]
     if not quiet:
         console.print()
-        console.print(depth_table(in_given_order(summary, results.given_values())))
+        console.print(depth_table(in_given_order(summary, results.given_values()), chance_losses(plan.runs)))
         shown = shlex.quote(str(folder))
         console.print(f"Results: {folder}", soft_wrap=True)
         console.print(f"Figures: resnet-exp plot {shown}", soft_wrap=True)

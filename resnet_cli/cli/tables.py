@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from resnet_cli.claims.statistics import BOOTSTRAP, FALSE_DISCOVERY_RATE, SIGN_FLIP_TEST
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
 from resnet_cli.figures.panels import split_panels, value_text
 from resnet_cli.settings import registry
@@ -110,21 +111,27 @@ def plan_listing(runs: Sequence[Run], units: Sequence["Unit"] = ()) -> Renderabl
     return listing(list(rows[0]), [list(row.values()) for row in rows], right=["runs"])
 
 
-def depth_table(summary: pd.DataFrame) -> RenderableType:
-    """A table of depth by model at the end of a sweep, then a sentence per model naming its turning point.
+def depth_table(summary: pd.DataFrame, chances: Mapping[str, float] | None = None) -> RenderableType:
+    """A table of depth by model at the end of a sweep, then a sentence per model about its turning point.
 
     Models with too few depths for a turning point are compared with each other at each of their depths instead.
     Losses and errors are medians over seeds; a diverged run counts as infinitely bad. Where other settings vary, each
     combination has a block, and a model that does not have these settings stands in every block. The best depth is
     green, those after the turning point are red.
+
+    Args:
+        summary: one row per run.
+        chances: the loss of a constant answer by run id, from `tasks.chance_losses`; without it there is no verdict.
     """
     if summary.empty:
         return Text("no finished runs")
+    chances = chances or {}
+    panels = split_panels(summary)
+    found = turning_points([panel.rows.assign(chance_loss=panel.rows["run_id"].map(chances)) for panel in panels])
     blocks: list[RenderableType] = []
-    for block in split_panels(summary):
-        points = turning_points(block.rows)
-        title = ", ".join([*summary["task"].unique(), *filter(None, [block.title])])
-        few = {point.model for point in points if point.depths < FEWEST_DEPTHS}
+    for panel, points in zip(panels, found, strict=True):
+        title = ", ".join([*summary["task"].unique(), *filter(None, [panel.title])])
+        few = {point.model for point in points if len(point.depths) < FEWEST_DEPTHS}
         said: dict[str, list[str]] = defaultdict(list)
         for point in points:
             model, _, rest = point.sentence().partition(": ")
@@ -135,9 +142,21 @@ def depth_table(summary: pd.DataFrame) -> RenderableType:
             for rest, names in said.items()
             for name in (names if len(names) < 3 else [f"{len(names)} models"])
         ]
-        sentences = "\n".join([*(f"{name}: {rest}" for name, rest in subjects), *_comparisons(block.rows, few)])
-        blocks += [_DepthTable(title, block.rows, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
-    return Group(*blocks)
+        sentences = "\n".join([*(f"{name}: {rest}" for name, rest in subjects), *_comparisons(panel.rows, few)])
+        blocks += [_DepthTable(title, panel.rows, {point.model: point for point in points}), Text(f"\n{sentences}\n")]
+    levels = [chances[run_id] for run_id in summary["run_id"] if run_id in chances]
+    return Group(*blocks, *_how_tested([point for points in found for point in points], levels))
+
+
+def _how_tested(points: Sequence[TurningPoint], levels: Sequence[float]) -> Iterator[Text]:
+    """What the sentences about turning points mean by chance and by p."""
+    tested = [point for point in points if point.trend.p_value is not None]
+    if tested:
+        value = f", {loss_text(min(levels))}" if max(levels) <= 1.01 * min(levels) else ""
+        several = f", corrected for {len(tested)} models (Benjamini-Hochberg)" if len(tested) > 1 else ""
+        yield Text(
+            f"Chance: the loss of the best constant answer{value}. p: {SIGN_FLIP_TEST} over seeds{several}.\n", "dim"
+        )
 
 
 def _comparisons(summary: pd.DataFrame, models: Collection[str]) -> Iterator[str]:
@@ -231,6 +250,49 @@ def _mark(depth: int, point: TurningPoint | None) -> str:
     if point and depth == point.best_depth:
         return "bold green"
     return "red" if point and point.worse_from and depth >= point.worse_from else ""
+
+
+def comparison_table(table: pd.DataFrame, title: str, names: tuple[str, str], metric: str) -> RenderableType:
+    """Two models or sweeps by depth: medians, the mean difference with its interval, p-values, then what they say.
+
+    Args:
+        table: from `api.compare` or `api.compare_sweeps`.
+        title: what is compared, before the name of the metric.
+        names: of the two sides; in two sweeps folders, which are too long for headers.
+        metric: that is compared.
+    """
+    keys = [str(name) for name in table.columns[: table.columns.get_loc("pairs")]]
+    headers = [*(describe(key).title for key in keys), "pairs", "median A", "median B", "mean B − A", "95 % interval"]
+    headers += ["p", "adjusted p"]
+    rows = []
+    for row in table.to_dict("records"):
+        numbers = {name: _significant(row[name]) for name in ("first", "second", "mean", "low", "high")}
+        interval = f"{numbers['low']} to {numbers['high']}" if math.isfinite(row["low"]) else "–"
+        shown = [str(row["pairs"]), numbers["first"], numbers["second"], numbers["mean"], interval]
+        p_values = [f"{row[name]:.2g}" for name in ("p_value", "adjusted")]
+        rows.append([*(value_text(row[key]) for key in keys), *shown, *p_values])
+    clear = table["adjusted"] <= FALSE_DISCOVERY_RATE
+    lower, higher = (int((clear & side).sum()) for side in (table["mean"] < 0, table["mean"] > 0))
+    said = (
+        f"At adjusted p ≤ {FALSE_DISCOVERY_RATE:g}, B is lower at {lower} of "
+        f"{counted(len(table), 'depth' if keys == ['depth'] else 'row')} and higher at {higher}; the others are open."
+    )
+    least = 2 / 2 ** int(table["pairs"].max())
+    if least > FALSE_DISCOVERY_RATE:
+        said += f" With {counted(int(table['pairs'].max()), 'pair')} no p is below {least:.2g}; it takes 6."
+    tests = (
+        f"Interval: {BOOTSTRAP} of the mean over pairs. p: two-sided {SIGN_FLIP_TEST}; "
+        f"adjusted: for {counted(len(table), 'row')} (Benjamini-Hochberg)."
+    )
+    title = f"{title}: {describe(metric).title}, A = {names[0]}, B = {names[1]}"
+    return Group(Text(title, "bold"), listing(headers, rows, right=headers), Text(f"\n{said}"), Text(tests, "dim"))
+
+
+def _significant(number: float) -> str:
+    """A number of either sign with three significant digits; – if there is none, ∞ if it is infinite."""
+    if not math.isfinite(number):
+        return "–" if math.isnan(number) else "∞" if number > 0 else "−∞"
+    return f"{number:.3g}".replace("-", "−", 1) if number < 0 else f"{number:.3g}"
 
 
 def results_table(summary: pd.DataFrame, metric: str | None = None) -> RenderableType:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.text import Annotation
-from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
@@ -108,6 +108,17 @@ def set_depth_axis(axes: Axes, depths: Sequence[int], *, width: float) -> None:
     if axes.get_xscale() == "linear":
         axes.set_xlim(numbers[0] - 0.03 * span, numbers[-1] + 0.03 * span)
     axes.xaxis.set_major_formatter(_plain_number)
+
+
+def set_size_axis(axes: Axes, sizes: Sequence[int]) -> None:
+    """Set scale, limits and ticks of the x axis for numbers of parameters, ascending: `20 k`, `2 M`."""
+    axes.set_xscale("log")
+    margin = max((sizes[-1] / sizes[0]) ** 0.04, 1.05)
+    axes.set_xlim(sizes[0] / margin, sizes[-1] * margin)
+    is_wide = sizes[-1] > 300 * sizes[0]
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if is_wide else (1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter())
 
 
 def set_round_ticks(axes: Axes, *, integer: bool = True, **options: Any) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import pandas as pd
 from humanize import natural_list
 
-from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
+from resnet_cli.claims.claim import LOSS
+from resnet_cli.claims.statistics import SIGN_FLIP_TEST
+from resnet_cli.claims.turning_point import FEWEST_DEPTHS, Course, TurningPoint, turning_points
 from resnet_cli.figures.run_table import range_text
 from resnet_cli.figures.style import ordered_models
 
@@ -15,19 +17,23 @@ MOST_MODELS = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence about medians, the statistic and its seeds, and the rule by which models get worse, if any do."""
+    """A verdict in a sentence, the test behind it with its seeds, and what counts as worse."""
 
     sentence: str
     statistic: str
     rule: str
 
 
-def finding(summary: pd.DataFrame) -> Finding | None:
-    """From which depth on the models' median training loss has risen for good, by `turning_points`.
+def finding(summary: pd.DataFrame, chance: float | None) -> Finding | None:
+    """Which models' training loss rises with depth for good, and from where, by `turning_points`.
 
-    None where a sentence would claim too much: fewer than five seeds at some depth, fewer than three depths, several
-    tasks, more than three models, values of a setting as models, models that end at different depths, or a model that
-    diverged everywhere. Runs that differ in another setting are told apart before.
+    None where a sentence would claim too much: no model has a verdict, fewer than five seeds at some depth, fewer than
+    three depths, several tasks, more than three models, values of a setting as models, or models that end at different
+    depths. Runs that differ in another setting are told apart before.
+
+    Args:
+        summary: one row per run.
+        chance: the loss of a net with constant output; without it there is no verdict.
     """
     runs = summary[summary["status"] != "failed"]
     seeds = runs.groupby(["model", "depth"])["seed"].nunique()
@@ -37,30 +43,37 @@ def finding(summary: pd.DataFrame) -> Finding | None:
     if runs["model"].str.contains(", ").any():
         return None
     order = ordered_models(runs["model"])
-    points = sorted(turning_points(summary), key=lambda point: order.index(point.model))
-    named = len({_name(point) for point in points})
-    if named < models or min(point.depths for point in points) < FEWEST_DEPTHS:
+    (points,) = turning_points([summary.assign(chance_loss=chance)])
+    points.sort(key=lambda point: order.index(point.model))
+    decided = [point for point in points if point.course in (Course.WORSE, Course.STEADY)]
+    if not decided or len({_name(point) for point in points}) < models:
         return None
-    if len({point.deepest_depth for point in points}) > 1 or any(point.best_loss == float("inf") for point in points):
+    if len({point.deepest_depth for point in points}) > 1 or min(len(point.depths) for point in points) < FEWEST_DEPTHS:
         return None
-    worse = [point for point in points if point.worse_from is not None]
-    same = [_name(point) for point in points if point.worse_from is None]
-    if worse:
-        first, *others = worse
-        parts = [f"{_name(first)} get worse from {first.worse_from} layers on"]
-        parts += [f"{_name(point)} from {point.worse_from} on" for point in others]
-        sentence = ", ".join(parts) + (f"; {natural_list(same)} do not" if same else "")
-    else:
-        sentence = f"{natural_list(same)} do not get worse with depth"
-    of_margin: dict[str, list[str]] = {}
-    for point in worse:
-        of_margin.setdefault(f"{point.margin:.2g} times its best level", []).append(point.model)
-    margins = [f"{level} ({', '.join(models)})" for level, models in of_margin.items()]
-    return Finding(
-        sentence=f"By the median, {sentence}",
-        statistic=f"medians of {range_text(seeds)} seeds, up to {points[0].deepest_depth} layers",
-        rule=f"worse: its training loss stays above {' and '.join(margins)}" if worse else "",
+    worse, steady, unclear = (
+        [point for point in points if point.course in courses]
+        for courses in ([Course.WORSE], [Course.STEADY], [Course.UNCLEAR, Course.NO_VERDICT])
     )
+    parts = [
+        f"{_name(point)} {'from' if number else 'get worse from'} {point.worse_from} {'on' if number else 'layers on'}"
+        for number, point in enumerate(worse)
+    ]
+    sentence = ", ".join(parts)
+    if steady:
+        sentence += f"{'; ' if worse else ''}{_names(steady)} do not{'' if worse else ' get worse with depth'}"
+    if unclear:
+        sentence += f"; it is unclear for {_names(unclear)}"
+    tested = f"{SIGN_FLIP_TEST} over {range_text(seeds)} seeds"
+    p_value = max(point.trend.p_value or 0.0 for point in decided)
+    return Finding(
+        sentence=sentence[0].upper() + sentence[1:],
+        statistic=f"{tested}, p ≤ {p_value:.2g}, up to {points[0].deepest_depth} layers",
+        rule=f"worse: training loss higher than at the best depth by {100 * LOSS.margin:g} % of the constant answer's",
+    )
+
+
+def _names(points: list[TurningPoint]) -> str:
+    return natural_list([_name(point) for point in points])
 
 
 def _name(point: TurningPoint) -> str:

@@ -17,6 +17,10 @@ class Kind(NamedTuple):
 
 OF_RUNS = {
     "depth": Kind("against depth", "are of one depth; use curves"),
+    "parameters": Kind(
+        "against the number of parameters, if nets of one model and depth differ in it",
+        "do not differ in size at any depth; use depth or curves",
+    ),
     "curves": Kind("learning curves", "have no evaluations; train them again"),
     SURVIVAL.name: Kind(
         "survival probabilities, if they vary", f"do not differ in {SURVIVAL.name}; use depth or curves"

@@ -1,8 +1,13 @@
-"""Loss or error against depth, the picture of the degradation problem (Kowsik 2021; He et al., arXiv 1512.03385)."""
+"""Loss or error against depth, the picture of the degradation problem (Kowsik 2021; He et al., arXiv 1512.03385).
+
+Or against the number of parameters, as in Huang et al. 2017, "Densely Connected Convolutional Networks" (arXiv
+1608.06993), figure 4.
+"""
 
 import itertools
 import math
 from collections.abc import Collection, Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +28,7 @@ from resnet_cli.figures.axes import (
     new_grid,
     resolve_scale,
     set_depth_axis,
+    set_size_axis,
     set_value_axis,
     wrapped,
     write_count,
@@ -42,6 +48,14 @@ FEW_DEPTHS = 12
 _MARK_ROW_INCHES = 0.19
 
 
+def in_place_of_depth(summary: pd.DataFrame) -> pd.DataFrame:
+    """The runs with their number of parameters as their `depth`, for `draw(…, against="parameters")`.
+
+    Settings that make the size of a net then no longer tell nets of one model apart.
+    """
+    return summary.assign(depth=summary["parameters"])
+
+
 @look()
 def draw(
     summary: pd.DataFrame,
@@ -54,6 +68,7 @@ def draw(
     size: tuple[float, float] | None = None,
     grid: tuple[str, str] | None = None,
     chance: float | None = None,
+    against: Literal["depth", "parameters"] = "depth",
 ) -> Figure:
     """Draw `metric` after training against depth: a median line over seeds with a band, and a dot for each run.
 
@@ -73,6 +88,7 @@ def draw(
         size: width and height in inches.
         grid: of two settings that vary, the one that makes the rows and the one that makes the columns of panels.
         chance: `metric` of a net with constant output; marked if it lies within the axes.
+        against: what the column `depth` holds; parameters, from `in_place_of_depth`, have a log axis.
 
     Raises:
         UserError: there is nothing to draw, the runs have no such metric, they are of several tasks, two of them cannot
@@ -100,7 +116,10 @@ def draw(
     mark_row = min(_MARK_ROW_INCHES / axes_height, 0.4 / max(len(marked), 1))
     figure, cells = new_grid(size, down, across, sharex=True, sharey=True)
     set_value_axis(cells[0, 0], runs[columns].to_numpy(), axis_scale, headroom=mark_row * len(marked))
-    set_depth_axis(cells[0, 0], depths, width=size[0] / across - (2.2 if many else 0.5))
+    if against == "parameters":
+        set_size_axis(cells[0, 0], depths)
+    else:
+        set_depth_axis(cells[0, 0], depths, width=size[0] / across - (2.2 if many else 0.5))
     lines: list[tuple[Axes, dict[str, Line2D]]] = []
     interquartile: list[bool] = []
     for position, (panel, together) in zip(place.places, itertools.product(panels, shown), strict=True):
@@ -127,11 +146,12 @@ def draw(
                 _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
         lines.append((axes, drawn))
     add_headers(cells, place.column_headers, place.row_headers)
-    label_outside(cells, place.places, _depth_label(styles), run_table.value_label(runs, metric))
+    x_label = _depth_label(styles) if against == "depth" else "parameters"
+    label_outside(cells, place.places, x_label, run_table.value_label(runs, metric))
     what = run_table.metric_text(metric, splits)
-    plain = f"{what} on {runs['task'].iloc[0]} against depth".capitalize()
-    says_finding = title is None and len(panels) == 1
-    found = finding(summary) if says_finding and metric == "loss" and "train" in splits else None
+    plain = f"{what} on {runs['task'].iloc[0]} against {against}".capitalize()
+    says_finding = title is None and len(panels) == 1 and against == "depth"
+    found = finding(summary, chance) if says_finding and metric == "loss" and "train" in splits else None
     if found:
         title, subtitle = found.sentence, "; ".join(filter(None, [plain, subtitle, found.statistic]))
     elif says_finding and (title := deepest_text(runs, metric, splits[0])):

@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     DOTTED,
@@ -27,6 +26,7 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.cells import compared_title
 from resnet_cli.figures.panels import split_panels
+from resnet_cli.figures.run_table import is_classification
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import describe

@@ -6,10 +6,18 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.settings import varying
 from resnet_cli.settings.errors import UserError, unknown_name
-from resnet_cli.settings.metrics import LOSS, OTHER_METRIC, PAIRS, check_metric, columns_of, describe
+from resnet_cli.settings.metrics import (
+    CLASSIFICATION,
+    LOSS,
+    METRICS,
+    OTHER_METRIC,
+    PAIRS,
+    check_metric,
+    columns_of,
+    describe,
+)
 from resnet_cli.settings.setting import RUN_COLUMNS
 
 Scale = Literal["auto", "log", "linear"]
@@ -50,6 +58,12 @@ def value_label(runs: pd.DataFrame, metric: str) -> str:
     if found.meaning != LOSS:
         return found.title + (f" ({found.unit})" if found.unit else "")
     return "cross-entropy (nats)" if is_classification(runs) else "mean squared error"
+
+
+def is_classification(runs: pd.DataFrame) -> bool:
+    """Whether a table of runs has what is recorded for classification tasks only."""
+    names = [name for name, metric in METRICS.items() if metric.when == CLASSIFICATION]
+    return bool(runs.filter(items=names).notna().any(axis=None))
 
 
 def chance_text(chance: float, metric: str) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from resnet_cli.claims.turning_point import is_classification
 from resnet_cli.figures import run_table
 from resnet_cli.figures.axes import (
     finish,
@@ -23,6 +22,7 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.cells import MIN_SEEDS, draw_medians, fewest_seeds, without_spikes
 from resnet_cli.figures.panels import evenly, split_panels
+from resnet_cli.figures.run_table import is_classification
 from resnet_cli.figures.style import MARKERS, PALETTE, ModelStyle, look
 from resnet_cli.models.settings import SURVIVAL
 from resnet_cli.settings.metrics import METRICS

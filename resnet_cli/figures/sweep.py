@@ -21,7 +21,7 @@ from resnet_cli.figures.style import ordered_models
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import columns_of, describe
 
-Kind = Literal["depth", "curves"]
+Kind = Literal["depth", "parameters", "curves"]
 MOST_VALUES = 12
 """Of one setting, in panels of one figure."""
 MOST_ROWS = MOST_COLUMNS = 5
@@ -33,7 +33,7 @@ def sweep_figures(
     curves: pd.DataFrame,
     *,
     metrics: Sequence[str] = ("loss", "error"),
-    kinds: Sequence[Kind] = ("depth", "curves"),
+    kinds: Sequence[Kind] = ("depth", "parameters", "curves"),
     by: Sequence[str] = (),
     given: Mapping[str, Sequence[Any]] | None = None,
     chances: Mapping[str, float] | None = None,
@@ -49,7 +49,8 @@ def sweep_figures(
         summary: as for `loss_by_depth.draw`; with a column `sweep`, several sweeps become lines of one figure.
         curves: the evaluations of the same runs, as for `learning_curves.draw`, as are `every_depth` and `x`.
         metrics: `loss` and `error`.
-        kinds: `depth` for figures against depth, `curves` for learning curves.
+        kinds: `depth` for figures against depth, `curves` for learning curves; `parameters` for figures against the
+            number of parameters, where it differs between nets of one model and depth, and nothing is compared `by`.
         by: one setting whose values are compared as lines, or two that make rows and columns of panels.
         given: the values of settings in the order to show, such as the lists in sweep.toml.
         chances: for each metric, its value for a net with constant output.
@@ -82,6 +83,10 @@ def sweep_figures(
             for held, rows in _depth_pages(summary, grid).items():
                 name = _file_name(metric, "by-depth", what and f"and-{what}", held)
                 found[name] = partial(loss_by_depth.draw, rows, subtitle=held, **shared)
+        if "parameters" in kinds and not by and not as_lines and _sizes_vary(summary):
+            for held, rows in _depth_pages(loss_by_depth.in_place_of_depth(summary), None).items():
+                name = _file_name(metric, "by-parameters", held)
+                found[name] = partial(loss_by_depth.draw, rows, subtitle=held, against="parameters", **shared)
         if "curves" in kinds:
             lines: Literal["depth", "model"] = "model" if as_lines else "depth"
             for held, (subtitle, rows) in _curve_pages(curves, grid, lines, every_depth=every_depth).items():
@@ -89,6 +94,10 @@ def sweep_figures(
                 own: dict[str, Any] = {"x": x, "lines": lines, "every_depth": every_depth, "subtitle": subtitle}
                 found[name] = partial(learning_curves.draw, rows, **own, **shared)
     return found
+
+
+def _sizes_vary(summary: pd.DataFrame) -> bool:
+    return bool(summary.groupby(["model", "depth"])["parameters"].nunique().max() > 1)
 
 
 def _file_name(*parts: str) -> str:

@@ -122,14 +122,15 @@ def replace_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> dict
 
 
 def _made_useless(layer: Request) -> set[str]:
-    """Settings that apply with no value in `layer`, such as momentum if it asks for adam."""
-    return {
-        setting.name
-        for setting in registry.known()
-        if (need := setting.need) is not None
-        and need.parent.name in layer
-        and not any(map(need.met, split_list(need.parent.name, layer[need.parent.name])))
-    }
+    """Settings that apply with no value in `layer`, such as momentum if it asks for adam, and what needs those."""
+    useless: set[str] = set()
+    for setting in registry.known():  # a setting comes after the one that it needs
+        if (need := setting.need) is None:
+            continue
+        parent = need.parent.name
+        if parent in useless or (parent in layer and not any(map(need.met, split_list(parent, layer[parent])))):
+            useless.add(setting.name)
+    return useless
 
 
 def parse_values(setting: Setting[T], raw: object) -> tuple[T, ...]:

@@ -52,6 +52,7 @@ class Run:
             raise ValueError(f"{missing[0]} is missing")
         vars(self).update({name: _checked_identity(name, values[name]) for name in IDENTITY})
         given = {**registry.before(self.model, self.task), **values}
+        given = {name: value for name, value in given.items() if name in values or _applies(name, given)}
         checked = {
             name: _checked(name, value) for name, value in given.items() if value is not None and name not in IDENTITY
         }
@@ -139,6 +140,12 @@ class Run:
 
         to_dict = core_schema.plain_serializer_function_ser_schema(cls.as_dict)
         return core_schema.no_info_plain_validator_function(parse, serialization=to_dict)
+
+
+def _applies(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a setting applies beside other values."""
+    setting = registry.find(name)
+    return setting is None or setting.need is None or setting.need.met(values.get(setting.need.parent.name))
 
 
 def _checked_identity(name: str, value: Any) -> Any:

@@ -81,8 +81,8 @@ class Setting(Generic[T]):
             shape or the update rule, which the engine would have to know.
         need: on which other setting it depends.
         one_of: of the settings with the same word here, a run has exactly one. Single models cannot declare these.
-        before: by model or task (`*` for all), the value that applies to runs from before it had this setting. It is
-            left out of their ids, which therefore never change.
+        before: by model or task (`*` for all), the value that applies to runs from before it had this setting, if its
+            `need` is met. It is left out of their ids, which therefore never change.
         came_later: whether it came after the first release, so that its column follows those of older settings.
         smoke: what `--smoke` replaces it by.
         complaint: what is wrong with the settings of a run as far as this one is concerned; nothing if all is well.

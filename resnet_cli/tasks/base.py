@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Setting
-from resnet_cli.tasks.settings import CLASSES, IMAGE_SIZE, TRAIN_SIZE, chosen_classes
+from resnet_cli.tasks.settings import CLASSES, IMAGE_SIZE, TRAIN_SIZE, VALIDATION_SIZE, chosen_classes
 
 if TYPE_CHECKING:
     from resnet_cli.tasks.archive import Archive
@@ -32,8 +33,8 @@ class Task:
     families: tuple[Family, ...]  # of models that can learn it, the most suitable one first
     shape: tuple[int, ...]  # of an input, (features,) or (C, H, W), unless `image_size` is set
     outputs: int
-    train_examples: int  # unless `train_size` is set
-    test_examples: int
+    train_examples: int  # unless `train_size` or `validation_size` is set
+    test_examples: int  # unless `validation_size` is set
     settings: tuple[Setting[Any], ...]  # that the task declares, or shares with others
     default_depths: Mapping[Family, str]
     default_seeds: str
@@ -53,15 +54,38 @@ class Task:
         classes = len(chosen_classes(run, self.outputs))
         return {"loss": math.log(classes), "error": 100 * (1 - 1 / classes)}
 
+    @property
+    def is_classification(self) -> bool:
+        """Whether targets are classes, so that answers can be wrong."""
+        return self.constant_loss is None
+
     def input_shape(self, run: Run) -> tuple[int, ...]:
         """The shape of one input in the data of a run, without loading the data."""
         size = run.get(IMAGE_SIZE)
         return self.shape if size is None else (self.shape[0], size, size)
 
     def examples(self, run: Run) -> tuple[int, int]:
-        """The number of training examples and of test examples in the data of a run, without loading the data."""
+        """The number of training examples and of test examples in the data of a run, without loading the data.
+
+        Images that are held out count as test examples, as they take their place.
+
+        Raises:
+            UserError: none would be left for training, or there is no such class.
+        """
         train, test = self.train_examples, self.test_examples
         if run.get(CLASSES) is not None:
             chosen = chosen_classes(run, self.outputs)
             train, test = (sum(sizes[label] for label in chosen) for sizes in self.class_sizes)
+        if (held_out := run.get(VALIDATION_SIZE)) is not None:
+            check_held_out(held_out, train, self.name)
+            train, test = train - held_out, held_out
         return run.get(TRAIN_SIZE) or train, test
+
+
+def check_held_out(held_out: int, examples: int, task: str) -> None:
+    """Raise UserError if `validation_size` leaves none of the training examples."""
+    if held_out >= examples:
+        raise UserError(
+            f"{VALIDATION_SIZE.name} (={held_out}) must be below {examples:,}, the number of training examples of "
+            f"{task}; lower it."
+        )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.archive import Archive, Part
 from resnet_cli.tasks.base import Task
-from resnet_cli.tasks.settings import AUGMENT, CLASSES, IMAGE_SIZE, TRAIN_SIZE
+from resnet_cli.tasks.settings import AUGMENT, CLASSES, IMAGE_SIZE, NORMALISATION, TRAIN_SIZE, VALIDATION_SIZE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ def make_task(archive: Archive) -> Task:
         train_examples=train,
         test_examples=test,
         class_sizes=([train // classes] * classes, [test // classes] * classes),
-        settings=(TRAIN_SIZE, IMAGE_SIZE, AUGMENT, CLASSES),
+        settings=(TRAIN_SIZE, VALIDATION_SIZE, IMAGE_SIZE, AUGMENT, NORMALISATION, CLASSES),
         default_depths={"cnn": "20,32,44,56", "mlp": "2..20"},
         default_seeds="0",
         load=load,
@@ -66,7 +66,8 @@ def load_images(archive: Archive, run: Run, data_dir: Path | None) -> "Data":
     """The images, uint8 (N, 3, S, S) with S = `image_size`, and their last classes.
 
     Raises:
-        UserError: the files are missing or broken, or `train_size` exceeds the number of training images.
+        UserError: the files are missing or broken, or there are fewer training images than `train_size` and
+            `validation_size` together.
     """
     from resnet_cli.tasks.data.sampling import labelled_images
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.base import Task
-from resnet_cli.tasks.settings import CLASSES, TRAIN_SIZE
+from resnet_cli.tasks.settings import CLASSES, TRAIN_SIZE, VALIDATION_SIZE
 
 if TYPE_CHECKING:
     from resnet_cli.tasks.data import Data
@@ -25,7 +25,7 @@ def load(run: Run, data_dir: Path | None = None) -> "Data":
     is unused.
 
     Raises:
-        UserError: `train_size` exceeds 1,400.
+        UserError: `train_size` and `validation_size` together exceed 1,400.
     """
     import numpy as np
     import torch
@@ -51,7 +51,7 @@ TASK = Task(
     outputs=10,
     train_examples=TRAINING_IMAGES,
     test_examples=TEST_IMAGES,
-    settings=(TRAIN_SIZE, CLASSES),
+    settings=(TRAIN_SIZE, VALIDATION_SIZE, CLASSES),
     default_depths={"cnn": "8,20,32", "mlp": "2..20"},
     default_seeds="0",
     load=load,

@@ -16,13 +16,17 @@ from resnet_cli.training.optimizers import build_optimizer
 
 
 class State(NamedTuple):
-    """The state of some runs after `step` optimiser steps; `optimizer` is the state of their optimisers."""
+    """The state of some runs after `step` optimiser steps; `optimizer` is the state of their optimisers.
+
+    `warmup` is that of a warm-up that the training error ends; earlier versions had none.
+    """
 
     run_ids: list[str]
     net: dict[str, Any]
     optimizer: Any
     step: int
     history: list[Metrics]
+    warmup: Any = None
 
 
 class Checkpoint:
@@ -84,7 +88,7 @@ class Checkpoint:
 
 def _parse(content: dict[str, Any]) -> State | None:
     """The state that a file holds; None if the file is another kind of file, such as one of an earlier version."""
-    if content.keys() != {*State._fields}:
+    if content.keys() | State._field_defaults.keys() != {*State._fields}:
         return None
     step, history = content["step"], content["history"]
     if type(step) is not int or not isinstance(content["net"], dict) or not isinstance(history, list) or not history:

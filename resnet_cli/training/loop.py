@@ -2,10 +2,11 @@
 
 A step takes its batch from the epoch's permutation. Permutation, augmentation and random layers have generators that
 are seeded by the run's seed, a name and the position in the training, which is the pair (epoch, step) alone. A resumed
-run therefore needs only parameters and optimiser state to continue with identical bits.
+run therefore needs only parameters and optimiser state to continue with identical bits, and what a warm-up that the
+training error ends has counted.
 
-Within an epoch nothing waits for the device: batches are gathered, augmented and standardised there, and losses are
-copied to the host only at evaluations.
+Within an epoch nothing waits for the device: batches are gathered, augmented and normalised there, and losses are
+copied to the host only at evaluations; errors also every `WARMUP_WINDOW` steps of such a warm-up.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.recompute import recompute_blocks
 from resnet_cli.training.schedule import learning_rate, length
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE, PRECISION
+from resnet_cli.training.warmup import Warmup
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 EVALUATION_BATCH = 2000
@@ -73,18 +75,24 @@ def train(
     optimizer = build_optimizer(run, net.parameters())
     generators = _attach_generators(net, device)
     heads = auxiliary_heads(net)
+    warmup = Warmup(run, data)
 
     def fits(state: State) -> bool:
-        return same_form(state.net, net.state_dict()) and state_fits(state.optimizer, run, [*net.parameters()])
+        return (
+            same_form(state.net, net.state_dict())
+            and state_fits(state.optimizer, run, [*net.parameters()])
+            and warmup.fits(state.warmup, state.step)
+        )
 
     step, history = 0, list[Metrics]()
     if checkpoint is not None and (state := checkpoint.load([run.run_id], total_steps, fits)):
         net.load_state_dict(state.net)
         load_state(optimizer, state.optimizer)
+        warmup.load(state.warmup)
         step, history = state.step, state.history
 
     def record(gradient_norm: Tensor | None) -> None:
-        rate = learning_rate(run, max(step - 1, 0), total_steps)
+        rate = learning_rate(run, max(step - 1, 0), total_steps, warmup.end)
         history.append(evaluate(net, run, data, step, step / epoch_steps, rate, gradient_norm))
         on_evaluation(history[-1], total_steps)
         probe(net, step)
@@ -98,11 +106,12 @@ def train(
         for stream, generator in generators.items():
             generator.manual_seed(derive_seed(run.seed, stream, step))
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(run, step, total_steps)
+            group["lr"] = learning_rate(run, step, total_steps, warmup.end)
         inputs, targets = batches[step]
         net.train()
         with _precision(run, device):
             outputs = net(inputs)
+        warmup.observe(step, outputs, targets)
         loss = training_loss(data, outputs, targets, heads)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -111,7 +120,7 @@ def train(
         if step % interval == 0 or step == total_steps:
             record(gradient_norm(net))
         if checkpoint is not None and step < total_steps and checkpoint.is_due():
-            checkpoint.save(State([run.run_id], net.state_dict(), state_of(optimizer), step, history))
+            checkpoint.save(State([run.run_id], net.state_dict(), state_of(optimizer), step, history, warmup.state()))
 
     return RunRecord(
         status="done" if is_finite(history[-1]) else "diverged",
@@ -152,9 +161,11 @@ class Batches:
             self._begin(epoch)
         chosen = self.order[position]  # (B,)
         inputs = self.data.train_inputs[chosen]
-        if self.draws is not None:
-            inputs = augment.apply(inputs, self.draws[position], self.data.crop_padding)
-        return self.data.prepare(inputs), self.data.train_targets[chosen]
+        if self.draws is None:
+            inputs = self.data.prepare(inputs)
+        else:
+            inputs = self.data.prepare_crops(inputs, self.draws[position])
+        return inputs, self.data.train_targets[chosen]
 
     def _begin(self, epoch: int) -> None:
         examples, batch, device = len(self.data.train_inputs), self.run[BATCH_SIZE], self.data.device

@@ -1,136 +1,182 @@
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from resnet_cli.claims.turning_point import TurningPoint, turning_points
+from resnet_cli.claims.turning_point import Course, TurningPoint, turning_points
 
-# The first measurements of the sine, medians of five seeds.
-DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 21, 25, 30, 40]
-PLAIN = [0.123, 0.045, 0.011, 0.0029, 7e-4, 2e-4, 2e-4, 6e-4, 3e-4, 11e-4, 40e-4, 7e-4, 55e-4, 0.52, 0.52, 0.52]
-RESIDUAL = [0.135, 0.049, 0.018, 34e-4, 3e-4, 4e-4, 9e-4, 3e-4, 2e-4, 2e-4, 1e-4, 5e-4, 1e-4, 2e-4, 3e-4, 2e-4]
+CHANCE = 0.5
+SEEDS = 8
+FALLING = {2: 0.2, 4: 0.01, 6: 0.001, 8: 0.001, 10: 0.002}
+RISING = {2: 0.2, 4: 0.001, 6: 0.03, 8: 0.1, 10: 0.5}
 
 
-def frame(losses: dict[int, list[float]], model: str = "plain-mlp", error: float = math.nan) -> pd.DataFrame:
-    """One row per run; an infinite loss marks a diverged run, and an error a classification task."""
+def frame(
+    losses: dict[int, float], model: str = "plain-mlp", seeds: int = SEEDS, chance: float = CHANCE
+) -> pd.DataFrame:
+    """One row per run: the loss of its depth, times a factor of up to two that depends on the seed."""
     rows = [
-        {"model": model, "depth": depth, "seed": seed, "train_loss": loss, "test_loss": 2 * loss, "train_error": error}
-        for depth, of_depth in losses.items()
-        for seed, loss in enumerate(of_depth)
+        {"model": model, "depth": depth, "seed": seed, "train_loss": min(loss * (1 + seed / seeds), 1.1 * chance)}
+        for depth, loss in losses.items()
+        for seed in range(seeds)
     ]
-    summary = pd.DataFrame(rows)
-    return summary.assign(status=summary["train_loss"].map(lambda loss: "diverged" if math.isinf(loss) else "done"))
+    return pd.DataFrame(rows).assign(status="done", chance_loss=chance)
 
 
-def only(losses: dict[int, list[float]]) -> TurningPoint:
-    (point,) = turning_points(frame(losses))
+def only(table: pd.DataFrame) -> TurningPoint:
+    ((point,),) = turning_points([table])
     return point
 
 
-def test_measured_plain_nets_degrade_and_residual_nets_do_not() -> None:
-    plain = frame({depth: [loss, loss] for depth, loss in zip(DEPTHS, PLAIN, strict=True)})
-    residual = frame({depth: [loss, loss] for depth, loss in zip(DEPTHS, RESIDUAL, strict=True)}, "residual-mlp")
-    first, second = turning_points(pd.concat([plain, residual]))
-    assert (first.model, first.best_depth, first.worse_from) == ("plain-mlp", 7, 12)
-    assert first.ratio == pytest.approx(2600)
-    assert (second.model, second.worse_from) == ("residual-mlp", None)
-    assert first.sentence() == (
-        "plain-mlp: training loss is lowest at depth 7 (0.0002) and stays above twice its level there "
-        "from depth 12 on (×2600 at depth 40): it degrades."
-    )
-    assert second.sentence() == (
-        "residual-mlp: no turning point up to depth 40; training loss is lowest at depth 21 (0.0001), ×2 at depth 40."
+def test_a_rise_by_more_than_a_tenth_of_chance_is_a_turning_point() -> None:
+    point = only(frame(RISING))
+    assert (point.course, point.best_depth, point.worse_from, point.seeds) == (Course.WORSE, 4, 8, SEEDS)
+    assert point.trend.p_value == 1 / 2**SEEDS
+    assert point.sentence() == (
+        "plain-mlp: it degrades: from depth 8 on, training loss stays more than 10 % of chance above its level at the "
+        "best depth; at depth 10 it is higher by 100 % of chance (95 % interval 100 % to 100 %, 8 seeds, p = 0.0039)."
     )
 
 
-def test_one_seed_gives_no_verdict() -> None:
-    worse = only({depth: [loss] for depth, loss in zip(DEPTHS, PLAIN, strict=True)})
-    assert worse.worse_from == 12
-    assert worse.sentence() == (
-        "plain-mlp: with one seed, training loss is lowest at depth 7 (0.0002) and stays above twice its level there "
-        "from depth 12 on (×2600 at depth 40)."
-    )
-    assert only({2: [0.1], 4: [0.05], 6: [0.06]}).sentence() == (
-        "plain-mlp: with one seed, training loss is lowest at depth 4 (0.05), ×1.2 at depth 6."
+def test_a_rise_by_less_is_none_though_it_is_manifold() -> None:
+    """From 2.2e-4 to 2.9e-4, or even a hundredfold, is nothing beside the loss at chance level."""
+    point = only(frame({2: 0.2, 4: 1e-4, 6: 1e-4, 8: 1e-2}))
+    assert (point.course, point.worse_from) == (Course.STEADY, None)
+    assert point.sentence() == (
+        "plain-mlp: no turning point up to depth 8: from the best depth to depth 8 training loss rises by 2.8 % of "
+        "chance (95 % interval 2.4 % to 3.2 %, 8 seeds, p = 0.0039)."
     )
 
 
-def test_digits_have_a_turning_point_with_four_depths() -> None:
-    assert only({8: [0.10], 20: [0.70], 32: [1.41], 56: [2.30]}).worse_from == 20
+@pytest.mark.parametrize(("loss", "course"), [(0.049, "steady"), (0.05, "unclear"), (0.051, "worse")])
+def test_the_margin_itself_is_unclear(loss: float, course: str) -> None:
+    table = frame({2: 0.0, 4: 0.0, 6: 0.0}).assign(train_loss=lambda rows: (rows["depth"] == 6) * loss)
+    assert only(table).course is Course[course.upper()]
 
 
-def test_classification_needs_a_smaller_rise_than_regression() -> None:
-    losses = {8: [1.27, 1.28], 20: [1.46, 1.47], 32: [1.69, 1.70]}
-    (classification,) = turning_points(frame(losses, error=50.0))
-    assert classification.worse_from == 32
-    assert "stays above 1.2 times its level there from depth 32 on (×1.3 at depth 32)" in classification.sentence()
-    assert only(losses).worse_from is None
+def test_seeds_that_differ_leave_it_unclear() -> None:
+    table = frame({2: 0.1, 4: 0.001, 6: 0.001})
+    table.loc[(table["depth"] == 6) & (table["seed"] < 3), "train_loss"] = CHANCE
+    point = only(table)
+    assert (point.course, point.worse_from) == (Course.UNCLEAR, None)
+    assert point.sentence().startswith(
+        "plain-mlp: unclear whether there is a turning point up to depth 6: from the best depth to depth 6 training "
+        "loss rises by 37 % of chance (95 % interval "
+    )
 
 
-def test_rises_within_the_spread_of_seeds_do_not_count() -> None:
-    steady = {depth: [0.9, 1.0, 1.1] for depth in (20, 32, 44)}
-    noisy = {depth: [0.1, 1.0, 10.0] for depth in (20, 32, 44)}
-    assert only({**steady, 110: [2.9, 3.0, 3.1]}).worse_from == 110
-    assert only({**noisy, 110: [0.3, 3.0, 30.0]}).worse_from is None
+def test_fewer_than_five_seeds_give_no_verdict() -> None:
+    assert only(frame(RISING, seeds=5)).course is Course.WORSE
+    four = only(frame(RISING, seeds=4))
+    assert (four.course, four.trend.p_value, four.worse_from) == (Course.NO_VERDICT, None, None)
+    assert four.sentence() == (
+        "plain-mlp: no verdict from 4 seeds with a run at every depth (it takes 5); "
+        "median training loss is lowest at depth 4 (0.0014), and 0.55 at depth 10."
+    )
+    assert only(frame(FALLING, seeds=1)).sentence() == (
+        "plain-mlp: no verdict from 1 seed with a run at every depth (it takes 5); "
+        "training loss is lowest at depth 8 (0.001), and 0.002 at depth 10."
+    )
 
 
-def test_lucky_minima_and_deep_outliers_do_not_count() -> None:
-    losses = {depth: [1.0] for depth in range(1, 25)}
-    assert only({**losses, 5: [0.01]}).worse_from is None
-    assert only({**losses, 24: [100.0]}).worse_from is None
+def test_only_seeds_with_a_run_at_every_depth_count() -> None:
+    table = frame(RISING)
+    ragged = table[(table["depth"] < 10) | (table["seed"] < 2)]
+    assert only(ragged).sentence().startswith("plain-mlp: no verdict from 2 seeds with a run at every depth")
+    assert only(table.drop(index=0)).seeds == SEEDS - 1
+    first = table["seed"] < 2
+    none = table[~((table["depth"] == 2) & first) & ~((table["depth"] == 4) & ~first)]
+    assert "no verdict from 0 seeds with a run at every depth (it takes 5); median" in only(none).sentence()
 
 
-def test_losses_that_keep_falling_have_no_turning_point() -> None:
-    point = only({depth: [1 / depth] for depth in range(1, 10)})
-    assert (point.worse_from, point.best_depth, point.ratio) == (None, 9, 1.0)
-    assert point.sentence().endswith("training loss is lowest at depth 9 (0.11).")
+def test_fewer_than_three_depths_give_no_verdict() -> None:
+    assert only(frame({20: 0.1, 56: 0.5})).sentence() == (
+        "plain-mlp: no verdict from 2 depths (it takes 3); "
+        "median training loss is lowest at depth 20 (0.14), and 0.55 at depth 56."
+    )
+    assert "no verdict from 1 depth (it takes 3);" in only(frame({20: 0.1})).sentence()
 
 
-def test_a_collapse_after_the_shallowest_depth_is_a_turning_point() -> None:
-    assert only({depth: [0.001 if depth == 20 else 0.5] for depth in range(20, 40)}).worse_from == 21
+def test_an_unknown_level_of_chance_gives_no_verdict() -> None:
+    point = only(frame(RISING).assign(chance_loss=None))
+    assert point.sentence().startswith("plain-mlp: no verdict without the loss at chance level, which is not known; ")
 
 
-def test_diverged_runs_count_as_infinite_losses() -> None:
-    point = only({2: [0.1, 0.1], 4: [0.1, 0.2], 6: [0.1, math.inf], 8: [math.inf, math.inf]})
-    assert (point.worse_from, point.deepest_loss, point.ratio) == (6, math.inf, math.inf)
-    assert "(diverged at depth 8)" in point.sentence()
+def test_nets_at_chance_level_cannot_rise() -> None:
+    point = only(frame({2: 0.48, 4: 0.49, 6: 0.5}))
+    assert "no verdict where training loss is near chance level at every depth; median" in point.sentence()
+    assert only(frame({2: 0.2, 4: 0.5, 6: 0.5})).course is Course.WORSE
 
 
-def test_the_last_loss_of_a_diverged_run_is_ignored() -> None:
-    summary = frame({2: [0.1], 4: [0.1], 6: [0.1]})
-    summary.loc[summary["depth"] == 6, "status"] = "diverged"
-    assert turning_points(summary)[0].deepest_loss == math.inf
+def test_diverged_runs_count_as_chance() -> None:
+    table = frame(FALLING)
+    table.loc[table["depth"] >= 8, "status"] = "diverged"
+    point = only(table)
+    assert (point.course, point.worse_from, point.deepest_loss) == (Course.WORSE, 8, math.inf)
+    few = only(table[table["seed"] < 3])
+    assert few.sentence().endswith("median training loss is lowest at depth 6 (0.0011), and infinite at depth 10.")
+
+
+def test_only_diverged_runs_give_no_verdict() -> None:
+    point = only(frame(FALLING).assign(status="diverged"))
+    assert point.sentence() == (
+        "plain-mlp: no verdict where training loss is near chance level at every depth; "
+        "median training loss is infinite at every depth, since runs diverged."
+    )
 
 
 def test_failed_runs_do_not_count() -> None:
-    summary = frame({2: [0.1], 4: [0.1], 6: [0.1], 8: [5.0]})
-    summary.loc[summary["depth"] == 8, "status"] = "failed"
-    assert turning_points(summary)[0].deepest_depth == 6
+    table = frame({**FALLING, 12: CHANCE})
+    table.loc[table["depth"] >= 10, "status"] = "failed"
+    point = only(table)
+    assert (point.depths, point.course) == ((2, 4, 6, 8), Course.STEADY)
+    assert turning_points([table.assign(status="failed")]) == [[]]
 
 
-def test_fewer_than_three_depths_give_no_turning_point() -> None:
-    assert only({20: [0.1], 56: [5.0]}).worse_from is None
-    assert only({20: [0.1], 56: [5.0]}).sentence() == (
-        "plain-mlp: no turning point can be named from 2 depths; it takes 3."
-    )
-    assert "from 1 depth;" in only({20: [0.1]}).sentence()
+def test_a_lucky_run_is_not_its_own_baseline() -> None:
+    """Every seed has one depth at which it is lucky; measured from there, every seed would rise."""
+    table = frame(dict.fromkeys(range(2, 14), 0.1), seeds=10)
+    table["train_loss"] = np.where(table["depth"] == 3 + table["seed"], 0.0, 0.1)
+    assert only(table).course is Course.STEADY
 
 
-def test_only_diverged_runs_give_no_turning_point() -> None:
-    point = only({depth: [math.inf] for depth in (2, 4, 6)})
-    assert (point.worse_from, point.ratio) == (None, 1.0)
-    assert point.sentence() == "plain-mlp: every depth diverged, so no turning point can be named."
+def test_a_single_deep_outlier_is_no_turning_point() -> None:
+    losses = dict.fromkeys(range(1, 25), 0.001)
+    assert only(frame({**losses, 20: 0.4})).course is Course.STEADY
+    assert only(frame({**losses, 22: 0.4})).course is Course.UNCLEAR
+    assert only(frame({**losses, 22: 0.4, 23: 0.4, 24: 0.4})).worse_from == 22
 
 
-def test_a_loss_of_zero_is_a_valid_loss() -> None:
-    point = only({2: [0.0], 4: [0.0], 6: [1.0]})
-    assert (point.worse_from, point.best_depth, point.ratio) == (6, 4, math.inf)
+def test_a_rise_that_most_seeds_lack_is_unclear() -> None:
+    """Nine of twenty seeds at chance level are a significant mean, but no depth is worse for the median seed."""
+    table = frame({2: 0.2, 4: 0.0, 6: 0.0}, seeds=20)
+    table["train_loss"] = np.where((table["depth"] == 6) & (table["seed"] < 9), CHANCE, table["train_loss"])
+    point = only(table)
+    assert point.trend.p_value is not None
+    assert point.trend.p_value < 0.05
+    assert (point.course, point.worse_from) == (Course.UNCLEAR, None)
 
 
-def test_models_without_any_loss_have_no_turning_point() -> None:
-    summary = frame({2: [0.1], 4: [0.1], 6: [0.3]})
-    assert turning_points(summary.assign(status="failed")) == []
+def test_models_are_corrected_for_together() -> None:
+    """With five seeds the least p is 1/32: enough for two models of two, too much for one of two."""
+    worse, steady = frame(RISING, seeds=5), frame(FALLING, "residual-mlp", seeds=5)
+    ((first, second),) = turning_points([pd.concat([worse, steady])])
+    assert (first.course, second.course) == (Course.WORSE, Course.STEADY)
+    assert first.trend.p_value == second.trend.p_value == 1 / 32
+    between = frame({2: 0.2, 4: 0.0, 6: 0.0}, "residual-mlp", seeds=5)
+    between.loc[(between["depth"] == 6) & (between["seed"] < 2), "train_loss"] = CHANCE
+    ((first,), (second,)) = turning_points([worse, between])
+    assert (first.course, first.trend.p_value, first.worse_from) == (Course.UNCLEAR, 2 / 32, None)
+    assert second.course is Course.UNCLEAR
 
 
-def test_impossible_negative_losses_are_no_turning_point() -> None:
-    assert only({depth: [-1.0] for depth in range(2, 14)}).worse_from is None
+def test_a_loss_of_zero_and_a_single_level_are_valid() -> None:
+    point = only(frame({2: 0.0, 4: 0.0, 6: 0.0}))
+    assert (point.course, point.best_depth, point.deepest_loss) == (Course.STEADY, 6, 0.0)
+    assert "rises by 0 % of chance (95 % interval 0 % to 0 %, " in point.sentence()
+
+
+def test_a_loss_that_falls_to_the_end_has_no_turning_point() -> None:
+    point = only(frame({depth: 0.4 / depth**2 for depth in range(1, 10)}))
+    assert (point.course, point.best_depth) == (Course.STEADY, 9)

@@ -118,6 +118,9 @@ def test_a_single_depth_has_learning_curves_only(command: Command, sweep: Path) 
     refused = command("plot", sweep, "--depths", "2", "--kind", "depth")
     assert refused.code == 2
     assert f"kind (=depth): the runs below {sweep} are of one depth; use curves." in refused.err
+    refused = command("plot", sweep, "--kind", "parameters")
+    assert refused.code == 2
+    assert f"kind (=parameters): the runs below {sweep} do not differ in size at any depth; use depth" in refused.err
 
 
 def test_two_settings_make_rows_and_columns(command: Command) -> None:

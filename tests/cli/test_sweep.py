@@ -23,7 +23,7 @@ def test_sweep_prints_its_product_each_run_and_the_turning_points(command: Comma
     assert answer.code == 0
     assert answer.out.startswith("sine: 3 depths × 2 models × 1 seed = 6 runs\n")
     assert len(re.findall(r"^\[\d/6\] (plain|residual)-mlp depth \d seed 0: train ", answer.out, re.M)) == 6
-    assert "plain-mlp: with one seed, training loss is lowest at depth 4" in answer.out
+    assert "plain-mlp: no verdict from 1 seed with a run at every depth (it takes 5); training loss is" in answer.out
     assert "\nFigures: resnet-exp plot results/sine\nEach run: resnet-exp show results/sine\n" in answer.out
     assert answer.err == ""
 

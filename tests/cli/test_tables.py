@@ -51,6 +51,11 @@ def summary(depths: list[int], seeds: int = 5, *, errors: bool = False, **settin
     return pd.DataFrame(rows)
 
 
+def chances(frame: pd.DataFrame, level: float = 20.0) -> dict[str, float]:
+    """The loss of a constant answer for each run."""
+    return dict.fromkeys(frame["run_id"], level)
+
+
 def text_of(renderable: RenderableType, width: int = 80) -> str:
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
@@ -132,10 +137,41 @@ def test_depth_table_holds_medians_and_ranges(errors: bool) -> None:
 
 
 def test_depth_table_names_the_turning_point() -> None:
-    text = " ".join(text_of(depth_table(summary([2, 4, 8, 16]))).split())
+    frame = summary([2, 4, 8, 16])
+    text = " ".join(text_of(depth_table(frame, chances(frame))).split())
     assert "sine: loss by depth, median of 5 seeds" in text
-    assert "plain-mlp: training loss is lowest at depth 2 (2.4) and stays above twice its level there" in text
-    assert "residual-mlp: no turning point up to depth 16" in text
+    assert "plain-mlp: it degrades: from depth 4 on, training loss stays more than 10 % of chance above its" in text
+    assert "residual-mlp: no turning point up to depth 16: from the best depth to depth 16 training loss rises" in text
+    assert text.endswith(
+        "Chance: the loss of the best constant answer, 20.0. p: exact sign-flip test over seeds, "
+        "corrected for 2 models (Benjamini-Hochberg)."
+    )
+    assert "Chance:" not in text_of(depth_table(frame))
+
+
+def test_all_blocks_of_a_table_are_corrected_for_together() -> None:
+    """Five seeds are enough where every model of every block has a verdict, not where one is in between."""
+    frame = pd.concat([summary([2, 4, 8], init=init) for init in ("he", "default")], ignore_index=True)
+    frame["run_id"] += frame["init"]
+    levels = dict.fromkeys(frame["run_id"], 20.0)
+    text = text_of(depth_table(frame, levels), width=300)
+    assert text.count("5 seeds, p = 0.031)") == 4
+    assert "corrected for 4 models" in text
+    between = (frame["init"] == "he") & (frame["model"] == "residual-mlp") & (frame["depth"] == 8) & (frame["seed"] < 2)
+    frame.loc[between, "train_loss"] = 20.0
+    text = text_of(depth_table(frame, levels), width=300)
+    assert text.count("p = 0.042)") == 3
+    assert text.count("unclear whether there is a turning point up to depth 8") == 1
+
+
+def test_the_level_of_chance_is_each_runs_own() -> None:
+    """Where noise varies, so does what a constant answer reaches, and no single number is given."""
+    frame = pd.concat([summary([2, 4, 8], noise=noise) for noise in (0.0, 1.0)])
+    frame["run_id"] += frame["noise"].astype(str)
+    levels = {run_id: 20.0 if run_id.endswith("0.0") else 500.0 for run_id in frame["run_id"]}
+    text = text_of(depth_table(frame, levels), width=300)
+    assert text.count("plain-mlp: it degrades") == text.count("plain-mlp: no turning point") == 1
+    assert "Chance: the loss of the best constant answer. p: exact" in text
 
 
 def test_39_depths_of_two_models_fit_side_by_side() -> None:
@@ -197,9 +233,8 @@ def test_each_combination_of_settings_has_a_block() -> None:
 def test_models_of_one_verdict_share_a_line_from_three_on() -> None:
     frame = summary([2, 4, 6]).query("model == 'residual-mlp'")
     frame = pd.concat([frame, frame.assign(model="highway-mlp"), frame.assign(model="vgg")])
-    assert "\n3 models: no turning point up to depth 6; training loss is lowest" in text_of(
-        depth_table(frame), width=120
-    )
+    text = text_of(depth_table(frame.reset_index(drop=True), chances(frame)), width=300)
+    assert "\n3 models: no turning point up to depth 6: from the best depth to depth 6 training loss rises" in text
 
 
 def test_models_are_compared_where_depths_are_too_few_for_a_turning_point() -> None:
@@ -283,7 +318,7 @@ def test_models_appear_only_in_blocks_of_their_settings() -> None:
 def test_a_setting_determined_by_depth_makes_no_blocks() -> None:
     frame = summary([2, 4, 6])
     frame["warmup_steps"] = frame["depth"].map(lambda depth: 400 if depth == 6 else 0)
-    assert text_of(depth_table(frame)).count("median") == 1
+    assert text_of(depth_table(frame)).count("loss by depth, median") == 1
 
 
 def test_tables_without_finished_runs_say_so() -> None:
@@ -300,7 +335,7 @@ def test_colour_marks_best_and_worse_depths(monkeypatch: pytest.MonkeyPatch) -> 
     def printed() -> str:
         console = Console(width=100, force_terminal=True, color_system="standard")
         with console.capture() as capture:
-            console.print(depth_table(frame))
+            console.print(depth_table(frame, chances(frame)))
         return capture.get()
 
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from resnet_cli.figures.axes import spread
+from resnet_cli.figures.axes import new_grid, set_size_axis, spread
 from resnet_cli.figures.loss_by_depth import draw
 from resnet_cli.figures.style import PALE_GREY
 
@@ -113,3 +113,28 @@ def test_many_models_get_a_row_per_setting_value(summary: pd.DataFrame) -> None:
 )
 def test_names_are_moved_as_little_as_possible(wanted: list[float], expected: list[float]) -> None:
     assert list(spread(np.array(wanted), 0.1)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([9811, 151_966], ["10 k", "20 k", "50 k", "100 k"]),
+        ([900, 2_000_000], ["1 k", "10 k", "100 k", "1 M"]),
+    ],
+)
+def test_numbers_of_parameters_have_a_log_axis_with_few_round_ticks(sizes: list[int], expected: list[str]) -> None:
+    _, grid = new_grid((7, 4), 1, 1)
+    axes = grid[0, 0]
+    set_size_axis(axes, sizes)
+    low, high = axes.get_xlim()
+    assert low < sizes[0] <= sizes[1] < high
+    shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert axes.xaxis.get_major_formatter().format_ticks(shown) == expected
+
+
+def test_a_single_number_of_parameters_stands_in_the_middle_of_its_axis() -> None:
+    _, grid = new_grid((7, 4), 1, 1)
+    set_size_axis(grid[0, 0], [5000])
+    low, high = grid[0, 0].get_xlim()
+    assert low < 5000 < high
+    assert low * high == pytest.approx(5000**2)

@@ -1,8 +1,10 @@
 """The figures of a sweep: all of its runs are drawn, on as many figures as it takes."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from resnet_cli.figures.style import BLUE
 from resnet_cli.figures.sweep import sweep_figures
 from resnet_cli.settings.errors import UserError
 
@@ -37,6 +39,44 @@ def test_a_third_setting_makes_a_figure_for_each_value(summary: pd.DataFrame, cu
     assert curve_names == [
         f"loss-curves-init-{init}-batch-norm-{norm}" for init in ("glorot", "he") for norm in ("off", "on")
     ]
+
+
+def of_two_sizes(summary: pd.DataFrame) -> pd.DataFrame:
+    """Nets of each depth with width 4 and, three times as large, with width 8."""
+    frame = with_settings(summary, width=[4, 8])
+    return frame.assign(parameters=frame["parameters"] * (frame["width"] // 2 - 1))
+
+
+def test_nets_of_one_depth_and_several_sizes_are_drawn_against_their_size(
+    summary: pd.DataFrame, curves: pd.DataFrame
+) -> None:
+    sizes = of_two_sizes(summary)
+    found = sweep_figures(sizes, curves, metrics=["error"], kinds=["depth", "parameters"], splits=["test"])
+    assert list(found) == ["error-by-depth", "error-by-parameters"]
+    figure = found["error-by-parameters"]()
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_xscale()) == ("parameters", "log")
+    assert figure.get_suptitle() == "Test error on digits against parameters"
+    expected = sizes[sizes["model"] == "resnet"].groupby("parameters")["test_error"].median()
+    (drawn,) = [line for line in axes.lines if line.get_color() == BLUE and line.get_linestyle() == "--"]
+    assert list(np.asarray(drawn.get_xdata())) == list(expected.index)
+    assert list(np.asarray(drawn.get_ydata())) == pytest.approx(list(expected))
+
+
+def test_other_settings_than_those_of_the_size_have_panels_of_their_own(
+    summary: pd.DataFrame, curves: pd.DataFrame
+) -> None:
+    sizes = with_settings(of_two_sizes(summary), init=["he", "glorot"])
+    figure = sweep_figures(sizes, curves, metrics=["loss"], kinds=["parameters"])["loss-by-parameters"]()
+    assert [axes.get_title() for axes in figure.axes] == ["init glorot", "init he"]
+
+
+def test_nets_whose_size_follows_from_their_depth_are_not_drawn_against_it(
+    summary: pd.DataFrame, curves: pd.DataFrame
+) -> None:
+    widened = of_two_sizes(summary)
+    assert names(summary, curves, kinds=["parameters"]) == []
+    assert names(widened, with_settings(curves, width=[4, 8]), kinds=["parameters"], by=["width"]) == []
 
 
 @pytest.mark.slow

@@ -78,6 +78,12 @@ def test_settings_of_other_models_or_tasks_are_rejected(request_: dict[str, Any]
         ({"schedule": "cosine", "decay_factor": 0.5}, "decay_factor", "schedule steps"),
         ({"warmup_factor": 0.5}, "warmup_factor", "warmup_steps above 0"),
         ({"warmup_shape": "linear", "warmup_steps": 0}, "warmup_shape", "warmup_steps above 0"),
+        ({"warmup_until_error": 80}, "warmup_until_error", "warmup_steps above 0 and warmup_shape constant"),
+        (
+            {"warmup_until_error": 80, "warmup_steps": 400},
+            "warmup_until_error",
+            "warmup_steps above 0 and warmup_shape constant",
+        ),
     ],
 )
 def test_a_setting_without_effect_is_rejected(request_: dict[str, Any], name: str, needed: str) -> None:

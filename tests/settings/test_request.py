@@ -193,6 +193,12 @@ def test_epochs_and_steps_replace_each_other(layers: list[dict[str, int]], expec
     assert merge(*layers) == expected
 
 
+def test_a_later_setting_removes_what_it_makes_useless() -> None:
+    warm = {"warmup_steps": 9, "warmup_shape": "constant", "warmup_until_error": 80, "width": 3}
+    assert merge(warm, {"warmup_steps": 0}) == {"warmup_steps": 0, "width": 3}
+    assert merge(warm, {"warmup_shape": "linear"}) == {"warmup_steps": 9, "warmup_shape": "linear", "width": 3}
+
+
 def test_a_later_setting_also_replaces_earlier_overrides() -> None:
     overrides = [{"models": "plain", "depths": 8, "width": 3, "epochs": 5}, {"init": "he"}]
     assert merge({"override": overrides}, {"width": 4, "steps": 6, "depths": 9}) == {

@@ -9,7 +9,8 @@ from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import IDENTITY, Setting
-from resnet_cli.training.settings import STEPS
+from resnet_cli.tasks.settings import NORMALISATION
+from resnet_cli.training.settings import STEPS, WARMUP_UNTIL_ERROR
 
 COMPLETE: dict[str, Any] = {
     "task": "cifar10",
@@ -208,15 +209,22 @@ def test_reading_a_setting_that_does_not_apply_names_it() -> None:
 def test_runs_stored_before_a_setting_existed_keep_their_ids(
     model: str, later: dict[Setting[Any], tuple[Any, Any]]
 ) -> None:
+    later = later | {NORMALISATION: ("channel", "pixel"), WARMUP_UNTIL_ERROR: (0.0, 80.0)}
     assert registry.before(model, "cifar10") == {setting.name: value for setting, (value, _) in later.items()}
     names = [setting.name for setting in later]
-    stored = {name: value for name, value in PAPER.as_dict().items() if name not in names} | {"model": model}
+    warm = {"warmup_steps": 400, "warmup_factor": 0.1, "warmup_shape": "constant"}
+    stored = {name: value for name, value in PAPER.as_dict().items() if name not in names} | {"model": model} | warm
     old, today = Run(**stored), Run(**stored).but({setting: value for setting, (value, _) in later.items()})
     assert old == today
     assert old.run_id == today.run_id
     for setting, (value, changed) in later.items():
         assert old[setting] == value
         assert today.but({setting: changed}).run_id != today.run_id
+
+
+def test_an_earlier_run_lacks_a_later_setting_that_does_not_apply_to_it() -> None:
+    assert PAPER.get(WARMUP_UNTIL_ERROR) is None
+    assert PAPER.but(task="digits", normalisation=None).get(NORMALISATION) is None
 
 
 def test_a_run_cannot_be_changed() -> None:

@@ -84,6 +84,85 @@ def test_too_many_training_images_are_rejected(task_run: TaskRun, small_task: Ta
         small_task.load(task_run("cifar10", train_size=151), small_cifar)
 
 
+def test_pixel_normalisation_subtracts_the_mean_image(
+    task_run: TaskRun, small_task: Task, small_cifar: Path, records: Records
+) -> None:
+    data = small_task.load(task_run("cifar10", normalisation="pixel", train_size=50), small_cifar)
+    train = np.concatenate([records[name] for name in cifar10.ARCHIVE.train.files])[:, 1:].reshape(-1, 3, 32, 32)
+    test = records["test_batch.bin"][:, 1:].reshape(-1, 3, 32, 32)
+    prepared = data.prepare(data.test_inputs)
+    assert prepared.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_allclose(prepared, (test - train.mean(axis=0)) / 255, atol=1e-6)
+
+
+def padded_crop(image: np.ndarray, padding: np.ndarray, draw: list[int], pixels: int) -> np.ndarray:
+    """A crop of one image (C, H, W) that stands on a ground of one value for each channel."""
+    channels, height, width = image.shape
+    ground = np.broadcast_to(padding[:, None, None], (channels, height + 2 * pixels, width + 2 * pixels)).copy()
+    ground[:, pixels : pixels + height, pixels : pixels + width] = image
+    top, left, flip = draw
+    crop = ground[:, top : top + height, left : left + width]
+    return crop[:, :, ::-1] if flip else crop
+
+
+@pytest.mark.parametrize("normalisation", ["channel", "pixel"])
+def test_crops_are_padded_with_black_or_with_the_mean(
+    task_run: TaskRun, small_task: Task, small_cifar: Path, normalisation: str
+) -> None:
+    data = small_task.load(task_run("cifar10", normalisation=normalisation), small_cifar)
+    images = data.train_inputs.numpy() / 255
+    if normalisation == "pixel":
+        normalised, padding = images - images.mean(axis=0), np.zeros(3)
+    else:
+        mean, deviation = images.mean(axis=(0, 2, 3)), images.std(axis=(0, 2, 3))
+        normalised = (images - mean[:, None, None]) / deviation[:, None, None]
+        padding = -mean / deviation  # what black becomes
+    draws = torch.tensor([[0, 0, 0], [8, 8, 1], [4, 4, 1], [4, 4, 0], [1, 7, 0]])
+    crops = data.prepare_crops(data.train_inputs[:5], draws)
+    expected = [padded_crop(normalised[number], padding, draw, 4) for number, draw in enumerate(draws.tolist())]
+    np.testing.assert_allclose(crops, np.stack(expected), atol=1e-5)
+    assert crops.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_held_out_images_are_evaluated_in_place_of_the_test_images(
+    task_run: TaskRun, small_task: Task, small_cifar: Path
+) -> None:
+    whole = small_task.load(task_run("cifar10"), small_cifar)
+    data = small_task.load(task_run("cifar10", validation_size=50), small_cifar)
+    subset = small_task.load(task_run("cifar10", train_size=100), small_cifar)
+    assert data.train_inputs.equal(subset.train_inputs)
+    assert data.train_targets.equal(subset.train_targets)
+    assert data.test_targets.bincount().tolist() == [5] * 10
+    parts = torch.cat((data.train_inputs, data.test_inputs)).flatten(1)
+    assert sorted(parts.tolist()) == sorted(whole.train_inputs.flatten(1).tolist())
+    assert small_task.examples(task_run("cifar10", validation_size=50)) == (100, 50)
+
+
+@pytest.mark.parametrize("normalisation", ["channel", "pixel"])
+def test_held_out_images_have_no_part_in_the_normalisation(
+    task_run: TaskRun, small_task: Task, small_cifar: Path, normalisation: str
+) -> None:
+    run = task_run("cifar10", validation_size=50, train_size=20, normalisation=normalisation)
+    data = small_task.load(run, small_cifar)
+    known = small_task.load(run.but(train_size=None), small_cifar).train_inputs.numpy() / 255
+    assert len(data.train_inputs) == 20
+    assert data.mean is not None
+    axes = 0 if normalisation == "pixel" else (0, 2, 3)
+    np.testing.assert_allclose(data.mean, known.mean(axis=axes), rtol=1e-5)
+
+
+def test_too_few_images_for_both_parts_are_rejected(task_run: TaskRun, small_task: Task, small_cifar: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"train_size \(=101\) must be at most 100, .* without the 50 of validation_size"
+    ):
+        small_task.load(task_run("cifar10", train_size=101, validation_size=50), small_cifar)
+    for ask in (small_task.examples, lambda run: small_task.load(run, small_cifar)):
+        with pytest.raises(
+            UserError, match=r"validation_size \(=150\) must be below 150, the number of .* cifar10; lower"
+        ):
+            ask(task_run("cifar10", validation_size=150))
+
+
 def test_missing_files_are_reported_with_both_remedies(task_run: TaskRun, small_task: Task, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         small_task.load(task_run("cifar10"), tmp_path / "no where")

@@ -41,12 +41,15 @@ def test_a_description_is_complete_and_its_settings_exist(task: Task, task_run: 
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("digits", {}),
-        ("digits", {"train_size": 200}),
-        ("digits", {"classes": "0..4"}),
-        ("digits", {"classes": "1/8/9", "train_size": 30}),
         ("sine", {}),
         ("sine", {"train_size": 200}),
+        ("digits", {}),
+        ("digits", {"train_size": 200}),
+        ("digits", {"validation_size": 200}),
+        ("digits", {"validation_size": 200, "train_size": 300}),
+        ("digits", {"classes": "0..4"}),
+        ("digits", {"classes": "1/8/9", "train_size": 30}),
+        ("digits", {"classes": "1/8/9", "validation_size": 100}),
     ],
     ids=str,
 )

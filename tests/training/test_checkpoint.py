@@ -151,6 +151,7 @@ def test_values_of_another_form_reach_no_optimiser(
         {"history": []},
         {"history": [(1.0, 2)]},
         {"more": 1},
+        {"warmup": {"end": 1, "errors": 0}},
     ],
 )
 def test_a_checkpoint_of_something_else_is_not_used(
@@ -183,6 +184,17 @@ def test_a_checkpoint_from_before_a_metric_was_added_is_used(engine: Engine, run
     (history, *_), undisturbed = engine(runs, data, Checkpoint(path, 1000)), engine(runs, data, None)[0]
     assert history[0] == Metrics._make([*undisturbed[0][:-optional], *optional * [None]])
     assert history[-1] == undisturbed[-1]
+
+
+def test_a_checkpoint_from_before_warm_up_had_a_state_is_used(engine: Engine, runs: list[Run], tmp_path: Path) -> None:
+    data, path = load(runs[0]), tmp_path / "checkpoint.pt"
+    stop_in_the_middle(engine, runs, data, path)
+    content = read_tensors(path)
+    del content["warmup"]
+    write_tensors(path, content)
+    loaded: list[int] = []
+    assert engine(runs, data, Checkpoint(path, 1000, loaded.append)) == engine(runs, data, None)
+    assert loaded == [1]
 
 
 def test_a_state_is_saved_and_loaded_to_the_bit(tmp_path: Path) -> None:

@@ -25,8 +25,15 @@ def test_the_learning_rate_is_restored_after_constant_warm_up() -> None:
     runs = plan_sweep(load_config(CONFIGS / "cifar10-paper.toml")).runs
     assert {run.depth for run in runs if run[WARMUP_STEPS]} == {110}
     deep = next(run for run in runs if run.depth == 110 and run.model == "resnet")
-    rates = [learning_rate(deep, step, 64_000) for step in (0, 399, 400, 31_999, 32_000)]
+    rates = [learning_rate(deep, step, 64_000, warmup_end=400) for step in (0, 399, 400, 31_999, 32_000)]
     assert rates == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01])
+
+
+def test_warm_up_lasts_until_the_training_error_ends_it() -> None:
+    runs = plan_sweep(load_config(CONFIGS / "cifar10-paper.toml")).runs
+    deep = next(run for run in runs if run.depth == 110 and run.model == "resnet")
+    rates = [learning_rate(deep, step, 64_000) for step in (0, 400, 31_999, 32_000, 63_999)]
+    assert rates == pytest.approx([0.01, 0.01, 0.01, 0.001, 0.0001])
 
 
 def test_cosine_decays_from_the_full_learning_rate_to_zero(make_run: MakeRun) -> None:

@@ -40,8 +40,8 @@ def command(
     """
     from resnet_cli.analysis.removed_blocks import LEARNED, at_largest_shared_depth, measure_changes, summarise
     from resnet_cli.analysis.selection import some_runs
-    from resnet_cli.claims.turning_point import is_classification
     from resnet_cli.figures.removed_blocks import split_rows
+    from resnet_cli.figures.run_table import is_classification
 
     request: AnalysisRequest = context.obj
     found = request.select()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.tasks.base import Loss
+from resnet_cli.tasks.data import augment
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Data:
     test_targets: Tensor
     loss: Loss
     outputs: int
-    mean: Tensor | None = None  # (C,), of the whole training set, on the scale 0 to 1
-    deviation: Tensor | None = None  # (C,), the standard deviation
+    mean: Tensor | None = None  # (C,), of the whole training set, on the scale 0 to 1; or of each pixel, (C, H, W)
+    deviation: Tensor | None = None  # (C,), the standard deviation; 1 beside the mean of each pixel
     dtype: torch.dtype = torch.float32
-    crop_padding: int = 0  # pixels of zero padding for random crops; 0: training images are not augmented
+    crop_padding: int = 0  # pixels of padding for random crops; 0: training images are not augmented
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -48,16 +49,25 @@ class Data:
         return replace(self, dtype=dtype, **moved)
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """Turn stored inputs into inputs of a net: images are standardised channel by channel.
+        """Turn stored inputs into inputs of a net: images are normalised with `mean` and `deviation`.
 
         (B, C, H, W) uint8 becomes (B, C, H, W) `dtype`, in the memory format of `adapt`; floats are returned unchanged.
         """
         if self.mean is None or self.deviation is None:
             return inputs
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-        scale = (255 * self.deviation).reciprocal()[:, None, None]
-        shift = (self.mean / self.deviation)[:, None, None]
-        return inputs.to(self.dtype) * scale - shift
+        mean, deviation = self.mean if self.mean.ndim == 3 else self.mean[:, None, None], self.deviation[:, None, None]
+        return inputs.to(self.dtype) * (255 * deviation).reciprocal() - mean / deviation
+
+    def prepare_crops(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Turn stored training images into inputs of a net, cropped and flipped as `augment.draw` says, (B, 3).
+
+        The padding of crops is black; or zero after normalisation, that is the mean, where each pixel has its own mean,
+        which has to be subtracted before the pixels are moved (He et al. 2015, §4.2).
+        """
+        if self.mean is not None and self.mean.ndim == 3:
+            return augment.apply(self.prepare(images), draws, self.crop_padding)
+        return self.prepare(augment.apply(images, draws, self.crop_padding))
 
     def adapt(self, net: nn.Module) -> nn.Module:
         """The net, changed to the device and the precision of the data and, for images, to channels_last."""

@@ -1,8 +1,9 @@
 """Random crops and flips of a whole batch in one tensor operation.
 
 He et al., "Deep Residual Learning for Image Recognition" (2015, arXiv 1512.03385), section 4.2: pad by 4 pixels, crop
-at random to the original size, flip horizontally with probability 1/2. Images are stored as bytes, so the padding is 0
-(black), as with torchvision's RandomCrop before normalisation; the paper pads with the mean.
+at random to the original size, flip horizontally with probability 1/2. The padding is 0: black in images that are still
+bytes, as with torchvision's RandomCrop before normalisation, and the mean in images whose mean has been subtracted, as
+in the paper.
 """
 
 import torch
@@ -21,9 +22,10 @@ def draw(count: int, padding: int, generator: torch.Generator) -> Tensor:
 
 
 def apply(images: Tensor, draws: Tensor, padding: int) -> Tensor:
-    """Pad images with `padding` black pixels on every side, then crop and flip them as `draw` says, (B, 3).
+    """Pad images with `padding` pixels of 0 on every side, then crop and flip them as `draw` says, (B, 3).
 
-    (B, C, H, W) to the same, in the channels_last memory format. Never waits for the device of the tensors.
+    (B, C, H, W), bytes or floats, to the same, in the channels_last memory format. Never waits for the device of the
+    tensors.
     """
     count, _, height, width = images.shape
     top, left, flip = (choice[:, None] for choice in draws.unbind(dim=1))  # (B, 1) each

@@ -8,8 +8,9 @@ from torch import Tensor
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
+from resnet_cli.tasks.base import check_held_out
 from resnet_cli.tasks.data import Data
-from resnet_cli.tasks.settings import CLASSES, TRAIN_SIZE, chosen_classes
+from resnet_cli.tasks.settings import CLASSES, NORMALISATION, TRAIN_SIZE, VALIDATION_SIZE, chosen_classes
 
 
 def generator(*names: object) -> torch.Generator:
@@ -37,17 +38,31 @@ def labelled_images(
 ) -> Data:
     """The data of a run from all images, uint8 (N, C, H, W), and their classes, int64 (N,).
 
-    Mean and deviation are those of all training images, whatever `train_size` and `classes` keep. Classes keep their
-    numbers, and a net has outputs for those that are left out, too.
+    Means and deviation are those of all training images, also of classes that are left out, whatever `train_size`
+    keeps; where images are held out, those of the images that are left. Classes keep their numbers, and a net has
+    outputs for those that are left out, too.
 
     Raises:
-        UserError: `train_size` exceeds the number of training images, or there is no such class.
+        UserError: there are fewer training images than `train_size` and `validation_size` together, or there is no such
+            class.
     """
-    mean, deviation = channel_statistics(train[0])
+    known = train[0]
     if run.get(CLASSES) is not None:
         train, test = (_of_classes(part, chosen_classes(run, classes)) for part in (train, test))
     images, labels = train
-    if (size := run.get(TRAIN_SIZE)) is not None:
+    most = len(images)
+    if (held_out := run.get(VALIDATION_SIZE)) is not None:
+        left, others = validation_split(labels, held_out, run.task)
+        known, test, most = images[left], (images[others], labels[others]), len(left)
+    size = run.get(TRAIN_SIZE) or most
+    if size > most:
+        rest = f" without the {held_out:,} of {VALIDATION_SIZE.name}" if held_out else ""
+        raise UserError(
+            f"{TRAIN_SIZE.name} (={size}) must be at most {most:,}, the number of training examples of "
+            f"{run.task}{rest}; lower it, or leave it out to use all of them."
+        )
+    mean, deviation = (pixel_statistics if run.get(NORMALISATION) == "pixel" else channel_statistics)(known)
+    if size < len(images):
         kept = training_subset(labels, size, run.task)
         images, labels = images[kept], labels[kept]
     return Data(images, labels, *test, "cross_entropy", classes, mean, deviation, crop_padding=crop_padding)
@@ -61,20 +76,27 @@ def _of_classes(part: tuple[Tensor, Tensor], chosen: list[int]) -> tuple[Tensor,
 
 
 def training_subset(labels: Tensor, size: int, task: str) -> Tensor:
-    """The indices of the training examples that `--train-size` keeps, ascending, int64, from all classes, (N,).
+    """The indices of `size` training examples from all classes, ascending, int64, (size,), given those of all.
 
     The choice is fixed for a task and has the class proportions of the whole set; a larger subset contains every
     smaller one.
+    """
+    return stratified_order(labels, generator(task, TRAIN_SIZE.name))[:size].sort().values
+
+
+def validation_split(labels: Tensor, held_out: int, task: str) -> tuple[Tensor, Tensor]:
+    """The indices of the examples that are left for training and of those that are held out, ascending, int64.
+
+    What is left is the training subset of that size: examples that are held out are in no smaller one either.
 
     Raises:
-        UserError: `size` exceeds N.
+        UserError: nothing is left.
     """
-    if size > len(labels):
-        raise UserError(
-            f"train_size (={size}) must be at most {len(labels):,}, the number of training examples of {task}; "
-            "lower it, or leave it out to use all of them."
-        )
-    return stratified_order(labels, generator(task, TRAIN_SIZE.name))[:size].sort().values
+    check_held_out(held_out, len(labels), task)
+    left = training_subset(labels, len(labels) - held_out, task)
+    is_held_out = torch.ones(len(labels), dtype=torch.bool)
+    is_held_out[left] = False
+    return left, is_held_out.nonzero()[:, 0]
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,3 +113,12 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
         means.append(mean)
         deviations.append(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
     return torch.tensor(means, dtype=torch.float32), torch.tensor(deviations, dtype=torch.float32)
+
+
+def pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of each pixel of uint8 images (N, C, H, W), (C, H, W) on the scale 0 to 1, and a deviation of 1, (C,).
+
+    Both are float32. The sums are whole numbers, so the mean is exact up to the final rounding.
+    """
+    sums = images.numpy().sum(axis=0, dtype=np.int64)  # torch would widen all images first, to 1.2 GB for CIFAR
+    return torch.from_numpy(sums / (255 * len(images))).float(), torch.ones(images.shape[1])

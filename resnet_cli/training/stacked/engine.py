@@ -214,6 +214,8 @@ class Stack:
         nets = len(self.runs)
         if state.net.keys() != {"parameters", "ended", "rows"} or not isinstance(state.optimizer, list):
             return False
+        if state.warmup is not None:
+            return False
         ended, rows = state.net["ended"], state.net["rows"]
         return (
             same_form(state.net["parameters"], self.parameters)

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from resnet_cli.tasks.data.sampling import channel_statistics, generator, stratified_order, training_subset
+from resnet_cli.tasks.data.sampling import (
+    channel_statistics,
+    generator,
+    pixel_statistics,
+    stratified_order,
+    training_subset,
+    validation_split,
+)
 
 
 @pytest.fixture
@@ -42,6 +49,25 @@ def test_a_larger_subset_contains_the_smaller(labels: torch.Tensor) -> None:
     subsets = [set(training_subset(labels, size, "test").tolist()) for size in range(1, 201)]
     assert all(small < large for small, large in pairwise(subsets))
     assert training_subset(labels, 200, "test").equal(torch.arange(200))
+
+
+def test_what_is_held_out_is_the_rest_of_a_training_subset(labels: torch.Tensor) -> None:
+    for held_out in (1, 50, 199):
+        left, others = validation_split(labels, held_out, "test")
+        assert len(others) == held_out
+        assert torch.cat((left, others)).sort().values.equal(torch.arange(200))
+        assert left.equal(training_subset(labels, 200 - held_out, "test"))
+        share = labels.bincount() / 200
+        assert ((labels[others].bincount(minlength=5) - held_out * share).abs() <= 1.5).all()
+
+
+def test_the_mean_of_each_pixel_matches_numpy() -> None:
+    images = torch.randint(256, (1300, 3, 4, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images[:, 1, :2] //= 3
+    mean, deviation = pixel_statistics(images)
+    expected = torch.tensor([[[[*images[:, c, y, x].tolist()] for x in range(5)] for y in range(4)] for c in range(3)])
+    torch.testing.assert_close(mean, (expected.double().mean(dim=3) / 255).float(), rtol=1e-7, atol=0)
+    assert deviation.equal(torch.ones(3))
 
 
 def test_channel_statistics_match_numpy() -> None:

@@ -16,6 +16,7 @@ from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
+from resnet_cli.tasks.data.sampling import pixel_statistics
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.optimizers import OPTIMIZERS, Optimizer
@@ -141,9 +142,13 @@ def test_each_run_has_its_own_rate_schedule_and_initial_values(make_run: MakeRun
         assert_like_loop(outcome, data)
 
 
-def test_augmented_images_match_the_loop(make_run: MakeRun) -> None:
+@pytest.mark.parametrize("pixel", [False, True])
+def test_augmented_images_match_the_loop(make_run: MakeRun, pixel: bool) -> None:
     runs = [make_run(**SMALL, task="digits", models="plain-mlp", depths=depth, seeds=depth % 2) for depth in (1, 2, 3)]
     data = dataclasses.replace(load(runs[0]), crop_padding=1)
+    if pixel:
+        mean, deviation = pixel_statistics(data.train_inputs)
+        data = dataclasses.replace(data, mean=mean.double(), deviation=deviation.double())
     for outcome in train_stack(runs, data):
         assert_like_loop(outcome, data)
 

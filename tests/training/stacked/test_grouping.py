@@ -25,6 +25,13 @@ from tests.training.stacked.test_engine import PLAIN, RESIDUAL
         ({"models": "residual", "survival": 0.9}, "survival (=0.9)"),
         ({"models": "residual", "survival": 1}, ""),
         ({"task": "digits", "models": "plain-cnn", "depths": 8}, "model (=plain-cnn)"),
+        ({"task": "digits", "validation_size": 100}, ""),
+        ({"task": "cifar10", "normalisation": "pixel"}, ""),
+        ({"task": "digits", "warmup_steps": 9, "warmup_shape": "constant", "warmup_until_error": 0}, ""),
+        (
+            {"task": "digits", "warmup_steps": 9, "warmup_shape": "constant", "warmup_until_error": 80},
+            "warmup_until_error (=80.0)",
+        ),
     ],
 )
 def test_only_similar_mlps_can_be_stacked(make_run: MakeRun, settings: dict[str, object], expected: str) -> None:
