@@ -38,7 +38,7 @@ from resnet_cli.settings.setting import Setting
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.weights import has_weights
 from resnet_cli.training.loop import EVALUATION_BATCH, is_finite, train
-from resnet_cli.training.settings import EVAL_SIZE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS
+from resnet_cli.training.settings import EVAL_SIZE, WARMUP_FACTOR, WARMUP_SHAPE, WARMUP_STEPS, WARMUP_UNTIL_ERROR
 
 POSSIBLE: Mapping[Setting[Any], tuple[object, ...]] = {
     ACTIVATION: ("relu",),
@@ -47,7 +47,12 @@ POSSIBLE: Mapping[Setting[Any], tuple[object, ...]] = {
     SURVIVAL: (None, 1.0),
 }
 """Settings of nets to which the identity can be appended."""
-WITHOUT_WARMUP: Mapping[Setting[Any], object] = {WARMUP_STEPS: 0, WARMUP_FACTOR: None, WARMUP_SHAPE: None}
+WITHOUT_WARMUP: Mapping[Setting[Any], object] = {
+    WARMUP_STEPS: 0,
+    WARMUP_FACTOR: None,
+    WARMUP_SHAPE: None,
+    WARMUP_UNTIL_ERROR: None,
+}
 
 
 def appendable_models() -> list[str]:

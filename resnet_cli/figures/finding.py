@@ -64,11 +64,12 @@ def finding(summary: pd.DataFrame, chance: float | None) -> Finding | None:
     if unclear:
         sentence += f"; it is unclear for {_names(unclear)}"
     tested = f"{SIGN_FLIP_TEST} over {range_text(seeds)} seeds"
+    margin = f"{100 * LOSS.margin:g} %"
     p_value = max(point.trend.p_value or 0.0 for point in decided)
     return Finding(
         sentence=sentence[0].upper() + sentence[1:],
         statistic=f"{tested}, p ≤ {p_value:.2g}, up to {points[0].deepest_depth} layers",
-        rule=f"worse: training loss higher than at the best depth by {100 * LOSS.margin:g} % of the constant answer's",
+        rule=f"worse: training loss higher than at the best depth by over {margin} of the constant answer's",
     )
 
 

@@ -34,6 +34,8 @@ def test_the_rest_of_the_classes_is_learned_with_the_settings_of_the_run(make_ru
     assert (found["classes"], found["train_size"], found["batch_size"]) == ("3..6/8/9", 18, 18)
     assert (found["steps"], found["eval_every"], found["warmup_steps"]) == (40, 8, 0)
     assert task_of_the_rest(run, 20, 1)["batch_size"] == 20
+    warmed = make_run(**SMALL, classes="0..4", warmup_steps=2, warmup_shape="constant", warmup_until_error=80)
+    assert task_of_the_rest(warmed, 3, 40).get("warmup_until_error") is None
     data = load_data(found, None, "cpu")
     assert data.train_targets.bincount().tolist() == [0, 0, 0, 3, 3, 3, 3, 0, 3, 3]
     assert set(data.test_targets.tolist()) == {3, 4, 5, 6, 8, 9}

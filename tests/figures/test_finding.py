@@ -47,7 +47,7 @@ def test_sentence_says_which_nets_get_worse(losses: dict[str, dict[int, float]],
     assert found is not None
     assert found.sentence == sentence
     assert found.statistic == "exact sign-flip test over 5 seeds, p ≤ 0.031, up to 10 layers"
-    assert found.rule == "worse: training loss higher than at the best depth by 10 % of the constant answer's"
+    assert found.rule == "worse: training loss higher than at the best depth by over 10 % of the constant answer's"
 
 
 def test_few_seeds_few_depths_and_many_models_give_no_sentence() -> None:
