@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         plot_counts,
         plot_learning_curves,
         plot_loss_by_depth,
+        plot_networks,
         plot_survival,
         plot_winners,
     )
@@ -57,6 +58,7 @@ __all__ = [
     "plot_counts",
     "plot_learning_curves",
     "plot_loss_by_depth",
+    "plot_networks",
     "plot_survival",
     "plot_winners",
 ]
@@ -70,6 +72,7 @@ _HOMES = {
         "plot_counts",
         "plot_learning_curves",
         "plot_loss_by_depth",
+        "plot_networks",
         "plot_survival",
         "plot_winners",
     ),

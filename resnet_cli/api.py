@@ -15,20 +15,21 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from resnet_cli import figures
+from resnet_cli.analysis.counts import IMAGE, count_imagenet_nets, imagenet_net
 from resnet_cli.analysis.trained_nets import read_net
 from resnet_cli.claims.paired import compare_sides
-from resnet_cli.figures import counts, learning_curves, loss_by_depth, panels, survival, winners
+from resnet_cli.figures import counts, learning_curves, loss_by_depth, net_diagram, panels, survival, winners
 from resnet_cli.figures.kinds import OF_RUNS
 from resnet_cli.figures.run_table import SWEEP, in_given_order
 from resnet_cli.figures.sweep import sweep_figures
-from resnet_cli.models import count_parameters, describe_net, get_model
+from resnet_cli.models import describe_net
 from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
-from resnet_cli.models.imagenet import CLASSES, COMPARED, SIDE
+from resnet_cli.models.diagram import trace_net
+from resnet_cli.models.imagenet import DRAWN
 from resnet_cli.models.settings import SURVIVAL
-from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings import registry
-from resnet_cli.settings.errors import UserError, did_you_mean, printable, unknown_name
+from resnet_cli.settings.errors import UserError, did_you_mean, either, printable, unknown_name
 from resnet_cli.settings.metrics import PAIRS, columns_of, describe
 from resnet_cli.settings.run import Run
 from resnet_cli.store.combine import combine, sweep_names
@@ -166,20 +167,21 @@ def plot_survival(results: Results, *, title: str | None = None, size: tuple[flo
 
 
 def plot_counts(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
-    """Parameters and multiply-adds of VGG and ResNet, counted from the nets, beside the numbers that texts give."""
+    """Parameters and multiply-adds of VGG, ResNet and DenseNet, counted, beside the numbers that texts give."""
     return counts.draw(count_imagenet_nets(), title=title, size=size)
 
 
-def count_imagenet_nets() -> pd.DataFrame:
-    """Parameters and multiply-adds of the nets of VGG and ResNet: columns net, parameters, multiply_adds."""
-    rows = []
-    for family, (model, depths) in COMPARED.items():
-        for depth in depths:
-            request = {**get_model(model).defaults, "task": "cifar10", "models": model, "depths": depth, "seeds": 0}
-            (run,) = plan_sweep(request).runs
-            net = describe_net(run, (3, SIDE, SIDE), CLASSES)
-            rows.append((f"{family}-{depth}", count_parameters(net), count_multiply_adds(net, (3, SIDE, SIDE))))
-    return pd.DataFrame(rows, columns=["net", "parameters", "multiply_adds"])
+def plot_networks(*, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:
+    """VGG-19, plain-34 and ResNet-34 layer by layer, as in He et al. 2015, Fig. 3, drawn from the nets themselves."""
+    nets = []
+    for name, (model, depth) in DRAWN.items():
+        net = imagenet_net(model, depth)
+        caption = f"{count_multiply_adds(net, IMAGE) / 1e9:.1f} billion multiply-adds"
+        nets.append(net_diagram.Net(name, caption, trace_net(net, IMAGE)))
+    figure = net_diagram.draw(nets, title=title or either(DRAWN, "and"))
+    if size is not None:
+        figure.set_size_inches(size)
+    return figure
 
 
 def compare(results: Results, first: str, second: str, *, metric: str = "train_loss") -> pd.DataFrame:

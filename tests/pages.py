@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from resnet_cli.analysis.convergence import compare_twins, measure
-from resnet_cli.api import count_imagenet_nets
+from resnet_cli.analysis.counts import count_imagenet_nets
 from resnet_cli.claims import all_claims
 from resnet_cli.claims.claim import COST, ERROR, FACTOR, LOSS, Verdict
 from resnet_cli.claims.ledger import FEWEST_PAIRS, Line, by_verdict, make_ledger
@@ -296,12 +296,12 @@ def transfer_table(sweep: str) -> str:
 
 
 def counts_table() -> str:
-    """Parameters and multiply-adds of the ImageNet nets, counted."""
+    """Layers, parameters and multiply-adds of the ImageNet nets, counted."""
     lines = [
-        f"| {net} | {parameters:,} | {multiply_adds / 1e9:.1f} billion |"
-        for net, parameters, multiply_adds in count_imagenet_nets().to_numpy()
+        f"| {net} | {layers} | {parameters:,} | {multiply_adds / 1e9:.2f} billion |"
+        for net, layers, parameters, multiply_adds in count_imagenet_nets().to_numpy()
     ]
-    return "\n".join(["| net | parameters | multiply-adds at 224×224 |", "|---|---|---|", *lines])
+    return "\n".join(["| net | layers | parameters | multiply-adds at 224×224 |", "|---|---|---|---|", *lines])
 
 
 def configurations_table() -> str:
@@ -322,7 +322,7 @@ def verdicts() -> str:
 
 def verdict(claim: str, scale: str | None = None) -> Line:
     """The line of a claim, at a scale if there are several."""
-    (line,) = (one for one in _ledger() if one.claim.id == claim and scale in (None, one.trial.scale))
+    (line,) = (one for one in _ledger() if one.claim.id == claim and scale in (None, one.trial.where))
     return line
 
 
@@ -334,7 +334,7 @@ def ledger_table() -> str:
         first = line.claim.id != last
         last = line.claim.id
         head = f"[{last}](#{last.lower()}) | {line.claim.text}" if first else " | "
-        lines.append(f"| {head} | {line.trial.scale} | {_verdict_cell(line)} | {p_text(line.adjusted)} |")
+        lines.append(f"| {head} | {line.trial.where} | {_verdict_cell(line)} | {p_text(line.adjusted)} |")
     return "\n".join(lines)
 
 
@@ -357,16 +357,17 @@ def ledger_evidence() -> str:
         if line.claim.id != last:
             last = line.claim.id
             parts.append(f"### {last}\n\n{line.claim.text} *{line.claim.source}.*")
-        told = f"**{line.trial.scale}: {line.verdict}**, {line.reason}"
+        told = f"**{line.trial.where}: {line.verdict}**, {line.reason}"
         if line.p_value is not None:
-            told += f" (p {p_relation(line.p_value)}, corrected {p_relation(line.adjusted)})"
+            corrected = "" if line.adjusted is None else f", corrected {p_relation(line.adjusted)}"
+            told += f" (p {p_relation(line.p_value)}{corrected})"
         parts.append(f"{told}.\n\nWhat must come out: {line.trial.effect}.")
         points = [
             f"- {one.comparison.what}: {comparison_text(one)}{_shown(one.comparison.numbers)}" for one in line.tested
         ]
         points += [f"- {fact_text(fact)}{_shown(fact.numbers)}" for fact in line.facts]
         parts += ["\n".join(points)] if points else []
-        parts += [line.trial.remark] if line.trial.remark else []
+        parts += [line.remark] if line.remark else []
         found = "; ".join(str(source) for source in sources_of(line, tables))
         commands = "\n".join(command_text(words) for words in commands_of(line.trial.needs, options))
         parts += [f"Evidence: {found}.\n\n```bash\n{commands}\n```"] if commands else []

@@ -7,11 +7,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from resnet_cli.api import plot_analysis, plot_counts, plot_winners, sweep_drawings
-from resnet_cli.figures import block_diagram
+from resnet_cli.api import plot_analysis, plot_networks, plot_winners, sweep_drawings
+from resnet_cli.figures import block_diagram, unravelled
 from resnet_cli.figures.style import render
 from resnet_cli.models import describe_net
-from resnet_cli.models.diagram import trace_blocks
+from resnet_cli.models.diagram import block_graphs, trace_blocks
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.store.layout import FIGURES_FOLDER
 from resnet_cli.store.reader import load_results
@@ -49,8 +49,16 @@ def _draw_bottleneck() -> Figure:
     return block_diagram.draw(trace_blocks(describe_net(run, shape, outputs), shape), title=f"{model}, depth {depth}")
 
 
+def _draw_unravelled() -> Figure:
+    model, depth = "resnet", 8
+    (run,) = plan_sweep({"task": "cifar10", "models": model, "depths": depth, "seeds": 0}).runs
+    shape, outputs = get_task(run.task).input_shape(run), get_task(run.task).outputs
+    return unravelled.draw(block_graphs(describe_net(run, shape, outputs), shape), title=f"{model}, depth {depth}")
+
+
 WITHOUT_RUNS: dict[str, Callable[[], Figure]] = {
     "winners": plot_winners,
-    "counts": plot_counts,
     "bottleneck": _draw_bottleneck,
+    "networks": plot_networks,
+    "unravelled": _draw_unravelled,
 }

@@ -136,6 +136,7 @@ class Trial:
         effect: in words, what must come out if the claim is true; fixed before the evidence was made.
         compare: the comparisons and facts, all of which must hold; raises MissingEvidence.
         remark: where a verdict goes against the documents: why we think so, and what else was tried.
+        part: tells trials at one scale apart, such as `at 110 layers`.
     """
 
     scale: Scale
@@ -143,6 +144,12 @@ class Trial:
     effect: str
     compare: Callable[[Tables], Sequence[Comparison | Fact]]
     remark: str = ""
+    part: str = ""
+
+    @property
+    def where(self) -> str:
+        """The scale, and which of a claim's trials at that scale it is."""
+        return f"{self.scale}, {self.part}" if self.part else str(self.scale)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Line:
 
     Attributes:
         p_value: the one of the direction in which the evidence points, before and (`adjusted`) after the correction
-            for the number of tests; None where nothing is left to chance.
+            for the number of tests; None where nothing is left to chance, or there are too few seeds for a test.
         reason: in words, why there is this verdict and no other.
     """
 
@@ -50,6 +50,11 @@ class Line:
     facts: tuple[Fact, ...] = ()
     p_value: float | None = None
     adjusted: float | None = None
+
+    @property
+    def remark(self) -> str:
+        """The trial's remark, where the verdict does not confirm the claim."""
+        return self.trial.remark if self.verdict in (Verdict.NOT_SUPPORTED, Verdict.UNDECIDED) else ""
 
 
 @dataclass(frozen=True)
@@ -72,16 +77,27 @@ class _Weighed:
         """One comparison that fails is enough; Bonferroni's correction for the choice among them."""
         return min(1.0, len(self.tested) * min(one.p_against for one in self.tested))
 
+    @property
+    def p_value(self) -> float:
+        """That of the direction in which the evidence points; only one of the two hypotheses can be false."""
+        return min(self.p_for, self.p_against)
+
+    @property
+    def pairs(self) -> int:
+        """The number of seeds of the comparison with fewest."""
+        return min((one.pairs for one in self.tested), default=0)
+
 
 def make_ledger(claims: Iterable[Claim], tables: Tables) -> list[Line]:
     """Judge every trial of every claim from the tables at hand.
 
-    The false discovery rate is controlled over the p-values of both directions of all trials that chance has a part in.
+    The false discovery rate is controlled over all trials that a test can decide. Each is tested in the direction in
+    which its evidence points: of the two hypotheses one is true, so a wrong verdict is a true hypothesis rejected.
     """
     weighed = [_weigh(claim, trial, tables) for claim in claims for trial in claim.trials]
-    uncertain = [one for one in weighed if one.tested]
-    corrected = iter(adjusted([p for one in uncertain for p in (one.p_for, one.p_against)]))
-    return [_judge(one, *((next(corrected), next(corrected)) if one.tested else (1.0, 1.0))) for one in weighed]
+    decidable = [one for one in weighed if one.pairs >= FEWEST_PAIRS]
+    corrected = dict(zip(map(id, decidable), adjusted([one.p_value for one in decidable]), strict=True))
+    return [_judge(one, corrected.get(id(one))) for one in weighed]
 
 
 def _weigh(claim: Claim, trial: Trial, tables: Tables) -> _Weighed:
@@ -108,7 +124,7 @@ def examine(comparison: Comparison) -> Tested:
     return Tested(comparison, len(values), mean, *mean_interval(values), p_for, p_against)
 
 
-def _judge(weighed: _Weighed, p_for: float, p_against: float) -> Line:
+def _judge(weighed: _Weighed, corrected: float | None) -> Line:
     line = Line(weighed.claim, weighed.trial, Verdict.UNDECIDED, "", weighed.tested, weighed.facts)
     if weighed.missing:
         return replace(line, verdict=Verdict.NOT_TESTED, reason=weighed.missing)
@@ -116,15 +132,12 @@ def _judge(weighed: _Weighed, p_for: float, p_against: float) -> Line:
         return replace(line, verdict=Verdict.NOT_SUPPORTED, reason=f"it does not hold that {false[0]}")
     if not weighed.tested:
         return replace(line, verdict=Verdict.SUPPORTED, reason="it holds exactly")
-    towards = weighed.p_for <= weighed.p_against
-    p_value, corrected = (weighed.p_for, p_for) if towards else (weighed.p_against, p_against)
-    line = replace(line, p_value=p_value, adjusted=corrected)
-    pairs = min(one.pairs for one in weighed.tested)
-    if pairs < FEWEST_PAIRS:
-        return replace(line, reason=f"too few seeds: {pairs}, and it takes {FEWEST_PAIRS} or more")
+    line = replace(line, p_value=weighed.p_value, adjusted=corrected)
+    if corrected is None:
+        return replace(line, reason=f"too few seeds: {weighed.pairs}, and it takes {FEWEST_PAIRS} or more")
     if corrected > FALSE_DISCOVERY_RATE:
         return replace(line, reason="another outcome could as well be chance")
-    if towards:
+    if weighed.p_for <= weighed.p_against:
         return replace(line, verdict=Verdict.SUPPORTED, reason="every comparison holds")
     failed = min(weighed.tested, key=lambda one: one.p_against)
     return replace(line, verdict=Verdict.NOT_SUPPORTED, reason=f"it does not hold that {failed.comparison.what}")

@@ -1,6 +1,6 @@
 """From tables of runs to one number a seed: losses against chance, errors, and how far a loss rises with depth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,45 @@ from resnet_cli.claims.claim import MissingEvidence
 
 Seeds = Mapping[int, float]
 
+PLAIN, RESIDUAL = "plain", "residual"
+"""Values of the column `role`."""
+
 
 def select(frame: pd.DataFrame, **where: Any) -> pd.DataFrame:
     """The rows whose columns have these values; a list or a range stands for any of its values.
 
     Raises:
-        MissingEvidence: there are none.
+        MissingEvidence: there are none, or no such column.
     """
     for column, wanted in where.items():
+        if column not in frame:
+            raise MissingEvidence(f"the runs do not differ in {column.replace('_', ' ')}")
         values = list(wanted) if isinstance(wanted, list | range | tuple) else [wanted]
         frame = frame[frame[column].isin(values)]
     if frame.empty:
         raise MissingEvidence(f"no rows with {', '.join(f'{name} {value}' for name, value in where.items())}")
     return frame
+
+
+def split(frame: pd.DataFrame, **usual: Any) -> dict[str, pd.DataFrame]:
+    """The rows with these values, then those with each other combination, by a label such as `dropout 0.2`.
+
+    Raises:
+        MissingEvidence: there are no such rows, or no others.
+    """
+    first = select(frame, **usual)
+    others = frame.drop(index=first.index)
+    if others.empty:
+        raise MissingEvidence(
+            f"all runs have {_label(usual, usual.values())}, so there is nothing to compare them with"
+        )
+    groups = {_label(usual, values): rows for values, rows in others.groupby(list(usual))}
+    return {_label(usual, usual.values()): first, **groups}
+
+
+def _label(names: Iterable[str], values: Iterable[Any]) -> str:
+    words = (f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+    return " and ".join(f"{name.replace('_', ' ')} {word}" for name, word in zip(names, words, strict=True))
 
 
 def relative_loss(frame: pd.DataFrame, column: str = "train_loss") -> "pd.Series[float]":
@@ -44,12 +70,12 @@ def measure(frame: pd.DataFrame, column: str) -> "pd.Series[float]":
 
 
 def by_seed(frame: pd.DataFrame, column: str = "train_loss") -> "pd.Series[float]":
-    """The mean over each seed's rows."""
-    return measure(frame, column).groupby(frame["seed"]).mean()
+    """The mean over the depths for each seed that has all of them."""
+    return by_seed_and_depth(frame, column).mean(axis=1)
 
 
-def difference(first: "pd.Series[float]", second: "pd.Series[float]") -> Seeds:
-    """First minus second for every seed that both have."""
+def difference(first: "pd.Series[float]", second: "pd.Series[float] | float") -> Seeds:
+    """First minus second, a level or what else was measured, for every seed that both have."""
     return {int(str(seed)): float(value) for seed, value in (first - second).dropna().items()}
 
 
@@ -90,6 +116,18 @@ def rise(frame: pd.DataFrame, column: str = "train_loss") -> Seeds:
     if len(table) < 2 or table.shape[1] < 2:
         raise MissingEvidence("a rise takes two seeds and two depths, each run of which is there")
     return rises(table)
+
+
+def ends(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows at the least depth, and those at the deepest sixth of the depths.
+
+    Raises:
+        MissingEvidence: there is only one depth.
+    """
+    depths = sorted({int(depth) for depth in frame["depth"]})
+    if len(depths) < 2:
+        raise MissingEvidence("it takes two depths, and the runs have one")
+    return select(frame, depth=depths[0]), select(frame, depth=deepest(depths))
 
 
 def deepest(depths: Sequence[int]) -> list[int]:

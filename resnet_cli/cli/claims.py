@@ -91,7 +91,7 @@ def command(
     if as_json:
         typer.echo(json.dumps([_as_object(line, tables, options) for line in shown], indent=2, ensure_ascii=False))
     elif wanted and len(wanted) < len(claims):
-        _print_evidence(shown, len(lines), tables, options)
+        _print_evidence(shown, tables, options)
     else:
         _print_ledger(lines)
     if not made:
@@ -168,7 +168,7 @@ def _print_ledger(lines: "Sequence[Line]") -> None:
         first = line.claim.id != last
         verdict = Text(f"{SYMBOLS[line.verdict]} {line.verdict}", STYLES[line.verdict])
         head = [line.claim.id, line.claim.text] if first else ["", ""]
-        table.add_row(*head, line.trial.scale, verdict, p_text(line.adjusted))
+        table.add_row(*head, line.trial.where, verdict, p_text(line.adjusted))
         last = line.claim.id
     console.print(table)
     counts = ", ".join(f"{number} {verdict}" for verdict, number in by_verdict(lines).items())
@@ -180,7 +180,7 @@ def _print_ledger(lines: "Sequence[Line]") -> None:
     )
 
 
-def _print_evidence(lines: "Sequence[Line]", total: int, tables: "StoredTables", options: "Options") -> None:
+def _print_evidence(lines: "Sequence[Line]", tables: "StoredTables", options: "Options") -> None:
     """Each line with the numbers that were compared, where they come from, and how to make them again."""
     from rich.padding import Padding
     from rich.text import Text
@@ -196,9 +196,10 @@ def _print_evidence(lines: "Sequence[Line]", total: int, tables: "StoredTables",
             console.print(Text(f"{line.claim.id}: {line.claim.text}", "bold"))
             say(console, f"Source: {line.claim.source}.")
         last = line.claim.id
-        told = f"{SYMBOLS[line.verdict]} {line.trial.scale}: {line.verdict}, {line.reason}"
+        told = f"{SYMBOLS[line.verdict]} {line.trial.where}: {line.verdict}, {line.reason}"
         if line.p_value is not None:
-            told += f" (p {p_relation(line.p_value)}, corrected for {total} lines {p_relation(line.adjusted)})"
+            corrected = "" if line.adjusted is None else f", corrected for all lines {p_relation(line.adjusted)}"
+            told += f" (p {p_relation(line.p_value)}{corrected})"
         console.print()
         console.print(Text(told, STYLES[line.verdict]), soft_wrap=not console.is_terminal)
         said = [f"What must come out: {line.trial.effect}."]
@@ -211,7 +212,7 @@ def _print_evidence(lines: "Sequence[Line]", total: int, tables: "StoredTables",
         for source in sources_of(line, tables):
             said.append(f"Evidence: {source}.")
         said += [f"Make it: {command_text(words)}" for words in commands_of(line.trial.needs, options)]
-        said += [line.trial.remark] if line.trial.remark else []
+        said += [line.remark] if line.remark else []
         for sentence in said:
             if console.is_terminal:
                 console.print(Padding(sentence, (0, 0, 0, 2)))
@@ -231,6 +232,7 @@ def _as_object(line: "Line", tables: "StoredTables", options: "Options") -> dict
         "claim": line.claim.text,
         "source": line.claim.source,
         "scale": line.trial.scale,
+        "part": line.trial.part,
         "verdict": line.verdict,
         "reason": line.reason,
         "p_value": line.p_value,
@@ -258,7 +260,7 @@ def _as_object(line: "Line", tables: "StoredTables", options: "Options") -> dict
             for one in sources_of(line, tables)
         ],
         "commands": [command_text(words) for words in commands_of(line.trial.needs, options)],
-        "remark": line.trial.remark,
+        "remark": line.remark,
     }
 
 

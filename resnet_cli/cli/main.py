@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from resnet_cli.cli import analyze, claims, compare, configs, data, models, pack, plot, run_once, show, sweep, tasks
+from resnet_cli.cli import (
+    analyze,
+    claims,
+    compare,
+    configs,
+    data,
+    export,
+    models,
+    pack,
+    plot,
+    run_once,
+    show,
+    sweep,
+    tasks,
+)
 from resnet_cli.cli.console import complain
 from resnet_cli.cli.help_pages import examples, tidy_help
 from resnet_cli.cli.options import OneRunCommand, PluginCommand, SettingsCommand
@@ -30,6 +44,7 @@ app.command("plot", cls=PluginCommand, epilog=plot.EPILOG, rich_help_panel=LOOK)
 app.command("show", cls=PluginCommand, epilog=show.EPILOG, rich_help_panel=LOOK)(show.command)
 app.command("claims", cls=PluginCommand, epilog=claims.EPILOG, rich_help_panel=LOOK)(claims.command)
 app.command("compare", cls=PluginCommand, epilog=compare.EPILOG, rich_help_panel=LOOK)(compare.command)
+app.command("export", cls=PluginCommand, epilog=export.EPILOG, rich_help_panel=LOOK)(export.command)
 app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
 app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)

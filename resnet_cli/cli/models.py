@@ -9,6 +9,7 @@ import typer
 from resnet_cli.cli.console import make_console
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import path_option
+from resnet_cli.cli.words import check_word
 from resnet_cli.figures.kinds import FORMATS
 from resnet_cli.settings.errors import UserError, printable, unknown_name
 from resnet_cli.settings.request import parse_assignments
@@ -28,12 +29,14 @@ EPILOG = examples(
     "resnet-exp models resnet --depth 110 --set shortcut=B",
     "resnet-exp models vgg --depth 16",
     "resnet-exp models resnet --set shortcut=B --draw blocks.png",
+    "resnet-exp models vgg --depth 19 --draw net.svg --as net",
+    "resnet-exp models resnet --draw paths.png --as paths",
 )
 
 FAMILIES = {"mlp": "MLPs", "cnn": "CNNs"}
 ROLES = ("plain", "residual", "other")
-DRAWN_DEPTHS = {"mlp": 7, "cnn": 20}
-"""By family: the depth whose blocks are drawn by default, or the next lower depth if the model lacks it."""
+DRAWINGS = {"blocks": {"mlp": 7, "cnn": 20}, "net": {"mlp": 7, "cnn": 20}, "paths": {"mlp": 10, "cnn": 8}}
+"""What can be drawn, and by family the depth that is drawn by default, or the next lower one if the model lacks it."""
 COLUMNS = ("layer", "kind", "output", "parameters", "multiply-adds")
 
 
@@ -49,8 +52,8 @@ def command(
         typer.Option(
             "--input",
             metavar="PIXELS",
-            help="Instead of a task: colour images of this height and width, and 1000 classes. (default for vgg and "
-            "imagenet-resnet: 224; their width is then 64)",
+            help="Instead of a task: colour images of this height and width, and 1000 classes. (default for ImageNet's "
+            "nets, such as vgg: 224; their width is then 64)",
         ),
     ] = None,
     assignments: Annotated[
@@ -63,21 +66,42 @@ def command(
             "--draw", metavar="FILE", help="Draw the blocks of the net into this .png, .svg or .pdf file instead."
         ),
     ] = None,
+    drawn: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="WHAT",
+            help="What to draw: blocks (each form of block), net (every layer) or paths (a net of 2 to 4 residual "
+            "blocks unravelled into its paths). (default: blocks)",
+        ),
+    ] = None,
 ) -> None:
     """List the models with their paper, the depths that exist, and the settings they take.
 
     With NAME, describe that model and its settings.
 
     With --depth too, print the net's layers, parameters and multiply-adds, without data and without weights; or with
-    --draw, draw each form of its blocks (of a net of depth 20, an MLP of depth 7, or the next below, unless --depth).
+    --draw, draw it. Unless --depth is given, the net has depth 20, an MLP depth 7, or the next below; for --as paths, 3
+    residual blocks.
     """
     from resnet_cli.models import all_models, describe_net, get_model
     from resnet_cli.models.count import layer_table
 
-    options = {"--depth": depth, "--task": task, "--input": side, "--set": assignments, "--draw": drawing}
+    options = {
+        "--depth": depth,
+        "--task": task,
+        "--input": side,
+        "--set": assignments,
+        "--draw": drawing,
+        "--as": drawn,
+    }
     model = None if name is None else get_model(name)
+    if drawn is not None:
+        check_word("as", drawn, DRAWINGS)
+        if drawing is None:
+            raise UserError(f"as (={drawn}) has no effect without --draw FILE.")
     if model is not None and drawing is not None and depth is None:
-        depth = model.depth_rule.nearest(DRAWN_DEPTHS[model.family])[0]
+        depth = model.depth_rule.nearest(DRAWINGS[drawn or "blocks"][model.family])[0]
     given = [option for option, value in options.items() if value is not None]
     if given and (model is None or depth is None):
         missing = "a model" if model is None else "--depth"
@@ -92,7 +116,7 @@ def command(
         try:
             net = describe_net(run, shape, outputs)
             if drawing is not None:
-                _draw(net, shape, f"{name}, depth {depth}", drawing)
+                _draw(net, shape, f"{name}, depth {depth}", drawing, drawn or "blocks")
                 return
             rows = layer_table(net, shape)
         except RuntimeError as error:
@@ -201,15 +225,23 @@ def _plan_net(
     return runs[0], learned.input_shape(runs[0]), learned.outputs
 
 
-def _draw(net: "nn.Module", shape: tuple[int, ...], title: str, path: Path) -> None:
-    """Write a drawing of a net's blocks, and print its path."""
-    from resnet_cli.figures import block_diagram
-    from resnet_cli.models.diagram import trace_blocks
+def _draw(net: "nn.Module", shape: tuple[int, ...], title: str, path: Path, what: str) -> None:
+    """Write a drawing of a net, one of `DRAWINGS`, and print its path."""
+    from resnet_cli.figures import block_diagram, net_diagram, unravelled
+    from resnet_cli.models.count import count_multiply_adds
+    from resnet_cli.models.diagram import block_graphs, trace_blocks, trace_net
     from resnet_cli.store.figures import write_figure
 
     if path.suffix[1:] not in FORMATS:
         raise UserError(f"draw (={path}) must end in .png, .svg or .pdf.")
-    write_figure(block_diagram.draw(trace_blocks(net, shape), title=title), path.parent, path.stem, [path.suffix[1:]])
+    if what == "net":
+        caption = f"{count_multiply_adds(net, shape):,} multiply-adds"
+        figure = net_diagram.draw([net_diagram.Net("", caption, trace_net(net, shape))], title=title)
+    elif what == "paths":
+        figure = unravelled.draw(block_graphs(net, shape), title=title)
+    else:
+        figure = block_diagram.draw(trace_blocks(net, shape), title=title)
+    write_figure(figure, path.parent, path.stem, [path.suffix[1:]])
     typer.echo(printable(path))
 
 

@@ -62,7 +62,7 @@ def command(
         typer.Option(
             "--figure",
             metavar="NAME",
-            help=f"Figures that need no results, instead of a folder: {listed(WITHOUT_RUNS)}, or both.",
+            help=f"Figures that need no results, instead of a folder: {listed(WITHOUT_RUNS)}, or several.",
         ),
     ] = None,
     models: filters.Models = None,

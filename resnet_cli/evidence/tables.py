@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from resnet_cli.api import count_imagenet_nets
+from resnet_cli.analysis.counts import count_imagenet_nets
 from resnet_cli.claims import all_claims
 from resnet_cli.claims.claim import Analysis, MissingEvidence, Need, Sweep
 from resnet_cli.claims.ledger import Line, make_ledger

@@ -89,7 +89,7 @@ def _draw_graph(axes: Axes, graph: Graph, layout: Layout, box_width: float, orig
         return origin[0] + point[0], origin[1] + point[1]
 
     for way in layout.ways:
-        axes.add_patch(_arrow([moved(point) for point in way]))
+        axes.add_patch(arrow([moved(point) for point in way]))
     for fork in layout.forks:
         axes.add_patch(Circle(moved(fork), 0.026, color=INK, linewidth=0, zorder=3))
     for index, node in enumerate(graph.nodes):
@@ -132,16 +132,15 @@ def _draw_node(axes: Axes, node: Node, place: Point, box_width: float) -> None:
     axes.text(x, y, node.label, color=colour, zorder=4, **CENTRED)
 
 
-def _arrow(corners: Sequence[Point]) -> FancyArrowPatch:
-    """A line along `corners`, rounded, with a head at its end."""
+def arrow(corners: Sequence[Point], **style: Any) -> FancyArrowPatch:
+    """A line along `corners`, rounded, with a head at its end; `style` is matplotlib's."""
     points, codes = [corners[0]], [Path.MOVETO]
     for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
         points += [_towards(corner, before), corner, _towards(corner, after)]
         codes += [Path.LINETO, Path.CURVE3, Path.CURVE3]
     path = Path([*points, corners[-1]], [*codes, Path.LINETO])
-    return FancyArrowPatch(
-        path=path, arrowstyle="-|>,head_length=3.6,head_width=1.8", mutation_scale=1, color=INK, linewidth=0.9, zorder=2
-    )
+    style = {"color": INK, "linewidth": 0.9, "zorder": 2, **style}
+    return FancyArrowPatch(path=path, arrowstyle="-|>,head_length=3.6,head_width=1.8", mutation_scale=1, **style)
 
 
 def _towards(corner: Point, end: Point) -> Point:

@@ -43,7 +43,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class _Detour:
+class Detour:
     """Steps off the main way: from a node, by others, to a node."""
 
     start: int
@@ -54,7 +54,7 @@ class _Detour:
 def lay_out(graph: Graph, box_width: float) -> Layout:
     """Place the nodes of a graph, in boxes of this width, and join them."""
     nodes = graph.nodes
-    main, detours = _main_way_and_detours(nodes)
+    main, detours = main_way_and_detours(nodes)
     columns = dict.fromkeys(main, 0)
     like = [detour for detour in detours if _is_like_main(nodes, main, detour)]
     others = [detour for detour in detours if detour not in like]
@@ -118,7 +118,8 @@ def _interleaves(span: tuple[int, int], others: Sequence[tuple[int, int]]) -> bo
     )
 
 
-def _main_way_and_detours(nodes: Sequence[Node]) -> tuple[list[int], list[_Detour]]:
+def main_way_and_detours(nodes: Sequence[Node]) -> tuple[list[int], list[Detour]]:
+    """The way from the first node to the last with most weights, and the ways beside it that have steps."""
     weights: list[int] = []  # on the way with most of them that leads to each node
     for node in nodes:
         weights.append((node.kind == "weights") + max((weights[start] for start in node.inputs), default=0))
@@ -137,12 +138,12 @@ def _main_way_and_detours(nodes: Sequence[Node]) -> tuple[list[int], list[_Detou
         for start in nodes[end].inputs:
             if start not in known:
                 first, *steps = way_to(start, known)
-                detours.append(_Detour(first, tuple(steps), end))
+                detours.append(Detour(first, tuple(steps), end))
                 known.update(steps)
     return main, detours
 
 
-def _is_like_main(nodes: Sequence[Node], main: list[int], detour: _Detour) -> bool:
+def _is_like_main(nodes: Sequence[Node], main: list[int], detour: Detour) -> bool:
     """Whether the steps of a detour are those of the main way beside it."""
     if detour.start not in main or detour.end not in main:
         return False
@@ -150,7 +151,7 @@ def _is_like_main(nodes: Sequence[Node], main: list[int], detour: _Detour) -> bo
     return [nodes[index].label for index in beside] == [nodes[index].label for index in detour.steps]
 
 
-def _rows(nodes: Sequence[Node], detours: Sequence[_Detour]) -> dict[int, int]:
+def _rows(nodes: Sequence[Node], detours: Sequence[Detour]) -> dict[int, int]:
     """The row of each node: below all that it reads; the steps of a detour stand in its middle."""
     rows: dict[int, int] = {}
     for index, node in enumerate(nodes):

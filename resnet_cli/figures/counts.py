@@ -18,8 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from resnet_cli.figures.axes import entry, finish, new_grid, write
-from resnet_cli.figures.style import BLUE, VERMILLION, look
+from resnet_cli.figures.style import BLUE, GREY, PALETTE, VERMILLION, look
 
+ANALYSIS = "counts"
+COLOURS = {"VGG": VERMILLION, "ResNet": BLUE, "DenseNet": PALETTE[2]}
+"""By the first word of a net's name."""
 UNITS = {"parameters": (1e6, "parameters (millions)"), "multiply_adds": (1e9, "multiply-adds for an image (billions)")}
 
 
@@ -68,6 +71,7 @@ def draw(counts: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
     entries = [
         Patch(facecolor=VERMILLION, label="counted, plain net"),
         Patch(facecolor=BLUE, label="counted, residual net"),
+        Patch(facecolor=COLOURS["DenseNet"], label="counted, dense net"),
         entry("given by a text", linestyle="none", **RIGHT),
         entry("wrong", linestyle="none", **WRONG),
     ]
@@ -78,7 +82,7 @@ def draw(counts: pd.DataFrame, *, title: str | None = None, size: tuple[float, f
 def _draw_column(axes: Axes, counts: pd.DataFrame, column: str) -> None:
     unit, label = UNITS[column]
     values = counts[column] / unit
-    colours = [VERMILLION if net.startswith("VGG") else BLUE for net in counts["net"]]
+    colours = [COLOURS.get(net.partition("-")[0], GREY) for net in counts["net"]]
     rows = range(len(counts))
     axes.barh([row + _BAR for row in rows], values, height=0.4, color=colours)
     for row, (net, value) in enumerate(zip(counts["net"], values, strict=True)):

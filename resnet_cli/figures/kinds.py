@@ -30,7 +30,8 @@ OF_RUNS = {
 
 WITHOUT_RUNS = {
     "winners": Kind("error and depth of ImageNet's winners"),
-    "counts": Kind("parameters and operations of VGGs and ResNets"),
+    "counts": Kind("parameters and operations of VGGs, ResNets and DenseNets"),
+    "networks": Kind("VGG-19, plain-34 and ResNet-34 layer by layer"),
 }
 """What `--figure` chooses: the package's function `plot_NAME` draws each."""
 

@@ -21,6 +21,7 @@ Counting convolutions and the output, the depth is 3m+4, or 6m+4 in BC (W = widt
     depth 16 (m = 2):  3→W, W→4k→k, W+k→4k→k | W+2k→T | T→4k→k, T+k→4k→k | T+2k→U | U→4k→k, U+k→4k→k, U+2k→out
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
@@ -64,30 +65,41 @@ class DenseLayer(nn.Sequential):
         return torch.cat([inputs, super().forward(inputs)], dim=1)  # type: ignore[no-untyped-call]
 
 
+def build_dense_blocks(run: Run, counts: Sequence[int]) -> tuple[list[nn.Module], int]:
+    """Dense blocks with `counts` layers each and the transitions between them, as one list.
+
+    Runs with a compression have bottleneck layers. Returns the layers and transitions, and the number of channels after
+    the last.
+    """
+    growth, compression = run[GROWTH_RATE], run.get(COMPRESSION)
+    blocks: list[nn.Module] = []
+    filters = run[WIDTH]
+    for number, count in enumerate(counts):
+        if number > 0:
+            # As an exact decimal fraction: 0.29 of 100 channels are 29, in floating point 28.99...
+            kept = max(1, int(Fraction(str(compression or 1)) * filters))
+            # Odd sides are rounded up, so that feature maps stop shrinking at 1×1.
+            blocks.append(nn.Sequential(Composite(run, filters, kept, 1), nn.AvgPool2d(2, ceil_mode=True)))
+            filters = kept
+        for _ in range(count):
+            if compression is None:
+                layer = DenseLayer(Composite(run, filters, growth, 3))
+            else:
+                layer = DenseLayer(Composite(run, filters, 4 * growth, 1), Composite(run, 4 * growth, growth, 3))
+            blocks.append(layer)
+            filters += growth
+    return blocks, filters
+
+
 class DenseNet(CifarNet):
     """A 3×3 convolution, dense layers and transitions, norm and activation, global average pooling, a linear output.
 
-    For images (C, H, W) whose sides are multiples of four. Runs with a compression have bottleneck layers.
+    For images (C, H, W) whose sides are multiples of four.
     """
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
-        growth, compression = run[GROWTH_RATE], run.get(COMPRESSION)
-        layers = (run.depth - 4) // (3 if compression is None else 6)
-        blocks: list[nn.Module] = []
-        filters = run[WIDTH]
-        for number in range(3):
-            if number > 0:
-                # As an exact decimal fraction: 0.29 of 100 channels are 29, in floating point 28.99...
-                kept = max(1, int(Fraction(str(compression or 1)) * filters))
-                blocks.append(nn.Sequential(Composite(run, filters, kept, 1), nn.AvgPool2d(2)))
-                filters = kept
-            for _ in range(layers):
-                if compression is None:
-                    layer = DenseLayer(Composite(run, filters, growth, 3))
-                else:
-                    layer = DenseLayer(Composite(run, filters, 4 * growth, 1), Composite(run, 4 * growth, growth, 3))
-                blocks.append(layer)
-                filters += growth
+        layers = (run.depth - 4) // (3 if run.get(COMPRESSION) is None else 6)
+        blocks, filters = build_dense_blocks(run, [layers] * 3)
         super().__init__(run, input_shape, outputs, blocks, filters, "full-preactivation")
         self.norm = nn.Identity()
 

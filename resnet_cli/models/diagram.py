@@ -1,8 +1,10 @@
-"""The blocks of a net as graphs to be drawn, traced from the modules themselves."""
+"""The blocks of a net, or all of it, as graphs to be drawn, traced from the modules themselves."""
 
 import operator
 import re
 from collections import defaultdict
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -12,6 +14,9 @@ from resnet_cli.models.resnet import ZeroPaddingShortcut
 from resnet_cli.models.resnext import BranchedConv2d
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.graph import BlockForm, Graph, Kind, Node
+
+MAX_LAYERS = 300
+"""Nets with more convolutions and linear layers are not drawn whole: the drawing would be over two metres high."""
 
 MAX_BRANCHES = 3
 """If a block has more identical branches, this many are traced."""
@@ -64,6 +69,14 @@ def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm
     Raises:
         UserError: the net has no blocks.
     """
+    forms: dict[object, dict[int, Graph]] = defaultdict(dict)
+    for number, graph in enumerate(block_graphs(net, input_shape), 1):
+        forms[graph.form][number] = graph
+    return [_choose(graphs) for graphs in forms.values()]
+
+
+def block_graphs(net: nn.Module, input_shape: tuple[int, ...]) -> list[Graph]:
+    """The graphs of all blocks of a net, in order; net and errors as for `trace_blocks`."""
     blocks = list(getattr(net, "blocks", nn.Sequential()).children())
     if not blocks:
         raise UserError("The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks.")
@@ -76,11 +89,7 @@ def trace_blocks(net: nn.Module, input_shape: tuple[int, ...]) -> list[BlockForm
         net.eval()(torch.empty(1, *input_shape, device="meta"))
     for hook in hooks:
         hook.remove()
-    forms: dict[object, dict[int, Graph]] = defaultdict(dict)
-    for number, (block, (entering, leaving)) in enumerate(zip(blocks, shapes, strict=True), 1):
-        graph = trace_block(block, entering, leaving)
-        forms[graph.form][number] = graph
-    return [_choose(graphs) for graphs in forms.values()]
+    return [trace_block(block, *words) for block, words in zip(blocks, shapes, strict=True)]
 
 
 def _choose(graphs: dict[int, Graph]) -> BlockForm:
@@ -97,11 +106,39 @@ def trace_block(block: nn.Module, entering: str, leaving: str) -> Graph:
         UserError: what it computes depends on the values of its input.
     """
     steps = _Steps()
+    _trace(block, steps, entering, leaving)
+    return Graph(tuple(steps.nodes), steps.branches)
+
+
+def trace_net(net: nn.Module, input_shape: tuple[int, ...]) -> Graph:
+    """The graph of a whole net; each node has the shape of its output. Branches of a convolution are not shown apart.
+
+    The net is on torch's meta device, as `describe_net` returns it, and is put into evaluation mode.
+
+    Raises:
+        UserError: it has more than `MAX_LAYERS` layers, or what it computes depends on the values of its input.
+    """
+    layers = sum(isinstance(module, (nn.Conv2d, nn.Linear)) for module in net.modules())
+    if layers > MAX_LAYERS:
+        raise UserError(f"The net has {layers:,} layers, but up to {MAX_LAYERS} can be drawn; choose a lower depth.")
+    steps = _Steps(splits_branches=False)
+    origins = _trace(net.eval(), steps, "input", "output")
+    shapes = _Shapes(net, graph=origins[0].graph)
+    with torch.no_grad():
+        shapes.run(torch.empty(1, *input_shape, device="meta"))
+    return Graph(
+        tuple(replace(node, shape=shapes.of[origin]) for node, origin in zip(steps.nodes, origins, strict=True))
+    )
+
+
+def _trace(module: nn.Module, steps: "_Steps", entering: str, leaving: str) -> list[fx.Node]:
+    """Add what a module does to `steps`. Returns the operation of torch.fx that each of them comes from."""
     values: dict[fx.Node, tuple[int, ...]] = {}
+    origins: list[fx.Node] = []
     try:
-        nodes = _Tracer().trace(block).nodes
-    except (TypeError, fx.proxy.TraceError) as error:
-        raise UserError(f"{type(block).__name__} cannot be drawn: {error}.") from None
+        nodes = _Tracer().trace(module).nodes
+    except (TypeError, NameError, fx.proxy.TraceError) as error:
+        raise UserError(f"{type(module).__name__} cannot be drawn: {error}.") from None
     for node in nodes:
         operands = [values[operand] for operand in node.all_input_nodes]
         if node.op == "placeholder":
@@ -109,25 +146,45 @@ def trace_block(block: nn.Module, entering: str, leaving: str) -> Graph:
         elif node.op == "output":
             steps.add("output", leaving, *operands)
         elif node.op == "call_module":
-            values[node] = steps.add_module(block.get_submodule(str(node.target)), *operands)
+            values[node] = steps.add_module(module.get_submodule(str(node.target)), *operands)
         elif node.target is operator.sub and not isinstance(node.args[0], fx.Node):
             values[node] = steps.add("other", f"{node.args[0]} − input", *operands)
         elif operands:
             values[node] = steps.add(*_operation(getattr(node.target, "__name__", str(node.target))), *operands)
-    return Graph(tuple(steps.nodes), steps.branches)
+        origins += [node] * (len(steps.nodes) - len(origins))
+    return origins
+
+
+class _Shapes(fx.Interpreter):
+    """Computes a traced net and keeps the shape of every value, without the batch."""
+
+    def __init__(self, module: nn.Module, *, graph: fx.Graph) -> None:
+        super().__init__(module, graph=graph)
+        self.of: dict[fx.Node, tuple[int, ...]] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        """The value of an operation."""
+        value = super().run_node(n)
+        self.of[n] = tuple(value.shape[1:]) if isinstance(value, Tensor) else ()
+        return value
 
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, _WHOLE) or super().is_leaf_module(m, module_qualified_name)
 
+    def path_of_module(self, mod: nn.Module) -> str:
+        """The name of a module; none of a slice of a Sequential, which is made in the forward pass."""
+        return "" if type(mod) is nn.Sequential else super().path_of_module(mod)
+
 
 class _Steps:
     """Collects the nodes of a graph. A value is the position of the node that computes it, or one for each branch."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, splits_branches: bool = True) -> None:
         self.nodes: list[Node] = []
         self.branches = 1
+        self.splits_branches = splits_branches
 
     def add(
         self, kind: Kind, name: str, *operands: tuple[int, ...], size: str = "", stride: int = 1, detail: str = ""
@@ -146,7 +203,7 @@ class _Steps:
         if isinstance(module, nn.Identity) or (isinstance(module, Drawing) and module.is_idle):
             return operands[0]
         match module:
-            case BranchedConv2d():
+            case BranchedConv2d() if self.splits_branches:
                 return self._add_branches(module, operands[0])
             case nn.Conv2d():
                 size = f"{module.in_channels}→{module.out_channels}"

@@ -1,7 +1,8 @@
-"""ImageNet networks: VGG with 11 to 19 layers and ResNet with 18 to 152, for counting and for small images.
+"""ImageNet networks: VGG, ResNet and its plain twin, and DenseNet, for counting and for small images.
 
 VGG: Simonyan & Zisserman 2014, "Very Deep Convolutional Networks" (arXiv 1409.1556, Table 1, configurations A, B, D
-and E). ResNet: He et al. 2015, "Deep Residual Learning" (arXiv 1512.03385, §3.3, §4.1, Table 1).
+and E). ResNet and the plain net: He et al. 2015, "Deep Residual Learning" (arXiv 1512.03385, §3.3, §4.1, Fig. 3, Table
+1). DenseNet: Huang et al. 2017, "Densely Connected Convolutional Networks" (arXiv 1608.06993, Table 1).
 
 W = width (64 in the papers). VGG consists of five stages of 3×3 convolutions, each ending in 2×2 max pooling, and three
 linear layers, which are counted as well; dropout follows the two hidden ones:
@@ -21,21 +22,33 @@ and a linear output. Projections in shortcuts (option B) are not counted; depths
     depth 50:  3→W | W→W, W→W, W→4W, 2 × (4W→W, W→W, W→4W) | ... | ..., 2 × (32W→8W, 8W→8W, 8W→32W) | 32W→out
 
 The stride of a bottleneck is on its 3×3 convolution, as in all later implementations, so depth 50 has 4.1 G
-multiply-adds at 224×224. The paper's 3.8 G result from a stride on the first 1×1 convolution.
+multiply-adds at 224×224. The paper's 3.8 G result from a stride on the first 1×1 convolution. The plain net is the
+ResNet of depth 18 or 34 without shortcuts.
+
+DenseNet begins like ResNet. Four dense blocks of bottleneck layers follow (densenet.py; k = growth rate, 32 in the
+paper), with transitions that halve the channels and the resolution between them; then norm, activation, global average
+pooling and a linear output. Each layer is two convolutions, so the depth is 2(6 + 12 + 24 + 16) + 5 = 121:
+
+    depth 121:   6,  12,  24,  16 layers in the four dense blocks
+    depth 169:   6,  12,  32,  32
+
+What the paper calls DenseNet-264 (6, 12, 64, 48) has 265 such layers.
 
 Smaller images work too: feature maps stop shrinking at 1×1. The input of VGG's first linear layer is 7×7 pixels where
 the image is 224×224. Larger feature maps are averaged to 7×7 and smaller ones stay as they are, so that the layer has
 49 times fewer weights for images of up to 32×32. No other layer depends on the image size.
 """
 
+from collections.abc import Sequence
 from math import ceil, prod
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_cli.models.base import Dropout, Model, activation_of, convolution, norm_of
+from resnet_cli.models.densenet import COMPRESSION, GROWTH_RATE, build_dense_blocks
 from resnet_cli.models.resnet import CifarNet, build_blocks
-from resnet_cli.models.settings import COMMON, DROPOUT, SHORTCUT, WIDTH
+from resnet_cli.models.settings import COMMON, DROPOUT, SHORTCUT, WIDTH, Ordering
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -49,6 +62,9 @@ RESNET_STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 
 """Blocks in each stage, by depth."""
 
 SHALLOWEST_BOTTLENECKS = 50
+
+DENSENET_STAGES = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32), 264: (6, 12, 64, 48)}
+"""Layers in each dense block, by depth."""
 
 
 class PooledConvolution(nn.Module):
@@ -98,8 +114,28 @@ class VGG(nn.Module):
         return self.output(x)  # type: ignore[no-any-return]
 
 
-class ImagenetResNet(CifarNet):
-    """A 7×7 convolution, max pooling, four stages of basic or bottleneck blocks, average pooling and the output."""
+class ImagenetNet(CifarNet):
+    """A 7×7 convolution, max pooling, blocks, global average pooling and a linear output; arguments as of CifarNet."""
+
+    def __init__(
+        self,
+        run: Run,
+        input_shape: tuple[int, ...],
+        outputs: int,
+        blocks: Sequence[nn.Module],
+        filters: int,
+        ordering: Ordering = "original",
+    ) -> None:
+        super().__init__(run, input_shape, outputs, blocks, filters, ordering)
+        self.conv = convolution(run, input_shape[0], run[WIDTH], 7, stride=2)
+
+    def begin(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, W, H/4, W/4)."""
+        return F.max_pool2d(super().begin(images), 3, stride=2, padding=1)
+
+
+class ImagenetResNet(ImagenetNet):
+    """Four stages of basic or bottleneck blocks, which are plain in a run without a shortcut."""
 
     def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
         def convolutions(n_in: int, scale: int, stride: int) -> tuple[nn.Conv2d, ...]:
@@ -111,11 +147,14 @@ class ImagenetResNet(CifarNet):
 
         blocks, filters = build_blocks(run, RESNET_STAGES[run.depth], convolutions)
         super().__init__(run, input_shape, outputs, blocks, filters)
-        self.conv = convolution(run, input_shape[0], run[WIDTH], 7, stride=2)
 
-    def begin(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, W, H/4, W/4)."""
-        return F.max_pool2d(super().begin(images), 3, stride=2, padding=1)
+
+class ImagenetDenseNet(ImagenetNet):
+    """Four dense blocks with transitions between them."""
+
+    def __init__(self, run: Run, input_shape: tuple[int, ...], outputs: int) -> None:
+        blocks, filters = build_dense_blocks(run, DENSENET_STAGES[run.depth])
+        super().__init__(run, input_shape, outputs, blocks, filters, "full-preactivation")
 
 
 MODELS = (
@@ -139,7 +178,34 @@ MODELS = (
         defaults={"width": 64, "batch_norm": True, "init": "he", "shortcut": "B"},
         build=ImagenetResNet,
     ),
+    Model(
+        name="imagenet-plain",
+        title="ImageNet ResNet without shortcuts",
+        paper="He et al. 2015, Fig. 3",
+        family="cnn",
+        depth_rule=DepthRule.of(*(depth for depth in RESNET_STAGES if depth < SHALLOWEST_BOTTLENECKS)),
+        settings=COMMON,
+        defaults={"width": 64, "batch_norm": True, "init": "he"},
+        build=ImagenetResNet,
+    ),
+    Model(
+        name="imagenet-densenet",
+        title="ImageNet DenseNet",
+        paper="Huang et al. 2017, Table 1",
+        family="cnn",
+        depth_rule=DepthRule.of(*DENSENET_STAGES),
+        settings=(*COMMON, GROWTH_RATE, COMPRESSION),
+        defaults={"width": 64, "batch_norm": True, "init": "he", "growth_rate": 32},
+        build=ImagenetDenseNet,
+    ),
 )
 
-COMPARED = {"VGG": ("vgg", (16, 19)), "ResNet": ("imagenet-resnet", tuple(RESNET_STAGES))}
+COMPARED = {
+    "VGG": ("vgg", (16, 19)),
+    "ResNet": ("imagenet-resnet", tuple(RESNET_STAGES)),
+    "DenseNet": ("imagenet-densenet", tuple(DENSENET_STAGES)),
+}
 """The nets that papers compare by size: model and depths by the name that they use."""
+
+DRAWN = {"VGG-19": ("vgg", 19), "plain-34": ("imagenet-plain", 34), "ResNet-34": ("imagenet-resnet", 34)}
+"""The nets of He et al. 2015, Fig. 3: model and depth by the name there."""

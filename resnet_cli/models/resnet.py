@@ -232,7 +232,7 @@ def build_basic_blocks(run: Run) -> list[ConvBlock]:
 def build_blocks(
     run: Run, counts: Sequence[int], convolutions: Callable[[int, int, int], Sequence[nn.Conv2d]]
 ) -> tuple[list[ConvBlock], int]:
-    """Stages of residual blocks, the first of which has stride 2 in all stages but the first.
+    """Stages of blocks, the first of which has stride 2 in all stages but the first; residual if runs have a shortcut.
 
     Args:
         run: for `width`, `shortcut` and, where they apply, `ordering` and `survival`.
@@ -253,7 +253,7 @@ def build_blocks(
                 ConvBlock(
                     run,
                     of_block,
-                    build_shortcut(run, n_in, n_out, stride),
+                    build_shortcut(run, n_in, n_out, stride) if run.get(SHORTCUT) else None,
                     ordering=run.get(ORDERING) or "original",
                     survival=linear_decay(len(blocks) + 1, sum(counts), run.get(SURVIVAL) or 1.0),
                     is_activated=not blocks,

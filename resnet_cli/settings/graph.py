@@ -1,4 +1,4 @@
-"""A block of a net as a graph of plain values: its operations in order, with the inputs of each."""
+"""A block of a net, or a whole net, as a graph of plain values: its operations in order, with the inputs of each."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +18,7 @@ class Node:
     size: str = ""  # such as the channels `16→32`
     stride: int = 1
     detail: str = ""  # such as `8 groups`
+    shape: tuple[int, ...] = ()  # of its output, without the batch; only in the graph of a whole net
 
     @property
     def label(self) -> str:
@@ -28,7 +29,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """The operations of a block in the order of computation: the input first, the output last.
+    """The operations of a block or a net in the order of computation: the input first, the output last.
 
     Of a block with more than three identical branches, the graph holds three.
     """

@@ -2,6 +2,8 @@ import math
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resnet_cli.claims.claim import MissingEvidence
 from resnet_cli.claims.measures import (
@@ -10,12 +12,15 @@ from resnet_cli.claims.measures import (
     by_seed_and_depth,
     deepest,
     difference,
+    ends,
     error,
     medians,
     relative_loss,
     rise,
     select,
+    split,
 )
+from tests.claims.made_up import runs
 
 
 def table(losses: dict[int, list[float]]) -> pd.DataFrame:
@@ -90,3 +95,61 @@ def test_shown_medians_are_as_stored() -> None:
     frame = table({2: [1.0, 3.0, 2.0], 4: [5.0, 5.0, 5.0]})
     frame.loc[[3, 4], "status"] = "diverged"
     assert medians(frame, "train_loss", [2, 4, 6], "plain") == {"plain at 2 layers": 2.0, "plain at 4 layers": math.inf}
+
+
+def test_select_says_what_is_missing() -> None:
+    frame = runs(depth=[2])
+    with pytest.raises(MissingEvidence, match=r"^no rows with depth 3, seed 0$"):
+        select(frame, depth=3, seed=0)
+    with pytest.raises(MissingEvidence, match=r"^the runs do not differ in learning rate$"):
+        select(frame, learning_rate=0.1)
+
+
+def test_split_puts_the_usual_values_first() -> None:
+    frame = runs(depth=[2], dropout=[0.2, 0.0], weight_decay=[0.0, 0.001])
+    groups = split(frame, dropout=0.0, weight_decay=0.0)
+    assert {label: len(rows) for label, rows in groups.items()} == {
+        "dropout 0 and weight decay 0": 8,
+        "dropout 0 and weight decay 0.001": 8,
+        "dropout 0.2 and weight decay 0": 8,
+        "dropout 0.2 and weight decay 0.001": 8,
+    }
+    assert next(iter(groups)) == "dropout 0 and weight decay 0"
+    assert set(groups["dropout 0.2 and weight decay 0"]["dropout"]) == {0.2}
+
+
+def test_split_takes_the_usual_value_and_another() -> None:
+    frame = runs(depth=[2], init=["he"])
+    with pytest.raises(MissingEvidence, match="no rows with init default"):
+        split(frame, init="default")
+    with pytest.raises(MissingEvidence, match="all runs have init he, so there is nothing to compare them with"):
+        split(frame, init="he")
+
+
+def test_only_seeds_of_both_sides_are_paired() -> None:
+    first, second = pd.Series({0: 1.0, 1: 5.0, 2: math.nan}), pd.Series({1: 2.0, 2: 3.0, 3: 4.0})
+    assert difference(first, second) == {1: 3}
+    assert difference(first, 0.5) == {0: 0.5, 1: 4.5}
+
+
+def test_seeds_that_lack_a_depth_are_left_out() -> None:
+    frame = runs(depth=[2, 4], seed=[0, 1])
+    frame = frame[(frame["seed"] == 0) | (frame["depth"] == 2)]
+    assert by_seed_and_depth(frame).shape == (1, 2)
+    assert list(by_seed(frame).index) == [0]
+    assert list(by_seed(select(frame, depth=2)).index) == [0, 1]
+
+
+def test_ends_are_the_least_depth_and_the_deepest_sixth() -> None:
+    shallow, deep = ends(runs(depth=range(2, 41)))
+    assert (set(shallow["depth"]), set(deep["depth"])) == ({2}, set(range(35, 41)))
+    with pytest.raises(MissingEvidence, match="two depths, and the runs have one"):
+        ends(runs(depth=[8]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0.001, 1.9), min_size=12, max_size=12), st.floats(1.0, 10.0))
+def test_shares_of_chance_do_not_depend_on_the_unit_of_the_loss(losses: list[float], factor: float) -> None:
+    frame = runs(lambda row: {"train_loss": losses[row["seed"] * 3 + row["depth"]]}, seed=range(4), depth=range(3))
+    other = frame.assign(train_loss=factor * frame["train_loss"], chance_loss=factor * frame["chance_loss"])
+    assert rise(frame) == pytest.approx(rise(other), abs=1e-9)

@@ -176,6 +176,20 @@ def test_blocks_are_drawn_without_naming_a_depth(model: str, command: Command) -
     assert [path.name for path in Path("pictures").iterdir()] == ["blocks.png"]
 
 
+@pytest.mark.parametrize(
+    ("model", "what", "words"),
+    [
+        ("resnet", "net", "resnet, depth 20"),
+        ("resnet", "paths", "The same, unravelled: 8 paths"),
+        ("residual-mlp", "paths", "The same, unravelled: 8 paths"),
+        ("resnet", "blocks", "drawn: block 1"),
+    ],
+)
+def test_blocks_the_whole_net_or_its_paths_are_drawn(model: str, what: str, words: str, command: Command) -> None:
+    assert command("models", model, "--draw", "drawn.svg", "--as", what) == (0, "drawn.svg\n", "")
+    assert words in Path("drawn.svg").read_text()
+
+
 def test_depth_and_settings_determine_the_drawing(command: Command) -> None:
     def draw(*settings: object) -> bytes:
         assert command("models", "resnet", *settings, "--draw", "blocks.svg").code == 0
@@ -198,6 +212,13 @@ def test_depth_and_settings_determine_the_drawing(command: Command) -> None:
             "The net has no blocks that could be drawn; choose a greater depth, or a model made of blocks.",
         ),
         ("resnet --depth 21 --draw blocks.png", "resnet has no depth 21"),
+        ("resnet --draw x.png --as nets", "as (=nets) must be one of blocks, net, paths."),
+        ("resnet --depth 20 --as net", "as (=net) has no effect without --draw FILE."),
+        ("--as net", "as (=net) has no effect without --draw FILE."),
+        (
+            "plain-cnn --draw x.png --as paths",
+            "plain-cnn, depth 8: it has 0 residual blocks, but 2 to 4",
+        ),
     ],
 )
 def test_wrong_use_of_draw_is_explained(arguments: str, message: str, command: Command) -> None:

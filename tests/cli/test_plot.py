@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from resnet_cli.api import count_imagenet_nets
 from resnet_cli.cli.plot import _draw_all
 from tests.cli.conftest import SMALL, Command, Train
 
@@ -150,28 +149,13 @@ def test_a_figure_without_results_takes_size_format_and_folder(command: Command)
     assert 'width="288pt" height="216pt"' in Path("drawn/winners.svg").read_text()
 
 
-def test_imagenet_nets_have_the_parameters_and_costs_that_are_published() -> None:
-    counts = count_imagenet_nets().set_index("net")
-    assert counts["parameters"].to_dict() == {
-        "VGG-16": 138_357_544,
-        "VGG-19": 143_667_240,
-        "ResNet-18": 11_689_512,
-        "ResNet-34": 21_797_672,
-        "ResNet-50": 25_557_032,
-        "ResNet-101": 44_549_160,
-        "ResNet-152": 60_192_808,
-    }
-    billions = [f"{products / 1e9:.1f}" for products in counts["multiply_adds"]]
-    assert billions == ["15.5", "19.6", "1.8", "3.7", "4.1", "7.8", "11.5"]
-    products = counts["multiply_adds"]
-    share = products["ResNet-34"] / products["VGG-19"]
-    assert f"{share:.3f}" == "0.187"
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--figure winner", "figure (=winner) must be winners or counts, or both joined by a comma."),
+        (
+            "--figure winner",
+            "figure (=winner) must be winners, counts or networks, or several of them",
+        ),
         ("results --figure winners", "figure (=winners) needs no results, so the folder results has no effect;"),
         ("--figure counts --depths 2", "figure (=counts) needs no results, so depths (=2) has no effect;"),
         ("--figure counts --by init", "figure (=counts) needs no results, so by (=init) has no effect;"),

@@ -15,6 +15,10 @@ PUBLISHED = {
     "ResNet-50": (25_557_032, 4.1e9),
     "ResNet-101": (44_549_160, 7.8e9),
     "ResNet-152": (60_192_808, 11.5e9),
+    "DenseNet-121": (7_978_856, 2.87e9),
+    "DenseNet-169": (14_149_480, 3.4e9),
+    "DenseNet-201": (20_013_928, 4.34e9),
+    "DenseNet-264": (33_300_000, 5.8e9),
 }
 
 
@@ -74,6 +78,12 @@ def test_the_share_of_operations_is_stated(counts: pd.DataFrame) -> None:
     assert title == "ResNet-34 needs 18.9 % of VGG-19's multiply-adds (Kowsik: 18 %)"
     others = draw(counts[counts["net"] != "VGG-19"])
     assert others.get_suptitle() == "Parameters and operations of ImageNet nets"
+
+
+def test_each_family_has_its_colour(counts: pd.DataFrame) -> None:
+    bars = draw(counts).axes[0].containers[0]
+    colours = [bar.get_facecolor() for bar in bars]
+    assert [colours.index(colour) for colour in colours] == [0, 0, 2, 2, 2, 2, 2, 7, 7, 7, 7]
 
 
 def test_texts_do_not_overlap(counts: pd.DataFrame) -> None:

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from resnet_cli.models import all_models, describe_net
 from resnet_cli.models.base import Model
-from resnet_cli.models.diagram import trace_block, trace_blocks
+from resnet_cli.models.diagram import trace_block, trace_blocks, trace_net
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.graph import BlockForm, Graph
 from tests.conftest import MakeRun
@@ -196,6 +196,27 @@ def test_every_models_graph_has_all_its_weight_layers(model: Model, make_run: Ma
         layers = [m for m in blocks[form.number - 1].modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
         assert sum(node.kind == "weights" for node in form.graph.nodes) == len(layers)
         assert all(start < index for index, node in enumerate(form.graph.nodes) for start in node.inputs)
+
+
+@pytest.mark.parametrize("model", all_models().values(), ids=all_models())
+def test_the_graph_of_a_whole_net_has_all_its_layers_and_shapes(model: Model, make_run: MakeRun) -> None:
+    task, shape = ("sine", (1,)) if model.family == "mlp" else ("cifar10", CIFAR)
+    net = describe_net(make_run(task=task, models=model.name, depths=model.depth_rule.first), shape, 10)
+    nodes = trace_net(net, shape).nodes
+    layers = [
+        name
+        for name, module in net.named_modules()
+        if isinstance(module, (nn.Linear, nn.Conv2d)) and not name.startswith("auxiliary.")
+    ]
+    assert sum(node.kind == "weights" for node in nodes) == len(layers)
+    assert (nodes[0].kind, nodes[0].shape, nodes[-1].shape) == ("input", shape, (10,))
+    assert all(node.shape for node in nodes)
+
+
+def test_a_very_deep_net_is_not_drawn_whole(make_run: MakeRun) -> None:
+    net = describe_net(make_run(task="cifar10", models="plain-cnn", depths=302), CIFAR, 10)
+    with pytest.raises(UserError, match="The net has 302 layers, but up to 300 can be drawn; choose a lower depth"):
+        trace_net(net, CIFAR)
 
 
 def test_a_net_without_blocks_is_rejected(make_run: MakeRun) -> None:

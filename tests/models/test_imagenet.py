@@ -14,8 +14,14 @@ from tests.conftest import MakeRun
 from tests.models.gradients import check_gradients
 
 IMAGENET = (3, 224, 224)
-DEPTHS = [(model, depth) for model in ("vgg", "imagenet-resnet") for depth in get_model(model).depth_rule.listed]
-each_form = pytest.mark.parametrize(("model", "depth"), [("vgg", 11), ("imagenet-resnet", 18), ("imagenet-resnet", 50)])
+RESNETS = ("imagenet-resnet", "imagenet-plain")
+DEPTHS = [
+    (model, depth) for model in ("vgg", *RESNETS, "imagenet-densenet") for depth in get_model(model).depth_rule.listed
+]
+each_form = pytest.mark.parametrize(
+    ("model", "depth"),
+    [("vgg", 11), ("imagenet-resnet", 18), ("imagenet-resnet", 50), ("imagenet-plain", 18), ("imagenet-densenet", 121)],
+)
 
 
 def random_images(batch: int, channels: int, side: int) -> Tensor:
@@ -41,6 +47,11 @@ def described(
         ("imagenet-resnet", 50, 25_557_032, "4.1"),
         ("imagenet-resnet", 101, 44_549_160, "7.8"),
         ("imagenet-resnet", 152, 60_192_808, "11.5"),
+        ("imagenet-plain", 34, 21_797_672 - 172_032 - 1_792, "3.6"),  # without three projections and their norms
+        ("imagenet-densenet", 121, 7_978_856, "2.8"),
+        ("imagenet-densenet", 169, 14_149_480, "3.4"),
+        ("imagenet-densenet", 201, 20_013_928, "4.3"),
+        ("imagenet-densenet", 264, 33_337_704, "5.8"),
     ],
 )
 def test_parameters_and_multiply_adds_are_the_published_ones(
@@ -73,7 +84,7 @@ def test_depth_counts_the_weight_layers_without_projections(model: str, depth: i
         for name, module in described(make_run, model, depth).named_modules()
         if isinstance(module, (nn.Conv2d, nn.Linear)) and ".shortcut" not in name
     ]
-    assert len(names) == depth
+    assert len(names) == (265 if depth == 264 else depth), "(6 + 12 + 64 + 48) × 2 + 5 = 265"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +94,9 @@ def test_depth_counts_the_weight_layers_without_projections(model: str, depth: i
         ("vgg", 19, {224: 1, 112: 2, 56: 4, 28: 4, 14: 4}),
         ("imagenet-resnet", 34, {56: 3, 28: 4, 14: 6, 7: 3}),
         ("imagenet-resnet", 152, {56: 3, 28: 8, 14: 36, 7: 3}),
+        ("imagenet-plain", 34, {56: 3, 28: 4, 14: 6, 7: 3}),
+        ("imagenet-densenet", 121, {56: 6, 28: 1 + 12, 14: 1 + 24, 7: 1 + 16}),
+        ("imagenet-densenet", 264, {56: 6, 28: 1 + 12, 14: 1 + 64, 7: 1 + 48}),
     ],
 )
 def test_blocks_have_the_resolutions_of_the_papers_tables(
@@ -98,9 +112,13 @@ def test_blocks_have_the_resolutions_of_the_papers_tables(
 
 @each_form
 def test_all_sizes_are_proportional_to_the_width(model: str, depth: int, make_run: MakeRun) -> None:
-    narrow, wide = (
-        dict(described(make_run, model, depth, width=width).named_parameters()).items() for width in (4, 64)
-    )
+    def sizes(width: int) -> Any:
+        settings: dict[str, Any] = {"width": width}
+        if model == "imagenet-densenet":
+            settings["growth_rate"] = width // 2
+        return dict(described(make_run, model, depth, **settings).named_parameters()).items()
+
+    narrow, wide = sizes(4), sizes(64)
     for (name, small), (_, large) in zip(narrow, wide, strict=True):
         ratios = {big / little for little, big in zip(small.shape, large.shape, strict=True)}
         assert ratios <= {1, 16}, name
@@ -144,7 +162,8 @@ def test_convolutions_have_biases_only_without_batch_norm(
     convolutions = [module for module in modules if isinstance(module, nn.Conv2d)]
     assert {conv.bias is None for conv in convolutions} == {batch_norm}
     norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
-    assert len(norms) == (len(convolutions) if batch_norm else 0)
+    before_pooling = model == "imagenet-densenet"  # one more, since its layers begin with norms
+    assert len(norms) == (len(convolutions) + before_pooling if batch_norm else 0)
 
 
 def test_vgg_drops_hidden_units_only_in_training_mode(make_run: MakeRun) -> None:
@@ -188,10 +207,7 @@ def resnet_by_hand(weights: dict[str, Tensor], images: Tensor, stages: list[int]
 
     def convolve(x: Tensor, conv: str, norm: str, stride: int) -> Tensor:
         kernel = weights[f"{conv}.weight"]
-        x = F.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2)
-        mean = x.mean((0, 2, 3), keepdim=True)
-        variance = x.var((0, 2, 3), keepdim=True, unbiased=False)
-        return (x - mean) / (variance + 1e-5).sqrt()  # scale and shift begin as 1 and 0
+        return normalise(F.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2))
 
     x = F.relu(convolve(images, "conv", "norm", 2))
     x = F.pad(x, (1, 1, 1, 1), value=0).unfold(2, 3, 2).unfold(3, 3, 2).amax((4, 5))
@@ -207,6 +223,57 @@ def resnet_by_hand(weights: dict[str, Tensor], images: Tensor, stages: list[int]
                 block_input = convolve(block_input, f"{name}.shortcut.0", f"{name}.shortcut.1", 2 if halves else 1)
             x = F.relu(x + block_input)
     return x.mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Batch norm in training mode, whose scale and shift begin as 1 and 0."""
+    mean = x.mean((0, 2, 3), keepdim=True)
+    variance = x.var((0, 2, 3), keepdim=True, unbiased=False)
+    return (x - mean) / (variance + 1e-5).sqrt()
+
+
+def densenet_by_hand(weights: dict[str, Tensor], images: Tensor) -> Tensor:
+    """The forward pass of depth 121 in training mode, written out."""
+
+    def convolve(x: Tensor, name: str) -> Tensor:
+        kernel = weights[f"blocks.{name}.conv.weight"]
+        return F.conv2d(F.relu(normalise(x)), kernel, padding=kernel.shape[-1] // 2)
+
+    x = F.relu(normalise(F.conv2d(images, weights["conv.weight"], stride=2, padding=3)))
+    x = F.pad(x, (1, 1, 1, 1), value=0).unfold(2, 3, 2).unfold(3, 3, 2).amax((4, 5))
+    number = 0
+    for stage, layers in enumerate([6, 12, 24, 16]):
+        if stage > 0:
+            x = convolve(x, f"{number}.0").unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+            number += 1
+        for _ in range(layers):
+            x = torch.cat([x, convolve(convolve(x, f"{number}.0"), f"{number}.1")], dim=1)
+            number += 1
+    return F.relu(normalise(x)).mean((2, 3)) @ weights["output.weight"].T + weights["output.bias"]
+
+
+def test_the_dense_nets_forward_pass_matches_the_paper(make_run: MakeRun) -> None:
+    run = make_run(task="digits", models="imagenet-densenet", depths=121, width=4, growth_rate=2)
+    net = build_net(run, (1, 64, 64), 10).double()
+    images = random_images(3, 1, 64).double()
+    torch.testing.assert_close(net(images), densenet_by_hand(net.state_dict(), images), rtol=1e-7, atol=1e-7)
+
+
+def test_the_plain_twin_is_the_residual_net_without_shortcuts(make_run: MakeRun) -> None:
+    settings = {"task": "digits", "depths": 34, "width": 2, "batch_norm": True}
+    plain = build_net(make_run(models="imagenet-plain", **settings), (1, 32, 32), 10)
+    residual = build_net(make_run(models="imagenet-resnet", **settings), (1, 32, 32), 10)
+    own, others = dict(plain.named_parameters()), dict(residual.named_parameters())
+    assert sorted(others.keys() - own.keys()) == sorted(name for name in others if ".shortcut." in name)
+    assert all(torch.equal(values, others[name]) for name, values in own.items())
+    images = random_images(3, 1, 32)
+    x = plain.begin(images)  # type: ignore[operator]
+    for block in plain.get_submodule("blocks").children():
+        for number in (1, 2):
+            conv, norm = block.get_submodule(f"conv{number}"), block.get_submodule(f"norm{number}")
+            x = F.relu(norm(conv(x)))
+    expected = plain.get_submodule("output")(x.mean((2, 3)))
+    torch.testing.assert_close(plain(images), expected)
 
 
 def test_vggs_forward_pass_matches_the_paper(make_run: MakeRun) -> None:
