@@ -267,11 +267,11 @@ def gradients_by_layer(sweep: str) -> str:
     return "\n".join(lines)
 
 
-def gradient_ratio(sweep: str, model: str, depth: int, layer: int = 1) -> "pd.Series[float]":
-    """A layer's gradient norm as a share of the last layer's, before training, one a seed."""
-    frame = rows(sweep, "gradients", model=model, depth=depth, step=0, layer=[layer, depth])
+def gradient_ratio(sweep: str, model: str, depth: int, step: int = 0) -> "pd.Series[float]":
+    """The first layer's gradient norm as a share of the last layer's at a step of the training, one a seed."""
+    frame = rows(sweep, "gradients", model=model, depth=depth, step=step, layer=[1, depth])
     norms = frame.pivot_table("gradient_norm", "seed", "layer")
-    return norms[layer] / norms[depth]
+    return norms[1] / norms[depth]
 
 
 def responses_table(sweep: str) -> str:
