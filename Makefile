@@ -7,7 +7,8 @@ BIN := .venv/bin
 demo: install
 	$(BIN)/resnet-exp sweep --task sine --depths 2..40
 	$(BIN)/resnet-exp plot results/sine
-	@echo "Open results/sine/figures/loss-by-depth.png"
+	$(BIN)/resnet-exp report results/sine -o results/report.html
+	@echo "Open results/sine/figures/loss-by-depth.png, or all of it on one page: results/report.html"
 
 test: install
 	$(BIN)/pytest -n auto

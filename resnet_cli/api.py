@@ -4,10 +4,11 @@ These functions are available from `resnet_cli` itself; see `docs/python.md`.
 """
 
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import pandas as pd
@@ -21,7 +22,7 @@ from resnet_cli.claims.paired import compare_sides
 from resnet_cli.figures import counts, learning_curves, loss_by_depth, net_diagram, panels, survival, winners
 from resnet_cli.figures.kinds import OF_RUNS
 from resnet_cli.figures.run_table import SWEEP, in_given_order
-from resnet_cli.figures.sweep import sweep_figures
+from resnet_cli.figures.sweep import Drawing, sweep_figures
 from resnet_cli.models import describe_net
 from resnet_cli.models.base import StochasticDepth
 from resnet_cli.models.count import count_multiply_adds
@@ -89,7 +90,7 @@ def sweep_drawings(
     title: str | None = None,
     size: tuple[float, float] | None = None,
     **options: Any,
-) -> dict[str, Callable[[], Figure]]:
+) -> dict[str, Drawing]:
     """How to draw the figures of one sweep, or of several as lines of the same figures, by file name.
 
     Args:
@@ -103,7 +104,7 @@ def sweep_drawings(
     shared: dict[str, Any] = {"kinds": kinds, "by": by, "chances": chances, "title": title, "size": size, **options}
     results, *others = group
     names = given[SWEEP] = sweep_names(group)
-    drawings: dict[str, Callable[[], Figure]] = {}
+    drawings: dict[str, Drawing] = {}
     for metric in metrics:
         tables = combine(group, metric) if others else (results.summary(metric), results.curves(metric))
         drawings |= sweep_figures(*tables, metrics=[metric], given=given, **shared)
@@ -111,15 +112,16 @@ def sweep_drawings(
         held = "-and-".join(map(panels.as_file_name, names)) if len(names) <= 3 else f"{len(names)}-sweeps"
         return {f"{name}-of-{held}": draw for name, draw in drawings.items()}
     if SURVIVAL.name in kinds and SURVIVAL.name in results.varying and not by:
-        drawings[SURVIVAL.name] = partial(plot_survival, results, title=title, size=size)
+        draw = partial(plot_survival, results, title=title, size=size)
+        drawings[SURVIVAL.name] = Drawing(SURVIVAL.name, "", results.curves(), draw)
     return drawings
 
 
 @cache
-def _analyses() -> dict[str, Callable[..., Figure]]:
-    """How the table of each analysis is drawn: by the module in figures/ that has its name as `ANALYSIS`."""
+def analysis_figures() -> dict[str, ModuleType]:
+    """The module in figures/ that draws the table of each analysis, by the name that it has as `ANALYSIS`."""
     modules = [import_module(f"{figures.__name__}.{info.name}") for info in pkgutil.iter_modules(figures.__path__)]
-    return {module.ANALYSIS: module.draw for module in modules if hasattr(module, "ANALYSIS")}
+    return {module.ANALYSIS: module for module in modules if hasattr(module, "ANALYSIS")}
 
 
 def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -> Figure:
@@ -134,7 +136,7 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -
         UserError: there is no such kind, the table is not one of that kind or cannot be read, or one figure cannot
             show all of it.
     """
-    kinds = _analyses()
+    kinds = analysis_figures()
     if kind not in kinds:
         raise unknown_name("kind", kind, kinds)
     if not isinstance(table, pd.DataFrame):
@@ -143,9 +145,10 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -
         except (OSError, ValueError) as error:
             raise UserError(f"table (={table}) cannot be read: {error}.") from None
     try:
-        return kinds[kind](table, **options)
+        figure: Figure = kinds[kind].draw(table, **options)
     except KeyError as error:
         raise UserError(f"table: it has no column {error}, so `resnet-exp analyze {kind}` did not write it.") from None
+    return figure
 
 
 def plot_survival(results: Results, *, title: str | None = None, size: tuple[float, float] | None = None) -> Figure:

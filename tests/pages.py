@@ -8,7 +8,8 @@ A number in a sentence stands behind an HTML comment that holds a Python express
 a number is followed by a comment `<!--? expression -->` that must be true. What stands between the comments
 `<!-- made: expression -->` and `<!-- end -->` is generated whole.
 
-`python -m tests.pages` renews all of it, and draws the pictures that pages show (`tests.pictures`).
+`python -m tests.pages` renews all of it, draws the pictures that pages show (`tests.pictures`), and makes the
+report on the reference results (`tests.reference_report`).
 """
 
 import math
@@ -37,10 +38,11 @@ from resnet_cli.models.base import Model
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.metrics import COLUMNS, METRICS, OUTCOMES
-from resnet_cli.store.packed import analysis_table
+from resnet_cli.store.packed import analysis_table, table_in
 from resnet_cli.store.reader import Results, load_results
 from resnet_cli.tasks import all_tasks, chance_losses
 from resnet_cli.tasks.base import Task
+from tests import reference_report
 from tests.error_rates import BEFORE, DRAWS, courses
 from tests.pictures import PICTURES, drawn, small_png
 
@@ -73,7 +75,7 @@ def _summary(sweep: str) -> pd.DataFrame:
 @cache
 def _table(sweep: str, analysis: str) -> pd.DataFrame:
     folder = REFERENCE / sweep
-    return pd.read_csv(analysis_table(folder, analysis) or folder / f"{analysis}.csv")
+    return pd.read_csv(analysis_table(folder, analysis) or table_in(folder, analysis) or folder)
 
 
 def _select(frame: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
@@ -445,3 +447,4 @@ if __name__ == "__main__":
         page.write_text(renewed(page.read_text("utf-8")), "utf-8")
     for picture in PICTURES:
         picture.write_bytes(small_png(drawn(picture)))
+    reference_report.renew()

@@ -23,7 +23,12 @@ PICTURES = sorted(COMMITTED.glob("**/*.png"))
 
 def small_png(figure: Figure) -> bytes:
     """A figure as a PNG of 256 colours, a third of the size of all colours and the same to the eye."""
-    with Image.open(io.BytesIO(render(figure, ".png"))) as image:
+    return smaller(render(figure, ".png"))
+
+
+def smaller(png: bytes) -> bytes:
+    """A PNG with 256 colours."""
+    with Image.open(io.BytesIO(png)) as image:
         few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     content = io.BytesIO()
     few.save(content, "PNG", optimize=True)

@@ -75,6 +75,7 @@ def test_the_check_of_a_clone_stops_at_the_first_failure(clone: Path, failing: s
     make.parent.mkdir()
     make.write_text(f'#!/bin/sh\necho "$1"\ntest "$1" != {failing}\n')
     make.chmod(0o755)
+    shutil.copy(make, make.with_name("chromedriver"))  # so that none is installed
     path = os.pathsep.join([str(make.parent), os.environ["PATH"]])
     checked = subprocess.run(
         ["bash", ".ci/run"], cwd=clone, env={**os.environ, "PATH": path}, capture_output=True, text=True
@@ -84,19 +85,20 @@ def test_the_check_of_a_clone_stops_at_the_first_failure(clone: Path, failing: s
 
 
 @pytest.mark.slow
-def test_the_demo_draws_its_sweep_and_names_the_picture_last(command: Command) -> None:
+def test_the_demo_draws_its_sweep_and_names_the_picture_and_the_report_last(command: Command) -> None:
     recipe = MAKEFILE.split("\ndemo:")[1].split("\n\n")[0].splitlines()[1:]
-    sweep, plot = (line.removeprefix("\t$(BIN)/resnet-exp ").split() for line in recipe[:2])
+    sweep, plot, report = (line.removeprefix("\t$(BIN)/resnet-exp ").split() for line in recipe[:3])
     small = ["--depths", "2..4", "--seeds", "0", "--steps", "6", "--eval-every", "3", "--jobs", "1"]
     trained = command(*sweep, *small)
-    drawn = command(*plot)
-    assert (trained.code, drawn.code) == (0, 0)
+    drawn, reported = command(*plot), command(*report)
+    assert (trained.code, drawn.code, reported.code) == (0, 0, 0)
     assert re.search(r"^ *depth +train", trained.out, re.M), "the table of the sweep"
     pictures = [line.partition(" ")[0] for line in drawn.out.splitlines()]
     assert {Path(name).parent for name in pictures} == {Path("results/sine/figures")}
-    picture = re.fullmatch(r'\t@echo "Open (\S+)"', recipe[-1])
-    assert picture is not None
-    assert picture[1] in pictures
+    named = re.fullmatch(r'\t@echo "Open (\S+), or all of it on one page: (\S+)"', recipe[-1])
+    assert named is not None
+    assert named[1] in pictures
+    assert reported.out.startswith(f"{named[2]} (")
 
 
 def test_every_target_of_the_makefile_is_phony() -> None:

@@ -7,7 +7,17 @@ PACKAGE, TESTS = ROOT / "resnet_cli", ROOT / "tests"
 
 OF_THE_REPOSITORY = {
     f"test_{name}.py"
-    for name in ("benchmarks", "ci", "contributing", "docs", "layout", "packaging", "pictures", "readme")
+    for name in (
+        "benchmarks",
+        "ci",
+        "contributing",
+        "docs",
+        "layout",
+        "packaging",
+        "pictures",
+        "readme",
+        "reference_report",
+    )
 }
 OF_EVERY_COMMAND = {"cli/test_bad_input.py", "cli/test_foreign.py"}
 
@@ -26,6 +36,7 @@ TESTED_BY = {
     "figures/kinds.py": "test_api.py",
     "models/settings.py": "settings/test_run.py",
     "planning/conditions.py": "planning/test_units.py",
+    "report/figures.py": "report/test_page.py",
     "settings/events.py": "execution/test_sweep.py",
     "settings/format.py": "cli/test_tables.py",
     "settings/graph.py": "models/test_diagram.py",

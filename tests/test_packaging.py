@@ -25,7 +25,8 @@ def test_the_wheel_holds_all_packages_configurations_and_reference_results(tmp_p
     configs = {f"resnet_cli/configs/{path.name}" for path in (ROOT / "configs").iterdir()}
     tables = {path for kind in ("toml", "csv", "gz") for path in (ROOT / "docs" / "results").glob(f"*/**/*.{kind}")}
     reference = {f"resnet_cli/reference/{path.relative_to(ROOT / 'docs' / 'results')}" for path in tables}
-    assert packed == {*modules, *configs, *reference, "resnet_cli/py.typed"}
+    template = {path.relative_to(ROOT).as_posix() for path in (ROOT / "resnet_cli/report/template").iterdir()}
+    assert packed == {*modules, *configs, *reference, *template, "resnet_cli/py.typed"}
 
     lookup = "from resnet_cli.settings.configs import bundled_configs; print(bundled_configs()['sine'].path)"
     found = subprocess.run(

@@ -19,6 +19,7 @@ from resnet_cli.cli import (
     models,
     pack,
     plot,
+    report,
     run_once,
     show,
     sweep,
@@ -41,6 +42,7 @@ TRAIN, LOOK, PREPARE = "Train nets", "Look at results", "What there is"
 app.command("sweep", cls=SettingsCommand, epilog=sweep.EPILOG, rich_help_panel=TRAIN)(sweep.command)
 app.command("run", cls=OneRunCommand, epilog=run_once.EPILOG, rich_help_panel=TRAIN)(run_once.command)
 app.command("plot", cls=PluginCommand, epilog=plot.EPILOG, rich_help_panel=LOOK)(plot.command)
+app.command("report", cls=PluginCommand, epilog=report.EPILOG, rich_help_panel=LOOK)(report.command)
 app.command("show", cls=PluginCommand, epilog=show.EPILOG, rich_help_panel=LOOK)(show.command)
 app.command("claims", cls=PluginCommand, epilog=claims.EPILOG, rich_help_panel=LOOK)(claims.command)
 app.command("compare", cls=PluginCommand, epilog=compare.EPILOG, rich_help_panel=LOOK)(compare.command)

@@ -18,7 +18,7 @@ from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.request import load_config
 from resnet_cli.store.layout import ANALYSIS_FOLDER
-from resnet_cli.store.packed import analysis_table
+from resnet_cli.store.packed import analysis_table, table_in
 from resnet_cli.store.reader import Results, find_results, load_results
 from resnet_cli.tasks import constant_answers
 
@@ -149,13 +149,12 @@ class StoredTables:
 
     def _table(self, kind: str, config: str | None) -> Path | None:
         if config is None:
-            places = (root / kind / f"{kind}.csv" for root in self._folders)
-            return next((path for path in places if path.is_file()), None)
+            return next(filter(None, (table_in(root / kind, kind) for root in self._folders)), None)
         folders = [one.folder for places in self._places(config) for one in places]
         folders.sort(key=lambda folder: folder.name != config)  # runs may also lie in the folder of another sweep
         inside = (analysis_table(folder, kind) for folder in folders)
-        outside = (root / ANALYSIS_FOLDER / config / f"{kind}.csv" for root in self._folders)  # of packed results
-        return next((path for path in (*inside, *outside) if path and path.is_file()), None)
+        outside = (table_in(root / ANALYSIS_FOLDER / config, kind) for root in self._folders)  # of packed results
+        return next(filter(None, (*inside, *outside)), None)
 
 
 def _holds_results(root: Path) -> bool:

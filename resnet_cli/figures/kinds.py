@@ -28,6 +28,10 @@ OF_RUNS = {
 }
 """What `--kind` chooses: `api.sweep_drawings` draws these."""
 
+ANALYSES = "analyses"
+OF_PAGES = {**OF_RUNS, ANALYSES: Kind("of the analyses that are stored")}
+"""What the option `--figures` of `report` chooses."""
+
 WITHOUT_RUNS = {
     "winners": Kind("error and depth of ImageNet's winners"),
     "counts": Kind("parameters and operations of VGGs, ResNets and DenseNets"),

@@ -1,6 +1,7 @@
 """The figures of a sweep: which exist, what they are called, and what they show."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -28,6 +29,20 @@ MOST_ROWS = MOST_COLUMNS = 5
 """Of two settings, in rows and columns of panels."""
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that is drawn when it is called: its `kind` (of `figures.kinds.OF_RUNS`), and the `rows` it shows."""
+
+    kind: str
+    metric: str
+    rows: pd.DataFrame
+    draw: Callable[[], Figure]
+
+    def __call__(self) -> Figure:
+        """Draw it."""
+        return self.draw()
+
+
 def sweep_figures(
     summary: pd.DataFrame,
     curves: pd.DataFrame,
@@ -40,7 +55,7 @@ def sweep_figures(
     every_depth: bool = False,
     x: Literal["step", "epoch"] = "step",
     **options: Any,
-) -> dict[str, Callable[[], Figure]]:
+) -> dict[str, Drawing]:
     """How to draw each figure of a sweep, by file name; what does not fit into one figure continues in others.
 
     A task without errors has no figures of them, and a sweep of a single depth none against depth.
@@ -74,7 +89,7 @@ def sweep_figures(
         summary, curves = compare(summary, setting), compare(curves, setting)
     grid = (by[0], by[1]) if len(by) == 2 else None
     what = "-and-".join(as_file_name(setting) for setting in by)
-    found: dict[str, Callable[[], Figure]] = {}
+    found: dict[str, Drawing] = {}
     for metric in metrics:
         if describe(metric).when and summary[columns_of(metric)].isna().all(axis=None):
             continue
@@ -82,17 +97,19 @@ def sweep_figures(
         if "depth" in kinds and len(summary["depth"].unique()) > 1:
             for held, rows in _depth_pages(summary, grid).items():
                 name = _file_name(metric, "by-depth", what and f"and-{what}", held)
-                found[name] = partial(loss_by_depth.draw, rows, subtitle=held, **shared)
+                draw = partial(loss_by_depth.draw, rows, subtitle=held, **shared)
+                found[name] = Drawing("depth", metric, rows, draw)
         if "parameters" in kinds and not by and not as_lines and _sizes_vary(summary):
             for held, rows in _depth_pages(loss_by_depth.in_place_of_depth(summary), None).items():
                 name = _file_name(metric, "by-parameters", held)
-                found[name] = partial(loss_by_depth.draw, rows, subtitle=held, against="parameters", **shared)
+                draw = partial(loss_by_depth.draw, rows, subtitle=held, against="parameters", **shared)
+                found[name] = Drawing("parameters", metric, rows, draw)
         if "curves" in kinds:
             lines: Literal["depth", "model"] = "model" if as_lines else "depth"
             for held, (subtitle, rows) in _curve_pages(curves, grid, lines, every_depth=every_depth).items():
                 name = _file_name(metric, "curves", what and f"by-{what}", held)
                 own: dict[str, Any] = {"x": x, "lines": lines, "every_depth": every_depth, "subtitle": subtitle}
-                found[name] = partial(learning_curves.draw, rows, **own, **shared)
+                found[name] = Drawing("curves", metric, rows, partial(learning_curves.draw, rows, **own, **shared))
     return found
 
 

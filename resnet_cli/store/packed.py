@@ -64,9 +64,13 @@ def output_folder(folder: Path, kind: str) -> Path:
 
 
 def analysis_table(folder: Path, kind: str) -> Path | None:
-    """The table of an analysis in a results folder, which pandas reads, if it is there."""
-    places = (folder / ANALYSIS_FOLDER / f"{kind}.csv{suffix}" for suffix in ("", ".gz"))
-    return next((path for path in places if path.is_file()), None)
+    """The table of an analysis of the runs in a results folder, which pandas reads, if it is there."""
+    return table_in(folder / ANALYSIS_FOLDER, kind)
+
+
+def table_in(folder: Path, kind: str) -> Path | None:
+    """The table of an analysis in the folder it was written to, compressed or not, if it is there."""
+    return next((path for suffix in ("", ".gz") if (path := folder / f"{kind}.csv{suffix}").is_file()), None)
 
 
 def is_ours(folder: Path) -> bool:

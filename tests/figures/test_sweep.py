@@ -96,7 +96,7 @@ def test_every_run_is_on_exactly_one_figure(summary: pd.DataFrame, curves: pd.Da
     values: dict[str, list[object]] = {"width": list(range(7)), "batch_size": list(range(6)), "init": ["he", "glorot"]}
     runs = with_settings(summary[summary["seed"] == 0], **values)
     found = sweep_figures(runs, curves, metrics=["loss"], kinds=["depth"])
-    drawn: pd.DataFrame = pd.concat([draw.args[0] for draw in found.values()])  # type: ignore[attr-defined]
+    drawn = pd.concat([drawing.rows for drawing in found.values()])
     assert sorted(drawn["run_id"]) == sorted(runs["run_id"])
     assert len(found) == 2 * 2 * 2
 

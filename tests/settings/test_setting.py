@@ -110,6 +110,7 @@ OTHER_WORDS = {
     "models/diagram.py": {"activation", "batch_norm", "dropout"},
     "models/initialisation.py": {"init"},
     "models/resnet.py": {"activation"},
+    "report/svg.py": {"width"},
     "settings/graph.py": {"activation"},
     "training/schedule.py": {"steps"},
 }
