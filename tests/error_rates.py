@@ -28,7 +28,7 @@ def courses(runs: pd.DataFrame, seeds: int) -> dict[str, Counter[Course]]:
     found: dict[str, Counter[Course]] = {model: Counter() for model in tables}
     rows, columns = next(iter(tables.values())).shape
     for _ in range(DRAWS):
-        depths = np.sort(generator.choice(columns, generator.integers(FEWEST, MOST + 1), replace=False))
+        depths = np.sort(generator.choice(columns, generator.integers(FEWEST, min(MOST, columns) + 1), replace=False))
         some = generator.choice(rows, seeds, replace=False)
         trends = corrected([trend_of(table.iloc[some, depths]) for table in tables.values()])
         for model, trend in zip(tables, trends, strict=True):

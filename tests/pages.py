@@ -51,6 +51,7 @@ REFERENCE = ROOT / "docs/results"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("**/*.md")])
 
 _NUMBER = r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?"
+_VERDICT = "|".join(sorted(Verdict, key=len, reverse=True))
 VALUE = re.compile(r"<!--= (?P<expression>.+?) -->")
 CONDITION = re.compile(r"<!--\? (?P<expression>.+?) -->")
 MADE = re.compile(r"<!-- made: (?P<expression>.+?) -->\n.*?<!-- end -->", re.S)
@@ -106,10 +107,17 @@ def paired(first: pd.DataFrame, second: pd.DataFrame, column: str = "train_loss"
     return (first.set_index(keys)[column] - second.set_index(keys)[column]).dropna()
 
 
-def listed(values: "pd.Series[float]") -> str:
-    """All values in rising order, such as `3.3, 8.1 and 8.1`."""
-    *first, last = map(show, sorted(values))
-    return f"{', '.join(first)} and {last}"
+def seeds(sweep: str, model: str | None = None, **settings: object) -> int:
+    """How many seeds a sweep has, each of which must have as many runs as any other."""
+    runs_of_seeds = runs(sweep, model, **settings).groupby("seed").size()
+    assert len(set(runs_of_seeds)) == 1, f"{sweep} has seeds without all runs"
+    return len(runs_of_seeds)
+
+
+def lower(first: pd.DataFrame, second: pd.DataFrame, column: str = "train_loss") -> str:
+    """In how many pairs of the same depth and seed the first is below the second, such as `7 of 8`."""
+    differences = paired(first, second, column)
+    return f"{(differences < 0).sum()} of {len(differences)}"
 
 
 def span(values: "pd.Series[float]") -> str:
@@ -139,13 +147,13 @@ def evaluate(expression: str) -> Any:
 
 
 def renewed(text: str) -> str:
-    """A page with its numbers and tables computed anew; where a number is still to come stands a question mark."""
+    """A page with its numbers, verdicts and tables computed anew; where one is still to come stands a question mark."""
     parts, end = [], 0
     for match in VALUE.finditer(text):
         value = evaluate(match["expression"])
         value = value if isinstance(value, str) else show(value)
-        alike = re.compile(rf"{re.sub(_NUMBER, lambda number: _NUMBER, value)}(?!\d)|\?")
-        old = alike.match(text, match.end())
+        alike = _VERDICT if value in set(Verdict) else _NUMBER.join(map(re.escape, re.split(_NUMBER, value)))
+        old = re.compile(rf"(?:{alike})(?!\d)|\?").match(text, match.end())
         assert old, f"after <!--= {match['expression']} --> should stand {value}"
         parts += [text[end : match.end()], value]
         end = old.end()
@@ -195,11 +203,13 @@ def architectures_table() -> str:
 
 
 def spreads(frame: pd.DataFrame, column: str) -> list[str]:
-    """Median, minimum and maximum over seeds at each depth, such as `0.0024 (0.0018 to 0.0031)`; of one: no range."""
-    return [
-        show(values.median()) + (f" ({show(values.min())} to {show(values.max())})" if len(values) > 1 else "")
-        for _, values in frame.groupby("depth")[column]
-    ]
+    """Median, minimum and maximum over seeds at each depth."""
+    return [spread(values) for _, values in frame.groupby("depth")[column]]
+
+
+def spread(values: "pd.Series[float]") -> str:
+    """Median, minimum and maximum, such as `0.0024 (0.0018 to 0.0031)`; of one: no range."""
+    return show(values.median()) + (f" ({span(values)})" if len(values) > 1 else "")
 
 
 def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: Any) -> str:
@@ -259,11 +269,11 @@ def gradients_by_layer(sweep: str) -> str:
     return "\n".join(lines)
 
 
-def gradient_ratio(sweep: str, model: str, depth: int, layer: int = 1) -> "pd.Series[float]":
-    """A layer's gradient norm as a share of the last layer's, before training, one a seed."""
-    frame = rows(sweep, "gradients", model=model, depth=depth, step=0, layer=[layer, depth])
+def gradient_ratio(sweep: str, model: str, depth: int, step: int = 0) -> "pd.Series[float]":
+    """The first layer's gradient norm as a share of the last layer's at a step of the training, one a seed."""
+    frame = rows(sweep, "gradients", model=model, depth=depth, step=step, layer=[1, depth])
     norms = frame.pivot_table("gradient_norm", "seed", "layer")
-    return norms[layer] / norms[depth]
+    return norms[1] / norms[depth]
 
 
 def responses_table(sweep: str) -> str:
@@ -326,6 +336,11 @@ def verdict(claim: str, scale: str | None = None) -> Line:
     """The line of a claim, at a scale if there are several."""
     (line,) = (one for one in _ledger() if one.claim.id == claim and scale in (None, one.trial.where))
     return line
+
+
+def says(claim: str, scale: str | None = None) -> str:
+    """The verdict on a claim, such as `not supported`."""
+    return str(verdict(claim, scale).verdict)
 
 
 def ledger_table() -> str:

@@ -50,6 +50,17 @@ def test_a_stale_number_and_a_stale_table_are_found_and_renewed() -> None:
     assert pages.renewed(page) == "about <!--= 1 / 3 -->0.33 of it\n<!-- made: show(2.0) -->\n2.0\n<!-- end -->\n"
 
 
+@pytest.mark.parametrize("old", ["?", "supported", "undecided"])
+def test_a_stale_verdict_is_renewed(old: str) -> None:
+    page = "The claim is <!--= str(Verdict.NOT_SUPPORTED) -->"
+    assert pages.renewed(f"{page}{old} here.") == f"{page}not supported here."
+
+
+def test_numbers_in_brackets_are_renewed() -> None:
+    page = "<!--= spread(pd.Series([1.0, 2.0, 4.0])) -->"
+    assert pages.renewed(f"{page}3.0 (0.5 to 7).") == f"{page}2.0 (1.0 to 4.0)."
+
+
 def test_a_number_that_cannot_be_found_is_an_error() -> None:
     with pytest.raises(AssertionError, match=r"should stand 0\.33"):
         pages.renewed("about <!--= 1 / 3 -->a third")
