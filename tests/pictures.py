@@ -14,6 +14,7 @@ from resnet_cli.models import describe_net
 from resnet_cli.models.diagram import block_graphs, trace_blocks
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.store.layout import FIGURES_FOLDER
+from resnet_cli.store.packed import table_in
 from resnet_cli.store.reader import load_results
 from resnet_cli.tasks import get_task
 
@@ -39,7 +40,7 @@ def drawn(picture: Path) -> Figure:
     """The figure of a committed picture, from the tables beside it."""
     if picture.parent == COMMITTED / FIGURES_FOLDER:
         return WITHOUT_RUNS[picture.stem]()
-    if (table := picture.with_suffix(".csv")).exists():
+    if table := table_in(picture.parent, picture.stem):
         return plot_analysis(picture.stem, table)
     assert picture.parent.name == FIGURES_FOLDER, f"there is no table beside {picture}"
     results = load_results(picture.parents[1])

@@ -58,6 +58,7 @@ def pack_folder(results: Results, target: str | Path, *, figures: Collection[str
     written += [(Path(PACKED_METRICS_FILE), metrics), (Path(PACKED_RUNS_FILE), runs)]
     for path, content in written:
         write_bytes(target / path, content)
+        _other_form(target / path).unlink(missing_ok=True)
     return [target / path for path, _ in written]
 
 
@@ -117,6 +118,11 @@ def _packed_file(path: Path, content: bytes) -> tuple[Path, bytes]:
     if path.suffix != ".csv" or len(content) <= MOST_OF_TABLE:
         return path, content
     return path.with_name(f"{path.name}.gz"), compress(content)
+
+
+def _other_form(path: Path) -> Path:
+    """Where a table lies if it is compressed, or if it is not."""
+    return path.with_suffix("") if path.suffix == ".gz" else path.with_name(f"{path.name}.gz")
 
 
 def _unpacked_file(path: Path, content: bytes) -> tuple[Path, bytes]:

@@ -257,3 +257,13 @@ def test_committed_results_are_whole_and_pack_to_the_same_content(tmp_path: Path
     assert (again / "runs.csv").read_bytes() == (committed / "runs.csv").read_bytes()
     first, second = (gzip.decompress((folder / "metrics.csv.gz").read_bytes()) for folder in (committed, again))
     assert first == second
+
+
+def test_a_table_that_has_grown_is_not_left_in_its_old_form(folder: Path, tmp_path: Path) -> None:
+    packed = pack(folder, tmp_path / "packed")
+    analysis = packed / "analysis"
+    assert {path.name for path in analysis.iterdir()} == {"convergence.csv", "gradients.csv.gz"}
+    (folder / "analysis" / "convergence.csv").write_bytes(b"a,b\n" * 200_000)
+    (folder / "analysis" / "gradients.csv").write_bytes(b"a,b\n1,2\n")
+    pack(folder, packed)
+    assert {path.name for path in analysis.iterdir()} == {"convergence.csv.gz", "gradients.csv"}
