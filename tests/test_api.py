@@ -178,10 +178,10 @@ def test_a_saved_net_comes_back_from_folder_and_id(precision: str) -> None:
 @pytest.mark.parametrize(
     "table",
     sorted(REFERENCE.glob("*/analysis/*.csv*")),
-    ids=lambda path: f"{path.parents[1].name}-{path.stem}",
+    ids=lambda path: f"{path.parents[1].name}-{path.name}",
 )
 def test_every_committed_analysis_can_be_drawn_from_its_table(table: Path) -> None:
-    assert isinstance(resnet_cli.plot_analysis(table.stem, str(table)), Figure)
+    assert isinstance(resnet_cli.plot_analysis(table.name.partition(".")[0], str(table)), Figure)
 
 
 def test_what_cannot_be_drawn_is_one_sentence(tmp_path: Path) -> None:
