@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from resnet_cli.claims.claim import Fact, Verdict
-from resnet_cli.claims.ledger import Line, Tested
+from resnet_cli.claims.ledger import Tested
 from resnet_cli.claims.statistics import BOOTSTRAP, CONFIDENCE, FALSE_DISCOVERY_RATE, SIGN_FLIP_TEST
 
 METHOD = (
@@ -45,7 +45,7 @@ def p_relation(p_value: float | None) -> str:
 
 
 def comparison_text(tested: Tested) -> str:
-    """What was found of a comparison, such as `on average 0.997 of the chance level (0.992 to 0.999), 10 seeds`."""
+    """What was found of a comparison: the mean with its interval, the margin, the number of seeds and the p-value."""
     one = tested.comparison
     interval = f" ({number(tested.low)} to {number(tested.high)})" if tested.pairs > 1 else ""
     line = "above" if one.side == "above" else "below"
@@ -64,11 +64,3 @@ def numbers_text(numbers: Mapping[str, float]) -> str:
 def fact_text(fact: Fact) -> str:
     """Whether a fact holds."""
     return f"{fact.what}: {'holds' if fact.holds else 'does not hold'}"
-
-
-def evidence_text(line: Line) -> str:
-    """The evidence of a line in brief: the weakest comparison, or why there is none."""
-    if not line.tested:
-        return line.reason
-    weakest = max(line.tested, key=lambda one: one.p_for)
-    return f"{weakest.comparison.what}: {comparison_text(weakest)}"
