@@ -20,6 +20,7 @@ from resnet_cli.settings.request import load_config
 from resnet_cli.store.layout import ANALYSIS_FOLDER
 from resnet_cli.store.packed import analysis_table, table_in
 from resnet_cli.store.reader import Results, find_results, load_results
+from resnet_cli.store.tables import read_table
 from resnet_cli.tasks import constant_answers
 
 OWN = Path("results")
@@ -94,7 +95,7 @@ class StoredTables:
         if path is None:
             raise MissingEvidence(f"there is no analysis {kind}{f' of {config}' if config else ''}")
         try:
-            return pd.read_csv(path)
+            return read_table(path)
         except (OSError, ValueError) as error:
             raise MissingEvidence(f"{printable(path)} cannot be read: {error}") from None
 

@@ -57,11 +57,13 @@ class OpenSweep:
             choose_executor(self.conditions, len(remaining)).execute(remaining, self.conditions, emit)
             forget_stacks(folder)  # states of stacks that were cut differently
         except BaseException:
-            with contextlib.suppress(StorageError):  # what stopped the sweep says more
+            with contextlib.suppress(UserError, OSError):  # what stopped the sweep says more
                 write_summary(load_results(folder))
             raise
-        results = load_results(folder)
-        write_summary(results)
+        results = Results(folder, [], [])
+        if folder.is_dir():
+            results = load_results(folder)
+            write_summary(results)
         stored = {stored.run.run_id for stored in results.runs}
         if lost := sum(run.run_id not in stored for run in self.plan.runs):
             raise UserError(

@@ -44,6 +44,8 @@ def run_unit(unit: Unit, conditions: Conditions, emit: Emit) -> None:
         raise
     except Exception as error:
         reason = " ".join(str(error).split()) or traceback.format_exc(limit=-1)
+        if isinstance(error, MemoryError) and not str(error):
+            reason = "the memory is exhausted"
         output.fail(unit.runs, f"{type(error).__name__}: {reason}")
     else:
         output.finish(records)

@@ -99,6 +99,7 @@ def _checked_archive(content: bytes) -> io.BytesIO:
     rebuilt = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as parts, zipfile.ZipFile(rebuilt, "w") as copy:
         for part in parts.infolist():
-            copy.writestr(part.filename, parts.read(part))  # raises BadZipFile if the CRC-32 does not fit
+            content = parts.read(part)  # raises BadZipFile if the CRC-32 does not fit
+            copy.writestr(zipfile.ZipInfo(part.filename), content)  # by name it would take the time, from 1980 on
     rebuilt.seek(0)
     return rebuilt
