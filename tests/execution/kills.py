@@ -29,6 +29,9 @@ ALWAYS = "--seeds 0,1 --threads 1 --checkpoint-every 0.05 --save-models --quiet"
 VICTIMS = ("driver", "driver with workers", "worker")
 ENDED = ("SIGINT", "SIGTERM", "SIGHUP")
 """Sent to all processes of the command, as a terminal does."""
+RIVAL = "rival"
+"""Not killed: another command for the same folder, started at a random moment."""
+ALL = (*VICTIMS, *ENDED, RIVAL)
 PATIENCE = 300.0
 """Seconds after which a process that should end counts as hanging."""
 PRELOADED = ["resnet_cli.execution.executors.processes", "sklearn.datasets", "torch.optim"]
@@ -99,6 +102,12 @@ class Trial:
 
     def _kill(self, process: int) -> int | None:
         """Returns the exit code if the command ended by it."""
+        if self.victim == RIVAL:
+            other, _ = self._start(self.folder)
+            code = ended(other)
+            assert code == 0 or "is in use by another sweep; wait for it to end" in self._said(), self._said()
+            self.killed += code == 2
+            return None
         if self.victim == "worker":
             if workers := workers_now():
                 os.kill(self.moments.choice(workers), signal.SIGKILL)
@@ -252,14 +261,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50, help="of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sweeps", default=",".join(SWEEPS))
-    parser.add_argument("--victims", default=",".join((*VICTIMS, *ENDED)))
+    parser.add_argument("--victims", default="all", help=", ".join(ALL))
     options = parser.parse_args()
     import_program()
     memory = Path("/dev/shm")  # SIGKILL, unlike a power cut, leaves what was written but not yet on a disk
     began = time.monotonic()
     print("| nets | killed | kills | commands | sweeps | same files |\n|---|---|---|---|---|---|", flush=True)
     for sweep in options.sweeps.split(","):
-        for victim in options.victims.split(","):
+        for victim in ALL if options.victims == "all" else options.victims.split(","):
             with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as place:
                 moments = random.Random(f"{options.seed} {sweep} {victim}")
                 trial = Trial(sweep, victim, Path(place), moments)
