@@ -192,7 +192,7 @@ def sources_of(line: Line, tables: StoredTables) -> Sequence[Source]:
 
 
 def remark_of(line: Line, tables: StoredTables) -> str:
-    """The remark of a line that does not confirm its claim; it is about the results that come with the program alone."""
+    """The remark of a line that does not confirm its claim, if it rests on the results that come with the program."""
     return line.remark if all(source.is_reference for source in sources_of(line, tables)) else ""
 
 
