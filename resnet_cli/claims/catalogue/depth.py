@@ -168,8 +168,8 @@ def _hard_to_train(config: str, scale: Scale, part: str = "") -> Trial:
 _FLAT = (
     "From 4 to 16 layers all median losses are below 0.3 % of chance, and the depth with the lowest differs from "
     "seed to seed: in twenty seeds it lies between 7 and 21 layers, by training loss as by test loss. A figure with "
-    "one run at each depth, as Kowsik's seems to be, can have its lowest point anywhere in this range. The loss stays 10 % of "
-    "chance above its best level from 23 layers on, which is what `show` and figures call the turning point."
+    "one run at each depth, as Kowsik's seems to be, can have its lowest point anywhere in this range. The loss stays "
+    "10 % of chance above its best level from 23 layers on, which is what `show` and figures call the turning point."
 )
 _NO_ROOM = (
     "Nets of two layers already come down to about a tenth of chance, so there is hardly more than this to gain. Test "
