@@ -136,7 +136,11 @@ def _other_form(path: Path) -> Path:
 
 
 def _unpacked_file(path: Path, content: bytes) -> tuple[Path, bytes]:
-    return (path.with_suffix(""), gzip.decompress(content)) if path.name.endswith(".csv.gz") else (path, content)
+    if not path.name.endswith(".csv.gz"):
+        return path, content
+    if not content:
+        raise EOFError
+    return path.with_suffix(""), gzip.decompress(content)
 
 
 def _is_in_use(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from resnet_cli.settings.errors import UserError
 from resnet_cli.store.pack import pack_folder, unpack_folder
 from resnet_cli.store.reader import load_results
 from resnet_cli.store.tables import DamagedTable, checksum_file, read_table, write_table
@@ -83,3 +84,18 @@ def test_checksums_are_packed_and_unpacked_and_never_outlive_their_tables(
     checksum_file(table).unlink()
     pack_folder(load_results(folder), packed)
     assert read_table(packed / "analysis" / "paths.csv")["a"].tolist() == [1]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20])
+def test_a_compressed_table_that_is_cut_is_not_unpacked(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    monkeypatch.setattr("resnet_cli.store.pack.MOST_OF_TABLE", 10)
+    store(tmp_path / "folder", make_run())
+    write_table(tmp_path / "folder" / "analysis" / "paths.csv", FRAME)
+    pack_folder(load_results(tmp_path / "folder"), tmp_path / "packed")
+    path = tmp_path / "packed" / "analysis" / "paths.csv.gz"
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(UserError, match=r"paths\.csv\.gz is damaged; restore it, or remove it\."):
+        unpack_folder(load_results(tmp_path / "packed"), tmp_path / "again")
+    assert not (tmp_path / "again").exists()
