@@ -1,5 +1,6 @@
 """Commands that meet a damaged file in a results folder: a sentence, no traceback, no number that nobody measured."""
 
+import itertools
 import json
 import random
 import shutil
@@ -13,7 +14,7 @@ from tests.cli.conftest import Answer, Command, Train
 from tests.store.damage import REPEATS, damages
 
 SWEEP = ("sweep", "--task", "sine", "--seeds", 0, "--steps", 4, "--eval-every", 2, "--depths", "2,3", "--jobs", 1)
-OPTIONS = ("--quiet", "--save-models", "--threads", 1)
+OPTIONS = ("--models", "plain", "--quiet", "--save-models", "--threads", 1)
 COMMANDS: dict[str, tuple[object, ...]] = {
     "show": ("show", "results", "--json"),
     "plot": ("plot", "results", "--kind", "depth", "--metric", "loss", "--format", "svg"),
@@ -41,17 +42,19 @@ def rows(answer: Answer) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(0 if REPEATS else 600)
 def test_no_command_shows_a_traceback_or_an_invented_number(command: Command, train: Train, tmp_path: Path) -> None:
-    train(*SWEEP[1:], *OPTIONS, "--models", "plain,residual", "--out", "results/sine")
+    train(*SWEEP[1:], *OPTIONS, "--out", "results/sine")
     assert command(*COMMANDS["analyze"]).code == 0
     whole = rows(command(*COMMANDS["show"]))
-    assert len(whole) == 4
+    assert len(whole) == 2
     shutil.copytree("results", "kept")
     paths = [path for path in sorted(Path("results").rglob("*")) if path.is_file() and path.name != ".lock"]
-    turn = iter(range(10**9))
+    turn, others = itertools.count(), [*COMMANDS][1:]
     for path in paths:
-        for damaged in some_damages(path, paths, len(path.name)):
+        for number, damaged in enumerate(some_damages(path, paths, len(path.name))):
             path.write_bytes(damaged)
-            names = [*COMMANDS] if REPEATS else ["show", [*COMMANDS][1 + next(turn) % (len(COMMANDS) - 1)]]
+            names = [*COMMANDS] if REPEATS else ["show"]
+            if not REPEATS and number == 1:
+                names.append(others[next(turn) % len(others)])
             for name in names:
                 answer = command(*COMMANDS[name])  # an exception other than the exit would end this test
                 where = f"{name}, {path}"
@@ -61,7 +64,7 @@ def test_no_command_shows_a_traceback_or_an_invented_number(command: Command, tr
                 if name == "show" and answer.out:
                     found = rows(answer)
                     assert {run_id: whole[run_id] for run_id in found} == found, where
-                    assert len(found) == 4 or answer.err.count("is left out") == 4 - len(found), where
+                    assert len(found) == 2 or answer.err.count("is left out") == 2 - len(found), where
             shutil.rmtree("results")
             shutil.rmtree("packed", ignore_errors=True)
             shutil.copytree("kept", "results")
