@@ -17,7 +17,8 @@ from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
-from resnet_cli.training.graphs import CudaRecorder, Recorder
+from resnet_cli.training import graphs
+from resnet_cli.training.graphs import Recorder
 from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.settings import PRECISION
@@ -109,7 +110,7 @@ def apart(ours: list[float], theirs: list[float]) -> float:
 
 def recorder_of(device: torch.device) -> Recorder:
     """What records steps on a device; in software where there are no CUDA graphs."""
-    return CudaRecorder(device) if device.type == "cuda" else SoftwareRecorder()
+    return graphs.recorder_of(device) or SoftwareRecorder()
 
 
 def small_run(model: Model, precision: str, steps: int) -> Run:

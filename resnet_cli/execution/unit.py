@@ -20,7 +20,7 @@ from resnet_cli.store.weights import write_weights
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
-from resnet_cli.training.graphs import CudaRecorder
+from resnet_cli.training.graphs import recorder_of
 from resnet_cli.training.loop import train
 from resnet_cli.training.stacked.engine import train_stack
 
@@ -54,10 +54,13 @@ def run_unit(unit: Unit, conditions: Conditions, emit: Emit) -> None:
 
 def _train(unit: Unit, conditions: Conditions, output: "UnitOutput") -> Sequence[RunRecord]:
     data = load_data(unit.runs[0], conditions.data_dir, conditions.device)
-    has_graphs = conditions.cuda_graphs and data.device.type == "cuda"
     if unit.stacked:
         return train_stack(
-            unit.runs, data, checkpoint=output.checkpoint, cuda_graph=has_graphs, on_evaluation=output.evaluated
+            unit.runs,
+            data,
+            checkpoint=output.checkpoint,
+            cuda_graph=conditions.cuda_graphs,
+            on_evaluation=output.evaluated,
         )
     (run,) = unit.runs
     record = train(
@@ -65,7 +68,7 @@ def _train(unit: Unit, conditions: Conditions, output: "UnitOutput") -> Sequence
         data,
         checkpoint=output.checkpoint,
         recompute=conditions.recompute,
-        recorder=CudaRecorder(data.device) if has_graphs else None,
+        recorder=recorder_of(data.device) if conditions.cuda_graphs else None,
         on_evaluation=partial(output.evaluated, run),
         tell=output.tell_once,
     )

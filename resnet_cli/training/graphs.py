@@ -101,6 +101,11 @@ class CudaRecorder:
         return graph.replay
 
 
+def recorder_of(device: torch.device) -> Recorder | None:
+    """What records steps on a device; None if it has no graphs."""
+    return CudaRecorder(device) if device.type == "cuda" else None
+
+
 @cache
 def _stream_of(device: torch.device) -> torch.cuda.Stream:
     """One stream for all recordings of a process: torch keeps memory for the products of each."""

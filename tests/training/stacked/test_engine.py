@@ -306,6 +306,16 @@ def test_cuda_parameters_match_the_loop_on_the_cpu(make_run: MakeRun, optimizer:
 
 
 @needs_gpu
+def test_a_stack_without_a_graph_has_the_results_of_one_with_it(make_run: MakeRun) -> None:
+    runs = [make_run(**SMALL | RESIDUAL[1], optimizer="adam", depths=depth) for depth in (2, 5)]
+    data = load(runs[0]).to(torch.device("cuda"), torch.float64)
+    with_graph, eager = (train_stack(runs, data, cuda_graph=cuda_graph) for cuda_graph in (True, False))
+    for outcome, expected in zip(with_graph, eager, strict=True):
+        assert outcome.environment == {"cuda_graphs": True}
+        assert outcome.last == pytest.approx(expected.last, rel=1e-9)
+
+
+@needs_gpu
 def test_no_step_waits_for_the_gpu(make_run: MakeRun) -> None:
     runs = [make_run(**SMALL, depths=depth, schedule="cosine") for depth in (2, 5)]
     with torch.no_grad():
