@@ -51,11 +51,13 @@ TESTED_BY = {
     "tasks/base.py": "tasks/test_registry.py",
     "tasks/cifar.py": "tasks/test_cifar10.py",
     "tasks/settings.py": "settings/test_run.py",
+    "training/batches.py": "training/test_loop.py",
     "training/data.py": "execution/test_sweep.py",
     "training/device.py": "planning/test_units.py",
     "training/optimizers.py": "training/test_loop.py",
     "training/evaluation.py": "training/stacked/test_engine.py",
     "training/settings.py": "settings/test_run.py",
+    "training/step.py": "training/test_loop.py",
     "training/stacked/packing.py": "training/stacked/test_engine.py",
     "training/stacked/parameter_group.py": "training/stacked/test_engine.py",
 }

@@ -8,7 +8,7 @@ import typer
 
 from resnet_cli.cli.console import complain, make_console, say
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, LiveMetric, Recompute
+from resnet_cli.cli.options import CheckpointEvery, CudaGraphs, DataDir, LiveMetric, Recompute
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import check_metric
 from resnet_cli.settings.request import parse_out
@@ -54,6 +54,7 @@ def command(
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
+    cuda_graphs: CudaGraphs = True,
     save_models: Annotated[
         bool,
         typer.Option(
@@ -82,6 +83,7 @@ def command(
             "data_dir": data_dir,
             "checkpoint_seconds": checkpoint_every,
             "recompute": recompute,
+            "cuda_graphs": cuda_graphs,
             "save_models": save_models,
         }
         if dry_run:

@@ -77,7 +77,7 @@ def open_sweep(plan: Plan, folder: str | Path, *, fresh: bool = False, **options
 
     Runs of ours that are in the folder are forgotten if it is to be `fresh`. The `options` are those of
     `planning.conditions.choose_conditions`: `jobs` (number of processes), `data_dir`, `checkpoint_seconds`,
-    `recompute`, `save_models` and `executor`.
+    `recompute`, `cuda_graphs`, `save_models` and `executor`.
 
     Raises:
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
