@@ -31,8 +31,8 @@ _NOT_YET = (
     "line for it."
 )
 _NOTHING_LEARNED = (
-    "With the original ordering and more than 1000 layers, nets are as good as untrained after 100 steps, so their test "
-    "error says nothing about overfitting. Overfitting of residual nets was tried with 100 training examples instead."
+    "With the original ordering and more than 1000 layers, nets are as good as untrained after 100 steps, so their "
+    "test error says nothing about overfitting. Overfitting was tried with 100 training examples instead."
 )
 _SHORT = (
     "After 100 steps the deeper nets have learned less of their training images too; He et al. (2016) trained for "
