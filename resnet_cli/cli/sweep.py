@@ -142,7 +142,9 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     """Print the runs of a sweep that are left, and what they would cost."""
     from resnet_cli.cli.tables import plan_listing, product_line
     from resnet_cli.execution.executors import choose_executor
+    from resnet_cli.planning.disk import disk_of
     from resnet_cli.planning.estimate import estimate
+    from resnet_cli.planning.memory import memory_of
     from resnet_cli.planning.units import make_units
     from resnet_cli.settings.run import Run
 
@@ -172,7 +174,13 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
         say(console, problem)
     if cost.finished:
         say(console, f"Finished already: {len(cost.finished):,} of {len(plan.runs):,} runs.")
-    say(console, f"Estimated cost: {cost}." if cost.units else "Nothing is left to train.")
+    if not cost.units:
+        say(console, "Nothing is left to train.")
+        return
+    say(console, f"Estimated cost: {cost}.")
+    memory = memory_of(cost.units, conditions)
+    say(console, f"Memory: {memory}." if memory else "Memory: unknown, because a net cannot be run without numbers.")
+    say(console, f"Disk: {disk_of(cost.units, conditions)}.")
 
 
 def _execute(plan: "Plan", folder: Path, quiet: bool, metric: str, **options: Any) -> bool:
