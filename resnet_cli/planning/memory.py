@@ -130,7 +130,8 @@ def _peak(net: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, *, trainin
             loss = outputs.sum() + sum(head.outputs.sum() for head in auxiliary_heads(net) if head.outputs is not None)
             loss.backward()
     net.zero_grad()
-    return alive.most
+    most: int = alive.most  # torch gives modes no types
+    return most
 
 
 def _bytes(tensors: Any) -> int:
@@ -142,7 +143,8 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.now = self.most = 0
+        self.now: int = 0
+        self.most: int = 0
         self._known: dict[int, Any] = {}
 
     def __torch_dispatch__(self, func: Any, types: object, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
