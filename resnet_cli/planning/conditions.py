@@ -43,7 +43,7 @@ def choose_conditions(
         raise UserError("precision (=float64) does not exist on device mps; use --device cpu.")
     cores = available_cores()
     if jobs is None:
-        jobs = min(cores, len(plan.runs)) if kind == "cpu" else 1
+        jobs = max(1, min(cores, len(plan.runs))) if kind == "cpu" else 1
     threads = plan.threads or max(1, cores // jobs)
     return Conditions(
         folder=Path(folder),

@@ -1,13 +1,12 @@
 """From a results folder to its packed form (see `store.packed`) and back."""
 
 import gzip
-import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.format import PACKED_RUNS_FILE
-from resnet_cli.store.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, write_bytes
+from resnet_cli.store.files import whole_folder, write_bytes
 from resnet_cli.store.layout import (
     ANALYSIS_FOLDER,
     FIGURES_FOLDER,
@@ -82,14 +81,8 @@ def unpack_folder(results: Results, target: str | Path) -> None:
     folder, target = results.folder, Path(target)
     if not is_packed(folder):
         raise UserError(f"{printable(folder)} holds no packed results ({PACKED_RUNS_FILE}, {PACKED_METRICS_FILE}).")
-    name = f"{TEMPORARY_PREFIX}{target.resolve().name}{TEMPORARY_SUFFIX}"
-    place = target / name if target.is_dir() else target.resolve().with_name(name)
-    shutil.rmtree(place, ignore_errors=True)  # left by a killed process
-    if target.exists() and (not target.is_dir() or _is_in_use(target)):
-        raise UserError(f"out (={target}) is not empty; choose a new or an empty folder.")
-    target = target.resolve()
     wanted = {stored.run.run_id for stored in results.runs}
-    try:
+    with whole_folder(target) as place:
         for files in read_runs(folder):
             if isinstance(files, RunFiles) and files.run_id in wanted:
                 write_bytes(place / RUNS_FOLDER / files.run_id / METRICS_FILE, files.metrics)
@@ -99,13 +92,6 @@ def unpack_folder(results: Results, target: str | Path) -> None:
                 unpacked, content = _unpacked_file(path.relative_to(folder), path.read_bytes())
                 write_bytes(place / unpacked, content)
         write_summary(load_results(place))
-        if target.exists():  # stays the same folder: it may be somebody's working directory
-            for path in sorted(place.iterdir(), reverse=True):
-                path.replace(target / path.name)
-        else:
-            place.replace(target)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _derived_files(folder: Path, kinds: Iterable[str], suffix: str) -> Iterable[Path]:
