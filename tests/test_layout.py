@@ -17,6 +17,7 @@ OF_THE_REPOSITORY = {
         "pictures",
         "readme",
         "reference_report",
+        "security",
     )
 }
 OF_EVERY_COMMAND = {"cli/test_any_input.py", "cli/test_bad_input.py", "cli/test_foreign.py"}

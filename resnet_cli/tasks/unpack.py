@@ -37,8 +37,9 @@ def unpack(packed: Path, folder: Path, archive: Archive) -> None:
     """
     sizes = dict.fromkeys(archive.others, range(MOST_OF_ANOTHER + 1))
     for part in (archive.train, archive.test):
-        sizes |= dict.fromkeys(part.files, range(size := part.records * archive.record_bytes, size + 1))
-    wanted = {PurePosixPath(archive.folder, name): (folder / name, size) for name, size in sizes.items()}
+        exactly = part.records * archive.record_bytes
+        sizes |= dict.fromkeys(part.files, range(exactly, exactly + 1))
+    wanted = {PurePosixPath(archive.folder, name): name for name in sizes}
     try:
         with gzip.open(packed) as content:
             bounded = cast(IO[bytes], _Bounded(content, most_bytes(archive)))
@@ -46,12 +47,12 @@ def unpack(packed: Path, folder: Path, archive: Archive) -> None:
                 for number, member in enumerate(members):
                     if number == MOST_MEMBERS:
                         raise NotUnpacked(f"it holds more than {MOST_MEMBERS:,} files")
-                    path, size = wanted.get(PurePosixPath(member.name), (None, range(0)))
-                    if path is None or not member.isreg() or member.issparse() or member.size not in size:
+                    name = wanted.get(PurePosixPath(member.name))
+                    if name is None or not member.isreg() or member.issparse() or member.size not in sizes[name]:
                         continue
                     source = members.extractfile(member)
                     assert source is not None
-                    with path.open("wb") as target:
+                    with (folder / name).open("wb") as target:
                         shutil.copyfileobj(source, target)
     except gzip.BadGzipFile as error:
         raise NotUnpacked(str(error)) from None
@@ -64,7 +65,7 @@ def unpack(packed: Path, folder: Path, archive: Archive) -> None:
 class _Bounded:
     """A file of which no more than `most` bytes are read."""
 
-    def __init__(self, file: IO[bytes], most: int) -> None:
+    def __init__(self, file: gzip.GzipFile, most: int) -> None:
         self._file, self._left, self._most = file, most, most
 
     def read(self, size: int) -> bytes:

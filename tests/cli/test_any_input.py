@@ -1,7 +1,8 @@
 """Whatever is typed or written into a configuration: an answer or sentences, and nothing written elsewhere.
 
 The commands run in this process, with their real options; only training and the longest measurements are replaced.
-RESNET_EXP_REPEATS=10000 tries that many command lines of each kind instead of a few.
+RESNET_EXP_REPEATS=10000 tries that many configurations and command lines of training instead of a few, and a fifth as
+many of the other commands, which take longer.
 """
 
 import contextlib
@@ -40,13 +41,17 @@ from tests.cli.conftest import Train
 from tests.settings.test_request_any import KEYS, VALUES, fragments
 
 REPEATS = int(os.environ.get("RESNET_EXP_REPEATS", "12"))
-MANY = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=REPEATS,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+
+
+def many(examples: int) -> settings:
+    return settings(
+        derandomize=True,
+        database=None,
+        deadline=None,
+        max_examples=examples,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+
 
 PLUGIN = """
 from dataclasses import replace
@@ -113,7 +118,8 @@ def commands_below(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tu
             yield (*words, name), command
 
 
-COMMANDS = dict(commands_below(typer.main.get_command(app)))
+WHOLE = typer.main.get_command(app)
+COMMANDS = dict(commands_below(WHOLE))
 SETTINGS = {setting.name: setting for setting in registry.declared()}
 TRAINING = {("sweep",), ("run",)}
 
@@ -260,6 +266,7 @@ def arena(train: Train, tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
     for variable in ("HOME", "USERPROFILE", "XDG_CACHE_HOME"):
         (root / "home").mkdir(exist_ok=True)
         monkeypatch.setenv(variable, str(root / "home"))
+    monkeypatch.setattr(typer.main, "get_command", lambda made_from: WHOLE)  # the same for each command line
     monkeypatch.setattr(unit, "train", trained)
     monkeypatch.setattr(unit, "train_stack", lambda runs, data, **options: [trained(run) for run in runs])
     here = {name: Executor(name, execute) for name in executors.all_executors()}
@@ -288,7 +295,7 @@ def check(arena: Arena, words: Sequence[str], config: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(REPEATS * 5 + 300)
-@MANY
+@many(REPEATS)
 @given(line=command_lines(sorted(TRAINING)))
 def test_any_configuration_and_options_of_training_give_an_answer(arena: Arena, line: tuple[list[str], str]) -> None:
     check(arena, *line)
@@ -296,7 +303,7 @@ def test_any_configuration_and_options_of_training_give_an_answer(arena: Arena, 
 
 @pytest.mark.slow
 @pytest.mark.timeout(REPEATS * 5 + 300)
-@MANY
+@many(max(REPEATS // 5, 12))
 @given(line=command_lines(sorted(COMMANDS.keys() - TRAINING)))
 def test_any_arguments_of_the_other_commands_give_an_answer(arena: Arena, line: tuple[list[str], str]) -> None:
     check(arena, *line)
