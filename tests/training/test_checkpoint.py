@@ -111,7 +111,7 @@ CHANGES: dict[str, Callable[[torch.Tensor], object]] = {
     "dtype": lambda tensor: tensor.half(),
     "type": lambda tensor: "text",
     "layout": lambda tensor: torch.zeros([*tensor.shape, 1]).to_sparse(),
-    "memory": lambda tensor: torch.zeros((), dtype=tensor.dtype).expand([*tensor.shape] or [1]),
+    "memory": lambda tensor: tensor.flatten()[:1].squeeze().expand(tensor.shape) if tensor.numel() > 1 else None,
     "device": lambda tensor: tensor.to("meta"),
 }
 
