@@ -227,7 +227,7 @@ def test_no_cell_is_a_formula(text: str, make_run: MakeRun, tmp_path: Path) -> N
     assert load_results(packed).runs[0].message == text
 
 
-@pytest.mark.parametrize("run_id", ["../../outside", "/tmp/outside", "..", ".", "a/b", "\x1b[2J"])
+@pytest.mark.parametrize("run_id", ["../../outside", "/outside", "..", ".", "a/b", "\x1b[2J"])
 def test_a_run_id_is_never_used_as_a_path(run_id: str, make_run: MakeRun, tmp_path: Path) -> None:
     runs = [make_run(depths=depth) for depth in (3, 5)]
     for run in runs:

@@ -53,7 +53,7 @@ def special(name: str, kind: bytes) -> Member:
     "evil",
     [
         plain("../outside", b"evil"),
-        plain("/tmp/outside", b"evil"),
+        plain("/outside", b"evil"),
         plain(f"{FOLDER}/../names.txt", b"evil"),
         plain(f"../{FOLDER}/names.txt", b"evil"),
         plain(f"{FOLDER}/inner/names.txt", b"evil"),
