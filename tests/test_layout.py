@@ -17,9 +17,10 @@ OF_THE_REPOSITORY = {
         "pictures",
         "readme",
         "reference_report",
+        "security",
     )
 }
-OF_EVERY_COMMAND = {"cli/test_bad_input.py", "cli/test_foreign.py"}
+OF_EVERY_COMMAND = {"cli/test_any_input.py", "cli/test_bad_input.py", "cli/test_foreign.py"}
 
 TESTED_BY = {
     "__main__.py": "execution/test_sweep_ended.py",

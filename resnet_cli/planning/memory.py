@@ -31,11 +31,12 @@ from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.training.checkpoint import state_of
 from resnet_cli.training.device import device_type
-from resnet_cli.training.loop import DTYPES, EVALUATION_BATCH, auxiliary_heads
+from resnet_cli.training.loop import DTYPES, EVALUATION_BATCH
 from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.recompute import recompute_blocks
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE, PRECISION
 from resnet_cli.training.stacked.grouping import working_set
+from resnet_cli.training.step import auxiliary_heads
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """From a results folder to its packed form (see `store.packed`) and back."""
 
-import gzip
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from resnet_cli.store.layout import (
 )
 from resnet_cli.store.packed import PACKED_METRICS_FILE, compress, is_ours, is_packed, pack_runs
 from resnet_cli.store.reader import Results, load_results, read_runs, write_summary
+from resnet_cli.store.regular import LARGEST_TABLE, decompress, lies_in
 
 DERIVED = (FIGURES_FOLDER, ANALYSIS_FOLDER)
 
@@ -38,7 +38,7 @@ def pack_folder(results: Results, target: str | Path, *, figures: Collection[str
     if not results.runs:
         raise UserError(f"{printable(folder)} holds no finished run that could be packed.")
     _check_target(folder, target)
-    pictures = {path.stem: path for name in DERIVED for path in sorted((folder / name).glob("*.png"))}
+    pictures = {path.stem: path for path in _derived_files(folder, DERIVED, "png")}
     for name in figures:
         if name not in pictures:
             raise UserError(
@@ -89,14 +89,15 @@ def unpack_folder(results: Results, target: str | Path) -> None:
                 write_bytes(place / RUNS_FOLDER / files.run_id / RUN_FILE, files.record)
         for path in (folder / SWEEP_FILE, *_derived_files(folder, DERIVED, "*")):
             if path.is_file():
-                unpacked, content = _unpacked_file(path.relative_to(folder), path.read_bytes())
+                unpacked, content = _unpacked_file(folder, path)
                 write_bytes(place / unpacked, content)
         write_summary(load_results(place))
 
 
 def _derived_files(folder: Path, kinds: Iterable[str], suffix: str) -> Iterable[Path]:
+    """Files in figures/ or analysis/; links that lead out of the folder are passed over."""
     for kind in kinds:
-        yield from sorted((folder / kind).glob(f"*.{suffix}"))
+        yield from (path for path in sorted((folder / kind).glob(f"*.{suffix}")) if lies_in(path, folder))
 
 
 def _packed_file(path: Path, content: bytes) -> tuple[Path, bytes]:
@@ -111,8 +112,15 @@ def _other_form(path: Path) -> Path:
     return path.with_suffix("") if path.suffix == ".gz" else path.with_name(f"{path.name}.gz")
 
 
-def _unpacked_file(path: Path, content: bytes) -> tuple[Path, bytes]:
-    return (path.with_suffix(""), gzip.decompress(content)) if path.name.endswith(".csv.gz") else (path, content)
+def _unpacked_file(folder: Path, path: Path) -> tuple[Path, bytes]:
+    """A file of a packed folder as it was before: its place below a results folder, and its content."""
+    below = path.relative_to(folder)
+    if not path.name.endswith(".csv.gz"):
+        return below, path.read_bytes()
+    try:
+        return below.with_suffix(""), decompress(path.read_bytes(), LARGEST_TABLE)
+    except OSError as error:
+        raise UserError(f"{printable(path)} cannot be unpacked ({error.strerror}); restore or remove it.") from None
 
 
 def _is_in_use(folder: Path) -> bool:
