@@ -15,7 +15,7 @@ from resnet_cli.models import role_of
 from resnet_cli.planning.plan import Plan, plan_sweep
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
-from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.errors import UserError, printable, shorten
 from resnet_cli.settings.request import load_config
 from resnet_cli.store.layout import ANALYSIS_FOLDER
 from resnet_cli.store.packed import analysis_table, table_in
@@ -101,7 +101,8 @@ class StoredTables:
         try:
             return read_table(path)
         except (OSError, ValueError) as error:
-            raise MissingEvidence(f"{printable(path)} cannot be read: {error}") from None
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise MissingEvidence(f"{printable(path)} cannot be read: {shorten(reason, 200)}") from None
 
     def counts(self) -> pd.DataFrame:
         """The nets of the papers, counted."""

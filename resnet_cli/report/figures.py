@@ -101,7 +101,8 @@ def figures_of_analyses(numbers: Numbers, folder: Path, name: str) -> Iterator[P
         except UserError as error:
             yield NotDrawn(f"{name}, {kind}", str(error))
         except (OSError, ValueError) as error:
-            yield NotDrawn(f"{name}, {kind}", shorten(error, 200))
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            yield NotDrawn(f"{name}, {kind}", shorten(reason, 200))
 
 
 def page_figure(numbers: Numbers, names: tuple[str, str], drawing: Drawing) -> PageFigure:

@@ -6,18 +6,15 @@
 Tables of earlier versions have no checksum. They are read unless they are obviously cut.
 """
 
-import gzip
 import hashlib
 import io
-import zlib
 from pathlib import Path
 
 import pandas as pd
 
 from resnet_cli.store.files import write_bytes, write_text
-from resnet_cli.store.regular import MEGABYTE, read_regular
+from resnet_cli.store.regular import LARGEST_TABLE, MEGABYTE, decompress, read_regular
 
-MOST_OF_TABLE = 100 * MEGABYTE
 CHECKSUM_SUFFIX = ".sha256"
 
 
@@ -50,19 +47,16 @@ def read_table_text(path: Path) -> str:
     """The text of the table of an analysis, compressed or not.
 
     Raises:
-        DamagedTable: it is cut, was changed after it was written, or is too large.
-        OSError: it cannot be read.
+        DamagedTable: it is cut, or was changed after it was written.
+        OSError: it cannot be read or decompressed, or is too large; `strerror` says why.
     """
-    content = read_regular(path, MOST_OF_TABLE)
+    content = read_regular(path, LARGEST_TABLE)
+    if path.suffix == ".gz":
+        content = decompress(content, LARGEST_TABLE)
     try:
-        if path.suffix == ".gz":
-            with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-                content = file.read(MOST_OF_TABLE + 1)
         text = content.decode()
-    except (EOFError, OSError, ValueError, zlib.error) as error:
+    except ValueError as error:
         raise DamagedTable(f"it is damaged: {error}") from None
-    if len(content) > MOST_OF_TABLE:
-        raise DamagedTable(f"it holds more than {MOST_OF_TABLE:,} bytes")
     if not text.endswith("\n"):
         raise DamagedTable("it is empty or cut off")
     try:
