@@ -88,7 +88,7 @@ class Trial:
         """Start the command and kill at random moments; returns whether it finished the sweep."""
         process, mark = self._start(self.folder)
         wait_for_opening(self.folder, process, mark)
-        code = None
+        began, before, code = time.monotonic(), self.killed, None
         while code is None:
             until = time.monotonic() + self.moments.uniform(0, self.horizon * 0.8)
             while time.monotonic() < until and (code := poll(process)) is None:
@@ -98,6 +98,8 @@ class Trial:
             if self.killed == wanted and code is None:
                 code = ended(process)
         self._check(code)
+        if self.killed == before:  # the machine may be less busy than before
+            self.horizon = min(self.horizon, time.monotonic() - began)
         return code == 0
 
     def _kill(self, process: int) -> int | None:
