@@ -34,6 +34,9 @@ def load_ray() -> Any:
             "executor (=ray) needs the package ray, which is not installed; "
             "install it with `pip install 'resnet-exp[ray]'`."
         ) from None
+    import ray._private.worker
+
+    ray._private.worker._worker_logs_enabled = False  # what raylets say would be printed between the lines of a view
     return ray
 
 
