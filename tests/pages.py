@@ -26,7 +26,8 @@ from resnet_cli.analysis.convergence import compare_twins, measure
 from resnet_cli.analysis.counts import count_imagenet_nets
 from resnet_cli.claims import all_claims
 from resnet_cli.claims.claim import COST, ERROR, FACTOR, LOSS, Verdict
-from resnet_cli.claims.ledger import FEWEST_PAIRS, Line, by_verdict, make_ledger
+from resnet_cli.claims.ledger import Line, by_verdict, make_ledger
+from resnet_cli.claims.statistics import FEWEST_PAIRS
 from resnet_cli.claims.turning_point import Course, turning_points
 from resnet_cli.claims.words import SYMBOLS, comparison_text, fact_text, numbers_text, p_relation, p_text
 from resnet_cli.evidence.making import Options, command_text, commands_of
@@ -346,11 +347,13 @@ def says(claim: str, scale: str | None = None) -> str:
 def ledger_table() -> str:
     """A line for each claim and scale, with a link to its evidence below."""
     lines = ["| | claim | scale | verdict | p |", "|---|---|---|---|---|"]
+    tested = {line.claim.id for line in _ledger() if line.verdict != Verdict.NOT_TESTED}
     last = ""
     for line in _ledger():
         first = line.claim.id != last
         last = line.claim.id
-        head = f"[{last}](#{last.lower()}) | {line.claim.text}" if first else " | "
+        name = f"[{last}](#{last.lower()})" if last in tested else last
+        head = f"{name} | {line.claim.text}" if first else " | "
         lines.append(f"| {head} | {line.trial.where} | {_verdict_cell(line)} | {p_text(line.adjusted)} |")
     return "\n".join(lines)
 
@@ -370,7 +373,7 @@ def _verdict_cell(line: Line) -> str:
 def ledger_evidence() -> str:
     """Each claim with what had to come out, what came out, and the command that makes it again."""
     parts, tables, options, last = [], StoredTables(REFERENCE), Options(Path("results")), ""
-    for line in _ledger():
+    for line in (line for line in _ledger() if line.verdict != Verdict.NOT_TESTED):
         if line.claim.id != last:
             last = line.claim.id
             parts.append(f"### {last}\n\n{line.claim.text} *{line.claim.source}.*")
@@ -389,6 +392,17 @@ def ledger_evidence() -> str:
         commands = "\n".join(command_text(words) for words in commands_of(line.trial.needs, options))
         parts += [f"Evidence: {found}.\n\n```text\n{commands}\n```"] if commands else []
     return "\n\n".join(parts)
+
+
+def untested_table() -> str:
+    """The lines of the ledger without evidence, with what would have to come out and the commands that make it."""
+    rows = ["| | scale | what must come out | how to make it |", "|---|---|---|---|"]
+    for line in _ledger():
+        if line.verdict == Verdict.NOT_TESTED:
+            commands = commands_of(line.trial.needs, Options(Path("results")))
+            shown = "<br>".join(f"`{command_text(words)}`" for words in commands)
+            rows.append(f"| {line.claim.id} | {line.trial.where} | {line.trial.effect} | {shown} |")
+    return "\n".join(rows)
 
 
 def _shown(numbers: Mapping[str, float]) -> str:
