@@ -29,8 +29,8 @@ from resnet_cli.training.data import data_key
 MOST_LOSSES = 3
 """How many workers in a row may be lost with a unit of work, without a checkpoint from any of them, before it fails."""
 
-PATIENCE_SECONDS = 30.0
-"""After so long without any worker, say what the cluster has no room for."""
+PATIENCE_SECONDS = 60.0
+"""After so long without any worker, say what the cluster may have no room for."""
 
 
 def check(runs: Iterable[Run], conditions: Conditions) -> None:
@@ -109,8 +109,9 @@ class _Crew:
             self._hire(busy + len(self.waiting) + len(self.again))
             answered, _ = self.ray.wait([*self.calls], timeout=patience)
             if not answered:
-                cpus, gpus = self.conditions.threads, f" and {self.gpus:g} GPU" if self.gpus else ""
-                self.emit(Warned(f"No node has room for a worker, which takes {cpus} CPU{gpus}, yet; waiting for one."))
+                gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
+                takes = f"{self.conditions.threads} CPU{gpus}"
+                self.emit(Warned(f"No worker has started on a node yet; it takes {takes} there. Waiting for one."))
             patience = None
             for call in answered:
                 self._hear(call, self.calls.pop(call))
@@ -230,7 +231,7 @@ def _content(checkpoint: Checkpoint) -> bytes | None:
 def _reason(error: Exception) -> str:
     """Why a worker was lost, in few of Ray's words."""
     text = " ".join(str(error).split())
-    found = re.search(
-        r"(?:Worker exit detail: |actor is dead because |temporarily unavailable: )(.*?)(?:\. |\.?$)", text
-    )
+    if type(error).__name__ == "ActorUnavailableError":
+        return "the connection to it broke"
+    found = re.search(r"(?:Worker exit detail: |actor is dead because )(.*?)(?:\. |\.?$)", text)
     return shorten(found[1] if found else f"{type(error).__name__}: {text}", 200)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from resnet_cli.planning.conditions import Conditions, Machine, this_machine
-from resnet_cli.settings.errors import UserError, shorten
+from resnet_cli.settings.errors import UserError, printable, shorten
 
 ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
@@ -97,7 +97,7 @@ def node_names(ray: Any) -> dict[str, str]:
     names = {}
     for node in _nodes(ray):
         named = node["NodeName"] not in ("", node["NodeManagerAddress"])
-        names[node["NodeID"]] = node["NodeName"] if named else node["NodeManagerHostname"]
+        names[node["NodeID"]] = printable(node["NodeName"] if named else node["NodeManagerHostname"])
     shared = Counter(names.values())
     return {key: f"{name}-{key[:4]}" if shared[name] > 1 else name for key, name in names.items()}
 
