@@ -4,11 +4,13 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
 from tests import pages
@@ -24,6 +26,15 @@ LINK = re.compile(r"\]\(([^()\s]+)\)")
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```", re.M | re.S)
 PROGRESS = re.compile(r"\d+/\d+: ")
 WITH_EXAMPLES = [name for name in NAMES if BLOCK.search(TEXTS[name]) and name != "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if re.search(r"^```(yaml|sh)$", TEXTS[name], re.M)])
+def test_files_for_other_programs_can_be_read_by_them(name: str) -> None:
+    for kind, block in re.findall(r"^```(yaml|sh)\n(.*?)^```", TEXTS[name], re.M | re.S):
+        if kind == "yaml":
+            assert yaml.safe_load(block)["kind"]
+        elif shutil.which("bash"):
+            subprocess.run(["bash", "-n"], input=block, text=True, check=True)
 
 
 @pytest.mark.slow

@@ -141,18 +141,18 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     for note in plan.notes:
         say(console, note)
     units = make_units(plan, conditions)
+
+    def show_progress(run: Run) -> None:
+        status.update(f"Measuring {run.model} at depth {run.depth} …")
+
     try:
         get_executor(conditions.executor).check(plan.runs, conditions)
-    except UserError as error:  # the plan can be looked at before its data set is there
+        with console.status("Measuring …") as status:
+            cost = estimate(units, conditions, fresh=fresh, on_timing=show_progress)
+    except UserError as error:  # the plan can be looked at before its data set is there, or where it is not trained
         console.print(plan_listing(plan.runs, units))
         say(console, f"Estimated cost: unknown, because {error}")
         return
-    with console.status("Measuring …") as status:
-
-        def show_progress(run: Run) -> None:
-            status.update(f"Measuring {run.model} at depth {run.depth} …")
-
-        cost = estimate(units, conditions, fresh=fresh, on_timing=show_progress)
     if cost.units:
         console.print(plan_listing([run for unit in cost.units for run in unit.unfinished], cost.units))
     for problem in cost.problems:
