@@ -52,12 +52,18 @@ def execute(units: Sequence[Unit], conditions: Conditions, emit: Emit) -> None:
     """Do units of work on the nodes of a cluster, and pass events to `emit`.
 
     Raises:
-        UserError: workers cannot start, a plug-in or a data set fails there, or a file cannot be written here.
+        UserError: workers cannot start, a plug-in or a data set fails there, a file cannot be written here, or the
+            cluster is gone.
     """
     with opened(conditions) as ray:
         crew = _Crew(ray, units, conditions, emit)
         try:
             crew.work()
+        except ConnectionError:  # of ray://; otherwise Ray itself ends this process
+            raise UserError(
+                f"address (={conditions.address}): the connection to the cluster is lost; once it is back, the same "
+                "command resumes."
+            ) from None
         finally:
             crew.dismiss_all()
 
@@ -104,15 +110,15 @@ class _Crew:
 
     def work(self) -> None:
         """Do all units of work."""
-        patience: float | None = PATIENCE_SECONDS
+        told = False
         while (busy := self._busy()) or self.waiting or self.again:
             self._hire(busy + len(self.waiting) + len(self.again))
-            answered, _ = self.ray.wait([*self.calls], timeout=patience)
+            answered, _ = self.ray.wait([*self.calls], timeout=None if busy or told else PATIENCE_SECONDS)
             if not answered:
                 gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
                 takes = f"{self.conditions.threads} CPU{gpus}"
                 self.emit(Warned(f"No worker has started on a node yet; it takes {takes} there. Waiting for one."))
-            patience = None
+            told = not answered
             for call in answered:
                 self._hear(call, self.calls.pop(call))
 
@@ -194,8 +200,7 @@ class _Crew:
         if key not in self.data:
             self.data[key] = share(self.ray, task.unit.runs[0], self.conditions.data_dir, self.sources)
         worker.task = task
-        worker.actor.give.remote(task.unit, _content(task.output.checkpoint), self.data[key])
-        self.calls[worker.actor.collect.remote()] = worker
+        self.calls[worker.actor.give.remote(task.unit, _content(task.output.checkpoint), self.data[key])] = worker
 
     def _lose(self, worker: _Worker, reason: str) -> None:
         """A worker is lost: give its unit of work to another one, unless it may be to blame."""
@@ -208,6 +213,7 @@ class _Crew:
                     "that runs Ray there."
                 )
             return
+        self.data.pop(data_key(task.unit.runs[0]), None)  # the only copy may have been there
         task.losses += 1
         if task.losses == MOST_LOSSES:
             message = f"{MOST_LOSSES} workers in a row were lost with it ({reason})"

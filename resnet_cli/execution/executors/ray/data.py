@@ -50,7 +50,11 @@ def share(ray: Any, run: Run, data_dir: Path | None, sources: Sources) -> Any:
         place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)
         load = ray.remote(_load).options(num_cpus=0, num_returns=2, max_retries=5, scheduling_strategy=place)
         found, arrays = load.remote(run.as_dict(), data_dir, sources)
-        if (answer := ray.get(found)) is None:
+        try:
+            answer: UserError | None = ray.get(found)
+        except ray.exceptions.RayError:  # the node is lost, or has not this package
+            continue
+        if answer is None:
             return arrays
         problem = answer
     raise problem

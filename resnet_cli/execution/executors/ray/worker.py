@@ -81,9 +81,10 @@ class Worker:
 
         return Hello(ray.get_runtime_context().get_node_id(), version("resnet-exp"))
 
-    def give(self, unit: Unit, checkpoint: bytes | None, arrays: Arrays) -> None:
-        """Begin a unit of work, from the content of its checkpoint file if there is one."""
+    def give(self, unit: Unit, checkpoint: bytes | None, arrays: Arrays) -> list[Message | UserError]:
+        """Begin a unit of work, from the content of its checkpoint file if there is one. Nothing has happened yet."""
         threading.Thread(target=self._work, args=(unit, checkpoint, arrays), daemon=True).start()
+        return []
 
     def collect(self) -> list[Message | UserError]:
         """What has happened since the last call, as soon as there is anything."""

@@ -6,17 +6,23 @@ from types import SimpleNamespace
 from typing import Any
 
 from resnet_cli.execution.executors.ray.worker import Hello, Saved, Worker
+from resnet_cli.planning.units import Unit
 
 
 class Lost(Exception):
     """Stands for Ray's errors."""
 
 
+LOST = object()
+"""Stands for a reference to something that was only on a lost node."""
+
+
 class FakeRay:
     """Three nodes. `lost(worker, messages)` says whether a worker, by number, is lost after it has sent these messages.
 
     Attributes:
-        options: those of the last class of actors.
+        options_given: those of the last class of actors.
+        lost_puts: how many of the first objects that are put are lost.
         killed: the numbers of the workers that the driver ended.
     """
 
@@ -24,6 +30,7 @@ class FakeRay:
 
     def __init__(self, lost: Callable[[int, Sequence[Any]], bool] = lambda worker, messages: False) -> None:
         self.lost, self.started, self.killed = lost, 0, list[int]()
+        self.puts = self.lost_puts = 0
         self.version = version("resnet-exp")
 
     def remote(self, kind: type) -> "FakeRay":
@@ -39,7 +46,8 @@ class FakeRay:
         return FakeActor(self, self.started - 1, Worker(*arguments))
 
     def put(self, value: Any) -> Any:
-        return value
+        self.puts += 1
+        return LOST if self.puts <= self.lost_puts else value
 
     def wait(self, calls: Sequence[Any], timeout: float | None) -> tuple[list[Any], list[Any]]:
         return [calls[0]], [*calls[1:]]
@@ -62,13 +70,18 @@ class FakeActor:
     def __init__(self, ray: FakeRay, number: int, worker: Worker) -> None:
         self.ray, self.number, self.worker, self.dead = ray, number, worker, False
         self.hello = SimpleNamespace(remote=lambda sources: lambda: self._hello())
-        self.give = SimpleNamespace(remote=worker.give)
+        self.give = SimpleNamespace(remote=lambda *given: lambda: self._give(*given))
         self.collect = SimpleNamespace(remote=lambda: lambda: self._collect())
 
     def _hello(self) -> Hello:
         if self.ray.lost(self.number, []):
             raise Lost("The actor died. The actor is dead because its node has died. Node Id: 1")
         return Hello("abc"[self.number % 3] * 8, self.ray.version)
+
+    def _give(self, unit: Unit, checkpoint: bytes | None, arrays: Any) -> list[Any]:
+        if arrays is LOST:
+            raise Lost("ObjectLostError: Failed to retrieve object 1.")
+        return self.worker.give(unit, checkpoint, arrays)
 
     def _collect(self) -> list[Any]:
         if self.dead:

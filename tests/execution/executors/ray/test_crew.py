@@ -75,6 +75,13 @@ def test_a_run_that_takes_three_workers_with_it_fails(tmp_path: Path, ray: FakeR
     assert stored[4].message == "3 workers in a row were lost with it (its node has died)"
 
 
+def test_data_that_were_lost_with_a_node_are_shared_again(tmp_path: Path, ray: FakeRay) -> None:
+    ray.lost_puts = 2
+    events = sweep(plan_sweep(LOOP | {"depths": "3", "models": "plain"}), tmp_path)
+    assert sum(isinstance(event, Warned) and "ObjectLostError" in event.message for event in events) == 2
+    assert [stored.status for stored in load_results(tmp_path).runs] == ["done"]
+
+
 def test_a_checkpoint_that_cannot_be_used_is_set_aside(tmp_path: Path, ray: FakeRay) -> None:
     plan = plan_sweep(LOOP | {"depths": "3", "models": "plain"})
     with open_sweep(plan, tmp_path, jobs=2, executor="ray") as opened:
