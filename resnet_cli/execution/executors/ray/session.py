@@ -5,7 +5,9 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,20 +15,22 @@ from typing import Any
 from resnet_cli.planning.conditions import Conditions, Machine, this_machine
 from resnet_cli.settings.errors import UserError, printable, shorten
 
+AUTH_MODE = "RAY_AUTH_MODE"
 ENVIRONMENT = {
-    "RAY_AUTH_MODE": "token",
+    AUTH_MODE: "token",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without it, Ray warns about its next version
 }
 """What Ray is told unless the environment says otherwise."""
 
-QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-
 
 def load_ray() -> Any:
     """The package ray. Raises UserError, saying how to install it, if it is not there."""
+    imported = sys.modules.get("ray") is not None
     for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+        if not (imported and name == AUTH_MODE):  # which Ray has read by then; it takes care of a cluster of its own
+            os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError:
@@ -45,18 +49,11 @@ def connect(address: str) -> Any:
     ray = load_ray()
     if not ray.is_initialized():
         try:
-            with _own_signals():
-                ray.init(address=address, **QUIET)
-        except ray.exceptions.AuthenticationError:
+            _begin(ray, address=address)
+        except UserError as error:
             raise UserError(
-                f"address (={shorten(address)}): the cluster's token is missing here or is another one; copy the file "
-                "~/.ray/auth_token from its head node, or set RAY_AUTH_TOKEN."
-            ) from None
-        except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
-            reason = shorten(" ".join(str(error).split()).rstrip("."), 200)
-            raise UserError(
-                f"address (={shorten(address)}): no connection to a Ray cluster ({reason}); start one with "
-                "`ray start --head`, or leave --address out to use this machine alone."
+                f"address (={shorten(address)}): {error} See that a cluster runs there and that its token is here, in "
+                "~/.ray/auth_token or RAY_AUTH_TOKEN; or leave --address out to use this machine alone."
             ) from None
     return ray
 
@@ -68,20 +65,24 @@ def opened(conditions: Conditions) -> Iterator[Any]:
         yield connect(conditions.address)
         return
     ray = load_ray()
-    gpus = this_machine().gpus if conditions.device == "cuda" else 0
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    with _own_signals():
-        ray.init(
-            address="local",
-            num_cpus=conditions.workers * conditions.threads,
-            num_gpus=gpus,
-            include_dashboard=False,
-            **QUIET,
-        )
+    cpus = conditions.workers * conditions.threads
+    gpus = this_machine().gpus if conditions.device == "cuda" else 0
+    _begin(ray, address="local", num_cpus=cpus, num_gpus=gpus, include_dashboard=False)
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _begin(ray: Any, **options: Any) -> None:
+    """Let Ray connect to a cluster or start one, in silence. Raises UserError if it cannot."""
+    try:
+        with _own_signals(), warnings.catch_warnings(action="ignore"):
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, ImportError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        reason = shorten(" ".join(str(error).split()).rstrip("."), 200)
+        raise UserError(f"Ray cannot begin: {reason}.") from None
 
 
 def machines(address: str | None) -> Sequence[Machine]:
