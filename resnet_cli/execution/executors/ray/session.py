@@ -19,7 +19,6 @@ AUTH_MODE = "RAY_AUTH_MODE"
 ENVIRONMENT = {
     AUTH_MODE: "token",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without it, Ray warns about its next version
 }
 """What Ray is told unless the environment says otherwise."""
