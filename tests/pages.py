@@ -209,7 +209,9 @@ def spreads(frame: pd.DataFrame, column: str) -> list[str]:
 
 
 def spread(values: "pd.Series[float]") -> str:
-    """Median, minimum and maximum, such as `0.0024 (0.0018 to 0.0031)`; of one: no range."""
+    """Median, minimum and maximum, such as `0.0024 (0.0018 to 0.0031)`; of one: no range; of none: a dash."""
+    if values.empty:
+        return "–"
     return show(values.median()) + (f" ({span(values)})" if len(values) > 1 else "")
 
 
@@ -223,7 +225,7 @@ def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: Any) -> 
         for values, group in frame[frame["model"] == model].groupby(["model", *by], dropna=False):
             named = (f"{value:g}" if isinstance(value, float) else str(value) for value in values[1:])
             cells = [f"`{model}`", *("any" if name in ("nan", "<NA>") else name for name in named)]
-            cells += spreads(group, column)
+            cells += [spread(group.loc[group["depth"] == depth, column]) for depth in depths]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -291,6 +293,18 @@ def responses_table(sweep: str) -> str:
         nets = part.groupby(["depth", "seed"])["deviation"].mean().reset_index()
         lines.append(f"| {words} | {' | '.join(spreads(nets, 'deviation'))} |")
     return "\n".join(lines)
+
+
+def by_size(sweep: str, column: str = "test_error") -> str:
+    """A table of a sweep over sizes: a line for each model, a column for each place in the order of sizes."""
+    lines, sizes = [], 0
+    for model in ordered_models(runs(sweep)["model"]):
+        of_size = [group for _, group in runs(sweep, model).groupby("parameters")]
+        sizes = max(sizes, len(of_size))
+        cells = [f"{spreads(group, column)[0]}<br>{int(group['parameters'].iloc[0]):,} parameters" for group in of_size]
+        lines.append(f"| `{model}` | {' | '.join(cells)} |")
+    heading = ["model", *(f"size {place}" for place in range(1, sizes + 1))]
+    return "\n".join([f"| {' | '.join(heading)} |", "|" + "---|" * len(heading), *lines])
 
 
 def transfer_table(sweep: str) -> str:
