@@ -22,10 +22,13 @@ from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
+from resnet_cli.training.graphs import recorder_of
 from resnet_cli.training.loop import train
 from resnet_cli.training.stacked.engine import train_stack
 
 Emit = Callable[[Event], None]
+
+_TOLD: set[str] = set()
 
 
 def run_unit(unit: Unit, conditions: Conditions, emit: Emit) -> None:
@@ -57,13 +60,26 @@ def do_unit(output: "UnitOutput", load: Callable[[Run, Path | None, str], Data])
 
 
 def _train(output: "UnitOutput", data: Data) -> Sequence[RunRecord]:
-    unit = output.unit
+    unit, conditions = output.unit, output.conditions
     if unit.stacked:
-        return train_stack(unit.runs, data, checkpoint=output.checkpoint, on_evaluation=output.evaluated)
+        return train_stack(
+            unit.runs,
+            data,
+            checkpoint=output.checkpoint,
+            cuda_graph=conditions.cuda_graphs,
+            on_evaluation=output.evaluated,
+        )
     (run,) = unit.runs
-    on_evaluation = partial(output.evaluated, run)
-    recompute = output.conditions.recompute
-    return [train(run, data, checkpoint=output.checkpoint, recompute=recompute, on_evaluation=on_evaluation)]
+    record = train(
+        run,
+        data,
+        checkpoint=output.checkpoint,
+        recompute=conditions.recompute,
+        recorder=recorder_of(data.device) if conditions.cuda_graphs else None,
+        on_evaluation=partial(output.evaluated, run),
+        tell=output.tell_once,
+    )
+    return [record]
 
 
 def failed_records(runs: Iterable[Run], message: str) -> list[RunRecord]:
@@ -105,6 +121,12 @@ class UnitOutput:
         if run.run_id not in self.unit.finished:
             self.emit(Evaluated(run.run_id, metrics, total_steps))
 
+    def tell_once(self, sentence: str) -> None:
+        """Tell what holds for many runs, and what this process has not told yet."""
+        if sentence not in _TOLD:
+            _TOLD.add(sentence)
+            self.emit(Warned(sentence))
+
     def fail(self, runs: Iterable[Run], message: str) -> None:
         """End runs of the unit as failed on this machine."""
         self.finish(failed_records(runs, message))
@@ -114,7 +136,7 @@ class UnitOutput:
         unit, conditions = self.unit, self.conditions
         machine = environment(resolve_device(conditions.device), unit.threads(conditions.threads))
         machine |= {"engine": "stacked" if unit.stacked else "loop", "recompute": conditions.recompute}
-        self.end([replace(record, environment=machine) for record in records])
+        self.end([replace(record, environment=machine | record.environment) for record in records])
 
     def end(self, records: Sequence[RunRecord]) -> None:
         """Write the files of the unit's runs, and forget its checkpoint unless one failed, which is tried again."""

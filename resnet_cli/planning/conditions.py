@@ -38,6 +38,7 @@ class Conditions:
     data_dir: Path | None = None  # see `resnet_cli.tasks`
     checkpoint_seconds: float = 10.0  # least time between two checkpoints of a run
     recompute: bool = False  # whether to compute blocks again in the backward pass, to save memory
+    cuda_graphs: bool = True  # whether to replay training steps on CUDA devices as graphs, where that is possible
     save_models: bool = False  # whether to keep the final weights; a finished run that has none is trained again
     plugins: tuple[str, ...] = ()  # full paths of the files that every process runs first
 
@@ -78,7 +79,7 @@ def choose_conditions(
             f"jobs (={jobs}) must be at most {room}, which is runs_per_gpu (={runs_per_gpu}) times the number of GPUs; "
             "leave one of the two out."
         )
-    workers = jobs or min(room, len(plan.runs))
+    workers = jobs or max(1, min(room, len(plan.runs)))
     return Conditions(
         folder=Path(folder),
         device=device,

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.files import damaged_path, set_aside, write_bytes
-from resnet_cli.store.regular import open_regular
-from resnet_cli.store.tensors import DamagedFile, pack_tensors, same_form, unpack_tensors
+from resnet_cli.store.tensors import DamagedFile, pack_tensors, read_packed, same_form, unpack_tensors
 from resnet_cli.training.optimizers import build_optimizer
 
 
@@ -83,9 +82,8 @@ class Checkpoint:
         return state
 
     def read(self) -> bytes:
-        """The content of the file. Raises OSError if it is missing or cannot be read."""
-        with open_regular(self.path) as file:
-            return file.read()
+        """The content of the file. Raises OSError if it cannot be read, DamagedFile if it is too large."""
+        return read_packed(self.path)
 
     def write(self, content: bytes, step: int) -> None:
         """Replace the file by the state that a training has reached at a step. Raises StorageError if it cannot."""

@@ -23,6 +23,7 @@ from resnet_cli.planning.units import Unit
 from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.events import Started, Warned
 from resnet_cli.settings.run import Run
+from resnet_cli.store.tensors import DamagedFile
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.data import data_key
 
@@ -230,7 +231,7 @@ def _content(checkpoint: Checkpoint) -> bytes | None:
         return checkpoint.read()
     except FileNotFoundError:
         return None
-    except OSError:
+    except (OSError, DamagedFile):
         return b""
 
 

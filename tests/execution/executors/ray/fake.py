@@ -5,7 +5,7 @@ from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
-from resnet_cli.execution.executors.ray.worker import Hello, Saved, Worker
+from resnet_cli.execution.executors.ray.worker import Ended, Hello, Saved, Worker
 from resnet_cli.planning.units import Unit
 
 
@@ -18,7 +18,8 @@ LOST = object()
 
 
 class FakeRay:
-    """Three nodes. `lost(worker, messages)` says whether a worker, by number, is lost after it has sent these messages.
+    """Three nodes. `lost(worker, messages)` says whether a worker, by number, is lost after it has sent these messages,
+    which then come without the unit's end.
 
     Attributes:
         options_given: those of the last class of actors.
@@ -88,7 +89,7 @@ class FakeActor:
             raise Lost("The actor died. The actor is dead because its node has died. Node Id: 1")
         messages = self.worker.collect()
         self.dead = self.ray.lost(self.number, messages)
-        return messages
+        return [message for message in messages if not (self.dead and isinstance(message, Ended))]
 
 
 def after_a_checkpoint(worker: int, messages: Sequence[Any]) -> bool:
