@@ -103,7 +103,7 @@ def test_the_demo_draws_its_sweep_and_names_the_picture_and_the_report_last(comm
 
 def test_every_target_of_the_makefile_is_phony() -> None:
     targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.M))
-    assert targets == {"demo", "test", "quick", "bench", "lint", "format", "docs", "install", "clean"}
+    assert targets == {"demo", "test", "quick", "bench", "gpu", "lint", "format", "docs", "install", "clean"}
     assert targets == set(re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.M)[0].split())
 
 

@@ -30,6 +30,13 @@ PROGRESS = re.compile(r"\d+/\d+: ")
 WITH_EXAMPLES = [name for name in NAMES if BLOCK.search(TEXTS[name]) and name != "CONTRIBUTING.md"]
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_shell_files_on_pages_can_be_parsed() -> None:
+    for text in TEXTS.values():
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S):
+            subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_and_tables_are_those_of_the_committed_results(name: str) -> None:
@@ -175,7 +182,7 @@ def shorter(code: str) -> str:
 
 def test_yaml_on_pages_is_yaml() -> None:
     files = [block for text in TEXTS.values() for block in re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)]
-    assert len(files) == 2
+    assert len(files) == 3
     assert all(isinstance(yaml.safe_load(file), dict) for file in files)
 
 

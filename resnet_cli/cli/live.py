@@ -48,6 +48,7 @@ class SweepView(ABC):
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = {run.run_id: run for run in runs}
+        self._nodes: dict[str, str] = {}
         self._settings = varying_settings(runs)
 
     def _series(self, run: Run) -> str:
@@ -69,7 +70,11 @@ class SweepView(ABC):
 
     def _line(self, event: Finished) -> str:
         run = self._runs[event.run_id]
-        return f"{self._series(run)} depth {run.depth} seed {run.seed}: {_outcome(event)}"
+        return f"{self._series(run)} depth {run.depth} seed {run.seed}{self._place(run.run_id)}: {_outcome(event)}"
+
+    def _place(self, run_id: str) -> str:
+        """On which machine a run is or was trained, if that matters."""
+        return f" on {node}" if (node := self._nodes.get(run_id)) else ""
 
 
 def open_view(runs: Sequence[Run], finished: Ends, console: Console, *, quiet: bool, metric: str = "loss") -> SweepView:
@@ -114,6 +119,8 @@ class _LinesView(SweepView):
     def handle(self, event: Event) -> None:
         if isinstance(event, Warned):
             complain(event.message)
+        if isinstance(event, Started):
+            self._nodes[event.run_id] = event.node
         if not isinstance(event, Finished):
             return
         self._done += 1
@@ -185,6 +192,10 @@ class _LiveView(SweepView):
             return
         run = self._runs[event.run_id]
         if isinstance(event, Started):
+            if lost := self._training.get(event.run_id):
+                self._work_left += lost.counted
+                self._work_done_here -= lost.counted
+            self._nodes[event.run_id] = event.node
             self._training[event.run_id] = _Training(run, self._series(run), event.step)
             self._most_training = max(self._most_training, len(self._training))
         elif isinstance(event, Evaluated):
@@ -275,6 +286,7 @@ class _LiveView(SweepView):
                 row += (
                     f"  {describe(self._metric).title} {cell_text(self._column, one.value)}{METRICS[self._column].sign}"
                 )
+            row += self._place(one.run.run_id)
             rows.append(Text.assemble((f"{one.series:<{names}}", self._looks[one.series][2]), row))
         if len(training) > len(shown):
             more = f"and {len(training) - len(shown)} more" if shown else f"{len(training)} runs are being trained"

@@ -39,16 +39,30 @@ def command(
     ] = False,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", min=1, max=1024, help="Number of processes. (default: one per core; 1 on a GPU)"),
+        typer.Option(
+            "--jobs", min=1, max=1024, help="Number of processes. (default: one per core; on CUDA one per GPU)"
+        ),
+    ] = None,
+    runs_per_gpu: Annotated[
+        int | None,
+        typer.Option("--runs-per-gpu", min=1, max=64, help="Processes that share a GPU, for small nets. (default: 1)"),
     ] = None,
     executor: Annotated[
         str,
         typer.Option(
             "--executor",
             metavar="NAME",
-            help="What trains the runs: serial (this process), processes, or another one. (default: as --jobs says)",
+            help="Where runs are trained: local (processes on this machine), ray (a Ray cluster), or another one.",
         ),
-    ] = "auto",
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="ADDRESS",
+            help="Of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT. (default: Ray is started on this machine)",
+        ),
+    ] = None,
     metric: LiveMetric = "loss",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")] = False,
     data_dir: DataDir = None,
@@ -85,7 +99,7 @@ def command(
     Finished runs are kept: the same command again, or a wider one, trains only what is missing.
     """
     from resnet_cli.cli.budget import Budget
-    from resnet_cli.planning.conditions import choose_conditions
+    from resnet_cli.execution.executors import conditions_of
     from resnet_cli.planning.plan import plan_sweep, requested_tasks
     from resnet_cli.planning.shards import parse_shard, take_shard
 
@@ -101,7 +115,9 @@ def command(
         folder = _results_folder(out, plan.task.name, several=len(names) > 1, smoke=smoke)
         options: dict[str, Any] = {
             "jobs": jobs,
+            "runs_per_gpu": runs_per_gpu,
             "executor": executor,
+            "address": address,
             "data_dir": data_dir,
             "checkpoint_seconds": checkpoint_every,
             "recompute": recompute,
@@ -112,7 +128,7 @@ def command(
             if not quiet:
                 say(make_console(), f"{plan.task.name}: {_share_line(plan)}; there is nothing to do.")
         elif dry_run:
-            _print_plan(plan, choose_conditions(plan, folder, **options), fresh)
+            _print_plan(plan, conditions_of(plan, folder, **options), fresh)
         else:
             with budget:
                 failed |= _execute(plan, folder, quiet, metric, fresh=fresh, **options)
@@ -143,7 +159,7 @@ def _results_folder(out: Path | None, task: str, *, several: bool, smoke: bool) 
 def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     """Print the runs of a sweep that are left, and what they would cost."""
     from resnet_cli.cli.tables import plan_listing, product_line
-    from resnet_cli.execution.executors import choose_executor
+    from resnet_cli.execution.executors import get_executor
     from resnet_cli.planning.disk import disk_of
     from resnet_cli.planning.estimate import estimate
     from resnet_cli.planning.memory import memory_of
@@ -157,19 +173,18 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     for note in plan.notes:
         say(console, note)
     units = make_units(plan, conditions)
-    executor = choose_executor(conditions, len(units))
+
+    def show_progress(run: Run) -> None:
+        status.update(f"Measuring {run.model} at depth {run.depth} …")
+
     try:
-        executor.check(plan.runs, conditions)
-    except UserError as error:  # the plan can be looked at before its data set is there
+        get_executor(conditions.executor).check(plan.runs, conditions)
+        with console.status("Measuring …") as status:
+            cost = estimate(units, conditions, fresh=fresh, on_timing=show_progress)
+    except UserError as error:  # the plan can be looked at before its data set is there, or where it is not trained
         console.print(plan_listing(plan.runs, units))
         say(console, f"Estimated cost: unknown, because {error}")
         return
-    with console.status("Measuring …") as status:
-
-        def show_progress(run: Run) -> None:
-            status.update(f"Measuring {run.model} at depth {run.depth} …")
-
-        cost = estimate(units, conditions, fresh=fresh, on_timing=show_progress)
     if cost.units:
         console.print(plan_listing([run for unit in cost.units for run in unit.unfinished], cost.units))
     for problem in cost.problems:

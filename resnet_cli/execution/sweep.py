@@ -10,10 +10,10 @@ from typing import Any
 
 import tomli_w
 
-from resnet_cli.execution.executors import choose_executor
+from resnet_cli.execution.executors import conditions_of, get_executor
 from resnet_cli.execution.lock import locked, turn_to_summarise
 from resnet_cli.execution.unit import Emit
-from resnet_cli.planning.conditions import Conditions, choose_conditions
+from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.plan import Plan
 from resnet_cli.planning.units import Unit, finished_runs, make_units, remaining_units
 from resnet_cli.settings.errors import UserError
@@ -55,7 +55,7 @@ class OpenSweep:
         folder = self.conditions.folder
         remaining = remaining_units(self.units, self.finished, folder)
         try:
-            choose_executor(self.conditions, len(remaining)).execute(remaining, self.conditions, emit)
+            get_executor(self.conditions.executor).execute(remaining, self.conditions, emit)
         except BaseException:
             with contextlib.suppress(UserError, OSError):  # what stopped the sweep says more
                 self._summarise()
@@ -87,18 +87,18 @@ def open_sweep(plan: Plan, folder: str | Path, *, fresh: bool = False, **options
     """Check that `plan` can be done, lock its results folder, which is made if needed, and write the sweep's file.
 
     Runs of ours that are in the folder are forgotten if it is to be `fresh`. The `options` are those of
-    `planning.conditions.choose_conditions`: `jobs` (number of processes), `data_dir`, `checkpoint_seconds`,
-    `recompute`, `cuda_graphs`, `save_models` and `executor`.
+    `execution.executors.conditions_of`: `jobs` (number of units of work at a time), `runs_per_gpu`, `data_dir`,
+    `checkpoint_seconds`, `recompute`, `cuda_graphs`, `save_models`, `executor` and `address`.
 
     Raises:
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
             cannot be written, is in use by another sweep, comes from a newer version of the program, or holds
             something else.
     """
-    conditions = choose_conditions(plan, folder, **options)
+    conditions = conditions_of(plan, folder, **options)
     folder = conditions.folder
     units = make_units(plan, conditions)
-    choose_executor(conditions, len(units)).check(plan.runs, conditions)
+    get_executor(conditions.executor).check(plan.runs, conditions)
 
     check_folder(folder, plan.task.name)
     if is_packed(folder):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from resnet_cli.planning.conditions import Conditions
@@ -17,6 +18,7 @@ from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord, write_run
 from resnet_cli.store.weights import write_weights
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
@@ -38,11 +40,16 @@ def run_unit(unit: Unit, conditions: Conditions, emit: Emit) -> None:
         StorageError: a file cannot be written. The sweep stops, and can be resumed once there is space.
     """
     load_plugins(conditions.plugins)
-    output = UnitOutput(unit, conditions, emit)
+    do_unit(UnitOutput(unit, conditions, emit), load_data)
+
+
+def do_unit(output: "UnitOutput", load: Callable[[Run, Path | None, str], Data]) -> None:
+    """The same with the output of a unit and data that `load` returns, as `training.data.load_data` does."""
+    unit, conditions = output.unit, output.conditions
     prepare_device(resolve_device(conditions.device), unit.threads(conditions.threads))
     output.start()
     try:
-        records = _train(unit, conditions, output)
+        records = _train(output, load(unit.runs[0], conditions.data_dir, conditions.device))
     except StorageError:
         raise
     except Exception as error:
@@ -54,8 +61,8 @@ def run_unit(unit: Unit, conditions: Conditions, emit: Emit) -> None:
         output.finish(records)
 
 
-def _train(unit: Unit, conditions: Conditions, output: "UnitOutput") -> Sequence[RunRecord]:
-    data = load_data(unit.runs[0], conditions.data_dir, conditions.device)
+def _train(output: "UnitOutput", data: Data) -> Sequence[RunRecord]:
+    unit, conditions = output.unit, output.conditions
     if unit.stacked:
         return train_stack(
             unit.runs,
@@ -77,17 +84,24 @@ def _train(unit: Unit, conditions: Conditions, output: "UnitOutput") -> Sequence
     return [record]
 
 
+def failed_records(runs: Iterable[Run], message: str) -> list[RunRecord]:
+    """The records of runs that failed."""
+    return [RunRecord(status="failed", message=message, run=run) for run in runs]
+
+
 class UnitOutput:
     """Where all that a unit of work produces goes: its state while it trains, the files of its runs, and its events.
 
-    Nothing else writes them, so an executor whose workers cannot reach the results folder has only this to replace.
-    The unit's time counts from here on.
+    Nothing else writes them, so an executor whose workers cannot reach the results folder replaces `make_checkpoint`
+    and `write` there. The unit's time counts from here on.
     """
+
+    make_checkpoint: Callable[..., Checkpoint] = Checkpoint
 
     def __init__(self, unit: Unit, conditions: Conditions, emit: Emit) -> None:
         self.unit, self.conditions, self.emit = unit, conditions, emit
         self.began, self.date = time.perf_counter(), datetime.now(UTC)
-        self.checkpoint = Checkpoint(
+        self.checkpoint = self.make_checkpoint(
             unit.checkpoint_file(conditions.folder),
             conditions.checkpoint_seconds,
             on_load=self.start,
@@ -116,31 +130,35 @@ class UnitOutput:
             self.emit(Warned(sentence))
 
     def fail(self, runs: Iterable[Run], message: str) -> None:
-        """Write runs of the unit as failed."""
-        self.finish([RunRecord(status="failed", message=message, run=run) for run in runs])
+        """End runs of the unit as failed on this machine."""
+        self.finish(failed_records(runs, message))
 
     def finish(self, records: Sequence[RunRecord]) -> None:
-        """Write the files of the unit's runs, and forget its checkpoint unless one failed, which is tried again."""
+        """End runs of the unit that this machine has trained."""
         unit, conditions = self.unit, self.conditions
         machine = environment(resolve_device(conditions.device), unit.threads(conditions.threads))
-        surroundings: dict[str, Any] = {
-            "environment": machine
-            | {"engine": "stacked" if unit.stacked else "loop", "recompute": conditions.recompute},
+        machine |= {"engine": "stacked" if unit.stacked else "loop", "recompute": conditions.recompute}
+        self.end([replace(record, environment=machine | record.environment) for record in records])
+
+    def end(self, records: Sequence[RunRecord]) -> None:
+        """Write the files of the unit's runs, and forget its checkpoint unless one failed, which is tried again."""
+        times: dict[str, Any] = {
             "started": self.date.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": self.seconds,
         }
-        written = [
-            replace(record, **surroundings | {"environment": surroundings["environment"] | record.environment})
-            for record in records
-            if record.run.run_id not in unit.finished
-        ]
-        for record in written:
+        new = [replace(record, **times) for record in records if record.run.run_id not in self.unit.finished]
+        self.write(new, forget=not any(record.status == "failed" for record in records))
+
+    def write(self, records: Sequence[RunRecord], *, forget: bool) -> None:
+        """Write the files of finished runs, tell of them, and `forget` the unit's checkpoint if it is not needed."""
+        conditions = self.conditions
+        for record in records:
             if conditions.save_models and record.state:
                 write_weights(conditions.folder, record.run, record.state)
             write_run(conditions.folder, record)
-        if not any(record.status == "failed" for record in records):
+        if forget:
             self.checkpoint.remove()
-        for record in written:
-            ending = record.status, record.last, record.seconds, record.message, len(unit.runs)
+        for record in records:
+            ending = record.status, record.last, record.seconds, record.message, len(self.unit.runs)
             self.emit(Finished(record.run.run_id, *ending))

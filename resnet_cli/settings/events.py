@@ -10,10 +10,14 @@ Status = Literal["done", "diverged", "failed"]
 
 @dataclass(frozen=True)
 class Started:
-    """A run has started, or has resumed from its checkpoint (`step` > 0)."""
+    """A run has started, or has resumed from its checkpoint (`step` > 0), on a machine that `node` names if it matters.
+
+    It may start more than once: a machine can be lost.
+    """
 
     run_id: str
     step: int
+    node: str = ""
 
 
 @dataclass(frozen=True)

@@ -101,12 +101,17 @@ def remove_temporary_files(folder: Path, *, idle_seconds: float = IDLE_SECONDS) 
             leftover.unlink(missing_ok=True)
 
 
+def damaged_path(path: Path) -> Path:
+    """The name that `set_aside` gives to a file."""
+    return path.with_suffix(DAMAGED_SUFFIX)
+
+
 def set_aside(path: Path) -> Path:
     """Rename a file that cannot be used to one in `.damaged`, so that another can take its place.
 
     An earlier such file is replaced. Raises StorageError if it cannot be renamed.
     """
-    damaged = path.with_suffix(DAMAGED_SUFFIX)
+    damaged = damaged_path(path)
     try:
         path.replace(damaged)
     except OSError as error:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resnet_cli.store.files import atomic_file
+from resnet_cli.store.files import write_bytes
 from resnet_cli.store.regular import open_regular
 
 MAGIC = b"resnet-exp tensors "
@@ -29,31 +29,26 @@ class DamagedFile(Exception):
     """The bytes of a file are not those that were written, or not those of tensors and plain values."""
 
 
-def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """Write tensors and plain values to `path`, whole or not at all. Raises StorageError if that is impossible."""
-    archive = io.BytesIO()
-    torch.save(dict(content), archive)
-    with atomic_file(path) as file:
-        file.write(_header(archive.getbuffer()))
-        file.write(archive.getbuffer())
+def pack_tensors(content: Mapping[str, Any]) -> bytes:
+    """Tensors and plain values as the bytes of a file."""
+    file = io.BytesIO()
+    file.write(bytes(_HEADER_LENGTH))
+    torch.save(dict(content), file)
+    with file.getbuffer() as whole:
+        whole[:_HEADER_LENGTH] = _header(whole[_HEADER_LENGTH:])
+    return file.getvalue()
 
 
-def read_tensors(path: Path) -> dict[str, Any]:
-    """What `write_tensors` wrote, on the CPU.
+def unpack_tensors(packed: bytes) -> dict[str, Any]:
+    """What `pack_tensors` packed, on the CPU.
 
     Files of earlier versions are bare torch archives; they are read if the CRC-32 of every part of the archive matches.
 
     Raises:
-        DamagedFile: the file is cut, was changed, or holds something else.
-        OSError: it cannot be read.
+        DamagedFile: the bytes are cut, were changed, or hold something else.
     """
-    with open_regular(path) as file:
-        try:
-            content = file.read()
-        except (MemoryError, OverflowError):  # no net of this size can be used here
-            raise DamagedFile from None
     try:
-        archive = _checked_archive(content)
+        archive = _checked_archive(packed)
         with warnings.catch_warnings(action="ignore"):  # torch's warnings about files that are rejected anyway
             tensors = torch.load(archive, map_location="cpu", weights_only=True)
     except Exception:  # there is no list of what zipfile and torch raise where an archive holds something else
@@ -61,6 +56,25 @@ def read_tensors(path: Path) -> dict[str, Any]:
     if not isinstance(tensors, dict):
         raise DamagedFile
     return tensors
+
+
+def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """Write tensors and plain values to `path`, whole or not at all. Raises StorageError if that is impossible."""
+    write_bytes(path, pack_tensors(content))
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """What `write_tensors` wrote, on the CPU. Raises DamagedFile, or OSError if the file cannot be read."""
+    return unpack_tensors(read_packed(path))
+
+
+def read_packed(path: Path) -> bytes:
+    """The content of a file for `unpack_tensors`. Raises DamagedFile if memory has no room for it, or OSError."""
+    with open_regular(path) as file:
+        try:
+            return file.read()
+        except (MemoryError, OverflowError):  # no net of this size can be used here
+            raise DamagedFile from None
 
 
 def same_form(found: object, like: object) -> bool:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
-from resnet_cli.store.files import set_aside
-from resnet_cli.store.tensors import DamagedFile, read_tensors, same_form, write_tensors
+from resnet_cli.store.files import damaged_path, set_aside, write_bytes
+from resnet_cli.store.tensors import DamagedFile, pack_tensors, read_packed, same_form, unpack_tensors
 from resnet_cli.training.optimizers import build_optimizer
 
 
@@ -55,7 +55,7 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Replace the file by this state. Raises StorageError if it cannot be written."""
-        write_tensors(self.path, state._asdict() | {"history": [tuple(row) for row in state.history]})
+        self.write(pack_tensors(state._asdict() | {"history": [tuple(row) for row in state.history]}), state.step)
         self._last_save = time.monotonic()
 
     def load(self, run_ids: list[str], total_steps: int, fits: Callable[[State], bool]) -> State | None:
@@ -66,20 +66,32 @@ class Checkpoint:
         The state must be that of these runs before `total_steps`, in the form that net and optimiser have (`fits`).
         """
         try:
-            state = _parse(read_tensors(self.path))
+            state = _parse(unpack_tensors(self.read()))
         except FileNotFoundError:
             return None
         except (DamagedFile, OSError):
             state = None
         if state is None or state.run_ids != run_ids or not 0 < state.step < total_steps or not fits(state):
-            damaged = set_aside(self.path)
+            self.set_aside()
             self.on_damage(
-                f"{self.path} is damaged or not the state of this training; it is kept as {damaged.name}, "
-                "and the training starts anew."
+                f"{self.path} is damaged or not the state of this training; it is kept as "
+                f"{damaged_path(self.path).name}, and the training starts anew."
             )
             return None
         self.on_load(state.step)
         return state
+
+    def read(self) -> bytes:
+        """The content of the file. Raises OSError if it cannot be read, DamagedFile if it is too large."""
+        return read_packed(self.path)
+
+    def write(self, content: bytes, step: int) -> None:
+        """Replace the file by the state that a training has reached at a step. Raises StorageError if it cannot."""
+        write_bytes(self.path, content)
+
+    def set_aside(self) -> None:
+        """Rename the file, which cannot be used. Raises StorageError if that is impossible."""
+        set_aside(self.path)
 
     def remove(self) -> None:
         """Delete the file: the training is finished."""

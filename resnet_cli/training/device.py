@@ -64,6 +64,11 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def visible_gpus() -> int:
+    """The number of CUDA devices that this process may use."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def has_small_layers(run: Run) -> bool:
     """Whether a typical layer of a run's net, from `width` to `width` units, is too little work for several threads."""
     pixels = prod(get_task(run.task).input_shape(run)[1:])
@@ -79,6 +84,8 @@ def prepare_device(device: torch.device, threads: int) -> None:
     """
     torch.set_num_threads(threads)
     if device.type == "cuda":
+        if device.index is not None:
+            torch.cuda.set_device(device)  # where graphs are captured and memory is pinned for
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False

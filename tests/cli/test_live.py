@@ -80,6 +80,29 @@ def test_a_line_per_finished_run(runs: list[Run]) -> None:
     ]
 
 
+def test_machines_are_named_where_they_matter(runs: list[Run]) -> None:
+    console = pipe()
+    with open_view(runs, {}, console, quiet=False) as view:
+        view.handle(Started(runs[4].run_id, 0, "node-7"))
+        view.handle(finish(runs[4]))
+    assert written(console).startswith("[ 1/12] plain-mlp depth 7 seed 0 on node-7: train 0.000210,")
+    live = open_view(runs, {}, terminal(), quiet=False)
+    live.handle(Started(runs[4].run_id, 0, "node-7"))
+    live.handle(Started(runs[5].run_id, 0))
+    lines = [line for line in drawing(live).splitlines() if "  seed " in line]
+    assert [line.endswith(" on node-7") for line in lines] == [True, False]
+
+
+def test_a_run_that_starts_again_counts_once(runs: list[Run]) -> None:
+    twice, once = (open_view(runs, {}, terminal(), quiet=False) for _ in range(2))
+    for view in (twice, once):
+        for _ in range(2 if view is twice else 1):
+            view.handle(Started(runs[4].run_id, 0))
+            view.handle(Evaluated(runs[4].run_id, metrics(500), 1000))
+        view.handle(finish(runs[4]))
+    assert vars(twice)["_work_left"] == vars(once)["_work_left"]
+
+
 def test_runs_of_a_stack_say_that_their_time_is_that_of_all(runs: list[Run]) -> None:
     console = pipe()
     with open_view(runs, {}, console, quiet=False) as view:

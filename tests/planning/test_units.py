@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from resnet_cli.execution.sweep import open_sweep
-from resnet_cli.planning.conditions import choose_conditions
+from resnet_cli.planning.conditions import Machine, choose_conditions
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.planning.units import Unit, finished_runs, make_units, remaining_units
 from resnet_cli.settings.errors import UserError
@@ -83,3 +83,39 @@ def test_a_batch_beyond_the_training_set_is_an_error_of_the_plan() -> None:
         UserError, match=r"batch_size \(=128\) must not exceed the training set, which has 100 examples"
     ):
         units_of(task="cifar10", models="resnet", depths=8, train_size=100, batch_size=128, steps=5)
+
+
+@pytest.mark.parametrize(
+    ("device", "machines", "options", "expected"),
+    [  # device, workers and threads
+        ("auto", [Machine(8)], {}, ("cpu", 8, 1)),
+        ("auto", [Machine(8)], {"jobs": 3}, ("cpu", 3, 2)),
+        ("auto", [Machine(8), Machine(4)], {"jobs": 1}, ("cpu", 1, 8)),
+        ("auto", [Machine(8), Machine(4)], {}, ("cpu", 12, 1)),
+        ("auto", [Machine(8, 1)], {}, ("cuda", 1, 8)),
+        ("auto", [Machine(8, 1)], {"jobs": 2}, ("cuda", 2, 4)),
+        ("auto", [Machine(8, 4)], {}, ("cuda", 4, 2)),
+        ("auto", [Machine(8, 4)], {"runs_per_gpu": 3}, ("cuda", 12, 1)),
+        ("auto", [Machine(8, 4)], {"runs_per_gpu": 3, "jobs": 4}, ("cuda", 4, 1)),
+        ("auto", [Machine(64), Machine(8, 2), Machine(32, 2)], {}, ("cuda", 4, 4)),
+        ("cpu", [Machine(8, 4)], {}, ("cpu", 8, 1)),
+        ("cuda:1", [Machine(8, 4)], {}, ("cuda:1", 1, 8)),
+        ("cuda", [Machine(8)], {}, ("cuda", 1, 8)),
+    ],
+)
+def test_workers_and_threads_follow_from_the_machines(
+    device: str, machines: list[Machine], options: dict[str, int], expected: tuple[str, int, int]
+) -> None:
+    plan = plan_sweep({"task": "sine", "depths": "2..40", "device": device})
+    found = choose_conditions(plan, "results", machines=machines, **options)  # type: ignore[arg-type]
+    assert (found.device, found.workers, found.threads) == expected
+
+
+def test_runs_per_gpu_is_an_error_where_it_has_no_effect_or_contradicts_jobs() -> None:
+    plan = plan_sweep({"task": "sine"})
+    with pytest.raises(UserError, match=r"runs_per_gpu \(=2\) has no effect on device cpu; leave it out"):
+        choose_conditions(plan, "results", machines=[Machine(8)], runs_per_gpu=2)
+    with pytest.raises(
+        UserError, match=r"jobs \(=9\) must be at most 8, which is runs_per_gpu \(=2\) times the number"
+    ):
+        choose_conditions(plan, "results", machines=[Machine(8, 4)], runs_per_gpu=2, jobs=9)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from resnet_cli.execution.unit import Emit
-from resnet_cli.planning.conditions import Conditions
+from resnet_cli.planning.conditions import Conditions, Machine, this_machine
 from resnet_cli.planning.units import Unit
 from resnet_cli.settings.run import Run
 from resnet_cli.training.data import data_key, load_data
@@ -18,6 +18,11 @@ def check_machine(runs: Iterable[Run], conditions: Conditions) -> None:
         load_data(run, conditions.data_dir, conditions.device)
 
 
+def only_this_machine(address: str | None) -> Sequence[Machine]:
+    """The machines of an executor that stays here."""
+    return [this_machine()]
+
+
 @dataclass(frozen=True)
 class Executor:
     """One way to have units of work done.
@@ -25,9 +30,12 @@ class Executor:
     `execute(units, conditions, emit)` does them, beginning with the first, and passes on the events of `run_unit`. A
     unit whose process is lost leaves failed runs, see `UnitOutput.fail`; an exception, such as KeyboardInterrupt, ends
     all that was started. `check(runs, conditions)` raises a UserError if the device or a data set is missing where the
-    runs will be trained; nothing has been written by then.
+    runs will be trained; nothing has been written by then. `machines(address)` are those that train, which may be
+    elsewhere if it `takes_address`; a UserError says why there are none.
     """
 
     name: str
     execute: Callable[[Sequence[Unit], Conditions, Emit], None]
     check: Callable[[Iterable[Run], Conditions], None] = check_machine
+    machines: Callable[[str | None], Sequence[Machine]] = only_this_machine
+    takes_address: bool = False

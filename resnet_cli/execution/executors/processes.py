@@ -7,6 +7,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 
 from resnet_cli.execution.executors.base import Executor
@@ -17,6 +18,7 @@ from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Event, Finished
 from resnet_cli.settings.run import Run
+from resnet_cli.training.device import visible_gpus
 
 ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)]
 """Ctrl-C, a request to terminate, a closed terminal, and the end of a budget, as far as the system has them."""
@@ -29,7 +31,8 @@ def execute(units: Sequence[Unit], conditions: Conditions, emit: Emit) -> None:
         UserError: a worker cannot write its files or run a plug-in.
     """
     waiting = deque(units)
-    crew = [_Worker(conditions) for _ in range(min(conditions.workers, len(units)))]
+    devices = assign_devices(min(conditions.workers, len(units)), conditions.device, visible_gpus())
+    crew = [_Worker(replace(conditions, device=device)) for device in devices]
     try:
         for worker in crew:
             worker.start()
@@ -41,7 +44,7 @@ def execute(units: Sequence[Unit], conditions: Conditions, emit: Emit) -> None:
                 if event is None:
                     worker.bury()
                     worker.stop()
-                    crew[crew.index(worker)] = worker = _Worker(conditions)
+                    crew[crew.index(worker)] = worker = _Worker(worker.conditions)
                     worker.start()
                 else:
                     emit(event)
@@ -51,6 +54,13 @@ def execute(units: Sequence[Unit], conditions: Conditions, emit: Emit) -> None:
         with _signals_held():
             for worker in crew:
                 worker.stop()
+
+
+def assign_devices(workers: int, device: str, gpus: int) -> list[str]:
+    """The device of each worker: the GPUs in turn if `device` (cuda) leaves the choice of several, otherwise itself."""
+    if device != "cuda" or gpus < 2:
+        return [device] * workers
+    return [f"cuda:{number % gpus}" for number in range(workers)]
 
 
 class _Worker:

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from resnet_cli.execution.executors.processes import assign_devices
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings import discovery
 from resnet_cli.store.reader import load_results
@@ -16,6 +18,33 @@ from dataclasses import replace
 from resnet_cli.models import mlp
 MODELS = replace(mlp.MODELS[0], name="somebody-elses-mlp", role="other")
 """
+
+
+@pytest.mark.parametrize(
+    ("workers", "device", "gpus", "devices"),
+    [
+        (2, "cpu", 0, ["cpu", "cpu"]),
+        (2, "cpu", 4, ["cpu", "cpu"]),
+        (1, "cuda", 1, ["cuda"]),
+        (2, "cuda", 1, ["cuda", "cuda"]),
+        (4, "cuda", 4, ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]),
+        (2, "cuda", 4, ["cuda:0", "cuda:1"]),
+        (5, "cuda", 2, ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]),
+        (2, "cuda:1", 4, ["cuda:1", "cuda:1"]),
+    ],
+)
+def test_workers_take_the_gpus_in_turn(workers: int, device: str, gpus: int, devices: list[str]) -> None:
+    assert assign_devices(workers, device, gpus) == devices
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_all_gpus_are_used(tmp_path: Path) -> None:
+    gpus = torch.cuda.device_count()
+    plan = plan_sweep(SMALL | {"depths": f"2..{gpus + 2}", "device": "cuda"})
+    do(plan, tmp_path, runs_per_gpu=2)
+    used = {stored.environment["device"] for stored in load_results(tmp_path).runs}
+    assert used == ({f"cuda:{number}" for number in range(gpus)} if gpus > 1 else {"cuda"})
 
 
 @pytest.mark.slow

@@ -1,13 +1,12 @@
 """Executors are chosen by name or number of processes; another one needs nothing but itself."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from resnet_cli.execution import executors
-from resnet_cli.execution.executors import all_executors, choose_executor
+from resnet_cli.execution.executors import all_executors, conditions_of, get_executor
 from resnet_cli.execution.executors.base import Executor
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.execution.unit import Emit, run_unit
@@ -19,31 +18,33 @@ from resnet_cli.settings.events import Event, Finished
 from resnet_cli.store.reader import load_results
 from tests.execution.test_sweep import SMALL, contents, do
 
-CONDITIONS = Conditions(folder=Path(), device="cpu", workers=2, threads=1)
+
+def test_an_unknown_executor_is_rejected() -> None:
+    with pytest.raises(UserError, match=r"executor \(=slurm\) is not known; known are local, processes, ray, serial\."):
+        get_executor("slurm")
 
 
-@pytest.mark.parametrize(
-    ("workers", "units", "name"), [(1, 5, "serial"), (2, 5, "processes"), (2, 1, "serial"), (2, 0, "serial")]
-)
-def test_processes_start_only_for_several_units(workers: int, units: int, name: str) -> None:
-    assert choose_executor(replace(CONDITIONS, workers=workers), units).name == name
+def test_an_address_is_rejected_where_nothing_is_looked_for(tmp_path: Path) -> None:
+    plan = plan_sweep(SMALL)
+    for name in ("local", "serial"):
+        with pytest.raises(UserError, match=rf"address \(=auto\) has no effect with executor {name}; it needs ray\."):
+            conditions_of(plan, tmp_path, executor=name, address="auto")
 
 
-def test_a_named_executor_is_taken_and_an_unknown_one_rejected() -> None:
-    assert choose_executor(replace(CONDITIONS, executor="serial"), 5).name == "serial"
-    with pytest.raises(UserError, match=r"executor \(=ray\) is not known; known are auto, processes, serial"):
-        choose_executor(replace(CONDITIONS, executor="ray"), 5)
+OTHERS = [
+    pytest.param(name, engine, marks=pytest.mark.slow)
+    for name in all_executors()
+    if name != "serial"
+    for engine in (["stacked"] if name == "ray" else ["loop", "stacked"])  # its loop: ray/test_crew_cluster.py
+]
 
 
-SLOW = ["processes"]
-OTHERS = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in all_executors() if name != "serial"]
-
-
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize(("name", "engine"), OTHERS)
 def test_every_executor_leaves_the_same_files(tmp_path: Path, name: str, engine: str) -> None:
+    if name == "ray":
+        pytest.importorskip("ray", reason="the extra ray is not installed")
     plan = plan_sweep(SMALL | {"threads": 1, "engine": engine})
-    do(plan, tmp_path / "serial", executor="serial")
+    do(plan, tmp_path / "serial", jobs=2, executor="serial")
     do(plan, tmp_path / "other", jobs=2, executor=name)
     assert contents(tmp_path / "serial") == contents(tmp_path / "other")
 
