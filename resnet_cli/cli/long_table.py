@@ -33,13 +33,13 @@ class LongTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         columns = zip(self._headers, *(cells for _, cells in self._rows), strict=True)
         widths = [max(map(_width, column)) for column in columns]
-        table = self._table(widths)
         if sum(widths) + len(BETWEEN) * (len(widths) - 1) > options.max_width:
+            table = self._table([0] * len(widths))
             for style, cells in self._rows:
                 table.add_row(*cells, style=style)
             yield table
             return
-        yield table
+        yield self._table(widths)
         for style, rows in groupby(self._rows, itemgetter(0)):
             lines = [BETWEEN.join(map(_padded, cells, widths, self._right)) for _, cells in rows]
             yield Segment("".join(f"{line}\n" for line in lines), console.get_style(style))
@@ -50,7 +50,7 @@ class LongTable:
         for header, is_right in zip(self._headers[1:], self._right[1:], strict=True):
             table.add_column(header, justify="right" if is_right else "left", no_wrap=True)
         for column, width in zip(table.columns, widths, strict=True):
-            column.min_width = width
+            column.min_width = width or None
         return table
 
 

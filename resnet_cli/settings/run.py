@@ -46,7 +46,6 @@ class Run:
     depth: int
     seed: int
     settings: Mapping[str, Value]
-    _kind: "_Kind"
 
     def __init__(self, **values: Any) -> None:
         if missing := [name for name in IDENTITY if name not in values]:
@@ -110,6 +109,11 @@ class Run:
         text = f"{self.seed}".join(self._kind.around_seed)
         return f"{self.model}_d{self.depth:03d}_s{self.seed}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
+    @cached_property
+    def _kind(self) -> "_Kind":
+        """What it shares with runs that differ in their seeds alone; set from the start but in unchecked runs."""
+        return _Kind({name: self[name] for name in IDENTITY if name != "seed"}, self.settings)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Run):
             return False
@@ -156,7 +160,7 @@ class _Kind:
         """The text that decides a run's id, as it stands before its seed and after it."""
         before = registry.before(self.identity["model"], self.identity["task"])
         own = {name: value for name, value in self.settings.items() if name not in before or value != before[name]}
-        values = self.identity | own
+        values = {**self.identity, **own}
         parts = [{name: value for name, value in values.items() if (name < "seed") is first} for first in (True, False)]
         start, end = (json.dumps(part, sort_keys=True)[1:-1] for part in parts)
         return f'{{{start}, "seed": ', f", {end}}}"

@@ -50,7 +50,8 @@ class RunIndex:
     kinds: list[dict[str, Any]] = field(default_factory=list)
     environments: list[dict[str, Any]] = field(default_factory=list)
     entries: dict[str, list[Any]] = field(default_factory=dict)
-    _new: dict[str, tuple[Stamp, RunRecord]] = field(default_factory=dict, init=False)
+    _found: dict[str, tuple[Stamp, RunRecord]] = field(default_factory=dict, init=False)
+    _new: int = field(default=0, init=False)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -61,7 +62,7 @@ class RunIndex:
             body = memoryview(content)[_START:]
             if content[:_START] == _header(body):
                 found = cls(path, **json.loads(str(body, "utf-8")))
-                if found.columns == [*METRICS]:
+                if found.columns == [*METRICS] and isinstance(found.entries, dict):
                     return found
         return cls(path)
 
@@ -86,25 +87,31 @@ class RunIndex:
             )
         except (ValueError, TypeError, LookupError):
             return None
-        return record if run.run_id == run_id else None
+        if run.run_id != run_id:
+            return None
+        self._found[run_id] = stamp, record
+        return record
 
     def add(self, stamp: Stamp, record: RunRecord) -> None:
-        """Remember a run whose files had a stamp before they were read."""
-        self._new[record.run.run_id] = (stamp, record)
+        """Remember a run that it lacked, and which stamp its files had before they were read."""
+        self._found[record.run.run_id] = stamp, record
+        self._new += 1
 
     def write(self) -> None:
-        """Write the index anew if it lacked many runs; where that is impossible it stays as it is."""
-        settled = (time.time() - SETTLED_SECONDS) * 1e9
-        new = {run_id: one for run_id, one in self._new.items() if max(one[0]) < settled}
-        if len(new) < FEWEST:
+        """Write an index of the runs that were found, if many are new; where that is impossible nothing changes."""
+        if self._new < FEWEST:
             return
-        kinds = {json.dumps(kind): place for place, kind in enumerate(self.kinds)}
-        environments = {json.dumps(environment): place for place, environment in enumerate(self.environments)}
-        for run_id, (stamp, record) in new.items():
+        settled = (time.time() - SETTLED_SECONDS) * 1e9
+        kinds: dict[str, int] = {}
+        environments: dict[str, int] = {}
+        entries: dict[str, list[Any]] = {}
+        for run_id, (stamp, record) in self._found.items():
+            if max(stamp) >= settled:
+                continue
             values = record.run.as_dict()
             seed = values.pop("seed")
             columns = [list(column) for column in zip(*record.history, strict=True)]
-            self.entries[run_id] = [
+            entries[run_id] = [
                 stamp,
                 kinds.setdefault(json.dumps(values), len(kinds)),
                 seed,
@@ -118,7 +125,7 @@ class RunIndex:
             "columns": self.columns,
             "kinds": [json.loads(text) for text in kinds],
             "environments": [json.loads(text) for text in environments],
-            "entries": self.entries,
+            "entries": entries,
         }
         body = memoryview(json.dumps(content, separators=(",", ":")).encode())
         with contextlib.suppress(StorageError), atomic_file(self.path) as file:
