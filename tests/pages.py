@@ -26,7 +26,8 @@ from resnet_cli.analysis.convergence import compare_twins, measure
 from resnet_cli.analysis.counts import count_imagenet_nets
 from resnet_cli.claims import all_claims
 from resnet_cli.claims.claim import COST, ERROR, FACTOR, LOSS, Verdict
-from resnet_cli.claims.ledger import FEWEST_PAIRS, Line, by_verdict, make_ledger
+from resnet_cli.claims.ledger import Line, by_verdict, make_ledger
+from resnet_cli.claims.statistics import FEWEST_PAIRS
 from resnet_cli.claims.turning_point import Course, turning_points
 from resnet_cli.claims.words import SYMBOLS, comparison_text, fact_text, numbers_text, p_relation, p_text
 from resnet_cli.evidence.making import Options, command_text, commands_of
@@ -208,7 +209,9 @@ def spreads(frame: pd.DataFrame, column: str) -> list[str]:
 
 
 def spread(values: "pd.Series[float]") -> str:
-    """Median, minimum and maximum, such as `0.0024 (0.0018 to 0.0031)`; of one: no range."""
+    """Median, minimum and maximum, such as `0.0024 (0.0018 to 0.0031)`; of one: no range; of none: a dash."""
+    if values.empty:
+        return "–"
     return show(values.median()) + (f" ({span(values)})" if len(values) > 1 else "")
 
 
@@ -222,7 +225,7 @@ def by_depth(sweep: str, *by: str, column: str = "train_loss", **where: Any) -> 
         for values, group in frame[frame["model"] == model].groupby(["model", *by], dropna=False):
             named = (f"{value:g}" if isinstance(value, float) else str(value) for value in values[1:])
             cells = [f"`{model}`", *("any" if name in ("nan", "<NA>") else name for name in named)]
-            cells += spreads(group, column)
+            cells += [spread(group.loc[group["depth"] == depth, column]) for depth in depths]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -292,6 +295,18 @@ def responses_table(sweep: str) -> str:
     return "\n".join(lines)
 
 
+def by_size(sweep: str, column: str = "test_error") -> str:
+    """A table of a sweep over sizes: a line for each model, a column for each place in the order of sizes."""
+    lines, sizes = [], 0
+    for model in ordered_models(runs(sweep)["model"]):
+        of_size = [group for _, group in runs(sweep, model).groupby("parameters")]
+        sizes = max(sizes, len(of_size))
+        cells = [f"{spreads(group, column)[0]}<br>{int(group['parameters'].iloc[0]):,} parameters" for group in of_size]
+        lines.append(f"| `{model}` | {' | '.join(cells)} |")
+    heading = ["model", *(f"size {place}" for place in range(1, sizes + 1))]
+    return "\n".join([f"| {' | '.join(heading)} |", "|" + "---|" * len(heading), *lines])
+
+
 def transfer_table(sweep: str) -> str:
     """Test errors (%) on new classes by number of examples, depth and model: medians over seeds, least and greatest."""
     lines = [
@@ -346,11 +361,13 @@ def says(claim: str, scale: str | None = None) -> str:
 def ledger_table() -> str:
     """A line for each claim and scale, with a link to its evidence below."""
     lines = ["| | claim | scale | verdict | p |", "|---|---|---|---|---|"]
+    tested = {line.claim.id for line in _ledger() if line.verdict != Verdict.NOT_TESTED}
     last = ""
     for line in _ledger():
         first = line.claim.id != last
         last = line.claim.id
-        head = f"[{last}](#{last.lower()}) | {line.claim.text}" if first else " | "
+        name = f"[{last}](#{last.lower()})" if last in tested else last
+        head = f"{name} | {line.claim.text}" if first else " | "
         lines.append(f"| {head} | {line.trial.where} | {_verdict_cell(line)} | {p_text(line.adjusted)} |")
     return "\n".join(lines)
 
@@ -370,7 +387,7 @@ def _verdict_cell(line: Line) -> str:
 def ledger_evidence() -> str:
     """Each claim with what had to come out, what came out, and the command that makes it again."""
     parts, tables, options, last = [], StoredTables(REFERENCE), Options(Path("results")), ""
-    for line in _ledger():
+    for line in (line for line in _ledger() if line.verdict != Verdict.NOT_TESTED):
         if line.claim.id != last:
             last = line.claim.id
             parts.append(f"### {last}\n\n{line.claim.text} *{line.claim.source}.*")
@@ -389,6 +406,17 @@ def ledger_evidence() -> str:
         commands = "\n".join(command_text(words) for words in commands_of(line.trial.needs, options))
         parts += [f"Evidence: {found}.\n\n```text\n{commands}\n```"] if commands else []
     return "\n\n".join(parts)
+
+
+def untested_table() -> str:
+    """The lines of the ledger without evidence, with what would have to come out and the commands that make it."""
+    rows = ["| | scale | what must come out | how to make it |", "|---|---|---|---|"]
+    for line in _ledger():
+        if line.verdict == Verdict.NOT_TESTED:
+            commands = commands_of(line.trial.needs, Options(Path("results")))
+            shown = "<br>".join(f"`{command_text(words)}`" for words in commands)
+            rows.append(f"| {line.claim.id} | {line.trial.where} | {line.trial.effect} | {shown} |")
+    return "\n".join(rows)
 
 
 def _shown(numbers: Mapping[str, float]) -> str:

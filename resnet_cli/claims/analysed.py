@@ -61,7 +61,9 @@ def first_over_last(frame: pd.DataFrame, first: int = 1) -> pd.DataFrame:
 
 
 def way_to_chance(frame: pd.DataFrame) -> pd.DataFrame:
-    """The test error after each change to a net, as a share of the way from its own error (0) to chance (1, at most).
+    """The test error after each change to a net, as a share of the way from its own error (0) to chance (1).
+
+    It is 1 at most, and −1 at least, so that a net that is hardly better than chance does not outweigh all others.
 
     Args:
         frame: of `analyze remove`.
@@ -72,5 +74,5 @@ def way_to_chance(frame: pd.DataFrame) -> pd.DataFrame:
     error = frame.set_index("run_id")["test_error"].astype(float)
     change = frame.set_index("run_id")["change"]
     own, chance = (frame["run_id"].map(error[change == kind]) for kind in ("intact", "chance"))
-    way = ((frame["test_error"].astype(float) - own) / (chance - own)).clip(upper=1.0)
+    way = ((frame["test_error"].astype(float) - own) / (chance - own)).clip(-1.0, 1.0)
     return frame.assign(way=way)[frame["change"].isin(("single", "several")) & (own < chance)]

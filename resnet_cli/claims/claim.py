@@ -23,7 +23,7 @@ class Scale(StrEnum):
     VECTORS = "small stacks of layers"
     CIFAR10_REDUCED = "reduced CIFAR-10"
     CIFAR10 = "CIFAR-10"
-    COUNTED = "counted, not trained"
+    COMPUTED = "computed, not trained"
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from resnet_cli.claims.claim import Claim, Comparison, Fact, MissingEvidence, Tables, Trial, Verdict
-from resnet_cli.claims.statistics import FALSE_DISCOVERY_RATE, adjusted, mean_interval, sign_flip_p
-
-FEWEST_PAIRS = 5
-"""With four pairs the least possible p-value is 1/16, so no test can decide."""
+from resnet_cli.claims.statistics import FALSE_DISCOVERY_RATE, FEWEST_PAIRS, adjusted, mean_interval, sign_flip_p
 
 
 @dataclass(frozen=True)

@@ -112,10 +112,21 @@ def rise(frame: pd.DataFrame, column: str = "train_loss") -> Seeds:
     Args:
         frame: runs of one model, with no other setting varying.
     """
+    return rises(_depths_of_seeds(frame, column))
+
+
+def fall(frame: pd.DataFrame, column: str = "train_loss") -> Seeds:
+    """How far a loss or error lies at the least depth above that at the best depth, that of the other seeds."""
+    table = _depths_of_seeds(frame, column)
+    shallow, best = table.iloc[:, 0].to_dict(), best_depths(table)
+    return {seed: float(shallow[seed] - table[depth][seed]) for seed, depth in best.items()}
+
+
+def _depths_of_seeds(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     table = by_seed_and_depth(frame, column)
     if len(table) < 2 or table.shape[1] < 2:
-        raise MissingEvidence("a rise takes two seeds and two depths, each run of which is there")
-    return rises(table)
+        raise MissingEvidence("it takes two seeds and two depths, each run of which is there")
+    return table
 
 
 def ends(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -136,7 +147,12 @@ def deepest(depths: Sequence[int]) -> list[int]:
 
 
 def medians(frame: pd.DataFrame, column: str, depths: Sequence[int], name: str = "") -> dict[str, float]:
-    """The median of a column at some depths as stored, to show beside a comparison; infinite where most diverged."""
+    """The median of a column at some depths as stored, to show beside a comparison; infinite where most diverged.
+
+    The keys are such as `median training loss at 8 layers`, or `median test error of plain nets at 8 layers` with a
+    `name` of `of plain nets`.
+    """
     values = frame[column].astype(float).mask(frame["status"] == "diverged", np.inf)
     found = values.groupby(frame["depth"]).median()
-    return {f"{name}{' ' if name else ''}at {depth} layers": float(found[depth]) for depth in depths if depth in found}
+    words = " ".join(filter(None, ["median", column.replace("train_", "training ").replace("_", " "), name]))
+    return {f"{words} at {depth} layers": float(found[depth]) for depth in depths if depth in found}

@@ -10,6 +10,9 @@ import numpy as np
 
 FALSE_DISCOVERY_RATE = 0.05
 CONFIDENCE = 0.95
+FEWEST_PAIRS = 5
+"""With four pairs the least possible p-value is 1/16, so no test can decide."""
+
 MOST_EXACT = 16
 """With more pairs than this, sign changes are drawn instead of listed: 2¹⁶ = 65,536."""
 

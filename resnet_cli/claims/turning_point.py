@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 
 from resnet_cli.claims.claim import LOSS
-from resnet_cli.claims.ledger import FEWEST_PAIRS
 from resnet_cli.claims.measures import Seeds, best_depths, by_seed_and_depth, deepest, rises
-from resnet_cli.claims.statistics import FALSE_DISCOVERY_RATE, adjusted, mean_interval, sign_flip_p
+from resnet_cli.claims.statistics import FALSE_DISCOVERY_RATE, FEWEST_PAIRS, adjusted, mean_interval, sign_flip_p
 
 FEWEST_DEPTHS = 3
 

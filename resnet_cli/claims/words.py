@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from resnet_cli.claims.claim import Fact, Verdict
 from resnet_cli.claims.ledger import Tested
-from resnet_cli.claims.statistics import BOOTSTRAP, CONFIDENCE, FALSE_DISCOVERY_RATE, SIGN_FLIP_TEST
+from resnet_cli.claims.statistics import BOOTSTRAP, CONFIDENCE, FALSE_DISCOVERY_RATE, FEWEST_PAIRS, SIGN_FLIP_TEST
 
 METHOD = (
     f"Each difference is taken seed by seed and tested against its margin ({SIGN_FLIP_TEST}); intervals are "
@@ -45,14 +45,19 @@ def p_relation(p_value: float | None) -> str:
 
 
 def comparison_text(tested: Tested) -> str:
-    """What was found of a comparison: the mean with its interval, the margin, the number of seeds and the p-value."""
+    """What was found of a comparison: the mean with its interval, the margin, the number of seeds and the p-value.
+
+    The p-value is that of the direction in which the seeds point, and says so if that is against the comparison.
+    """
     one = tested.comparison
-    interval = f" ({number(tested.low)} to {number(tested.high)})" if tested.pairs > 1 else ""
+    interval = f" ({number(tested.low)} to {number(tested.high)})" if tested.pairs >= FEWEST_PAIRS else ""
     line = "above" if one.side == "above" else "below"
     seeds = "1 seed" if tested.pairs == 1 else f"{tested.pairs} seeds"
+    holds = tested.p_for <= tested.p_against
+    p_value = f"p {p_relation(tested.p_for)}" if holds else f"against it p {p_relation(tested.p_against)}"
     return (
-        f"mean difference {number(tested.mean)} {one.effect.unit}{interval}, must lie {line} "
-        f"{number(one.effect.margin)}; {seeds}, p {p_relation(tested.p_for)}"
+        f"mean {number(tested.mean)} {one.effect.unit}{interval}, must lie {line} {number(one.effect.margin)}; "
+        f"{seeds}, {p_value}"
     )
 
 

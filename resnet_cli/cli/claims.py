@@ -187,7 +187,7 @@ def _print_evidence(lines: "Sequence[Line]", tables: "StoredTables", options: "O
 
     from resnet_cli.claims.words import METHOD, SYMBOLS, comparison_text, fact_text, numbers_text, p_relation
     from resnet_cli.evidence.making import command_text, commands_of
-    from resnet_cli.evidence.tables import sources_of
+    from resnet_cli.evidence.tables import remark_of, sources_of
 
     console = make_console()
     last = ""
@@ -212,7 +212,7 @@ def _print_evidence(lines: "Sequence[Line]", tables: "StoredTables", options: "O
         for source in sources_of(line, tables):
             said.append(f"Evidence: {source}.")
         said += [f"Make it: {command_text(words)}" for words in commands_of(line.trial.needs, options)]
-        said += [line.remark] if line.remark else []
+        said += filter(None, [remark_of(line, tables)])
         for sentence in said:
             if console.is_terminal:
                 console.print(Padding(sentence, (0, 0, 0, 2)))
@@ -225,7 +225,7 @@ def _print_evidence(lines: "Sequence[Line]", tables: "StoredTables", options: "O
 def _as_object(line: "Line", tables: "StoredTables", options: "Options") -> dict[str, Any]:
     """A line of the ledger as JSON has it."""
     from resnet_cli.evidence.making import command_text, commands_of
-    from resnet_cli.evidence.tables import sources_of
+    from resnet_cli.evidence.tables import remark_of, sources_of
 
     return {
         "id": line.claim.id,
@@ -260,7 +260,7 @@ def _as_object(line: "Line", tables: "StoredTables", options: "Options") -> dict
             for one in sources_of(line, tables)
         ],
         "commands": [command_text(words) for words in commands_of(line.trial.needs, options)],
-        "remark": line.remark,
+        "remark": remark_of(line, tables),
     }
 
 

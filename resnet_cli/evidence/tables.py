@@ -52,11 +52,15 @@ class Source:
         """Whether nothing is left to make."""
         return self.found >= self.planned
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether it comes with the program."""
+        return self.folder is not None and self.folder.resolve().is_relative_to(reference_results().resolve())
+
     def __str__(self) -> str:
         if self.folder is None:
             return f"{self.need}, which is not there"
-        comes_with = self.folder.is_relative_to(reference_results())
-        place = "the results that come with the program" if comes_with else printable(self.folder)
+        place = "the results that come with the program" if self.is_reference else printable(self.folder)
         count = f", {self.found:,} of {self.planned:,} runs" if isinstance(self.need, Sweep) else ""
         return f"{self.need}{count}, in {place}"
 
@@ -185,6 +189,11 @@ def ledger_of(folder: Path | None = None) -> list[Line]:
 def sources_of(line: Line, tables: StoredTables) -> Sequence[Source]:
     """Where the evidence of a line of the ledger lies."""
     return [tables.source(need) for need in line.trial.needs]
+
+
+def remark_of(line: Line, tables: StoredTables) -> str:
+    """The remark of a line that does not confirm its claim, if it rests on the results that come with the program."""
+    return line.remark if all(source.is_reference for source in sources_of(line, tables)) else ""
 
 
 def sweeps_of(needs: Iterable[Need]) -> dict[str, Sweep]:

@@ -23,7 +23,7 @@ from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, order
 from resnet_cli.models import twins
 
 ANALYSIS = "responses"
-LOG_FROM = 100
+LOG_FROM = 30
 """The value axis is logarithmic where the largest median is more than so many times the smallest."""
 BAND_ROOM = 1.5
 """A linear axis reaches up to so many times the largest median, if a band does."""

@@ -9,7 +9,7 @@ from resnet_cli.claims.claim import Verdict
 from resnet_cli.claims.ledger import Line, by_verdict, make_ledger
 from resnet_cli.claims.words import METHOD, SYMBOLS, comparison_text, fact_text, numbers_text, p_text
 from resnet_cli.evidence.making import Options, command_text, commands_of
-from resnet_cli.evidence.tables import OWN, StoredTables
+from resnet_cli.evidence.tables import OWN, StoredTables, remark_of
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,20 @@ class Ledger:
 
 def ledger_of(folders: Sequence[Path]) -> Ledger:
     """The verdict of every claim from the results below some folders."""
-    lines = make_ledger(all_claims().values(), StoredTables(*folders))
+    tables = StoredTables(*folders)
+    lines = make_ledger(all_claims().values(), tables)
     tested = [line for line in lines if line.verdict != Verdict.NOT_TESTED]
     untested = dict.fromkeys(line.claim.id for line in lines if line.verdict == Verdict.NOT_TESTED)
     counts = by_verdict(lines)
     return Ledger(
-        rows=[_row(line) for line in tested],
+        rows=[_row(line, remark_of(line, tables)) for line in tested],
         untested=list(untested),
         method=METHOD,
         summary=", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count),
     )
 
 
-def _row(line: Line) -> LedgerRow:
+def _row(line: Line, remark: str) -> LedgerRow:
     evidence = [f"What must come out: {line.trial.effect}."]
     for one in line.tested:
         numbers = f" ({numbers_text(one.comparison.numbers)})" if one.comparison.numbers else ""
@@ -59,13 +60,13 @@ def _row(line: Line) -> LedgerRow:
     for fact in line.facts:
         numbers = f" ({numbers_text(fact.numbers)})" if fact.numbers else ""
         evidence.append(f"{fact_text(fact)}{numbers}.")
-    if line.trial.remark:
-        evidence.append(line.trial.remark)
+    if remark:
+        evidence.append(remark)
     return LedgerRow(
         id=line.claim.id,
         text=line.claim.text,
         source=line.claim.source,
-        scale=line.trial.scale,
+        scale=line.trial.where,
         symbol=SYMBOLS[line.verdict],
         verdict=line.verdict,
         p=p_text(line.adjusted),

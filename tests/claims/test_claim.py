@@ -27,7 +27,7 @@ def test_every_claim_says_what_would_count_where_and_by_which_evidence() -> None
         assert claim.trials, claim.id
         for trial in claim.trials:
             assert trial.effect, claim.id
-            assert trial.needs or trial.scale is Scale.COUNTED, claim.id
+            assert trial.needs or trial.scale is Scale.COMPUTED, claim.id
             sweeps = [need.sweep if isinstance(need, Analysis) else need for need in trial.needs]
             assert {sweep.config for sweep in sweeps if sweep} <= set(bundled_configs()), claim.id
 

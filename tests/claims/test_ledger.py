@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from resnet_cli.claims.claim import ERROR, LOSS, Claim, Comparison, Fact, MissingEvidence, Scale, Sweep, Trial, Verdict
-from resnet_cli.claims.ledger import FEWEST_PAIRS, Line, by_verdict, examine, make_ledger
+from resnet_cli.claims.ledger import Line, by_verdict, examine, make_ledger
+from resnet_cli.claims.statistics import FEWEST_PAIRS
 
 
 class NoTables:

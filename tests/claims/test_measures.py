@@ -14,6 +14,7 @@ from resnet_cli.claims.measures import (
     difference,
     ends,
     error,
+    fall,
     medians,
     relative_loss,
     rise,
@@ -87,14 +88,25 @@ def test_seeds_without_all_depths_have_no_rise() -> None:
     frame = table({2: [1.0, 1.0, 1.0], 4: [1.0, 1.0]})
     assert rise(frame) == {0: 0.0, 1: 0.0}
     for short in (frame[frame["seed"] == 0], frame[frame["depth"] == 2], frame[frame["seed"] > 0]):
-        with pytest.raises(MissingEvidence, match="a rise takes two seeds and two depths"):
+        with pytest.raises(MissingEvidence, match="it takes two seeds and two depths"):
             rise(short)
 
 
 def test_shown_medians_are_as_stored() -> None:
     frame = table({2: [1.0, 3.0, 2.0], 4: [5.0, 5.0, 5.0]})
     frame.loc[[3, 4], "status"] = "diverged"
-    assert medians(frame, "train_loss", [2, 4, 6], "plain") == {"plain at 2 layers": 2.0, "plain at 4 layers": math.inf}
+    assert medians(frame, "train_loss", [2, 4, 6], "of plain nets") == {
+        "median training loss of plain nets at 2 layers": 2.0,
+        "median training loss of plain nets at 4 layers": math.inf,
+    }
+    frame["seconds"] = 3.0
+    assert medians(frame, "seconds", [2]) == {"median seconds at 2 layers": 3.0}
+
+
+def test_a_fall_ends_at_the_best_depth_of_the_other_seeds() -> None:
+    """Of the means of the other two seeds, that at 4 layers is the least for each; chance is 2."""
+    frame = table({2: [1.0, 0.8, 0.6], 4: [0.2, 0.1, 0.0], 8: [0.3, 0.3, 0.01]})
+    assert fall(frame) == pytest.approx({0: 0.4, 1: 0.35, 2: 0.3})
 
 
 def test_select_says_what_is_missing() -> None:

@@ -45,11 +45,17 @@ def test_a_p_value_is_short(p_value: float | None, text: str, relation: str) -> 
 def test_a_comparison_says_its_mean_interval_margin_and_seeds() -> None:
     tested = examine(Comparison("it rises", LOSS, dict.fromkeys(range(8), 0.5), {"at 9 layers": 1e-4}))
     assert comparison_text(tested) == (
-        "mean difference 0.5 of the chance level (0.5 to 0.5), must lie above 0.1; 8 seeds, p = 0.004"
+        "mean 0.5 of the chance level (0.5 to 0.5), must lie above 0.1; 8 seeds, p = 0.004"
     )
     assert numbers_text(tested.comparison.numbers) == "at 9 layers 0.0001"
     one = examine(Comparison("it rises", LOSS, {0: 0.5}, side="below"))
-    assert comparison_text(one) == "mean difference 0.5 of the chance level, must lie below 0.1; 1 seed, p = 1.00"
+    assert comparison_text(one) == "mean 0.5 of the chance level, must lie below 0.1; 1 seed, against it p = 0.50"
+
+
+def test_four_seeds_have_no_interval() -> None:
+    four, five = (examine(Comparison("it rises", LOSS, dict.fromkeys(range(n), 0.5))) for n in (4, 5))
+    assert " to " not in comparison_text(four)
+    assert "(0.5 to 0.5)" in comparison_text(five)
 
 
 def test_a_fact_holds_or_does_not() -> None:

@@ -80,7 +80,7 @@ def _differ(what: str, groups: Mapping[str, Mapping[str, pd.DataFrame]]) -> Sequ
     numbers: dict[str, float] = {}
     for name, of_group in groups.items():
         best = list(of_group.values())[int(means[name].loc[depth].to_numpy().argmin())]
-        numbers |= medians(best, "train_loss", [depth], name)
+        numbers |= medians(best, "train_loss", [depth], f"with {name}")
     return [Comparison(what, LOSS, differences, numbers)]
 
 
@@ -113,7 +113,7 @@ def _not_cured(tables: Tables) -> Sequence[Comparison]:
             difference(by_seed(ends(runs)[1]), start),
             {
                 **medians(shallow, "train_loss", depths[:1], "with neither"),
-                **medians(runs, "train_loss", depths[-1:], name),
+                **medians(runs, "train_loss", depths[-1:], f"with {name}"),
             },
         )
         for name, runs in groups.items()

@@ -154,20 +154,20 @@ def forms(double: float = 1e-15, *, column: str = "outputs", single: float = 1e-
 
 
 def test_z3_the_three_forms_agree_up_to_rounding_in_double_precision() -> None:
-    assert judged("Z3", Scale.COUNTED, forms()).verdict == Verdict.SUPPORTED
-    assert judged("Z3", Scale.COUNTED, forms(0.9e-10)).verdict == Verdict.SUPPORTED
+    assert judged("Z3", Scale.COMPUTED, forms()).verdict == Verdict.SUPPORTED
+    assert judged("Z3", Scale.COMPUTED, forms(0.9e-10)).verdict == Verdict.SUPPORTED
     for column in ("outputs", "gradients"):
-        line = judged("Z3", Scale.COUNTED, forms(1e-10, column=column))
+        line = judged("Z3", Scale.COMPUTED, forms(1e-10, column=column))
         assert line.verdict == Verdict.NOT_SUPPORTED
         assert line.reason == f"it does not hold that nets of all forms with the same weights have the same {column}"
-    assert judged("Z3", Scale.COUNTED, forms(np.nan)).verdict == Verdict.NOT_SUPPORTED
+    assert judged("Z3", Scale.COMPUTED, forms(np.nan)).verdict == Verdict.NOT_SUPPORTED
 
 
 @pytest.mark.parametrize("cut", ["bits == 32", "form_first != 'a'", "form_second != 'c'"])
 def test_z3_takes_double_precision_and_all_pairs(cut: str) -> None:
     table = forms().analysis("forms").query(cut)
-    assert judged("Z3", Scale.COUNTED, MadeUp({}, {("forms", None): table})).verdict == Verdict.NOT_TESTED
-    assert judged("Z3", Scale.COUNTED, MadeUp()).verdict == Verdict.NOT_TESTED
+    assert judged("Z3", Scale.COMPUTED, MadeUp({}, {("forms", None): table})).verdict == Verdict.NOT_TESTED
+    assert judged("Z3", Scale.COMPUTED, MadeUp()).verdict == Verdict.NOT_TESTED
 
 
 def raised(branches: float, width: float, depth: float) -> pd.DataFrame:

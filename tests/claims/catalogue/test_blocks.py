@@ -1,7 +1,10 @@
+from statistics import fmean
+
 import pandas as pd
 import pytest
 
 from resnet_cli.claims.claim import Verdict
+from resnet_cli.models.base import linear_decay
 from tests.claims.made_up import Case, Lists, Row, Rule, diverged, judge, runs, verdict
 
 ORDERINGS = ["original", "norm-after-addition", "full-preactivation"]
@@ -63,8 +66,8 @@ CASES = [
             "Z5",
             config,
             {**STOCHASTIC, "depth": [20, layers]},
-            deep_with({"seconds": 50.0, "test_error": 0.5}, survival=0.5),
-            deep_with({"seconds": 56.0, "test_error": 0.5}, survival=0.5),
+            deep_with({"test_error": 0.5}, survival=0.5),
+            deep_with({"test_error": 1.5}, survival=0.5),
         )
         for config, layers in {"stochastic-depth-digits": 56, "stochastic-depth-deep": 110}.items()
     ),
@@ -111,21 +114,11 @@ def test_dropout_is_judged_without_weight_decay() -> None:
     assert verdict("B3", "regularisation-digits", runs(rule, **DROPPED)) == Verdict.SUPPORTED
 
 
-def test_time_that_ended_early_is_no_time_saved() -> None:
-    frame = runs(deep_with({"seconds": 50.0, "test_error": 0.5}, survival=0.5), **STOCHASTIC)
-    half = diverged(frame, (frame["survival"] == 0.5) & (frame["seed"] < 4))
-    time, error = judge("Z5", "stochastic-depth-digits", half).tested
-    assert (time.pairs, error.pairs) == (4, 8)
-    assert time.mean == pytest.approx(1 / 6)
-
-
-def test_a_share_of_time_is_of_the_same_seed_with_constant_depth() -> None:
-    def rule(row: Row) -> Row:
-        return {"seconds": (1 + row["seed"]) * (80.0 if row["survival"] == 1 else 60.0)}
-
-    time = judge("Z5", "stochastic-depth-digits", runs(rule, **STOCHASTIC)).tested[0]
-    assert time.comparison.differences == pytest.approx(dict.fromkeys(range(8), 0.25))
-    assert time.comparison.effect.unit == "of the time with constant depth"
+def test_the_share_of_blocks_that_a_step_leaves_out_is_that_of_their_survival_probabilities() -> None:
+    (fact,) = judge("Z5", "stochastic-depth-digits", runs(**STOCHASTIC)).facts
+    assert fact.holds
+    expected = fmean(1 - linear_decay(block, 27, 0.5) for block in range(1, 28))
+    assert fact.numbers["expected share of blocks that a step leaves out"] == pytest.approx(expected)
 
 
 def test_a_depth_that_one_side_lacks_is_missing() -> None:

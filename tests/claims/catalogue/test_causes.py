@@ -81,7 +81,11 @@ def test_the_medians_shown_are_those_of_the_best_rates() -> None:
     frame = runs(with_rates(degrading("adam", column="optimizer")), **OPTIMISERS)
     (tested,) = judge("K7", "optimiser-sine", frame).tested
     assert tested.comparison.numbers == pytest.approx(
-        {"optimizer adam at 20 layers": 0.01, "optimizer momentum at 20 layers": 2, "optimizer sgd at 20 layers": 2},
+        {
+            "median training loss with optimizer adam at 20 layers": 0.01,
+            "median training loss with optimizer momentum at 20 layers": 2,
+            "median training loss with optimizer sgd at 20 layers": 2,
+        },
         rel=0.01,
     )
 

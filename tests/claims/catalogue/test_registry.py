@@ -5,6 +5,7 @@ import pytest
 
 from resnet_cli.claims import DOCUMENTS, all_claims
 from resnet_cli.claims.claim import Analysis, Comparison, Sweep
+from resnet_cli.claims.statistics import FALSE_DISCOVERY_RATE, FEWEST_PAIRS
 from resnet_cli.evidence.tables import plan_of
 from resnet_cli.models import role_of
 from resnet_cli.settings import registry
@@ -47,6 +48,16 @@ def planned(config: str) -> pd.DataFrame:
 def test_evidence_is_named_by_configurations_that_exist(name: str) -> None:
     sweeps = [need.sweep if isinstance(need, Analysis) else need for need in TRIALS[name].needs]
     assert {sweep.config for sweep in sweeps if sweep} <= set(bundled_configs())
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_a_configuration_plans_enough_seeds_for_a_verdict(name: str) -> None:
+    sweeps = {need.sweep if isinstance(need, Analysis) else need for need in TRIALS[name].needs} - {None}
+    for sweep in sweeps:
+        assert sweep is not None
+        seeds = {run.seed for run in plan_of(sweep.config).runs}
+        assert len(seeds) >= FEWEST_PAIRS
+        assert 0.5 ** len(seeds) <= FALSE_DISCOVERY_RATE
 
 
 @pytest.mark.parametrize("name", BY_SWEEPS)
