@@ -19,6 +19,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,7 @@ def _cell(value: Any) -> str:
     return json.dumps(value)
 
 
+@lru_cache(maxsize=10_000)
 def _value(cell: str) -> Any:
     try:
         return json.loads(cell)
