@@ -17,7 +17,7 @@ MOST_EXACT = 16
 """With more pairs than this, sign changes are drawn instead of listed: 2¹⁶ = 65,536."""
 
 RESAMPLES = 9_999
-MOST_NUMBERS = 2**21
+MOST_NUMBERS = 2**19
 """How many are drawn at once, which bounds the memory for thousands of pairs and changes no result."""
 SIGN_FLIP_TEST = "exact sign-flip test"
 BOOTSTRAP = "percentile bootstrap"

@@ -41,8 +41,12 @@ class LongTable:
             return
         yield self._table(widths)
         for style, rows in groupby(self._rows, itemgetter(0)):
-            lines = [BETWEEN.join(map(_padded, cells, widths, self._right)) for _, cells in rows]
-            yield Segment("".join(f"{line}\n" for line in lines), console.get_style(style))
+            lines = "".join(self._line(cells, widths) for _, cells in rows)
+            yield Segment(lines, console.get_style(style))
+
+    def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
+        sides = zip(cells, widths, self._right, strict=True)
+        return BETWEEN.join([_padded(text, width, is_right) for text, width, is_right in sides]) + "\n"
 
     def _table(self, widths: Sequence[int]) -> Table:
         """The table without its rows, but as wide as with them."""
@@ -55,7 +59,9 @@ class LongTable:
 
 
 def _padded(text: str, width: int, is_right: bool) -> str:
-    return text.rjust(width + len(text) - _width(text)) if is_right else text.ljust(width + len(text) - _width(text))
+    if not text.isascii():
+        width += len(text) - cell_len(text)
+    return text.rjust(width) if is_right else text.ljust(width)
 
 
 def _width(text: str) -> int:

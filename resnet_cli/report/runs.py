@@ -24,7 +24,7 @@ NOT_OF_THE_PLAN = ("format", "out", "plugins", "device", "threads")
 """Keys of a sweep file that do not change which runs there are."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """A cell of the table of runs: its text, and the number in full where the text is shorter."""
 

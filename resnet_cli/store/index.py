@@ -67,8 +67,8 @@ class RunIndex:
         return cls(path)
 
     def get(self, run_id: str, stamp: Stamp | None) -> RunRecord | None:
-        """The record of a run whose files have this stamp, None if the index does not have it."""
-        entry = self.entries.get(run_id)
+        """The record of a run whose files have this stamp, None if the index does not have it; to be asked for once."""
+        entry = self.entries.pop(run_id, None)
         if entry is None or stamp is None:
             return None
         try:
