@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick bench lint format docs install clean
+.PHONY: demo test quick bench gpu lint format docs install clean
 
 demo: install
 	$(BIN)/resnet-exp sweep --task sine --depths 2..40
@@ -18,6 +18,9 @@ quick: install
 
 bench: install
 	$(BIN)/python benchmarks/engines.py
+
+gpu: install
+	$(BIN)/python -m benchmarks.gpu
 
 lint: install
 	$(BIN)/ruff format --check .

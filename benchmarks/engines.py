@@ -29,8 +29,9 @@ from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
+from resnet_cli.training.batches import Batches
 from resnet_cli.training.device import available_cores, environment, resolve_device
-from resnet_cli.training.loop import DTYPES, Batches, train
+from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.optimizers import LEARNING_RATE, OPTIMIZERS
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
 from resnet_cli.training.stacked.engine import train_stack

@@ -1,11 +1,16 @@
 """What benchmarks/ computes from what it measures."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmarks import engines, scale
+from benchmarks import agreement, engines, gpu, scale
+from benchmarks.gpu_speed import KINDS
 from resnet_cli.store.reader import load_results
+from resnet_cli.tasks.data import Data
 from tests.conftest import MakeRun
 
 
@@ -37,3 +42,68 @@ def test_costs_are_rows_of_a_table() -> None:
     header, _, row = scale.table(costs).splitlines()
     assert header.count("|") == row.count("|")
     assert row == "| show | 1.0 (1.1) | 1.0 (2.0) | 1.0 (3.0) | 1.00 | 1.00 | 1.00 | 100 | 2000 |"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu_one_sentence_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert gpu.main(["--out", str(tmp_path / "page.md")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        "There is no GPU to measure: device (=cuda): this machine has no CUDA device that torch can use; "
+        "use --device cpu.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_all_that_runs_on_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    arguments = ["--device", "cpu", "--quick", "--out", str(page), "--tests", "tests/training/test_warmup.py"]
+    assert gpu.main(arguments) == 0
+    before, results = page.read_text("utf-8").split(f"\n{gpu.HEADING}\n")
+    assert before == gpu.PAGE.read_text("utf-8").split(f"\n{gpu.HEADING}\n")[0]
+    assert ("0 passed, 0 failed, 1 skipped." in results) is not torch.cuda.is_available()
+    assert "All models agree." in results
+    assert "| ResNet | step |" not in results.partition("### A training step")[0]
+    assert "at most" not in results, "steps that should be replayed were eager"
+    rows = [line.split(" | ") for line in results.splitlines() if line.startswith("| ")]
+    assert [row[1] for row in rows if row[0] == "| 14"] == list(KINDS)
+    assert [row[1] for row in rows if row[0] == "| float32, channels_last, CUDA graphs"] == ["1", "2"]
+    assert [row[0] for row in rows[-3:]] == ["| loop, eager", "| loop, CUDA graphs", "| stacked"]
+    assert not any("nan" in cell for row in rows for cell in row)
+
+
+def test_a_report_of_tests_names_what_failed() -> None:
+    case = '<testcase classname="tests.test_a" name="{}">{}</testcase>'
+    cases = [case.format(*each) for each in (("a", ""), ("b", "<failure/>"), ("c", "<error/>"), ("d", "<skipped/>"))]
+    found = gpu.read_report(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
+    assert found == gpu.Outcome(1, 1, ["tests.test_a::b", "tests.test_a::c"])
+    assert str(found).splitlines() == [
+        "1 passed, 2 failed, 1 skipped.",
+        "- failed: `tests.test_a::b`",
+        "- failed: `tests.test_a::c`",
+    ]
+
+
+def test_a_device_with_other_results_is_found(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(depths=3, width=4, steps=5, eval_every=1, precision="float64")
+    data, there = agreement.data_of(run), torch.device("cpu")
+    assert agreement.compare(run, data, there).found == agreement.Differences(0, 0, 0, 0)
+
+    def altered(self: Data, device: torch.device, dtype: torch.dtype) -> Data:
+        return replace(self, train_targets=self.train_targets * (1 + 1e-6))
+
+    monkeypatch.setattr(Data, "to", altered)
+    found = agreement.compare(run, data, there)
+    assert not found.holds
+    assert found.found.graphs == 0
+
+
+def test_losses_that_end_early_or_are_no_numbers_never_agree() -> None:
+    assert math.isnan(agreement.apart([1.0], [1.0, 2.0]))
+    assert math.isnan(agreement.apart([math.inf], [math.inf]))
+    limit = agreement.LIMITS["float32"]
+    assert not replace(limit, curve=math.nan).within(limit)
+    assert limit.within(limit)

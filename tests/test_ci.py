@@ -134,6 +134,14 @@ def test_the_workflow_may_only_read_and_pins_its_actions(workflow: dict[str, Any
     assert [name for name in used if not re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", name)] == []
 
 
+def test_the_workflow_audits_every_pinned_version(workflow: dict[str, Any]) -> None:
+    commands = [step["run"] for step in workflow["jobs"]["audit"]["steps"] if "run" in step]
+    assert commands[-1].split()[0] == "pip-audit"
+    assert commands[-1].split()[-2:] == ["--requirement", "constraints.txt"]
+    lines = [line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line)] == []
+
+
 @pytest.mark.slow
 def test_the_workflow_calls_commands_that_exist(command: Command, workflow: dict[str, Any]) -> None:
     steps = {step["name"]: step["run"] for step in workflow["jobs"]["tests"]["steps"] if "name" in step}

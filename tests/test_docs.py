@@ -1,14 +1,18 @@
 """README.md and docs/ against the program and the committed results."""
 
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
 from tests import pages
@@ -167,6 +171,32 @@ def shorter(code: str) -> str:
     """An example with fewer depths, seeds and steps."""
     code = re.sub(r'"steps": \d+', '"steps": 5, "eval_every": 5', code)
     return re.sub(r'"depths": "[\d.:]+"', '"depths": "2..4"', code).replace('"seeds": "0..4"', '"seeds": "0..1"')
+
+
+def test_yaml_on_pages_is_yaml() -> None:
+    files = [block for text in TEXTS.values() for block in re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)]
+    assert len(files) == 2
+    assert all(isinstance(yaml.safe_load(file), dict) for file in files)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize(("code", "answer", "requeued"), [(0, 0, False), (1, 1, False), (75, 0, True)])
+def test_the_job_script_trains_its_shard_and_requeues_itself(code: int, answer: int, requeued: bool) -> None:
+    """Under programs that write down how they were called."""
+    (script,) = re.findall(r"^```sh\n(#!/bin/sh\n#SBATCH.*?)^```", TEXTS["docs/cluster.md"], re.M | re.S)
+    for name, end in (("resnet-exp", code), ("scontrol", 0)):
+        Path(name).write_text(f'#!/bin/sh\necho "{name} $*" >> calls\nexit {end}\n')
+        Path(name).chmod(0o755)
+    variables = {
+        "SLURM_ARRAY_TASK_ID": "3",
+        "SLURM_ARRAY_JOB_ID": "99",
+        "HOME": "home",
+        "PATH": f".:{os.environ['PATH']}",
+    }
+    assert subprocess.run(["sh", "-c", script], env=variables, check=False).returncode == answer
+    sweep, *rest = Path("calls").read_text().splitlines()
+    assert "--shard 3/16 --max-hours 3.8" in sweep
+    assert rest == ["scontrol requeue 99_3"] * requeued
 
 
 def notebook_cells(kind: str) -> list[dict[str, Any]]:

@@ -17,9 +17,10 @@ OF_THE_REPOSITORY = {
         "pictures",
         "readme",
         "reference_report",
+        "security",
     )
 }
-OF_EVERY_COMMAND = {"cli/test_bad_input.py", "cli/test_foreign.py"}
+OF_EVERY_COMMAND = {"cli/test_any_input.py", "cli/test_bad_input.py", "cli/test_foreign.py"}
 
 TESTED_BY = {
     "__main__.py": "execution/test_sweep_ended.py",
@@ -51,11 +52,13 @@ TESTED_BY = {
     "tasks/base.py": "tasks/test_registry.py",
     "tasks/cifar.py": "tasks/test_cifar10.py",
     "tasks/settings.py": "settings/test_run.py",
+    "training/batches.py": "training/test_loop.py",
     "training/data.py": "execution/test_sweep.py",
     "training/device.py": "planning/test_units.py",
     "training/optimizers.py": "training/test_loop.py",
     "training/evaluation.py": "training/stacked/test_engine.py",
     "training/settings.py": "settings/test_run.py",
+    "training/step.py": "training/test_loop.py",
     "training/stacked/packing.py": "training/stacked/test_engine.py",
     "training/stacked/parameter_group.py": "training/stacked/test_engine.py",
 }

@@ -23,8 +23,8 @@ from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.tasks.data import Data
+from resnet_cli.training.batches import Batches
 from resnet_cli.training.data import load_data
-from resnet_cli.training.loop import Batches
 from resnet_cli.training.settings import BATCH_SIZE, PRECISION
 
 BATCH = 16

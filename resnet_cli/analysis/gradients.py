@@ -34,7 +34,9 @@ from resnet_cli.models import build_net
 from resnet_cli.models.base import Drawing
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks.data import Data
-from resnet_cli.training.loop import Batches, auxiliary_heads, train, training_loss
+from resnet_cli.training.batches import Batches
+from resnet_cli.training.loop import train
+from resnet_cli.training.step import auxiliary_heads, training_loss
 
 
 def replay(stored: RunRecord, data: Data, settings: Sequence[str] = ()) -> pd.DataFrame:

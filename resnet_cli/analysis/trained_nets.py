@@ -22,6 +22,7 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.packed import is_packed
+from resnet_cli.store.tensors import same_form
 from resnet_cli.store.weights import read_weights
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.data import load_data
@@ -88,13 +89,12 @@ def read_net(folder: Path, run: Run, input_shape: tuple[int, ...], outputs: int)
     """The saved net of a run on the CPU, in its precision; UserError if it was not saved or its file is unusable."""
     state = read_weights(folder, run)
     net = build_net(run, input_shape, outputs).to(DTYPES[run[PRECISION]])
-    try:
-        net.load_state_dict(state)
-    except RuntimeError:
+    if not same_form(state, dict(net.state_dict())):
         raise UserError(
             f"The saved net of {run.run_id} does not fit this version's {run.model}; "
             "repeat the sweep with --save-models --fresh."
-        ) from None
+        )
+    net.load_state_dict(state)
     return net
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from resnet_cli.cli import filters
-from resnet_cli.cli.console import make_console, name_broken
+from resnet_cli.cli.console import make_console, name_broken, print_csv
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.settings.errors import UserError, did_you_mean, either, printable, shorten
 
@@ -75,7 +74,7 @@ def command(
             finite = whole.notna() & ~whole.isin([math.inf, -math.inf])  # JSON has no infinity
             typer.echo(json.dumps(whole.where(finite, None).to_dict("records"), indent=2))
         else:
-            whole.to_csv(sys.stdout, index=False, lineterminator="\n")
+            print_csv(whole)
     else:
         console = make_console()
         for number, one in enumerate(compared):

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.format import FORMULA_STARTS
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
 PIPE_WIDTH = 240
@@ -26,7 +28,16 @@ def make_console() -> "Console":
 
 def say(console: "Console", sentence: str) -> None:
     """Print a sentence: broken between words on a terminal, on one line where nobody sees the width."""
-    console.print(sentence, soft_wrap=not console.is_terminal)
+    console.print("\n".join(map(printable, sentence.split("\n"))), soft_wrap=not console.is_terminal)
+
+
+def print_csv(table: "pd.DataFrame") -> None:
+    """Print a table as CSV. Text that a spreadsheet would take for a formula gets an apostrophe in front."""
+
+    def harmless(value: object) -> object:
+        return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+    table.map(harmless).to_csv(sys.stdout, index=False, lineterminator="\n")
 
 
 def complain(sentence: object) -> None:

@@ -24,6 +24,7 @@ from resnet_cli.cli.chart import LEAST_HEIGHT, Curve, draw_chart
 from resnet_cli.cli.console import complain
 from resnet_cli.cli.tables import cell_text, varying_settings
 from resnet_cli.figures.panels import value_text
+from resnet_cli.settings.errors import printable
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Status, Warned
 from resnet_cli.settings.metrics import METRICS, OUTCOMES, Metrics, columns_of, describe
 from resnet_cli.settings.run import Run
@@ -83,7 +84,7 @@ def open_view(runs: Sequence[Run], finished: Ends, console: Console, *, quiet: b
 
 
 def _outcome(event: Finished) -> str:
-    message = " ".join(event.message.split())
+    message = printable(" ".join(event.message.split()))
     last = event.metrics
     if event.status == "failed" or last is None:
         return f"{event.status}: {message}"
@@ -180,7 +181,7 @@ class _LiveView(SweepView):
 
     def handle(self, event: Event) -> None:
         if isinstance(event, Warned):
-            self._messages.append(Text(event.message, "yellow"))
+            self._messages.append(Text(printable(event.message), "yellow"))
             return
         run = self._runs[event.run_id]
         if isinstance(event, Started):

@@ -16,6 +16,7 @@ from resnet_cli.cli import (
     configs,
     data,
     export,
+    merge,
     models,
     pack,
     plot,
@@ -47,6 +48,7 @@ app.command("show", cls=PluginCommand, epilog=show.EPILOG, rich_help_panel=LOOK)
 app.command("claims", cls=PluginCommand, epilog=claims.EPILOG, rich_help_panel=LOOK)(claims.command)
 app.command("compare", cls=PluginCommand, epilog=compare.EPILOG, rich_help_panel=LOOK)(compare.command)
 app.command("export", cls=PluginCommand, epilog=export.EPILOG, rich_help_panel=LOOK)(export.command)
+app.command("merge", cls=PluginCommand, epilog=merge.EPILOG, rich_help_panel=LOOK)(merge.command)
 app.command("pack", epilog=pack.PACK_EPILOG, rich_help_panel=LOOK)(pack.pack)
 app.command("unpack", epilog=pack.UNPACK_EPILOG, rich_help_panel=LOOK)(pack.unpack)
 app.add_typer(analyze.app, name="analyze", rich_help_panel=LOOK)

@@ -76,6 +76,13 @@ Recompute = Annotated[
         help="Activation checkpointing: store the activations of few blocks; recompute the rest in the backward pass.",
     ),
 ]
+CudaGraphs = Annotated[
+    bool,
+    typer.Option(
+        "--cuda-graphs/--no-cuda-graphs",
+        help="On a CUDA device, replay training steps as CUDA graphs where that is possible, with the same results.",
+    ),
+]
 
 
 def _complete(words: tuple[str, ...]) -> Callable[[str], list[str]]:

@@ -93,6 +93,10 @@ def command(
     What cannot be read or drawn is named on stderr and left out; the exit code is then 2, or 1 if
     a file cannot be written.
     """
+    if title is not None:
+        from resnet_cli.figures.style import as_text
+
+        title = as_text(title)
     kinds = known_words("kind", kind, tuple(OF_RUNS))
     inches = _parse_size(size)
     if inches and max(inches) * dpi > MAX_PIXELS:

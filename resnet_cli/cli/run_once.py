@@ -7,7 +7,7 @@ import typer
 
 from resnet_cli.cli.console import complain, make_console
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, LiveMetric, Recompute
+from resnet_cli.cli.options import CheckpointEvery, CudaGraphs, DataDir, LiveMetric, Recompute
 from resnet_cli.settings.errors import UserError, printable
 from resnet_cli.settings.metrics import check_metric
 from resnet_cli.settings.request import parse_out
@@ -23,6 +23,7 @@ def command(
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
+    cuda_graphs: CudaGraphs = True,
     metric: LiveMetric = "loss",
 ) -> None:
     """Train one net, print its evaluations, and draw its learning curve.
@@ -54,7 +55,13 @@ def command(
     console = make_console()
     with (
         open_sweep(
-            plan, folder, jobs=1, data_dir=data_dir, checkpoint_seconds=checkpoint_every, recompute=recompute
+            plan,
+            folder,
+            jobs=1,
+            data_dir=data_dir,
+            checkpoint_seconds=checkpoint_every,
+            recompute=recompute,
+            cuda_graphs=cuda_graphs,
         ) as sweep,
         open_view(plan.runs, sweep.finished, console, quiet=False, metric=metric) as view,
     ):

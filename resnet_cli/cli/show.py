@@ -2,14 +2,13 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from resnet_cli.cli import filters
-from resnet_cli.cli.console import make_console, name_broken
+from resnet_cli.cli.console import make_console, name_broken, print_csv
 from resnet_cli.cli.help_pages import examples
 from resnet_cli.settings.errors import UserError, printable, shorten
 from resnet_cli.settings.metrics import OTHER_METRIC
@@ -77,7 +76,7 @@ def command(
             finite = whole.notna() & ~whole.isin([math.inf, -math.inf])  # JSON has no infinity
             typer.echo(json.dumps(whole.where(finite, None).to_dict("records"), indent=2))
         else:
-            whole.to_csv(sys.stdout, index=False, lineterminator="\n")
+            print_csv(whole)
     else:
         for number, results in enumerate(selected):
             summary = in_given_order(results.summary(metric), results.given_values())

@@ -8,7 +8,7 @@ import typer
 
 from resnet_cli.cli.console import complain, make_console, say
 from resnet_cli.cli.help_pages import examples
-from resnet_cli.cli.options import CheckpointEvery, DataDir, LiveMetric, Recompute
+from resnet_cli.cli.options import CheckpointEvery, CudaGraphs, DataDir, LiveMetric, Recompute
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import check_metric
 from resnet_cli.settings.request import parse_out
@@ -22,7 +22,7 @@ EPILOG = examples(
     "resnet-exp sweep --task digits --depths 8,20,32 --seeds 0..2",
     "resnet-exp sweep --config configs/digits.toml --set epochs=5 --set init=default,he",
     note="A list anywhere multiplies the sweep.\n"
-    "Exit codes: 0 all runs done, 1 some failed, 2 wrong usage, 130 interrupted.",
+    "Exit codes: 0 all runs done, 1 some failed, 2 wrong usage, 75 stopped by --max-hours, 130 interrupted.",
 )
 
 
@@ -54,6 +54,7 @@ def command(
     data_dir: DataDir = None,
     checkpoint_every: CheckpointEvery = 10.0,
     recompute: Recompute = False,
+    cuda_graphs: CudaGraphs = True,
     save_models: Annotated[
         bool,
         typer.Option(
@@ -61,20 +62,42 @@ def command(
             help="Keep final weights, for `resnet-exp analyze`; finished runs without them are trained again.",
         ),
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Train the I-th of N shares of the runs, of about equal cost, such as 3/16; several machines may "
+            "do so in one folder at the same time, or in folders that `resnet-exp merge` joins.",
+        ),
+    ] = None,
+    max_hours: Annotated[
+        float | None,
+        typer.Option(
+            "--max-hours",
+            metavar="HOURS",
+            help="Stop after this time with exit code 75, unless all is done; the same command resumes.",
+        ),
+    ] = None,
 ) -> None:
     """Train plain and residual nets over a range of depths; one CSV per run, a table and a turning point at the end.
 
     Finished runs are kept: the same command again, or a wider one, trains only what is missing.
     """
+    from resnet_cli.cli.budget import Budget
     from resnet_cli.planning.conditions import choose_conditions
     from resnet_cli.planning.plan import plan_sweep, requested_tasks
+    from resnet_cli.planning.shards import parse_shard, take_shard
 
     check_metric(metric)
+    budget = Budget(max_hours)
     request: dict[str, Any] = context.obj
     out = parse_out(request)
     names = requested_tasks(request)
+    share = None if shard is None else parse_shard(shard)
+    plans = [plan_sweep({**request, "task": name}, smoke=smoke) for name in names]
     failed = False
-    for plan in [plan_sweep({**request, "task": name}, smoke=smoke) for name in names]:
+    for plan in plans if share is None else [take_shard(plan, share) for plan in plans]:
         folder = _results_folder(out, plan.task.name, several=len(names) > 1, smoke=smoke)
         options: dict[str, Any] = {
             "jobs": jobs,
@@ -82,12 +105,17 @@ def command(
             "data_dir": data_dir,
             "checkpoint_seconds": checkpoint_every,
             "recompute": recompute,
+            "cuda_graphs": cuda_graphs,
             "save_models": save_models,
         }
-        if dry_run:
+        if not plan.runs:
+            if not quiet:
+                say(make_console(), f"{plan.task.name}: {_share_line(plan)}; there is nothing to do.")
+        elif dry_run:
             _print_plan(plan, choose_conditions(plan, folder, **options), fresh)
         else:
-            failed |= _execute(plan, folder, quiet, metric, fresh=fresh, **options)
+            with budget:
+                failed |= _execute(plan, folder, quiet, metric, fresh=fresh, **options)
     if failed:
         raise typer.Exit(1)
 
@@ -116,12 +144,16 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     """Print the runs of a sweep that are left, and what they would cost."""
     from resnet_cli.cli.tables import plan_listing, product_line
     from resnet_cli.execution.executors import choose_executor
+    from resnet_cli.planning.disk import disk_of
     from resnet_cli.planning.estimate import estimate
+    from resnet_cli.planning.memory import memory_of
     from resnet_cli.planning.units import make_units
     from resnet_cli.settings.run import Run
 
     console = make_console()
-    say(console, f"{plan.task.name}: {product_line(plan.runs)}, into {conditions.folder}")
+    say(console, f"{plan.task.name}: {product_line([*plan.runs, *plan.others])}, into {conditions.folder}")
+    if plan.shard:
+        say(console, f"{_share_line(plan)}.")
     for note in plan.notes:
         say(console, note)
     units = make_units(plan, conditions)
@@ -144,13 +176,19 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
         say(console, problem)
     if cost.finished:
         say(console, f"Finished already: {len(cost.finished):,} of {len(plan.runs):,} runs.")
-    say(console, f"Estimated cost: {cost}." if cost.units else "Nothing is left to train.")
+    if not cost.units:
+        say(console, "Nothing is left to train.")
+        return
+    say(console, f"Estimated cost: {cost}.")
+    memory = memory_of(cost.units, conditions)
+    say(console, f"Memory: {memory}." if memory else "Memory: unknown, because a net cannot be run without numbers.")
+    say(console, f"Disk: {disk_of(cost.units, conditions)}.")
 
 
 def _execute(plan: "Plan", folder: Path, quiet: bool, metric: str, **options: Any) -> bool:
     """Execute a sweep and show its progress. Returns whether a run failed."""
     from resnet_cli.cli.live import open_view
-    from resnet_cli.cli.tables import depth_table, product_line
+    from resnet_cli.cli.tables import depth_table, plan_listing, product_line
     from resnet_cli.execution.sweep import open_sweep
     from resnet_cli.figures.run_table import in_given_order
     from resnet_cli.tasks import chance_losses
@@ -160,21 +198,37 @@ def _execute(plan: "Plan", folder: Path, quiet: bool, metric: str, **options: An
         for problem in sweep.problems:
             complain(problem)
         if not quiet:
-            say(console, f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}")
+            if plan.shard:
+                say(console, f"{plan.task.name}: {product_line([*plan.runs, *plan.others])}")
+                say(console, f"{_share_line(plan)}; {len(sweep.finished):,} already done.")
+            else:
+                say(console, f"{plan.task.name}: {product_line(plan.runs, len(sweep.finished))}")
             for note in plan.notes:
                 say(console, note)
         with open_view(plan.runs, sweep.finished, console, quiet=quiet, metric=metric) as view:
             results = sweep.execute(view.handle)
+    everything = [*plan.runs, *plan.others]
     summary = results.summary()
-    summary = summary[summary["run_id"].isin([run.run_id for run in plan.runs])]
+    summary = summary[summary["run_id"].isin([run.run_id for run in everything])]
+    stored = {*summary["run_id"]}
     if not quiet:
         console.print()
-        console.print(depth_table(in_given_order(summary, results.given_values()), chance_losses(plan.runs)))
+        console.print(depth_table(in_given_order(summary, results.given_values()), chance_losses(everything)))
+        if missing := [run for run in plan.others if run.run_id not in stored]:
+            console.print()
+            say(console, f"Other shards have still to do {len(missing):,} of {len(everything):,} runs:")
+            console.print(plan_listing(missing))
         shown = shlex.quote(str(folder))
         console.print(f"Results: {folder}", soft_wrap=True)
         console.print(f"Figures: resnet-exp plot {shown}", soft_wrap=True)
         console.print(f"Each run: resnet-exp show {shown}", soft_wrap=True)
-    failures = int((summary["status"] == "failed").sum())
+    own = summary[summary["run_id"].isin([run.run_id for run in plan.runs])]
+    failures = int((own["status"] == "failed").sum())
     if failures:
         complain(f"{failures} of {len(plan.runs)} runs failed; `resnet-exp show {folder}` says which and why.")
     return failures > 0
+
+
+def _share_line(plan: "Plan") -> str:
+    """What a share holds, such as `Shard 3/16 has 25 of 390 runs`."""
+    return f"Shard {plan.shard} has {len(plan.runs):,} of {len(plan.runs) + len(plan.others):,} runs"

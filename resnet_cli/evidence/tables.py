@@ -1,5 +1,6 @@
 """Stored results as the tables that claims are judged by: own ones first, else those that come with the program."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -15,11 +16,12 @@ from resnet_cli.models import role_of
 from resnet_cli.planning.plan import Plan, plan_sweep
 from resnet_cli.settings import registry
 from resnet_cli.settings.configs import bundled_configs
-from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.errors import UserError, printable, shorten
 from resnet_cli.settings.request import load_config
 from resnet_cli.store.layout import ANALYSIS_FOLDER
 from resnet_cli.store.packed import analysis_table, table_in
 from resnet_cli.store.reader import Results, find_results, load_results
+from resnet_cli.store.regular import read_table
 from resnet_cli.tasks import constant_answers
 
 OWN = Path("results")
@@ -100,9 +102,10 @@ class StoredTables:
         if path is None:
             raise MissingEvidence(f"there is no analysis {kind}{f' of {config}' if config else ''}")
         try:
-            return pd.read_csv(path)
+            return pd.read_csv(io.StringIO(read_table(path)))
         except (OSError, ValueError) as error:
-            raise MissingEvidence(f"{printable(path)} cannot be read: {error}") from None
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise MissingEvidence(f"{printable(path)} cannot be read: {shorten(reason, 200)}") from None
 
     def counts(self) -> pd.DataFrame:
         """The nets of the papers, counted."""

@@ -1,17 +1,17 @@
 """A sweep on disk: open its folder, skip what is finished, do the rest."""
 
 import contextlib
-import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import filelock
 import tomli_w
 
 from resnet_cli.execution.executors import choose_executor
+from resnet_cli.execution.lock import locked, turn_to_summarise
 from resnet_cli.execution.unit import Emit
 from resnet_cli.planning.conditions import Conditions, choose_conditions
 from resnet_cli.planning.plan import Plan
@@ -25,10 +25,11 @@ from resnet_cli.store.files import remove_temporary_files, set_aside, write_text
 from resnet_cli.store.layout import CHECKPOINT_FILE, RUNS_FOLDER, STACKS_FOLDER, SWEEP_FILE, WEIGHTS_FILE, run_folder
 from resnet_cli.store.ownership import check_folder, forget_runs, forget_stacks
 from resnet_cli.store.packed import is_packed
-from resnet_cli.store.reader import Results, load_results, write_summary
+from resnet_cli.store.reader import Results, check_sweep_file, load_results, write_summary
 from resnet_cli.store.weights import UnusableWeights, has_weights, read_weights
 
-LOCK_FILE = ".lock"
+IDLE_SECONDS_OF_SHARDS = 3600.0
+"""When an unfinished file in a folder where other shards write is a leftover; clocks of machines differ."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,27 @@ class OpenSweep:
         remaining = remaining_units(self.units, self.finished, folder)
         try:
             choose_executor(self.conditions, len(remaining)).execute(remaining, self.conditions, emit)
-            forget_stacks(folder)  # states of stacks that were cut differently
         except BaseException:
             with contextlib.suppress(StorageError):  # what stopped the sweep says more
-                write_summary(load_results(folder))
+                self._summarise()
             raise
-        results = load_results(folder)
-        write_summary(results)
+        results = self._summarise()
         stored = {stored.run.run_id for stored in results.runs}
         if lost := sum(run.run_id not in stored for run in self.plan.runs):
             raise UserError(
                 f"{lost} of {len(self.plan.runs)} runs are not in out (={folder}): it was moved, or files in it were "
                 "removed or changed while the sweep ran; the same command trains what is missing."
             )
+        if all(run.run_id in stored for run in self.plan.others):
+            forget_stacks(folder)  # states of stacks that were cut differently
+        return results
+
+    def _summarise(self) -> Results:
+        """Write summary.csv from all that is in the folder, and return that."""
+        folder = self.conditions.folder
+        with turn_to_summarise(folder, self.plan.shard):
+            results = load_results(folder)
+            write_summary(results)
         return results
 
 
@@ -77,7 +86,7 @@ def open_sweep(plan: Plan, folder: str | Path, *, fresh: bool = False, **options
 
     Runs of ours that are in the folder are forgotten if it is to be `fresh`. The `options` are those of
     `planning.conditions.choose_conditions`: `jobs` (number of processes), `data_dir`, `checkpoint_seconds`,
-    `recompute`, `save_models` and `executor`.
+    `recompute`, `cuda_graphs`, `save_models` and `executor`.
 
     Raises:
         UserError: no such device, a data set is missing or corrupt, a batch exceeds the training set, the folder
@@ -95,37 +104,47 @@ def open_sweep(plan: Plan, folder: str | Path, *, fresh: bool = False, **options
             f"out (={folder}) holds packed results, which sweeps do not change; unpack them with `resnet-exp unpack`, "
             "or choose another folder with --out."
         )
-    with _locked(folder):
+    with locked(folder, plan.shard, partial(_write_sweep_file, plan, folder)):
         if fresh:
-            forget_runs(folder)
-        for place in (folder, folder / STACKS_FOLDER, *folder.glob(f"{RUNS_FOLDER}/*")):
-            remove_temporary_files(place, idle_seconds=0)
+            forget_runs(folder, None if plan.shard is None else plan.runs)
+        _remove_leftovers(plan, folder)
         damaged = _set_damaged_weights_aside(plan.runs, folder) if conditions.save_models else []
         finished, problems = finished_runs(plan.runs, conditions)
         for run_id in finished:  # left by a kill just after the run was finished
             (folder / RUNS_FOLDER / run_id / CHECKPOINT_FILE).unlink(missing_ok=True)
-        write_text(folder / SWEEP_FILE, tomli_w.dumps({"format": FORMAT, **plan.resolved}))
         yield OpenSweep(plan, conditions, units, finished, problems + damaged)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
-        lock.acquire()
-    except filelock.Timeout:
-        raise UserError(
-            f"out (={folder}) is in use by another sweep; wait for it to end, or choose another folder with --out."
-        ) from None
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StorageError(folder, error) from None
-        raise UserError(f"out (={folder}) cannot be written: {error.strerror}; choose another with --out.") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _remove_leftovers(plan: Plan, folder: Path) -> None:
+    """Remove what killed processes have not finished; where other shards write, only what is old."""
+    shared = plan.shard is not None
+    for place in (folder, folder / STACKS_FOLDER):
+        remove_temporary_files(place, idle_seconds=IDLE_SECONDS_OF_SHARDS if shared else 0)
+    for place in [run_folder(folder, run) for run in plan.runs] if shared else folder.glob(f"{RUNS_FOLDER}/*"):
+        remove_temporary_files(place, idle_seconds=0)
+
+
+def _write_sweep_file(plan: Plan, folder: Path, others_at_work: bool) -> None:
+    """Write the sweep's file, unless other shards work by one that asks for the same.
+
+    Raises:
+        UserError: they work by another.
+    """
+    content = {"format": FORMAT, **plan.resolved}
+    if others_at_work:
+        found = check_sweep_file(folder)
+        if _what(found) != _what(content):
+            raise UserError(
+                f"out (={folder}) is in use by shards of another sweep than this one, which asks for other runs; "
+                "give all shards the same settings, or choose another folder with --out."
+            )
+        return
+    write_text(folder / SWEEP_FILE, tomli_w.dumps(content))
+
+
+def _what(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sweep file asks for, without how it is done on a machine."""
+    return {name: value for name, value in content.items() if name not in ("format", "device", "threads", "engine")}
 
 
 def _set_damaged_weights_aside(runs: list[Run], folder: Path) -> list[str]:

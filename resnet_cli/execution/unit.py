@@ -20,10 +20,13 @@ from resnet_cli.store.weights import write_weights
 from resnet_cli.training.checkpoint import Checkpoint
 from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
+from resnet_cli.training.graphs import recorder_of
 from resnet_cli.training.loop import train
 from resnet_cli.training.stacked.engine import train_stack
 
 Emit = Callable[[Event], None]
+
+_TOLD: set[str] = set()
 
 
 def run_unit(unit: Unit, conditions: Conditions, emit: Emit) -> None:
@@ -52,11 +55,24 @@ def run_unit(unit: Unit, conditions: Conditions, emit: Emit) -> None:
 def _train(unit: Unit, conditions: Conditions, output: "UnitOutput") -> Sequence[RunRecord]:
     data = load_data(unit.runs[0], conditions.data_dir, conditions.device)
     if unit.stacked:
-        return train_stack(unit.runs, data, checkpoint=output.checkpoint, on_evaluation=output.evaluated)
+        return train_stack(
+            unit.runs,
+            data,
+            checkpoint=output.checkpoint,
+            cuda_graph=conditions.cuda_graphs,
+            on_evaluation=output.evaluated,
+        )
     (run,) = unit.runs
-    on_evaluation = partial(output.evaluated, run)
-    recompute = conditions.recompute
-    return [train(run, data, checkpoint=output.checkpoint, recompute=recompute, on_evaluation=on_evaluation)]
+    record = train(
+        run,
+        data,
+        checkpoint=output.checkpoint,
+        recompute=conditions.recompute,
+        recorder=recorder_of(data.device) if conditions.cuda_graphs else None,
+        on_evaluation=partial(output.evaluated, run),
+        tell=output.tell_once,
+    )
+    return [record]
 
 
 class UnitOutput:
@@ -91,6 +107,12 @@ class UnitOutput:
         if run.run_id not in self.unit.finished:
             self.emit(Evaluated(run.run_id, metrics, total_steps))
 
+    def tell_once(self, sentence: str) -> None:
+        """Tell what holds for many runs, and what this process has not told yet."""
+        if sentence not in _TOLD:
+            _TOLD.add(sentence)
+            self.emit(Warned(sentence))
+
     def fail(self, runs: Iterable[Run], message: str) -> None:
         """Write runs of the unit as failed."""
         self.finish([RunRecord(status="failed", message=message, run=run) for run in runs])
@@ -106,7 +128,11 @@ class UnitOutput:
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": self.seconds,
         }
-        written = [replace(record, **surroundings) for record in records if record.run.run_id not in unit.finished]
+        written = [
+            replace(record, **surroundings | {"environment": surroundings["environment"] | record.environment})
+            for record in records
+            if record.run.run_id not in unit.finished
+        ]
         for record in written:
             if conditions.save_models and record.state:
                 write_weights(conditions.folder, record.run, record.state)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from resnet_cli.figures.kinds import FORMATS
 from resnet_cli.figures.run_table import Split
-from resnet_cli.settings.errors import UserError, either
+from resnet_cli.settings.errors import UserError, either, printable
 
 VERMILLION = "#D55E00"
 BLUE = "#0072B2"
@@ -154,6 +154,12 @@ def split_line(colour: str, split: Split) -> dict[str, Any]:
     if split == "train":
         return {"color": colour, "linestyle": "-", "markerfacecolor": colour}
     return {"color": colour, "linestyle": "--", "markerfacecolor": "white"}
+
+
+def as_text(words: str) -> str:
+    """Words of a person or of a file system as a figure shows them: nothing in them is a formula or a control code."""
+    shown = "\n".join(map(printable, words.split("\n")))
+    return shown.replace("$", r"\$") if shown.count("$") > 1 else shown
 
 
 def render(figure: Figure, suffix: str, *, dpi: float = 150) -> bytes:

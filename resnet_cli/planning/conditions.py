@@ -22,6 +22,7 @@ class Conditions:
     data_dir: Path | None = None  # see `resnet_cli.tasks`
     checkpoint_seconds: float = 10.0  # least time between two checkpoints of a run
     recompute: bool = False  # whether to compute blocks again in the backward pass, to save memory
+    cuda_graphs: bool = True  # whether to replay training steps on CUDA devices as graphs, where that is possible
     save_models: bool = False  # whether to keep the final weights; a finished run that has none is trained again
     plugins: tuple[str, ...] = ()  # full paths of the files that every process runs first
 
@@ -42,7 +43,7 @@ def choose_conditions(
         raise UserError("precision (=float64) does not exist on device mps; use --device cpu.")
     cores = available_cores()
     if jobs is None:
-        jobs = min(cores, len(plan.runs)) if kind == "cpu" else 1
+        jobs = max(1, min(cores, len(plan.runs))) if kind == "cpu" else 1
     threads = plan.threads or max(1, cores // jobs)
     return Conditions(
         folder=Path(folder),

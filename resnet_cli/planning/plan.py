@@ -3,8 +3,8 @@
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from resnet_cli.models import all_models, get_model
 from resnet_cli.models.base import Model
@@ -38,11 +38,22 @@ MAX_THREADS = 1024
 Lists = dict[str, tuple[Any, ...]]
 
 
+class Shard(NamedTuple):
+    """Which of how many shares of a plan, counted from 1; see `planning.shards`."""
+
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+
 @dataclass(frozen=True)
 class Plan:
     """A resolved sweep: all runs, the longest first, and notes for the user.
 
     `resolved` is the sweep as plain TOML values with every default spelled out; planning it again gives the same runs.
+    In the share of a sweep for one of several machines, `runs` are its own, and `others` those of the other shares.
     """
 
     task: Task
@@ -52,6 +63,8 @@ class Plan:
     threads: int | None
     engine: str
     resolved: dict[str, Any]
+    shard: Shard | None = None
+    others: list[Run] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ def make_units(plan: Plan, conditions: Conditions) -> list[Unit]:
     """All runs of a plan as units of work: those of the loop first, and the longest first within each kind.
 
     They depend only on the plan, not on what is finished already, so that a resumed sweep finds its checkpoints and
-    trains each run with the same engine as before. Neither the data nor the device are needed here.
+    trains each run with the same engine as before. Neither the data nor the device are needed here. In a share of the
+    plan, too, a run has the engine that it would have in the whole.
 
     Engine `auto` stacks what can be stacked, but leaves a net that has no company to the loop where its layers are
     large enough for several threads.
@@ -70,10 +71,11 @@ def make_units(plan: Plan, conditions: Conditions) -> list[Unit]:
         UserError: a batch is larger than the training set, or the engine is `stacked`, and there is a run that cannot
             be stacked.
     """
-    for run in plan.runs:
+    everything = [*plan.runs, *plan.others]
+    for run in everything:
         length(run, plan.task.examples(run)[0])
     kind = device_type(conditions.device)
-    obstacles = {} if plan.engine == "loop" else {run: obstacle(run, kind) for run in plan.runs}
+    obstacles = {} if plan.engine == "loop" else {run: obstacle(run, kind) for run in everything}
     for run, found in obstacles.items():
         if plan.engine == "stacked" and found:
             raise UserError(f"engine (=stacked) cannot train {run.run_id} with {found}; use --engine auto.")
@@ -82,6 +84,8 @@ def make_units(plan: Plan, conditions: Conditions) -> list[Unit]:
     if plan.engine == "auto":
         stacks = [stack for stack in stacks if len(stack) > 1 or has_small_layers(stack[0])]
     in_stacks = {run for stack in stacks for run in stack}
+    if plan.others:
+        stacks = [tuple(stack) for stack in group_runs(in_stacks & {*plan.runs}, kind, conditions.workers)]
     alone = [Unit((run,), stacked=False) for run in plan.runs if run not in in_stacks]
     return alone + [Unit(stack, stacked=True) for stack in stacks]
 

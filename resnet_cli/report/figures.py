@@ -1,8 +1,6 @@
 """The figures of a page: each with what it says, what to see in it, and its data."""
 
-import gzip
 import io
-import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +17,8 @@ from resnet_cli.report.svg import inline_svg
 from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.metrics import PAIRS
 from resnet_cli.store.reader import Results
-from resnet_cli.store.regular import MEGABYTE, read_regular
+from resnet_cli.store.regular import read_table
 
-MOST_OF_TABLE = 100 * MEGABYTE
 HIGH = 480
 """In pixels on a screen."""
 Numbers = Iterator[int]
@@ -97,25 +94,15 @@ def figures_of_analyses(numbers: Numbers, folder: Path, name: str) -> Iterator[P
         if kind not in analysis_figures() or ending not in ("csv", "csv.gz"):
             continue
         try:
-            text = _read(path)
+            text = read_table(path)
             table = pd.read_csv(io.StringIO(text))
             caption = caption_of_table(table)
             yield _page_figure(numbers, (name, kind), partial(plot_analysis, kind, table), caption, text)
         except UserError as error:
             yield NotDrawn(f"{name}, {kind}", str(error))
-        except (OSError, ValueError, EOFError, zlib.error) as error:
-            yield NotDrawn(f"{name}, {kind}", shorten(error, 200))
-
-
-def _read(path: Path) -> str:
-    """The text of a table, packed or not. Raises OSError if it is too large, and what gzip and UTF-8 raise."""
-    content = read_regular(path, MOST_OF_TABLE)
-    if path.suffix == ".gz":
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            content = file.read(MOST_OF_TABLE + 1)
-        if len(content) > MOST_OF_TABLE:
-            raise OSError(f"it holds more than {MOST_OF_TABLE:,} bytes")
-    return content.decode()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            yield NotDrawn(f"{name}, {kind}", shorten(reason, 200))
 
 
 def page_figure(numbers: Numbers, names: tuple[str, str], drawing: Drawing) -> PageFigure:

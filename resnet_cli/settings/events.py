@@ -42,7 +42,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Warned:
-    """A file could not be used; `message` is a sentence that says which, and what happens instead."""
+    """Something could not be used, such as a file; `message` is a sentence that says what, and what happens instead."""
 
     message: str
 

@@ -9,6 +9,9 @@ FORMAT = 2
 2: run.json ends with `content_sha256`.
 """
 
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula."""
+
 PACKED_RUNS_FILE = "runs.csv"
 """What a results folder in packed form has instead of runs/."""
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from resnet_cli.figures.run_table import SWEEP
+from resnet_cli.figures.style import as_text
 from resnet_cli.store.reader import Results
 
 
@@ -23,5 +24,5 @@ def combine(folders: Sequence[Results], metric: str | None = None) -> tuple[pd.D
 
 def sweep_names(folders: Sequence[Results]) -> list[str]:
     """The folders' names, or their whole paths if two have the same name."""
-    names = [results.folder.resolve().name for results in folders]
-    return names if len(set(names)) == len(names) else [str(results.folder) for results in folders]
+    names = [as_text(results.folder.resolve().name) for results in folders]
+    return names if len(set(names)) == len(names) else [as_text(str(results.folder)) for results in folders]

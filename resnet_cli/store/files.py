@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from resnet_cli.settings.errors import StorageError
+from resnet_cli.settings.errors import StorageError, UserError
 
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".resnet-exp-", ".tmp"
 _TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[a-z0-9_]{{8}}{re.escape(TEMPORARY_SUFFIX)}")
@@ -57,6 +58,30 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all. Raises StorageError if that is impossible."""
     write_bytes(path, text.encode())
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A place for files that are in `target`, a new or empty folder, after the block; if it fails, none of them is.
+
+    Raises:
+        UserError: `target` is something else.
+    """
+    name = f"{TEMPORARY_PREFIX}{target.resolve().name}{TEMPORARY_SUFFIX}"
+    place = target / name if target.is_dir() else target.resolve().with_name(name)
+    shutil.rmtree(place, ignore_errors=True)  # left by a killed process
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"out (={target}) is not empty; choose a new or an empty folder.")
+    target = target.resolve()
+    try:
+        yield place
+        if target.exists():  # stays the same folder: it may be somebody's working directory
+            for path in sorted(place.iterdir(), reverse=True):
+                path.replace(target / path.name)
+        else:
+            place.replace(target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def is_temporary(path: Path) -> bool:

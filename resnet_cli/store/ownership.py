@@ -5,11 +5,12 @@ import errno
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from resnet_cli.settings.errors import UserError, shorten
+from resnet_cli.settings.run import Run
 from resnet_cli.store.files import DAMAGED_SUFFIX, is_temporary, remove_temporary_files
 from resnet_cli.store.layout import (
     CHECKPOINT_FILE,
@@ -64,15 +65,20 @@ def check_folder(folder: Path, task: str) -> None:
         )
 
 
-def forget_runs(folder: Path) -> None:
-    """Remove our runs, finished or not, from a results folder, and nothing else, not even other files beside them."""
-    for place in [*_our_runs(folder)]:
+def forget_runs(folder: Path, runs: Iterable[Run] | None = None) -> None:
+    """Remove our runs, finished or not, from a results folder, and nothing else, not even other files beside them.
+
+    If only some `runs` are to go, states of stacks stay: other shards may need them.
+    """
+    wanted = None if runs is None else {run.run_id for run in runs}
+    for place in [place for place in _our_runs(folder) if wanted is None or place.name in wanted]:
         for name in (RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, WEIGHTS_FILE):
             (place / name).unlink(missing_ok=True)
             (place / name).with_suffix(DAMAGED_SUFFIX).unlink(missing_ok=True)
         remove_temporary_files(place, idle_seconds=0)
         _remove_if_empty(place)
-    forget_stacks(folder)
+    if wanted is None:
+        forget_stacks(folder)
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
 
 

@@ -10,14 +10,14 @@ Unpacking restores the same bytes, and so does packing what was unpacked: gzip w
 another implementation of zlib may compress the same content to other bytes.
 
 A cell of runs.csv is empty if the key is missing, a bare word if that is unambiguous, and JSON otherwise. So values
-keep their types: `1` is an integer, `1.0` a float, `"1"` text.
+keep their types: `1` is an integer, `1.0` a float, `"1"` text. Words that a spreadsheet would take for a formula are
+JSON as well.
 """
 
 import csv
 import gzip
 import io
 import json
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -25,11 +25,11 @@ from typing import Any
 
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError, printable, shorten
-from resnet_cli.settings.format import PACKED_RUNS_FILE
+from resnet_cli.settings.format import FORMULA_STARTS, PACKED_RUNS_FILE
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.store.layout import ANALYSIS_FOLDER, RUNS_FOLDER, RunFiles
 from resnet_cli.store.record import RunJson, record_text
-from resnet_cli.store.regular import MEGABYTE, read_regular, starts_with
+from resnet_cli.store.regular import MEGABYTE, decompress, read_regular, starts_with
 
 PACKED_METRICS_FILE = "metrics.csv.gz"
 MOST_OF_RUNS = 500 * MEGABYTE
@@ -122,7 +122,13 @@ def _row_of(files: RunFiles, content: Mapping[str, Any], columns: Sequence[str])
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, str) and value and value.isprintable() and _value(value) == value:
+    if (
+        isinstance(value, str)
+        and value
+        and value.isprintable()
+        and not value.startswith(FORMULA_STARTS)
+        and _value(value) == value
+    ):
         return value
     return json.dumps(value)
 
@@ -224,13 +230,11 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 def _read_metrics(path: Path) -> tuple[str, dict[str, list[str]]]:
     """The first header, and the lines of each run that is there, its header first."""
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(read_regular(path, MOST_OF_METRICS))) as file:
-            content = file.read(MOST_OF_METRICS + 1)
-        text = content.decode()
-    except (OSError, ValueError, EOFError, zlib.error) as error:
+        text = decompress(read_regular(path, MOST_OF_METRICS), MOST_OF_METRICS).decode()
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
     first, _, rest = text.partition("\n")
-    if not first.startswith(f"{_ID},epoch,step,") or len(content) > MOST_OF_METRICS:
+    if not first.startswith(f"{_ID},epoch,step,"):
         raise UserError(f"{printable(path)} is not a table that `resnet-exp pack` wrote; restore it or pack again.")
     found: dict[str, list[str]] = {}
     header = first = first.removeprefix(f"{_ID},")

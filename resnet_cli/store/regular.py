@@ -2,12 +2,17 @@
 
 import contextlib
 import errno
+import gzip
+import io
 import os
 import stat
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 MEGABYTE = 2**20
+LARGEST_TABLE = 100 * MEGABYTE
+"""Nothing larger is taken for the table of an analysis."""
 
 
 def open_regular(path: str | Path) -> BinaryIO:
@@ -48,3 +53,31 @@ def read_regular(path: str | Path, most: int) -> bytes:
     if len(content) > most:
         raise OSError(errno.EFBIG, f"larger than {most / MEGABYTE:.0f} MiB", str(path))
     return content
+
+
+def decompress(content: bytes, most: int) -> bytes:
+    """The content of a gzip file that holds at most `most` bytes. Raises OSError if it is damaged or holds more."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            found = file.read(most + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise OSError(errno.EINVAL, str(error)) from None
+    if len(found) > most:
+        raise OSError(errno.EFBIG, f"holds more than {most / MEGABYTE:.0f} MiB")
+    return found
+
+
+def read_table(path: Path) -> str:
+    """The text of a table, compressed if it ends in `.gz`.
+
+    Raises:
+        OSError: it cannot be read, is damaged, or is too large; `strerror` says why.
+        UnicodeDecodeError: it is not text in UTF-8.
+    """
+    content = read_regular(path, LARGEST_TABLE)
+    return (decompress(content, LARGEST_TABLE) if path.suffix == ".gz" else content).decode()
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether `path` is a regular file in `folder` or below it; a link that leads elsewhere is not."""
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())

@@ -48,7 +48,10 @@ def read_tensors(path: Path) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     with open_regular(path) as file:
-        content = file.read()
+        try:
+            content = file.read()
+        except (MemoryError, OverflowError):  # no net of this size can be used here
+            raise DamagedFile from None
     try:
         archive = _checked_archive(content)
         with warnings.catch_warnings(action="ignore"):  # torch's warnings about files that are rejected anyway
@@ -61,12 +64,17 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 def same_form(found: object, like: object) -> bool:
-    """Whether two values agree in everything but numbers: types, keys of dictionaries, shapes and dtypes of tensors."""
+    """Whether two values agree in everything but numbers: types, keys of dictionaries, shapes and dtypes of tensors.
+
+    What is found must have a value of its own in memory for each element: a few bytes can claim to be a large tensor.
+    """
     if isinstance(like, Tensor):
         return (
             isinstance(found, Tensor)
             and (found.shape, found.dtype) == (like.shape, like.dtype)
             and found.layout == like.layout
+            and not found.is_meta
+            and _is_dense(found)
         )
     if isinstance(like, dict):
         return (
@@ -77,6 +85,16 @@ def same_form(found: object, like: object) -> bool:
     if isinstance(like, list):
         return isinstance(found, list) and len(found) == len(like) and all(map(same_form, found, like))
     return type(found) is type(like)
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Whether no two elements of a tensor share their memory, and none of it lies idle between them."""
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1 and stride != expected:
+            return False
+        expected *= size
+    return True
 
 
 def _header(archive: memoryview) -> bytes:
@@ -98,6 +116,8 @@ def _checked_archive(content: bytes) -> io.BytesIO:
         raise DamagedFile
     rebuilt = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as parts, zipfile.ZipFile(rebuilt, "w") as copy:
+        if sum(part.file_size for part in parts.infolist()) > len(content):  # torch compresses nothing
+            raise DamagedFile
         for part in parts.infolist():
             copy.writestr(part.filename, parts.read(part))  # raises BadZipFile if the CRC-32 does not fit
     rebuilt.seek(0)

@@ -76,7 +76,8 @@ class Archive:
         try:
             if path.exists() and not path.is_file():  # a pipe would not come to an end
                 raise OSError(errno.EINVAL, "not a regular file")
-            content = np.fromfile(path, dtype=np.uint8)
+            size = path.stat().st_size
+            content = np.fromfile(path, dtype=np.uint8, count=records * self.record_bytes)
         except FileNotFoundError:
             raise UserError(
                 f"{self.title} is not in {path.parent} ({path.name} is missing); {fetch} to download it, "
@@ -85,9 +86,9 @@ class Archive:
         except OSError as error:
             reason = error.strerror or error
             raise UserError(f"{path} cannot be read ({reason}); mend that, or name another --data-dir.") from None
-        if content.size != records * self.record_bytes:
+        if not size == content.size == records * self.record_bytes:
             raise UserError(
-                f"{path} has {content.size:,} bytes where {records:,} records of {self.record_bytes:,} bytes make "
+                f"{path} has {size:,} bytes where {records:,} records of {self.record_bytes:,} bytes make "
                 f"{records * self.record_bytes:,}; {fetch} to get it again."
             )
         content = content.reshape(records, self.record_bytes)

@@ -5,18 +5,20 @@ import errno
 import hashlib
 import json
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import filelock
 
-from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.errors import UserError, printable, shorten
 from resnet_cli.tasks.archive import Archive, Part
+from resnet_cli.tasks.transfer import TransferError, transfer
+from resnet_cli.tasks.unpack import NotUnpacked, most_bytes, unpack
 
 RECORD = "fetched.json"  # written beside the files by `fetch`
 WORKSPACE_PREFIX = ".fetch-"
@@ -134,56 +136,34 @@ def _workspace(beside: Path) -> Iterator[Path]:
 
 
 def _download(archive: Archive, folder: Path, progress: bool) -> Path:
-    import pooch  # here, with its HTTP library, because only a download needs them
-    import requests
-
-    pooch.get_logger().setLevel("WARNING")
+    packed = folder / "archive.tar.gz"
     try:
-        return Path(
-            pooch.retrieve(
-                archive.url,
-                known_hash=f"md5:{archive.md5}",
-                fname="archive.tar.gz",
-                path=folder,
-                downloader=pooch.HTTPDownloader(progressbar=progress, timeout=60),
-            )
-        )
-    except requests.RequestException as error:
+        transfer(archive.url, packed, most_bytes=most_bytes(archive), progress=progress)
+    except TransferError as error:
         raise UserError(
-            f"{archive.url} cannot be downloaded ({_reason(error)}); check the network and try again, or put the "
+            f"{archive.url} cannot be downloaded ({error}); check the network and try again, or put the "
             f"files of its folder {archive.folder} where --data-dir points."
         ) from error
-    except ValueError as error:  # the only one that pooch raises here: the MD5 differs
+    with packed.open("rb") as file:
+        found = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+    if found != archive.md5:
         raise UserError(
             f"{archive.url} gave a file whose MD5 is not {archive.md5}, so it is broken or not {archive.title}, "
             "and nothing was unpacked; try again."
-        ) from error
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, on one line and without the layers that HTTP libraries wrap around it."""
-    cause = error
-    while cause.args and isinstance(cause.args[0], Exception):
-        cause = cause.args[0]
-    cause = getattr(cause, "reason", cause)
-    return " ".join(str(cause.args[0] if cause.args else cause).split()) or type(error).__name__
+        )
+    return packed
 
 
 def _unpack(packed: Path, folder: Path, archive: Archive) -> None:
-    """Copy the files we know out of an archive, check them, and record where they came from.
-
-    Names in the archive are compared but never used as paths, and links are passed over; `pooch.Untar` would follow
-    them out of the folder on Python 3.11.
-    """
+    """Take the files of a data set out of an archive, check them, and record where they came from."""
     folder.mkdir()
-    wanted = {PurePosixPath(archive.folder, name): folder / name for name in (*archive.files, *archive.others)}
-    with tarfile.open(packed, "r:gz") as content:
-        for member in content:
-            path = wanted.get(PurePosixPath(member.name))
-            source = content.extractfile(member) if path is not None and member.isreg() else None
-            if path is not None and source is not None:
-                with path.open("wb") as target:
-                    shutil.copyfileobj(source, target)
+    try:
+        unpack(packed, folder, archive)
+    except NotUnpacked as error:
+        raise UserError(
+            f"{archive.url} is an archive that cannot be unpacked ({shorten(error, 200)}), and nothing was stored; "
+            f"it is not {archive.title}'s binary version."
+        ) from error
     for part in (archive.train, archive.test):
         for name in part.files:
             try:

@@ -74,13 +74,21 @@ def has_small_layers(run: Run) -> bool:
 def prepare_device(device: torch.device, threads: int) -> None:
     """Set this process up for training.
 
-    Threads on the CPU; on CUDA, convolution algorithms chosen by timing them, and float32 that is float32: speed at
-    lower precision is what the precision bfloat16 is for.
+    Threads on the CPU; on CUDA, convolution algorithms chosen by timing them, and float32 that is float32 (no TF32, in
+    convolutions and in products): speed at lower precision is what the precision bfloat16 is for.
     """
     torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor of the host on a device, without waiting for what the device is doing."""
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()  # other memory is copied through a buffer, for which the host waits
+    return tensor.to(device, non_blocking=True)
 
 
 def environment(device: torch.device, threads: int) -> dict[str, Any]:

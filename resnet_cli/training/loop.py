@@ -6,30 +6,31 @@ run therefore needs only parameters and optimiser state to continue with identic
 training error ends has counted.
 
 Within an epoch nothing waits for the device: batches are gathered, augmented and normalised there, and losses are
-copied to the host only at evaluations; errors also every `WARMUP_WINDOW` steps of such a warm-up.
+copied to the host only at evaluations; errors also every `WARMUP_WINDOW` steps of such a warm-up. On a CUDA device, the
+hundreds of operations of a step can be recorded once and replayed with two calls (`graphs.py`).
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters
-from resnet_cli.models.base import AuxiliaryHead, Drawing, StochasticDepth
+from resnet_cli.models.base import Drawing, StochasticDepth
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
-from resnet_cli.settings.seeding import derive_seed
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
-from resnet_cli.tasks.data import Data, augment
+from resnet_cli.tasks.data import Data
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
 from resnet_cli.training.evaluation import Evaluation, metrics_rows
+from resnet_cli.training.graphs import GraphedStep, Recorder
 from resnet_cli.training.optimizers import build_optimizer
 from resnet_cli.training.recompute import recompute_blocks
 from resnet_cli.training.schedule import learning_rate, length
-from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE, PRECISION
+from resnet_cli.training.settings import EVAL_SIZE
+from resnet_cli.training.step import EagerStep, precision
 from resnet_cli.training.warmup import Warmup
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
@@ -42,9 +43,11 @@ def train(
     *,
     checkpoint: Checkpoint | None = None,
     recompute: bool = False,
+    recorder: Recorder | None = None,
     start: Mapping[str, Tensor] | None = None,
     probe: Callable[[nn.Module, int], None] = lambda net, step: None,
     on_evaluation: Callable[[Metrics, int], None] = lambda metrics, total_steps: None,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> RunRecord:
     """Train the net of `run` on `data`, on the device where the data are.
 
@@ -57,15 +60,17 @@ def train(
         data: loaded for them and moved to a device in the run's precision.
         checkpoint: where to save the state from time to time, and from which to resume if it holds a state.
         recompute: whether to recompute blocks in the backward pass, which saves memory and does not change results.
+        recorder: records steps and replays them where that is possible (`graphs.py`); None takes each step eagerly.
+            A `probe` must then leave the parameters' gradients as they are, too.
         start: a state dict to start from instead of the run's initial values.
         probe: called with the net and the step at each evaluation; must leave the net as it is.
         on_evaluation: called with each new evaluation and the total number of steps.
+        tell: called with a sentence that says why steps are not replayed although there is a recorder.
 
     Raises:
         UserError: the batch is larger than the training set.
     """
     total_steps, interval, epoch_steps = length(run, len(data.train_inputs))
-    device = data.device
 
     net = data.adapt(build_net(run, data.input_shape, data.outputs))
     if start is not None:
@@ -73,8 +78,11 @@ def train(
     if recompute:
         recompute_blocks(net)
     optimizer = build_optimizer(run, net.parameters())
-    generators = _attach_generators(net, device)
-    heads = auxiliary_heads(net)
+    generators = _attach_generators(net, data.device)
+    if recorder is None:
+        steps = EagerStep(run, data, net, optimizer, generators)
+    else:
+        steps = GraphedStep(run, data, net, optimizer, generators, recorder=recorder, recompute=recompute, tell=tell)
     warmup = Warmup(run, data)
 
     def fits(state: State) -> bool:
@@ -97,25 +105,13 @@ def train(
         on_evaluation(history[-1], total_steps)
         probe(net, step)
 
-    batches = Batches(run, data)
     if not history:
         if start is None:
-            _begin_statistics(net, batches[0][0])
+            _begin_statistics(net, steps.batches[0][0])
         record(gradient_norm=None)
     while step < total_steps and (history[-1].step == 0 or is_finite(history[-1])):
-        for stream, generator in generators.items():
-            generator.manual_seed(derive_seed(run.seed, stream, step))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(run, step, total_steps, warmup.end)
-        inputs, targets = batches[step]
-        net.train()
-        with _precision(run, device):
-            outputs = net(inputs)
+        outputs, targets = steps.take(step, learning_rate(run, step, total_steps, warmup.end))
         warmup.observe(step, outputs, targets)
-        loss = training_loss(data, outputs, targets, heads)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
         step += 1
         if step % interval == 0 or step == total_steps:
             record(gradient_norm(net))
@@ -126,64 +122,10 @@ def train(
         status="done" if is_finite(history[-1]) else "diverged",
         run=run,
         parameters=count_parameters(net),
+        environment=steps.environment(),
         history=history,
         state=net.state_dict(),
     )
-
-
-def auxiliary_heads(net: nn.Module) -> list[AuxiliaryHead]:
-    """The auxiliary outputs of a net."""
-    return [layer for layer in net.modules() if isinstance(layer, AuxiliaryHead)]
-
-
-def training_loss(data: Data, outputs: Tensor, targets: Tensor, heads: Iterable[AuxiliaryHead]) -> Tensor:
-    """The loss of a batch that training minimises: the net's own and, with their weights, those of its heads.
-
-    The outputs, (B, outputs), have just been computed in training mode; targets are (B,) or (B, outputs).
-    """
-    loss = data.losses(outputs.to(data.dtype), targets).mean()
-    for head in heads:
-        assert head.outputs is not None
-        loss = loss + head.weight * data.losses(head.outputs.to(data.dtype), targets).mean()
-    return loss
-
-
-class Batches:
-    """The training batches by step: one permutation of the training set per epoch, without its remainder."""
-
-    def __init__(self, run: Run, data: Data) -> None:
-        self.run, self.data, self.epoch_steps = run, data, length(run, len(data.train_inputs))[2]
-        self.epoch = -1
-
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        epoch, position = divmod(step, self.epoch_steps)
-        if epoch != self.epoch:
-            self._begin(epoch)
-        chosen = self.order[position]  # (B,)
-        inputs = self.data.train_inputs[chosen]
-        if self.draws is None:
-            inputs = self.data.prepare(inputs)
-        else:
-            inputs = self.data.prepare_crops(inputs, self.draws[position])
-        return inputs, self.data.train_targets[chosen]
-
-    def _begin(self, epoch: int) -> None:
-        examples, batch, device = len(self.data.train_inputs), self.run[BATCH_SIZE], self.data.device
-        used = self.epoch_steps * batch
-        order = batch_order(self.run.seed, epoch, examples)[:used]
-        self.order = order.view(self.epoch_steps, batch).to(device, non_blocking=True)
-        self.draws: Tensor | None = None
-        if self.data.crop_padding:
-            generator = torch.Generator().manual_seed(derive_seed(self.run.seed, "augmentation", epoch))
-            draws = augment.draw(used, self.data.crop_padding, generator)
-            self.draws = draws.view(self.epoch_steps, batch, -1).to(device, non_blocking=True)
-        self.epoch = epoch
-
-
-def batch_order(seed: int, epoch: int, examples: int) -> Tensor:
-    """The order (examples,) of the training set in an epoch, by seed: drawn on the CPU, the same for all devices."""
-    generator = torch.Generator().manual_seed(derive_seed(seed, "data order", epoch))
-    return torch.randperm(examples, generator=generator)
 
 
 @torch.no_grad()
@@ -214,7 +156,7 @@ def _sums(net: nn.Module, run: Run, data: Data, inputs: Tensor, targets: Tensor)
     for some_inputs, some_targets in zip(
         torch.split(inputs, EVALUATION_BATCH), torch.split(targets, EVALUATION_BATCH), strict=True
     ):
-        with _precision(run, data.device):
+        with precision(run, data.device):
             outputs = net(data.prepare(some_inputs))
         outputs = outputs.to(data.dtype)
         total[0] += data.losses(outputs, some_targets).sum()
@@ -254,12 +196,6 @@ def gradient_norm(net: nn.Module) -> Tensor:
 def is_finite(metrics: Metrics) -> bool:
     """Whether both losses of an evaluation are finite."""
     return math.isfinite(metrics.train_loss) and math.isfinite(metrics.test_loss)
-
-
-def _precision(run: Run, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    if run[PRECISION] == "bfloat16":
-        return torch.autocast(device.type, torch.bfloat16)
-    return contextlib.nullcontext()
 
 
 def _attach_generators(net: nn.Module, device: torch.device) -> dict[str, torch.Generator]:

@@ -23,8 +23,9 @@ from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import load_results
 from resnet_cli.store.record import RunRecord
+from resnet_cli.training.batches import Batches
 from resnet_cli.training.data import load_data
-from resnet_cli.training.loop import Batches, train
+from resnet_cli.training.loop import train
 from tests.conftest import MakeRun
 
 TINY = {"steps": 6, "eval_every": 3, "batch_size": 16, "train_size": 60}

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from resnet_cli.cli.live import SweepView, open_view
 from resnet_cli.cli.tables import product_line
-from resnet_cli.settings.events import Evaluated, Finished, Started, Status
+from resnet_cli.settings.events import Evaluated, Finished, Started, Status, Warned
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from tests.conftest import MakeRun
@@ -272,6 +272,17 @@ def test_bad_runs_are_reported_above_the_view(runs: list[Run]) -> None:
     assert "plain-mlp depth 40 seed 1: failed: no memory" in text
     assert "residual-mlp depth 40 seed 0" not in text
     assert "3/12 runs · 1 diverged · 1 failed" in text
+
+
+def test_control_codes_in_messages_are_not_obeyed(runs: list[Run], capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x1b[2J\x9b31m[red]\x07"
+    for console in (terminal(), pipe()):
+        with open_view(runs, {}, console, quiet=False) as view:
+            view.handle(Warned(f"a {hostile}"))
+            view.handle(finish(runs[0], "failed", message=f"b {hostile}"))
+        told = written(console) + capsys.readouterr().err
+        assert "b �[2J�31m[red]�" in told
+        assert not any(code in told for code in ("\x1b[2J", "\x9b", "\x07"))
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])

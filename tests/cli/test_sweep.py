@@ -81,6 +81,10 @@ def test_dry_run_prints_runs_and_cost_and_writes_nothing(command: Command) -> No
     assert answer.code == 0
     assert re.findall(r"^(\w+)-mlp +2\.\.4 +0 +1 stack +3$", answer.out, re.M) == ["plain", "residual"]
     assert re.search(r"^Estimated cost: 36 optimiser steps, up to 2,881 parameters, about \d+ s", answer.out, re.M)
+    assert re.search(r"^Memory: about [\d.]+ [MG]B, \d+ kB of it for the largest training\.$", answer.out, re.M)
+    assert re.search(
+        r"^Disk: about 78 kB in 13 files, and up to \d+ kB of checkpoints during training\.$", answer.out, re.M
+    )
     assert not Path("results").exists()
 
 
@@ -115,3 +119,27 @@ def test_recompute_is_passed_on_to_training(command: Command, name: str, flags: 
     assert answer.code == 0
     (record,) = Path("out").glob("runs/*/run.json")
     assert json.loads(record.read_text())["environment"]["recompute"] == bool(flags)
+
+
+def test_a_shard_says_its_share_and_what_others_have_still_to_do(command: Command) -> None:
+    dry = command("sweep", *SMALL, "--shard", "2/3", "--dry-run").out
+    share = re.search(r"^Shard 2/3 has (\d) of 6 runs\.$", dry, re.M)
+    assert share
+    first = command("sweep", *SMALL, "--shard", "2/3")
+    assert (first.code, first.err) == (0, "")
+    assert f"Shard 2/3 has {share[1]} of 6 runs; 0 already done.\n" in first.out
+    assert f"\nOther shards have still to do {6 - int(share[1])} of 6 runs:\n" in first.out
+    for number in (1, 3):
+        last = command("sweep", *SMALL, "--shard", f"{number}/3")
+    assert "Other shards" not in last.out
+    assert len(pd.read_csv("results/sine/summary.csv")) == 6
+    assert "; 6 already done" in command("sweep", *SMALL).out
+
+
+def test_a_shard_without_runs_says_so_and_succeeds(command: Command) -> None:
+    empty = [
+        number for number in range(1, 10) if "nothing to do" in command("sweep", *SMALL, "--shard", f"{number}/9").out
+    ]
+    assert len(empty) == 3
+    answer = command("sweep", *SMALL, "--shard", f"{empty[0]}/9", "--dry-run")
+    assert answer == (0, f"sine: Shard {empty[0]}/9 has 0 of 6 runs; there is nothing to do.\n", "")

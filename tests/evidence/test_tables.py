@@ -1,5 +1,6 @@
 """Stored results as tables for claims: which folder they come from, and what counts as a run of a configuration."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,3 +127,11 @@ def test_a_run_in_two_folders_is_that_of_its_own_sweep(tmp_path: Path) -> None:
     own = [run.run_id for run in plan_of("smoke").runs[:2]]
     assert losses.loc[own].tolist() == [0.01, 0.01]
     assert sorted(losses) == [0.01, 0.01, 0.9, 0.9]
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"a,b\n1,2\n" * 1000)[:-30], bytes(100)])
+def test_a_damaged_packed_table_is_missing_evidence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "counts").mkdir()
+    (tmp_path / "counts" / "counts.csv.gz").write_bytes(content)
+    with pytest.raises(MissingEvidence, match=r"counts\.csv\.gz cannot be read: .+"):
+        StoredTables(tmp_path).analysis("counts")

@@ -20,7 +20,7 @@ from resnet_cli.execution import unit
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.planning.plan import Plan, plan_sweep
 from resnet_cli.settings.errors import UserError
-from resnet_cli.settings.events import Evaluated, Event, Finished, Started
+from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Warned
 from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_results
@@ -28,6 +28,7 @@ from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.tasks.settings import TRAIN_SIZE
 from resnet_cli.training import data, loop
+from tests.training.software_graph import SoftwareRecorder
 
 SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
 
@@ -93,6 +94,23 @@ def test_recomputing_is_recorded_and_changes_no_results(tmp_path: Path) -> None:
     assert metrics(tmp_path / "with", recompute=True) == metrics(tmp_path / "without", recompute=False)
     with open_sweep(plan, tmp_path / "with") as sweep:
         assert len(sweep.finished) == len(plan.runs)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_replayed_steps_are_recorded_and_obstacles_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    monkeypatch.setattr(unit, "_TOLD", set())
+    monkeypatch.setattr(unit, "recorder_of", lambda device: SoftwareRecorder())
+    plan = plan_sweep(SMALL | {"models": "plain", "engine": "loop", "dropout": "0,0.1"})
+    told = [event.message for event in do(plan, tmp_path, cuda_graphs=wanted) if isinstance(event, Warned)]
+    reason = "dropout draws random numbers in every step"
+    assert told == [f"Training steps are not replayed as CUDA graphs: {reason}."] * wanted
+    for stored in load_results(tmp_path).runs:
+        replayed = {"cuda_graphs": True}
+        eager = {"cuda_graphs": False, "why_no_cuda_graphs": reason}
+        expected = (eager if stored.run.get("dropout") else replayed) if wanted else {}
+        assert {key: value for key, value in stored.environment.items() if "cuda" in key} == expected
 
 
 def test_a_broken_run_is_reported_and_trained_again(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
-from resnet_cli.training.loop import DTYPES, Batches, train
+from resnet_cli.training.batches import Batches
+from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
 

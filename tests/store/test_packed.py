@@ -1,5 +1,6 @@
 """The packed form: the same bytes both ways, and damage that is named."""
 
+import csv
 import gzip
 import json
 import math
@@ -213,6 +214,70 @@ def test_changed_metrics_leave_only_their_run_out(folder: Path, tmp_path: Path) 
         "it is cut off or was changed after it was written.",
         "no run of this name is beside it.",
     ]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|'/c calc'!A1"])
+def test_no_cell_is_a_formula(text: str, make_run: MakeRun, tmp_path: Path) -> None:
+    change_record(store(tmp_path / "sine", make_run(), [], "failed"), message=text)
+    packed = pack(tmp_path / "sine", tmp_path / "packed")
+    with (packed / "runs.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert json.dumps(text) in cells
+    assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))] == []
+    assert load_results(packed).runs[0].message == text
+
+
+@pytest.mark.parametrize("run_id", ["../../outside", "/outside", "..", ".", "a/b", "\x1b[2J"])
+def test_a_run_id_is_never_used_as_a_path(run_id: str, make_run: MakeRun, tmp_path: Path) -> None:
+    runs = [make_run(depths=depth) for depth in (3, 5)]
+    for run in runs:
+        store(tmp_path / "sine", run)
+    packed = pack(tmp_path / "sine", tmp_path / "packed")
+    (packed / "runs.csv").write_text((packed / "runs.csv").read_text().replace(runs[0].run_id, run_id))
+    metrics = gzip.decompress((packed / "metrics.csv.gz").read_bytes()).decode().replace(runs[0].run_id, run_id)
+    (packed / "metrics.csv.gz").write_bytes(gzip.compress(metrics.encode()))
+    before = tree(tmp_path)
+    results = load_results(packed)
+    assert [stored.run for stored in results.runs] == runs[1:]
+    assert any("its settings are those of another run" in problem for problem in results.problems)
+    assert all(problem.isprintable() for problem in results.problems)
+    unpack(packed, tmp_path / "again")
+    assert {name: content for name, content in tree(tmp_path).items() if not name.startswith("again/")} == before
+    assert [path.name for path in (tmp_path / "again" / "runs").iterdir()] == [runs[1].run_id]
+
+
+def test_links_that_lead_out_of_a_folder_are_not_copied(folder: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    packed = pack(folder, tmp_path / "packed")
+    for place in (folder, packed):
+        for name in ("analysis/stolen.csv", "analysis/stolen.csv.gz", "figures/stolen.png"):
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).symlink_to(secret)
+    (folder / "analysis" / "own.csv").write_text("a\n")
+    (folder / "analysis" / "same.csv").symlink_to("own.csv")
+    again, unpacked = pack(folder, tmp_path / "packed-again"), unpack(packed, tmp_path / "unpacked")
+    assert [name for target in (again, unpacked) for name in tree(target) if "stolen" in name] == []
+    assert (again / "analysis" / "same.csv").read_text() == "a\n"
+    with pytest.raises(UserError, match="has no such PNG file"):
+        pack(folder, tmp_path / "with-figures", figures=["stolen"])
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"a" * 1000)[:-9], gzip.compress(bytes(3_000_000))])
+def test_a_table_that_cannot_be_unpacked_is_one_sentence_and_leaves_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setattr("resnet_cli.store.pack.LARGEST_TABLE", 2_000_000)
+    packed = pack(folder, tmp_path / "packed")
+    (packed / "analysis" / "remove.csv.gz").write_bytes(content)
+    before = tree(tmp_path)
+    if not content:  # gzip takes no bytes for no content
+        unpack(packed, tmp_path / "back")
+        return
+    with pytest.raises(UserError, match=r"remove\.csv\.gz cannot be unpacked \(.+\); restore or remove it\.$"):
+        unpack(packed, tmp_path / "back")
+    assert tree(tmp_path) == before
+    assert not (tmp_path / "back").exists()
 
 
 @given(

@@ -2,12 +2,16 @@ import contextlib
 import pickle
 import random
 import re
-from collections.abc import Mapping
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from resnet_cli.analysis.trained_nets import read_net
 from resnet_cli.models import build_net
 from resnet_cli.settings.errors import UserError
 from resnet_cli.store.layout import WEIGHTS_FILE, run_folder
@@ -126,6 +130,46 @@ def test_damaged_directory_of_an_archive_never_yields_other_weights(make_run: Ma
                 assert_same(read_weights(tmp_path, run), state)
                 accepted += 1
     assert accepted > 0
+
+
+def test_an_archive_that_would_fill_the_memory_is_rejected(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    path.parent.mkdir(parents=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(10_000_000))
+    tracemalloc.start()
+    with pytest.raises(UserError, match="holds no saved net"):
+        read_weights(tmp_path, run)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensor: tensor.to("meta"),
+        lambda tensor: torch.zeros(1).expand(tensor.shape) if tensor.numel() > 1 else None,
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.double(),
+        lambda tensor: tensor.to(torch.complex64),
+        lambda tensor: torch.zeros(*tensor.shape, 1),
+        lambda tensor: "text",
+        lambda tensor: None,
+    ],
+)
+def test_a_net_of_another_form_is_refused_though_its_checksum_fits(
+    make_run: MakeRun, tmp_path: Path, change: Callable[[torch.Tensor], Any]
+) -> None:
+    run = make_run(depths=3, width=3)
+    state = build_net(run, (1,), 1).state_dict()
+    for name in state:
+        write_weights(tmp_path, run, {**state, name: change(state[name])})
+        with pytest.raises(UserError, match=r"does not fit this version's plain-mlp; repeat the sweep with --save-mod"):
+            read_net(tmp_path, run, (1,), 1)
+    write_weights(tmp_path, run, {**state, 7: torch.zeros(1)})  # type: ignore[dict-item]
+    with pytest.raises(UserError, match="does not fit"):
+        read_net(tmp_path, run, (1,), 1)
 
 
 def assert_same(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
-from resnet_cli.tasks import cifar10
+from resnet_cli.tasks import cifar10, transfer
 from resnet_cli.tasks.archive import Archive
 from resnet_cli.tasks.base import Task
 from resnet_cli.tasks.cifar import make_task
@@ -96,6 +96,7 @@ def members(records: Records) -> list[Member]:
 def serve(records: Records, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Serve bytes over HTTP on this machine, as they are, cut short, or with an error status."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(transfer, "WAIT_SECONDS", 0)
     servers = []
 
     def start(content: bytes, *, status: int = 200, sent: int | None = None) -> Archive:

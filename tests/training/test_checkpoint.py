@@ -111,12 +111,22 @@ CHANGES: dict[str, Callable[[torch.Tensor], object]] = {
     "dtype": lambda tensor: tensor.half(),
     "type": lambda tensor: "text",
     "layout": lambda tensor: torch.zeros([*tensor.shape, 1]).to_sparse(),
+    "memory": lambda tensor: tensor.flatten()[:1].squeeze().expand(tensor.shape) if tensor.numel() > 1 else None,
+    "device": lambda tensor: tensor.to("meta"),
 }
 
 
 @pytest.mark.parametrize(
     ("change", "runs"),
-    [("shape", "adam"), ("size", "momentum"), ("dtype", "adam"), ("type", "momentum"), ("layout", "adam")],
+    [
+        ("shape", "adam"),
+        ("size", "momentum"),
+        ("dtype", "adam"),
+        ("type", "momentum"),
+        ("layout", "adam"),
+        ("memory", "adam"),
+        ("device", "adam"),
+    ],
     indirect=["runs"],
 )
 def test_values_of_another_form_reach_no_optimiser(

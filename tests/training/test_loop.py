@@ -13,11 +13,13 @@ from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
+from resnet_cli.training.batches import Batches, batch_order
 from resnet_cli.training.checkpoint import Checkpoint, State
-from resnet_cli.training.loop import DTYPES, Batches, batch_order, evaluate, train
+from resnet_cli.training.loop import DTYPES, evaluate, train
 from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
+from tests.gpu import needs_gpu
 
 
 def load(run: Run) -> Data:
@@ -230,8 +232,7 @@ def test_mixed_precision_trains_in_bfloat16_and_evaluates_losses_in_float32(make
     assert {v.dtype for v in theirs.state.values() if v.is_floating_point()} == {torch.float32}
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_gpu
 def test_cuda_starts_like_the_cpu_and_ends_close_to_it(make_run: MakeRun) -> None:
     run = small_digits(make_run, models="residual", precision="float64")
     on_cpu = train(run, load(run)).history

@@ -19,6 +19,7 @@ from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.recompute import RecomputedBlocks, recompute_blocks, segment_size
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
+from tests.gpu import needs_gpu
 
 RUNS: dict[str, dict[str, Any]] = {
     "resnet": {"models": "resnet"},
@@ -231,8 +232,7 @@ def test_a_net_without_blocks_is_not_changed() -> None:
     assert list(net.modules()) == before
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_gpu
 def test_recomputing_on_cuda_does_not_change_losses(make_run: MakeRun) -> None:
     run = small(make_run, models="resnet", dropout=0.3, survival=0.5, precision="float64")
     data = load(run).to(torch.device("cuda"), torch.float64)

@@ -14,12 +14,14 @@ from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training import warmup
+from resnet_cli.training.batches import Batches, batch_order
 from resnet_cli.training.checkpoint import Checkpoint, State
-from resnet_cli.training.loop import DTYPES, Batches, batch_order, train
+from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.schedule import learning_rate
 from resnet_cli.training.settings import PRECISION, WARMUP_UNTIL_ERROR
 from resnet_cli.training.warmup import Warmup
 from tests.conftest import MakeRun
+from tests.gpu import needs_gpu, without_waiting
 
 UNTIL_ERROR: dict[str, object] = {
     "task": "digits",
@@ -212,16 +214,12 @@ def test_a_task_without_classes_has_no_error_to_wait_for() -> None:
         plan_sweep(request)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_gpu
 def test_counting_errors_does_not_wait_for_the_device(make_run: MakeRun) -> None:
     run = make_run(**UNTIL_ERROR | {"warmup_until_error": 10})
     found = Warmup(run, load(run).to(torch.device("cuda"), torch.float32))
     outputs, targets = torch.zeros(20, 10, device="cuda"), torch.zeros(20, dtype=torch.int64, device="cuda")
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with without_waiting():
         for step in range(49):
             found.observe(step, outputs, targets)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert found.end is None

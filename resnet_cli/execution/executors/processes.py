@@ -18,8 +18,8 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Event, Finished
 from resnet_cli.settings.run import Run
 
-ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""Ctrl-C, a request to terminate, and a closed terminal, as far as the system has these signals."""
+ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)]
+"""Ctrl-C, a request to terminate, a closed terminal, and the end of a budget, as far as the system has them."""
 
 
 def execute(units: Sequence[Unit], conditions: Conditions, emit: Emit) -> None:

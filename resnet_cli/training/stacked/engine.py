@@ -47,9 +47,10 @@ from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.store.tensors import same_form
 from resnet_cli.tasks.data import Data
+from resnet_cli.training.batches import Batches
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
 from resnet_cli.training.evaluation import Evaluation, metrics_rows
-from resnet_cli.training.loop import Batches, is_finite
+from resnet_cli.training.loop import is_finite
 from resnet_cli.training.schedule import learning_rate, length
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE
 from resnet_cli.training.stacked.packing import Packing, closes_skip
@@ -65,20 +66,22 @@ def train_stack(
     data: Data,
     *,
     checkpoint: Checkpoint | None = None,
+    cuda_graph: bool = True,
     on_evaluation: Callable[[Run, Metrics, int], None] = lambda run, metrics, total_steps: None,
 ) -> list[RunRecord]:
     """Train the nets of `runs` together, with the results that `loop.train` gets for each of them.
 
     A run whose loss is not finite at an evaluation after the first step ends there as `diverged`; the others continue.
 
-    The runs have the same `grouping.stack_key`, and no two are equal. Data, checkpoint and `on_evaluation` are as in
+    On a CUDA device, all steps but the first replay a graph, unless `cuda_graph` is False. The runs have the same
+    `grouping.stack_key`, and no two are equal. Data, checkpoint and `on_evaluation` are as in
     the loop. The records, in the order of `runs`, hold the state dict of an `MLP` on the CPU.
 
     Raises:
         UserError: the batch is larger than the training set.
     """
     total_steps, interval, epoch_steps = length(runs[0], len(data.train_inputs))
-    stack = Stack(runs, data)
+    stack = Stack(runs, data, cuda_graph=cuda_graph)
     members = [run.run_id for run in stack.runs]
     step, histories = 0, [list[Metrics]() for _ in members]
     ended: dict[int, dict[str, Tensor]] = {}  # diverged nets: place in the stack, state when they diverged
@@ -121,6 +124,7 @@ def train_stack(
         records[run] = RunRecord(
             status="diverged" if place in ended else "done",
             run=run,
+            environment={"cuda_graphs": True} if stack.graph is not None else {},
             parameters=sum(parameter.numel() for parameter in last.values()),
             history=histories[place],
             state=last,
@@ -137,7 +141,8 @@ class Stack:
         groups: of parameters, in the order in which they are updated.
     """
 
-    def __init__(self, runs: Sequence[Run], data: Data) -> None:
+    def __init__(self, runs: Sequence[Run], data: Data, *, cuda_graph: bool = True) -> None:
+        self.has_graph = cuda_graph and data.device.type == "cuda"
         self.packing = packing = Packing(runs, data)
         self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
         self.function = ACTIVATIONS[self.lead[ACTIVATION]]
@@ -149,6 +154,8 @@ class Stack:
 
         nets, batch = len(self.runs), self.lead[BATCH_SIZE]
         self.groups = divide_parameters(packing, self.parameters)
+        for group in self.groups:
+            group.optimizer.param_groups[0]["capturable"] = self.has_graph
         self.group_from = {group.layers[0]: group for group in self.groups}
         # the gradient of each layer; the output layer is the last
         self.gradients = [gradient for group in self.groups[::-1] for gradient in group.gradients]
@@ -187,7 +194,7 @@ class Stack:
                 group.set_rates(column)
         if self.graph is not None:
             self.graph.replay()
-        elif self.data.device.type == "cuda":  # the first step is a warm-up; all others replay one CUDA graph
+        elif self.has_graph:  # the first step is a warm-up; all others replay one CUDA graph
             with warnings.catch_warnings():  # the warm-up step is not captured
                 warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
                 self._step(with_norm=True)

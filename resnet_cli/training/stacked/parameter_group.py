@@ -49,7 +49,6 @@ class ParameterGroup:
         self.direction.grad = self.gradient
         neutral = lead.but({LEARNING_RATE: 1.0, WEIGHT_DECAY: 0.0})
         self.optimizer = build_optimizer(neutral, [self.direction])
-        self.optimizer.param_groups[0]["capturable"] = parameters.is_cuda
 
     def set_rates(self, rates: Tensor) -> None:
         """Set the learning rate of each net, (N,)."""

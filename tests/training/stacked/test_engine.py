@@ -27,6 +27,7 @@ from resnet_cli.training.stacked.grouping import obstacle, stack_key
 from resnet_cli.training.stacked.packing import padded
 from resnet_cli.training.stacked.parameter_group import GROUP_BYTES
 from tests.conftest import MakeRun
+from tests.gpu import needs_gpu, without_waiting
 from tests.training.stacked.conftest import Register
 
 SMALL: dict[str, object] = {
@@ -294,8 +295,7 @@ def test_a_checkpoint_with_another_layout_restarts_the_stack(
         assert_same_bits(outcome, expected)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_gpu
 @pytest.mark.parametrize("optimizer", [name for name, declared in OPTIMIZERS.items() if declared.linear_in_rate])
 def test_cuda_parameters_match_the_loop_on_the_cpu(make_run: MakeRun, optimizer: str) -> None:
     small = SMALL | RESIDUAL[1] | {"optimizer": optimizer, "learning_rate": 1e-3, "schedule": "cosine"}
@@ -305,18 +305,23 @@ def test_cuda_parameters_match_the_loop_on_the_cpu(make_run: MakeRun, optimizer:
         assert_like_loop(outcome, data)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_gpu
+def test_a_stack_without_a_graph_has_the_results_of_one_with_it(make_run: MakeRun) -> None:
+    runs = [make_run(**SMALL | RESIDUAL[1], optimizer="adam", depths=depth) for depth in (2, 5)]
+    data = load(runs[0]).to(torch.device("cuda"), torch.float64)
+    with_graph, eager = (train_stack(runs, data, cuda_graph=cuda_graph) for cuda_graph in (True, False))
+    for outcome, expected in zip(with_graph, eager, strict=True):
+        assert outcome.environment == {"cuda_graphs": True}
+        assert outcome.last == pytest.approx(expected.last, rel=1e-9)
+
+
+@needs_gpu
 def test_no_step_waits_for_the_gpu(make_run: MakeRun) -> None:
     runs = [make_run(**SMALL, depths=depth, schedule="cosine") for depth in (2, 5)]
     with torch.no_grad():
         stack = Stack(runs, load(runs[0]).to(torch.device("cuda"), torch.float64))
         rates = [[learning_rate(run, step, 12) for run in stack.runs] for step in range(12)]
         stack.advance(0, rates[0], with_norm=False)  # warms up and captures the graph
-        before = torch.cuda.get_sync_debug_mode()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
+        with without_waiting():
             for step in range(1, 12):
                 stack.advance(step, rates[step], with_norm=step == 11)
-        finally:
-            torch.cuda.set_sync_debug_mode(before)
