@@ -5,8 +5,8 @@
     python benchmarks/scale.py --of results/mine                # the commands over a sweep that has been trained
 
 Runs are made up but stored by the functions that store real ones: two models, five depths, two initialisations, ten
-evaluations. Each command is a process of its own, so that its start counts, and is measured once. `a further run` is
-the processor time per run beyond those of the smallest folder, which leaves out the start.
+evaluations. Each command is a process of its own, so that its start counts, and is measured once. Times per run are
+processor time; that of a further run, beyond those of the smallest folder, leaves out the start.
 """
 
 import argparse
@@ -27,8 +27,12 @@ SIZES = (100, 1000, 5000, 20_000)
 RUNS_A_SEED = 20
 """Two models, five depths and two initialisations."""
 REQUEST = {"task": "sine", "depths": "2..6", "init": "default,he", "steps": 450, "eval_every": 50}
+COMPARED = 1000
+"""The number of runs with which the largest number is compared."""
 EVALUATIONS = 10
 MIB = 2**20
+INDEX_FILE = ".runs.index"
+"""Here by name: what this process imports would count as memory of those that it starts."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,6 @@ def made_up(random: random.Random) -> list[Any]:
 def commands(folder: Path, place: Path, request: Sequence[str]) -> dict[str, list[str]]:
     """What is measured, in this order: by name, the arguments of Python; `place` is for what they write."""
     here = [sys.executable, "-m", "resnet_cli"]
-    # the settings of a trained sweep are those of its file
     sweep = [*here, "sweep", *request, "--jobs", "1", "--threads", "1"]
     opening = "import sys, resnet_cli; resnet_cli.load_results(sys.argv[1])"
     packed = str(place / "packed")
@@ -117,37 +120,36 @@ def measure(command: Sequence[str], place: Path) -> Cost:
     return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * unit)
 
 
-def a_further_run(seconds: Mapping[int, float]) -> dict[int, float]:
+def a_further_run(seconds: Mapping[int, float]) -> float:
     """From the seconds of folders by their number of runs: seconds per run beyond those of the smallest folder."""
-    (fewest, least), *others = sorted(seconds.items())
-    return {runs: (took - least) / (runs - fewest) for runs, took in others}
+    (fewest, least), *_, (most, longest) = sorted(seconds.items())
+    return (longest - least) / (most - fewest)
 
 
 def table(costs: Mapping[str, Mapping[int, Cost]]) -> str:
     """The costs of commands, by name and number of runs, in Markdown."""
     sizes = sorted({size for of_command in costs.values() for size in of_command})
-    lasts = [f"{size:,}" for size in sizes]
-    headers = ["command", *(f"{size} runs, s" for size in lasts)]
-    further = sizes[1:]
-    headers += [f"ms a further run, up to {size:,}" for size in further]
-    headers += ["ratio"] * (len(further) > 1) + [f"MiB, {lasts[0]}", f"MiB, {lasts[-1]}"][-len(sizes) :]
-    lines = [headers, ["---"] * len(headers)]
-    for name, of_command in costs.items():
-        row = [name, *(f"{of_command[size].wall:.1f} ({of_command[size].processor:.1f})" for size in sizes)]
-        each = a_further_run({size: cost.processor for size, cost in of_command.items()})
-        row += [f"{1000 * each[size]:.2f}" for size in further]
-        if len(further) > 1:
-            wanted = 1000 if 1000 in each else further[0]
-            row.append(f"{each[sizes[-1]] / each[wanted]:.2f}")
-        row += [f"{of_command[size].memory / MIB:.0f}" for size in dict.fromkeys([sizes[0], sizes[-1]])]
-        lines.append(row)
+    few, most = (COMPARED if COMPARED in sizes else sizes[0]), sizes[-1]
+    headers = ["command", *(f"{size:,} runs, s" for size in sizes)]
+    if few < most:
+        headers += [f"ms a run of {few:,}", f"of {most:,}", "ratio", "ms a further run", f"MiB, {few:,} runs"]
+    lines = [[*headers, f"MiB, {most:,} runs"]]
+    lines.append(["---"] * len(lines[0]))
+    for name, found in costs.items():
+        row = [name, *(f"{found[size].wall:.1f} ({found[size].processor:.1f})" for size in sizes)]
+        if few < most:
+            first, last = (found[size].processor / size for size in (few, most))
+            further = a_further_run({size: cost.processor for size, cost in found.items()})
+            row += [*(f"{1000 * each:.2f}" for each in (first, last)), f"{last / first:.2f}", f"{1000 * further:.2f}"]
+            row.append(f"{found[few].memory / MIB:.0f}")
+        lines.append([*row, f"{found[most].memory / MIB:.0f}"])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def costs_of(folder: Path, place: Path, request: Sequence[str]) -> dict[str, Cost]:
     """The costs of all commands over a results folder, by name."""
     place.mkdir(parents=True, exist_ok=True)
-    (folder / ".runs.index").unlink(missing_ok=True)
+    (folder / INDEX_FILE).unlink(missing_ok=True)
     found = {}
     for name, command in commands(folder, place, request).items():
         found[name] = measure(command, place)

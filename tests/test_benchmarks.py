@@ -9,6 +9,7 @@ import torch
 
 from benchmarks import agreement, engines, gpu, scale
 from benchmarks.gpu_speed import KINDS
+from resnet_cli.store.index import INDEX_FILE
 from resnet_cli.store.reader import load_results
 from resnet_cli.tasks.data import Data
 from tests.conftest import MakeRun
@@ -27,7 +28,7 @@ def test_a_sweep_is_scaled_along_depth(make_run: MakeRun) -> None:
 
 
 def test_the_time_of_a_further_run_leaves_out_the_start() -> None:
-    assert scale.a_further_run({10: 2.0, 110: 2.5, 1010: 7.0}) == pytest.approx({110: 0.005, 1010: 0.005})
+    assert scale.a_further_run({10: 2.0, 110: 2.5, 1010: 7.0}) == pytest.approx(0.005)
 
 
 def test_made_up_results_are_results(tmp_path: Path) -> None:
@@ -38,10 +39,14 @@ def test_made_up_results_are_results(tmp_path: Path) -> None:
 
 
 def test_costs_are_rows_of_a_table() -> None:
-    costs = {"show": {size: scale.Cost(1.0, 1.0 + size / 1000, size * scale.MIB) for size in (100, 1000, 2000)}}
+    costs = {"show": {size: scale.Cost(9.0, 1.0 + size / 1000, size * scale.MIB) for size in (100, 1000, 2000)}}
     header, _, row = scale.table(costs).splitlines()
     assert header.count("|") == row.count("|")
-    assert row == "| show | 1.0 (1.1) | 1.0 (2.0) | 1.0 (3.0) | 1.00 | 1.00 | 1.00 | 100 | 2000 |"
+    assert row == "| show | 9.0 (1.1) | 9.0 (2.0) | 9.0 (3.0) | 2.00 | 1.50 | 0.75 | 1.00 | 1000 | 2000 |"
+    assert scale.INDEX_FILE == INDEX_FILE
+    one = scale.table({"show": {7: scale.Cost(9.0, 2.0, scale.MIB)}}).splitlines()
+    assert one[0] == "| command | 7 runs, s | MiB, 7 runs |"
+    assert one[2] == "| show | 9.0 (2.0) | 1 |"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

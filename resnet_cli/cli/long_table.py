@@ -1,8 +1,6 @@
 """A table of thousands of rows, without the time that rich takes for folding cells that need no folding."""
 
 from collections.abc import Sequence
-from itertools import groupby
-from operator import itemgetter
 
 from rich import box
 from rich.cells import cell_len
@@ -40,9 +38,11 @@ class LongTable:
             yield table
             return
         yield self._table(widths)
-        for style, rows in groupby(self._rows, itemgetter(0)):
-            lines = "".join(self._line(cells, widths) for _, cells in rows)
-            yield Segment(lines, console.get_style(style))
+        for (
+            style,
+            cells,
+        ) in self._rows:  # rich would take lines off a longer text one by one, copying the rest each time
+            yield Segment(self._line(cells, widths), console.get_style(style))
 
     def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
         sides = zip(cells, widths, self._right, strict=True)
