@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from humanize import natural_list
 
-from resnet_cli.figures.panels import settings_text, value_text
+from resnet_cli.figures.panels import evenly, settings_text, value_text
 from resnet_cli.figures.run_table import free_settings, in_given_order, ordered_values
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.planning.plan import plan_sweep
@@ -24,7 +24,7 @@ NOT_OF_THE_PLAN = ("format", "out", "plugins", "device", "threads")
 """Keys of a sweep file that do not change which runs there are."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """A cell of the table of runs: its text, and the number in full where the text is shorter."""
 
@@ -42,15 +42,21 @@ class Row:
 
 @dataclass(frozen=True)
 class RunTable:
-    """The runs of all sweeps: `columns` by name, which of them hold `numbers`, which are worth a `choice`, and rows."""
+    """The runs of all sweeps: `columns` by name, which of them hold `numbers`, which are worth a `choice`, and rows.
+
+    Of very many runs only some have a row; `runs` says how many there are.
+    """
 
     columns: list[str]
     numbers: list[bool]
     choices: dict[str, list[str]]
     rows: list[Row]
+    runs: int
 
 
 MOST_CHOICES = 60
+MOST_ROWS = 5000
+"""With more, the page takes a browser seconds to sort, and megabytes."""
 _CHOSEN = ("sweep", "task", "model", "depth", "seed", "settings", "status")
 _LAST = ("parameters",)
 
@@ -70,8 +76,17 @@ def run_table(sweeps: Sequence[tuple[str, Results]]) -> RunTable:
         columns=[_header(name) for name in columns],
         numbers=[name in ("depth", "seed", *outcomes, *_LAST) for name in columns],
         choices={_header(name): _ordered(values) for name, values in chosen.items() if 1 < len(values) <= MOST_CHOICES},
-        rows=[Row(row["status"].text, [row.get(name, Cell("–")) for name in columns]) for row in rows],
+        rows=[Row(row["status"].text, [row.get(name, Cell("–")) for name in columns]) for row in _some(rows)],
+        runs=len(rows),
     )
+
+
+def _some(rows: list[dict[str, Cell]]) -> list[dict[str, Cell]]:
+    """At most `MOST_ROWS` of the rows, in their order: those of runs that ended badly, then others, evenly."""
+    bad = [place for place, row in enumerate(rows) if row["status"].text != "done"]
+    good = [place for place, row in enumerate(rows) if row["status"].text == "done"]
+    kept = evenly(bad, MOST_ROWS)
+    return [rows[place] for place in sorted(kept + evenly(good, MOST_ROWS - len(kept)))]
 
 
 def _rows(name: str, results: Results) -> Iterable[dict[str, Cell]]:
