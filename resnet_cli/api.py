@@ -35,6 +35,7 @@ from resnet_cli.settings.metrics import PAIRS, columns_of, describe
 from resnet_cli.settings.run import Run
 from resnet_cli.store.combine import combine, sweep_names
 from resnet_cli.store.reader import Results, load_results
+from resnet_cli.store.tables import read_table
 from resnet_cli.tasks import constant_answers, get_task
 
 plot_winners = winners.draw
@@ -141,7 +142,7 @@ def plot_analysis(kind: str, table: pd.DataFrame | str | Path, **options: Any) -
         raise unknown_name("kind", kind, kinds)
     if not isinstance(table, pd.DataFrame):
         try:
-            table = pd.read_csv(table)
+            table = read_table(Path(table))
         except (OSError, ValueError) as error:
             raise UserError(f"table (={table}) cannot be read: {error}.") from None
     try:

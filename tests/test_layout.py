@@ -20,7 +20,7 @@ OF_THE_REPOSITORY = {
         "security",
     )
 }
-OF_EVERY_COMMAND = {"cli/test_any_input.py", "cli/test_bad_input.py", "cli/test_foreign.py"}
+OF_EVERY_COMMAND = {f"cli/test_{name}.py" for name in ("any_input", "bad_input", "damage", "foreign", "small_disk")}
 
 TESTED_BY = {
     "__main__.py": "execution/test_sweep_ended.py",

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from resnet_cli.claims.claim import Claim, Comparison, Fact, MissingEvidence, Tables, Trial, Verdict
+from resnet_cli.claims.claim import Analysis, Claim, Comparison, Fact, MissingEvidence, Tables, Trial, Verdict
 from resnet_cli.claims.statistics import FALSE_DISCOVERY_RATE, FEWEST_PAIRS, adjusted, mean_interval, sign_flip_p
+from resnet_cli.settings.errors import shorten
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,11 @@ def _weigh(claim: Claim, trial: Trial, tables: Tables) -> _Weighed:
         found = list(trial.compare(tables))
     except MissingEvidence as missing:
         return _Weighed(claim, trial, (), (), str(missing))
+    except (LookupError, TypeError, ValueError) as error:
+        if not (analyses := [need for need in trial.needs if isinstance(need, Analysis)]):
+            raise
+        changed = f"the table of {' or '.join(map(str, analyses))} is not as it was written ({error})"
+        return _Weighed(claim, trial, (), (), shorten(changed, 200))
     return _Weighed(
         claim,
         trial,

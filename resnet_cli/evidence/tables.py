@@ -1,6 +1,5 @@
 """Stored results as the tables that claims are judged by: own ones first, else those that come with the program."""
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -21,7 +20,7 @@ from resnet_cli.settings.request import load_config
 from resnet_cli.store.layout import ANALYSIS_FOLDER
 from resnet_cli.store.packed import analysis_table, table_in
 from resnet_cli.store.reader import Results, find_results, load_results
-from resnet_cli.store.regular import read_table
+from resnet_cli.store.tables import read_table
 from resnet_cli.tasks import constant_answers
 
 OWN = Path("results")
@@ -102,7 +101,7 @@ class StoredTables:
         if path is None:
             raise MissingEvidence(f"there is no analysis {kind}{f' of {config}' if config else ''}")
         try:
-            return pd.read_csv(io.StringIO(read_table(path)))
+            return read_table(path)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise MissingEvidence(f"{printable(path)} cannot be read: {shorten(reason, 200)}") from None

@@ -16,7 +16,7 @@ from resnet_cli.execution.unit import Emit
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.plan import Plan
 from resnet_cli.planning.units import Unit, finished_runs, make_units, remaining_units
-from resnet_cli.settings.errors import StorageError, UserError
+from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Status
 from resnet_cli.settings.format import FORMAT
 from resnet_cli.settings.metrics import Metrics
@@ -57,7 +57,7 @@ class OpenSweep:
         try:
             get_executor(self.conditions.executor).execute(remaining, self.conditions, emit)
         except BaseException:
-            with contextlib.suppress(StorageError):  # what stopped the sweep says more
+            with contextlib.suppress(UserError, OSError):  # what stopped the sweep says more
                 self._summarise()
             raise
         results = self._summarise()
@@ -74,6 +74,8 @@ class OpenSweep:
     def _summarise(self) -> Results:
         """Write summary.csv from all that is in the folder, and return that."""
         folder = self.conditions.folder
+        if not folder.is_dir():
+            return Results(folder, [], [])
         with turn_to_summarise(folder, self.plan.shard):
             results = load_results(folder)
             write_summary(results)

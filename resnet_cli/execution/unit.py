@@ -54,6 +54,8 @@ def do_unit(output: "UnitOutput", load: Callable[[Run, Path | None, str], Data])
         raise
     except Exception as error:
         reason = " ".join(str(error).split()) or traceback.format_exc(limit=-1)
+        if isinstance(error, MemoryError) and not str(error):
+            reason = "the memory is exhausted"
         output.fail(unit.runs, f"{type(error).__name__}: {reason}")
     else:
         output.finish(records)

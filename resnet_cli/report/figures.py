@@ -17,7 +17,7 @@ from resnet_cli.report.svg import inline_svg
 from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.metrics import PAIRS
 from resnet_cli.store.reader import Results
-from resnet_cli.store.regular import read_table
+from resnet_cli.store.tables import read_table_text
 
 HIGH = 480
 """In pixels on a screen."""
@@ -94,7 +94,7 @@ def figures_of_analyses(numbers: Numbers, folder: Path, name: str) -> Iterator[P
         if kind not in analysis_figures() or ending not in ("csv", "csv.gz"):
             continue
         try:
-            text = read_table(path)
+            text = read_table_text(path)
             table = pd.read_csv(io.StringIO(text))
             caption = caption_of_table(table)
             yield _page_figure(numbers, (name, kind), partial(plot_analysis, kind, table), caption, text)

@@ -95,7 +95,9 @@ def remove_temporary_files(folder: Path, *, idle_seconds: float = IDLE_SECONDS) 
     Those changed more recently than `idle_seconds` are kept; 0 only if nobody else writes to the folder.
     """
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
-        if is_temporary(leftover) and leftover.is_file() and time.time() - leftover.stat().st_mtime >= idle_seconds:
+        if not is_temporary(leftover) or not leftover.is_file():
+            continue
+        if not idle_seconds or time.time() - leftover.stat().st_mtime >= idle_seconds:  # a clock may be set back
             leftover.unlink(missing_ok=True)
 
 

@@ -18,8 +18,10 @@ from resnet_cli.store.layout import (
 from resnet_cli.store.packed import PACKED_METRICS_FILE, compress, is_ours, is_packed, pack_runs
 from resnet_cli.store.reader import Results, load_results, read_runs, write_summary
 from resnet_cli.store.regular import LARGEST_TABLE, decompress, lies_in
+from resnet_cli.store.tables import CHECKSUM_SUFFIX
 
 DERIVED = (FIGURES_FOLDER, ANALYSIS_FOLDER)
+CHECKSUM_FILES = CHECKSUM_SUFFIX.removeprefix(".")
 
 MOST_OF_TABLE = 500_000
 """Bytes above which the table of an analysis is compressed."""
@@ -55,6 +57,10 @@ def pack_folder(results: Results, target: str | Path, *, figures: Collection[str
     written = [_packed_file(path.relative_to(folder), path.read_bytes()) for path in copies if path.is_file()]
     written += [(path.relative_to(folder), path.read_bytes()) for path in _derived_files(folder, DERIVED, "csv.gz")]
     written += [(Path(PACKED_METRICS_FILE), metrics), (Path(PACKED_RUNS_FILE), runs)]
+    for path in _derived_files(target, [ANALYSIS_FOLDER], CHECKSUM_FILES):
+        path.unlink()  # of tables that are replaced now
+    checksums = _derived_files(folder, [ANALYSIS_FOLDER], CHECKSUM_FILES)
+    written += [(path.relative_to(folder), path.read_bytes()) for path in checksums]
     for path, content in written:
         write_bytes(target / path, content)
         _other_form(target / path).unlink(missing_ok=True)

@@ -195,7 +195,9 @@ def read_packed(folder: Path) -> tuple[list[RunFiles], list[tuple[str, str]]]:
     header, lines = _read_metrics(folder / PACKED_METRICS_FILE)
     problems = []
     if strays := lines.keys() - {row["run_id"] for row in rows}:
-        problems.append((f"{folder / PACKED_METRICS_FILE}, {shorten(min(strays))}", "no run of this name is beside it"))
+        others = f", nor any of {len(strays) - 1:,} more" if len(strays) > 1 else ""
+        place = f"{folder / PACKED_METRICS_FILE}, {shorten(min(strays))}"
+        problems.append((place, f"no run of this name is beside it{others}"))
     runs: dict[str, RunFiles] = {}
     for row in rows:
         run_id = row["run_id"]

@@ -58,6 +58,8 @@ def read_regular(path: str | Path, most: int) -> bytes:
 def decompress(content: bytes, most: int) -> bytes:
     """The content of a gzip file that holds at most `most` bytes. Raises OSError if it is damaged or holds more."""
     try:
+        if not content:
+            raise EOFError("it is empty")
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
             found = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
@@ -65,17 +67,6 @@ def decompress(content: bytes, most: int) -> bytes:
     if len(found) > most:
         raise OSError(errno.EFBIG, f"holds more than {most / MEGABYTE:.0f} MiB")
     return found
-
-
-def read_table(path: Path) -> str:
-    """The text of a table, compressed if it ends in `.gz`.
-
-    Raises:
-        OSError: it cannot be read, is damaged, or is too large; `strerror` says why.
-        UnicodeDecodeError: it is not text in UTF-8.
-    """
-    content = read_regular(path, LARGEST_TABLE)
-    return (decompress(content, LARGEST_TABLE) if path.suffix == ".gz" else content).decode()
 
 
 def lies_in(path: Path, folder: Path) -> bool:

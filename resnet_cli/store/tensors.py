@@ -133,6 +133,7 @@ def _checked_archive(content: bytes) -> io.BytesIO:
         if sum(part.file_size for part in parts.infolist()) > len(content):  # torch compresses nothing
             raise DamagedFile
         for part in parts.infolist():
-            copy.writestr(part.filename, parts.read(part))  # raises BadZipFile if the CRC-32 does not fit
+            values = parts.read(part)  # raises BadZipFile if the CRC-32 does not fit
+            copy.writestr(zipfile.ZipInfo(part.filename), values)  # by name it would take the time, from 1980 on
     rebuilt.seek(0)
     return rebuilt

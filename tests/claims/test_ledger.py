@@ -7,7 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resnet_cli.claims.claim import ERROR, LOSS, Claim, Comparison, Fact, MissingEvidence, Scale, Sweep, Trial, Verdict
+from resnet_cli.claims.claim import (
+    ERROR,
+    LOSS,
+    Analysis,
+    Claim,
+    Comparison,
+    Fact,
+    MissingEvidence,
+    Scale,
+    Sweep,
+    Trial,
+    Verdict,
+)
 from resnet_cli.claims.ledger import Line, by_verdict, examine, make_ledger
 from resnet_cli.claims.statistics import FEWEST_PAIRS
 
@@ -126,3 +138,16 @@ def test_an_examined_comparison_carries_its_numbers() -> None:
     assert (tested.p_for, tested.p_against) == (1 / 8, 1.0)
     below = examine(Comparison("it is lower", LOSS, {3: 0.4, 1: 0.2, 2: 0.3}, side="below"))
     assert (below.p_for, below.p_against) == (1.0, 1 / 8)
+
+
+@pytest.mark.parametrize("error", [KeyError("train_loss"), TypeError("text"), ValueError("no number")])
+def test_a_table_changed_by_hand_is_no_evidence(error: Exception) -> None:
+    def compare(tables: Any) -> Sequence[Comparison | Fact]:
+        raise error
+
+    of_analysis = Trial(Scale.SINE, (Analysis("paths", Sweep("sine")),), "more than nothing", compare)
+    (line,) = judged(Claim("K1", "It is so.", "made up", (of_analysis,)))
+    assert line.verdict is Verdict.NOT_TESTED
+    assert line.reason.startswith("the table of paths of sine is not as it was written (")
+    with pytest.raises(type(error)):
+        judged(claim_of(compare))

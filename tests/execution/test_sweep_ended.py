@@ -153,3 +153,36 @@ def test_a_sweep_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     process.send_signal(signal.SIGHUP)
     process.communicate("go\n", timeout=60)
     assert process.returncode == 7
+
+
+@pytest.mark.parametrize("lost_in", ["weakref.ref(thing, lambda reference: end())", "None"])
+def test_a_signal_inside_a_destructor_is_not_lost(lost_in: str) -> None:
+    """Python ignores exceptions there, so the exit must come again."""
+    program = f"""
+import signal, time, weakref
+import resnet_cli.cli.main
+from resnet_cli.__main__ import main
+
+def end():
+    signal.raise_signal(signal.SIGTERM)
+
+class Thing:
+    def __del__(self):
+        if reference is None:
+            end()
+
+def run():
+    global reference
+    thing = Thing()
+    reference = {lost_in}
+    del thing
+    print("in time", flush=True)
+    time.sleep(60)
+    print("too late")
+
+resnet_cli.cli.main.run = run
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (143, f"resnet-exp: ended by SIGTERM; {KEPT}")
+    assert "too late" not in done.stdout

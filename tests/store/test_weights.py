@@ -2,6 +2,7 @@ import contextlib
 import pickle
 import random
 import re
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
@@ -110,6 +111,19 @@ def test_damaged_weights_of_earlier_versions_are_never_accepted(make_run: MakeRu
         except UserError:
             refused += 1
     assert refused > 30
+
+
+def test_weights_of_earlier_versions_are_read_where_the_clock_was_reset(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive cannot hold the times before 1980."""
+    run = make_run(depths=2, width=2)
+    state = build_net(run, (1,), 1).state_dict()
+    path = run_folder(tmp_path, run) / WEIGHTS_FILE
+    path.parent.mkdir(parents=True)
+    torch.save({"format": 1, "run_id": run.run_id, "state": dict(state)}, path)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert_same(read_weights(tmp_path, run), state)
 
 
 def test_damaged_directory_of_an_archive_never_yields_other_weights(make_run: MakeRun, tmp_path: Path) -> None:

@@ -177,11 +177,10 @@ def write(kind: str, frame: "pd.DataFrame", target: Path, formats: str, **option
     """Write the table of an analysis and its figure, drawn with `options`; the CSV comes first. Print their paths."""
     from resnet_cli.api import plot_analysis
     from resnet_cli.store.figures import write_figure
-    from resnet_cli.store.files import atomic_file
+    from resnet_cli.store.tables import write_table
 
     table = target / f"{kind}.csv"
-    with atomic_file(table) as file:
-        frame.to_csv(file, index=False, lineterminator="\n", float_format="%.7g")  # float32 has no more
+    write_table(table, frame)
     typer.echo(printable(table))
     for path in write_figure(plot_analysis(kind, frame, **options), target, kind, formats.split(",")):
         typer.echo(printable(path))

@@ -107,7 +107,10 @@ class _Worker:
         for run_id, (status, last) in written.items():
             self.output.emit(Finished(run_id, status, last, self.output.seconds))
             del self.unfinished[run_id]
-        message = f"its process ended without a result (exit code {self.process.exitcode})"
+        code = self.process.exitcode
+        message = f"its process ended without a result (exit code {code})"
+        if code is not None and code == -getattr(signal, "SIGKILL", 0):
+            message = "its process was killed (SIGKILL), as the system does where memory runs out"
         self.output.fail(self.unfinished.values(), message)
 
     def stop(self) -> None:
