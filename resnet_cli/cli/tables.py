@@ -358,7 +358,7 @@ def _header(name: str) -> str:
 
 def cell_text(name: str, value: Any) -> str:
     """A value of a setting or a metric; – where there is none."""
-    if pd.isna(value):
+    if math.isnan(value) if type(value) is float else pd.isna(value):
         return "–"
     if name in ("step", "parameters"):
         return f"{value:,.0f}"

@@ -91,6 +91,13 @@ class Run:
         values = {setting.name: value for setting, value in changes.items()}
         return type(self)(**self.as_dict() | values | named)
 
+    def with_seed(self, seed: int) -> Self:
+        """The same run with another seed, made much faster than by `but`."""
+        run = object.__new__(type(self))
+        own = {"seed": _checked_identity("seed", seed), "settings": self.settings, "_kind": self._kind}
+        vars(run).update(self._kind.identity, **own)
+        return run
+
     def as_dict(self) -> dict[str, Any]:
         """All values by name, as run.json holds them."""
         return {**{name: getattr(self, name) for name in IDENTITY}, **self.settings}

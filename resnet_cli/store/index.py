@@ -52,6 +52,7 @@ class RunIndex:
     entries: dict[str, list[Any]] = field(default_factory=dict)
     _found: dict[str, tuple[Stamp, RunRecord]] = field(default_factory=dict, init=False)
     _new: int = field(default=0, init=False)
+    _firsts: dict[int, Run] = field(default_factory=dict, init=False)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -75,7 +76,9 @@ class RunIndex:
             known, kind, seed, environment, plain, rows, columns, others = entry
             if known != stamp:
                 return None
-            run = Run(**self.kinds[kind], seed=seed)
+            if kind not in self._firsts:
+                self._firsts[kind] = Run(**self.kinds[kind], seed=seed)
+            run = self._firsts[kind].with_seed(seed)
             missing = [None] * rows
             history = list(map(Metrics._make, zip(*(column or missing for column in columns), strict=True)))
             record = RunRecord(

@@ -281,3 +281,11 @@ def test_a_value_of_an_equal_number_but_another_type_is_checked_anew() -> None:
     assert Run(**COMPLETE | {"width": 1}).settings["width"] == 1
     with pytest.raises(ValueError, match="width"):
         Run(**COMPLETE | {"width": True})
+
+
+def test_a_run_with_another_seed_is_as_if_made_with_it() -> None:
+    run, expected = PAPER.with_seed(5), PAPER.but(seed=5)
+    assert (run, hash(run), run.run_id, repr(run)) == (expected, hash(expected), expected.run_id, repr(expected))
+    assert PAPER.seed == 0
+    with pytest.raises(ValueError, match="seed"):
+        PAPER.with_seed(-1)
