@@ -1,6 +1,6 @@
 """What each command costs over results folders of 100 to 20,000 runs: time and memory a run must not grow.
 
-    python benchmarks/scale.py                                  # made-up runs; an hour and 300 MB of disk
+    python benchmarks/scale.py                                  # made-up runs; a quarter of an hour and 300 MB
     python benchmarks/scale.py --sizes 100,1000 --keep scratch  # two minutes; the folders stay
     python benchmarks/scale.py --of results/mine                # the commands over a sweep that has been trained
 

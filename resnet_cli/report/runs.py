@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -93,13 +94,15 @@ def _rows(name: str, results: Results) -> Iterable[dict[str, Cell]]:
     summary = in_given_order(results.summary(), results.given_values())
     settings = [str(column) for column in summary if column not in RUN_COLUMNS]
     ordered = summary.sort_values(["model", *settings, "depth", "seed"], kind="stable")
+    shared = cache(Cell)  # thousands of runs say the same in most of them
     for run in ordered.astype(object).to_dict("records"):
         yield {
-            "sweep": Cell(name),
-            "settings": Cell(settings_text({setting: run[setting] for setting in settings}) or "–"),
-            **{key: Cell(str(run[key])) for key in ("task", "model", "depth", "seed", "status", "run_id")},
+            "sweep": shared(name),
+            "settings": shared(settings_text({setting: run[setting] for setting in settings}) or "–"),
+            **{key: shared(str(run[key])) for key in ("task", "model", "depth", "seed", "status")},
+            "run_id": Cell(run["run_id"]),
             **{key: _measured(key, run[key]) for key in OUTCOMES if not pd.isna(run[key])},
-            **({} if pd.isna(run["parameters"]) else {"parameters": Cell(f"{run['parameters']:,.0f}")}),
+            **({} if pd.isna(run["parameters"]) else {"parameters": shared(f"{run['parameters']:,.0f}")}),
         }
 
 
