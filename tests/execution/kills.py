@@ -150,6 +150,9 @@ class Trial:
         self.commands += 1
         mark = mark_of(folder)
         sys.stdout.flush()
+        if self.jobs > 1:
+            time.sleep(0.05)
+            forkserver.ensure_running()  # it dies of a command that is killed while it asks for a worker
         if process := os.fork():
             return process, mark
         code = 70
