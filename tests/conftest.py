@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from resnet_cli.planning.plan import plan_sweep
-from resnet_cli.settings import discovery, registry
+from resnet_cli.settings import discovery, registry, run
 from resnet_cli.settings.run import Run
 
 torch.set_num_threads(1)
@@ -36,6 +36,7 @@ def _without_traces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(registry, name, {**getattr(registry, name)})
     yield
     discovery._collect.cache_clear()
+    run._kind_of.cache_clear()
 
 
 @pytest.fixture(autouse=True)

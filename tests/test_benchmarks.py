@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import agreement, engines, gpu
+from benchmarks import agreement, engines, gpu, scale
 from benchmarks.gpu_speed import KINDS
+from resnet_cli.store.index import INDEX_FILE
+from resnet_cli.store.reader import load_results
 from resnet_cli.tasks.data import Data
 from tests.conftest import MakeRun
 
@@ -23,6 +25,28 @@ def test_useful_operations_match_a_count_by_hand(make_run: MakeRun) -> None:
 def test_a_sweep_is_scaled_along_depth(make_run: MakeRun) -> None:
     seconds = {make_run(depths=depth): 1.0 + 0.5 * depth for depth in (2, 6, 10)}
     assert engines.scaled(seconds, [make_run(depths=depth) for depth in (3, 40)]) == pytest.approx(2.5 + 21.0)
+
+
+def test_the_time_of_a_further_run_leaves_out_the_start() -> None:
+    assert scale.a_further_run({10: 2.0, 110: 2.5, 1010: 7.0}) == pytest.approx(0.005)
+
+
+def test_made_up_results_are_results(tmp_path: Path) -> None:
+    scale.make_results(tmp_path, 20)
+    results = load_results(tmp_path)
+    assert (len(results.runs), results.problems, results.varying) == (20, [], ["init"])
+    assert {len(stored.history) for stored in results.runs} == {scale.EVALUATIONS}
+
+
+def test_costs_are_rows_of_a_table() -> None:
+    costs = {"show": {size: scale.Cost(9.0, 1.0 + size / 1000, size * scale.MIB) for size in (100, 1000, 2000)}}
+    header, _, row = scale.table(costs).splitlines()
+    assert header.count("|") == row.count("|")
+    assert row == "| show | 9.0 (1.1) | 9.0 (2.0) | 9.0 (3.0) | 2.00 | 1.50 | 0.75 | 1.00 | 1000 | 2000 |"
+    assert scale.INDEX_FILE == INDEX_FILE
+    one = scale.table({"show": {7: scale.Cost(9.0, 2.0, scale.MIB)}}).splitlines()
+    assert one[0] == "| command | 7 runs, s | MiB, 7 runs |"
+    assert one[2] == "| show | 9.0 (2.0) | 1 |"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -17,6 +17,8 @@ MOST_EXACT = 16
 """With more pairs than this, sign changes are drawn instead of listed: 2¹⁶ = 65,536."""
 
 RESAMPLES = 9_999
+MOST_NUMBERS = 2**19
+"""How many are drawn at once, which bounds the memory for thousands of pairs and changes no result."""
 SIGN_FLIP_TEST = "exact sign-flip test"
 BOOTSTRAP = "percentile bootstrap"
 
@@ -40,6 +42,7 @@ def sign_flip_p(differences: Sequence[float], margin: float = 0.0) -> float:
         permutation_type="samples",
         vectorized=True,
         n_resamples=resamples,
+        batch=max(1, MOST_NUMBERS // above.size),
         alternative="greater",
         rng=np.random.default_rng(0),
     )
@@ -68,6 +71,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float]:
         (numbers,),
         np.mean,
         n_resamples=RESAMPLES,
+        batch=max(1, MOST_NUMBERS // numbers.size),
         confidence_level=CONFIDENCE,
         method="percentile",
         rng=np.random.default_rng(0),

@@ -160,6 +160,7 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     """Print the runs of a sweep that are left, and what they would cost."""
     from resnet_cli.cli.tables import plan_listing, product_line
     from resnet_cli.execution.executors import get_executor
+    from resnet_cli.execution.executors.base import check_machine
     from resnet_cli.planning.disk import disk_of
     from resnet_cli.planning.estimate import estimate
     from resnet_cli.planning.memory import memory_of
@@ -179,12 +180,13 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
 
     try:
         get_executor(conditions.executor).check(plan.runs, conditions)
-        with console.status("Measuring …") as status:
-            cost = estimate(units, conditions, fresh=fresh, on_timing=show_progress)
+        check_machine(plan.runs, conditions)  # steps are timed here, wherever the runs are trained
     except UserError as error:  # the plan can be looked at before its data set is there, or where it is not trained
         console.print(plan_listing(plan.runs, units))
         say(console, f"Estimated cost: unknown, because {error}")
         return
+    with console.status("Measuring …") as status:
+        cost = estimate(units, conditions, fresh=fresh, on_timing=show_progress)
     if cost.units:
         console.print(plan_listing([run for unit in cost.units for run in unit.unfinished], cost.units))
     for problem in cost.problems:

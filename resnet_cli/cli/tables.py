@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from resnet_cli.claims.statistics import BOOTSTRAP, FALSE_DISCOVERY_RATE, SIGN_FLIP_TEST
 from resnet_cli.claims.turning_point import FEWEST_DEPTHS, TurningPoint, turning_points
+from resnet_cli.cli.long_table import LongTable, plain_table
 from resnet_cli.figures.panels import split_panels, value_text
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import shorten
@@ -308,15 +308,21 @@ def results_table(summary: pd.DataFrame, metric: str | None = None) -> Renderabl
     measures = [name for name in (columns_of(metric) if metric else OUTCOMES) if summary[name].notna().any()]
     settings = [str(name) for name in summary if name not in RUN_COLUMNS]
     unlike = [name for name in ("status", "step") if name not in alike]
-    table = listing(["run_id"])
     columns = [*unlike, *measures, "parameters", *settings]
-    for name in columns:
-        header = _header(metric if metric and name == OTHER_METRIC else name) if name in measures else name
-        table.add_column(header, justify="left" if name == "status" else "right", no_wrap=True)
-    for run in summary.sort_values(["model", "depth", "seed"]).to_dict("records"):
-        style = {"done": "", "diverged": "red", "failed": "bold red"}[run["status"]]
-        table.add_row(run["run_id"], *(cell_text(name, run.get(name)) for name in columns), style=style)
+    headers = [
+        _header(metric if metric and name == OTHER_METRIC else name) if name in measures else name for name in columns
+    ]
+    ordered = summary.sort_values(["model", "depth", "seed"])
+    texts = [ordered["run_id"], *([cell_text(name, value) for value in _values(ordered, name)] for name in columns)]
+    styles = map({"done": "", "diverged": "red", "failed": "bold red"}.__getitem__, ordered["status"])
+    rows = list(zip(styles, map(list, zip(*texts, strict=True)), strict=True))
+    table = LongTable(["run_id", *headers], [False, *(name != "status" for name in columns)], rows)
     return Group(Text(", ".join([counted(len(summary), "run"), *told]), "bold"), table)
+
+
+def _values(runs: pd.DataFrame, name: str) -> list[Any]:
+    """A column as plain values."""
+    return runs[name].astype(object).tolist() if name in runs else [None] * len(runs)
 
 
 def failures(runs: Iterable[RunRecord]) -> Iterator[str]:
@@ -338,11 +344,9 @@ def evaluations_table(metrics: pd.DataFrame) -> RenderableType:
     return listing(headers, rows, right=headers)
 
 
-def listing(headers: Sequence[str], rows: Iterable[Sequence[str]] = (), *, right: Collection[str] = ()) -> Table:
+def listing(headers: Sequence[str], rows: Iterable[Sequence[str]] = (), *, right: Sequence[str] = ()) -> Table:
     """Rows of words under headers, those in the columns `right` at their right edge; long cells fold."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for header in headers:
-        table.add_column(header, justify="right" if header in right else "left", overflow="fold")
+    table = plain_table(headers, right=right)
     for row in rows:
         table.add_row(*row)
     return table
@@ -354,7 +358,7 @@ def _header(name: str) -> str:
 
 def cell_text(name: str, value: Any) -> str:
     """A value of a setting or a metric; – where there is none."""
-    if pd.isna(value):
+    if math.isnan(value) if type(value) is float else pd.isna(value):
         return "–"
     if name in ("step", "parameters"):
         return f"{value:,.0f}"

@@ -1,6 +1,6 @@
 """Stored results as the tables that claims are judged by: own ones first, else those that come with the program."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -71,11 +71,13 @@ class StoredTables:
 
     Evidence is taken from below the folder that has most of it, and from the first of those that have as much. Runs
     count for a configuration if their settings are among those that it plans, whatever their folder is called; where
-    several have the same run, it is that of the folder with the configuration's name.
+    several have the same run, it is that of the folder with the configuration's name. Results that have been `loaded`,
+    by folder, are not read again.
     """
 
-    def __init__(self, *folders: Path) -> None:
+    def __init__(self, *folders: Path, loaded: Mapping[Path, Results] | None = None) -> None:
         self._folders = folders
+        self._loaded = loaded or {}
         self._frames: dict[str, pd.DataFrame] = {}
 
     def source(self, need: Need) -> Source:
@@ -115,7 +117,11 @@ class StoredTables:
     @cached_property
     def _stored(self) -> list[list[Results]]:
         """All results, by the folder below which they are."""
-        return [[load_results(place) for place in find_results(root)] for root in self._folders if _holds_results(root)]
+        return [
+            [self._loaded.get(place) or load_results(place) for place in find_results(root)]
+            for root in self._folders
+            if _holds_results(root)
+        ]
 
     @property
     def problems(self) -> list[str]:

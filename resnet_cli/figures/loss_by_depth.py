@@ -35,7 +35,7 @@ from resnet_cli.figures.axes import (
 )
 from resnet_cli.figures.cells import deepest_text
 from resnet_cli.figures.finding import finding
-from resnet_cli.figures.panels import arrange, arrange_in_rows, grid_columns, split_panels
+from resnet_cli.figures.panels import arrange, arrange_in_rows, evenly, grid_columns, split_panels
 from resnet_cli.figures.run_table import FEW_SEEDS, SPLIT_LABELS, SPLITS, Scale, Split
 from resnet_cli.figures.style import GREY, ModelStyle, look, model_styles, ordered_models, split_line
 from resnet_cli.settings.metrics import columns_of, describe
@@ -45,6 +45,10 @@ MANY_MODELS = 6
 """More models than this get labels at their lines' ends, a panel for each split, and no bands."""
 FEW_DEPTHS = 12
 """Up to this many depths there is room for large markers."""
+MOST_DOTS = 6000
+"""More are solid bars, and megabytes of SVG."""
+SOME_DOTS = 30
+"""Of the runs at each depth of a line, so many stand for all where these are too many."""
 _MARK_ROW_INCHES = 0.19
 
 
@@ -122,6 +126,7 @@ def draw(
         set_depth_axis(cells[0, 0], depths, width=size[0] / across - (2.2 if many else 0.5))
     lines: list[tuple[Axes, dict[str, Line2D]]] = []
     interquartile: list[bool] = []
+    thin = len(splits) * sum(len(panel.rows) for panel in panels) > MOST_DOTS
     for position, (panel, together) in zip(place.places, itertools.product(panels, shown), strict=True):
         axes = cells.flat[position]
         if not place.row_headers:
@@ -140,7 +145,8 @@ def draw(
                 values = of_model.set_index("depth")[columns_of(metric, [split])[0]]
                 drawn[str(model)] = _draw_medians(axes, values, style, split)
                 if seeds.max() > 1:
-                    _draw_spread(axes, values, style, interquartile=interquartile[-1], has_band=not many)
+                    has_quartiles = interquartile[-1]
+                    _draw_spread(axes, values, style, interquartile=has_quartiles, has_band=not many, thin=thin)
             if model in marked:
                 height = 1 - mark_row * (marked.index(str(model)) + 0.25)
                 _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
@@ -159,7 +165,7 @@ def draw(
     notes = [
         run_table.seeds_text(runs, "line" if len(depths) > 1 else "marker"),
         run_table.band_text(interquartile) if interquartile and len(depths) > 1 and not many else "",
-        "dots: single runs" if interquartile else "",
+        _dots_text(thin) if interquartile else "",
         "no line or band where diverged runs make it infinite" if marked else "",
         found.rule if found else "",
         run_table.failed_text(summary),
@@ -196,7 +202,13 @@ def _draw_medians(axes: Axes, values: "pd.Series[float]", style: ModelStyle, spl
 
 
 def _draw_spread(
-    axes: Axes, values: "pd.Series[float]", style: ModelStyle, *, interquartile: bool, has_band: bool
+    axes: Axes,
+    values: "pd.Series[float]",
+    style: ModelStyle,
+    *,
+    interquartile: bool,
+    has_band: bool,
+    thin: bool,
 ) -> None:
     share = 0.25 if interquartile else 0.0
     low = values.groupby(level="depth").apply(_quantile, share)
@@ -205,7 +217,18 @@ def _draw_spread(
         shown = np.isfinite(low + high)
         axes.fill_between(low.index, low, high, where=shown, color=style.colour, alpha=0.13, linewidth=0)
     size, alpha = (5, 0.4) if len(low) <= FEW_DEPTHS else (3.5, 0.25)
+    if thin:
+        values = pd.concat([_some(of_depth) for _, of_depth in values.groupby(level="depth")])
     draw_runs(axes, values.index, values, style.colour, size=size, alpha=alpha)
+
+
+def _some(values: "pd.Series[float]") -> "pd.Series[float]":
+    """A few of the values, evenly by rank, the lowest and the highest among them."""
+    return values.sort_values().iloc[evenly(range(len(values)), SOME_DOTS)]
+
+
+def _dots_text(thin: bool) -> str:
+    return f"dots: {SOME_DOTS} runs of each line at a depth, evenly by value" if thin else "dots: single runs"
 
 
 def _quantile(values: "pd.Series[float]", share: float) -> float:

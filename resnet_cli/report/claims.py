@@ -1,6 +1,6 @@
 """The ledger of claims as a page shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from resnet_cli.claims.ledger import Line, by_verdict, make_ledger
 from resnet_cli.claims.words import METHOD, SYMBOLS, comparison_text, fact_text, numbers_text, p_text
 from resnet_cli.evidence.making import Options, command_text, commands_of
 from resnet_cli.evidence.tables import OWN, StoredTables, remark_of
+from resnet_cli.store.reader import Results
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class Ledger:
     summary: str
 
 
-def ledger_of(folders: Sequence[Path]) -> Ledger:
-    """The verdict of every claim from the results below some folders."""
-    tables = StoredTables(*folders)
+def ledger_of(folders: Sequence[Path], loaded: Mapping[Path, Results] | None = None) -> Ledger:
+    """The verdict of every claim from the results below some folders, of which some may have been `loaded`."""
+    tables = StoredTables(*folders, loaded=loaded)
     lines = make_ledger(all_claims().values(), tables)
     tested = [line for line in lines if line.verdict != Verdict.NOT_TESTED]
     untested = dict.fromkeys(line.claim.id for line in lines if line.verdict == Verdict.NOT_TESTED)

@@ -114,7 +114,7 @@ def make_report(
         title=title or f"Results of {_listed(folders)}",
         shows_figures=bool(kinds),
         answer=told,
-        ledger=ledger_of(folders) if claims else None,
+        ledger=ledger_of(folders, {sweep.results.folder: sweep.results for sweep in sweeps}) if claims else None,
         sweeps=parts,
         others=[figure for figure in others if isinstance(figure, PageFigure)],
         table=run_table([(sweep.name, sweep.results) for sweep in sweeps]),

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pandas as pd
 from humanize import natural_list
 
-from resnet_cli.figures.panels import settings_text, value_text
+from resnet_cli.figures.panels import evenly, settings_text, value_text
 from resnet_cli.figures.run_table import free_settings, in_given_order, ordered_values
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.planning.plan import plan_sweep
@@ -24,7 +25,7 @@ NOT_OF_THE_PLAN = ("format", "out", "plugins", "device", "threads")
 """Keys of a sweep file that do not change which runs there are."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """A cell of the table of runs: its text, and the number in full where the text is shorter."""
 
@@ -42,15 +43,21 @@ class Row:
 
 @dataclass(frozen=True)
 class RunTable:
-    """The runs of all sweeps: `columns` by name, which of them hold `numbers`, which are worth a `choice`, and rows."""
+    """The runs of all sweeps: `columns` by name, which of them hold `numbers`, which are worth a `choice`, and rows.
+
+    Of very many runs only some have a row; `runs` says how many there are.
+    """
 
     columns: list[str]
     numbers: list[bool]
     choices: dict[str, list[str]]
     rows: list[Row]
+    runs: int
 
 
 MOST_CHOICES = 60
+MOST_ROWS = 5000
+"""With more, the page takes a browser seconds to sort, and megabytes."""
 _CHOSEN = ("sweep", "task", "model", "depth", "seed", "settings", "status")
 _LAST = ("parameters",)
 
@@ -70,21 +77,32 @@ def run_table(sweeps: Sequence[tuple[str, Results]]) -> RunTable:
         columns=[_header(name) for name in columns],
         numbers=[name in ("depth", "seed", *outcomes, *_LAST) for name in columns],
         choices={_header(name): _ordered(values) for name, values in chosen.items() if 1 < len(values) <= MOST_CHOICES},
-        rows=[Row(row["status"].text, [row.get(name, Cell("–")) for name in columns]) for row in rows],
+        rows=[Row(row["status"].text, [row.get(name, Cell("–")) for name in columns]) for row in _some(rows)],
+        runs=len(rows),
     )
+
+
+def _some(rows: list[dict[str, Cell]]) -> list[dict[str, Cell]]:
+    """At most `MOST_ROWS` of the rows, in their order: those of runs that ended badly, then others, evenly."""
+    bad = [place for place, row in enumerate(rows) if row["status"].text != "done"]
+    good = [place for place, row in enumerate(rows) if row["status"].text == "done"]
+    kept = evenly(bad, MOST_ROWS)
+    return [rows[place] for place in sorted(kept + evenly(good, MOST_ROWS - len(kept)))]
 
 
 def _rows(name: str, results: Results) -> Iterable[dict[str, Cell]]:
     summary = in_given_order(results.summary(), results.given_values())
     settings = [str(column) for column in summary if column not in RUN_COLUMNS]
     ordered = summary.sort_values(["model", *settings, "depth", "seed"], kind="stable")
+    shared = cache(Cell)  # thousands of runs say the same in most of them
     for run in ordered.astype(object).to_dict("records"):
         yield {
-            "sweep": Cell(name),
-            "settings": Cell(settings_text({setting: run[setting] for setting in settings}) or "–"),
-            **{key: Cell(str(run[key])) for key in ("task", "model", "depth", "seed", "status", "run_id")},
+            "sweep": shared(name),
+            "settings": shared(settings_text({setting: run[setting] for setting in settings}) or "–"),
+            **{key: shared(str(run[key])) for key in ("task", "model", "depth", "seed", "status")},
+            "run_id": Cell(run["run_id"]),
             **{key: _measured(key, run[key]) for key in OUTCOMES if not pd.isna(run[key])},
-            **({} if pd.isna(run["parameters"]) else {"parameters": Cell(f"{run['parameters']:,.0f}")}),
+            **({} if pd.isna(run["parameters"]) else {"parameters": shared(f"{run['parameters']:,.0f}")}),
         }
 
 

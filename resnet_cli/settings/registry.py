@@ -84,6 +84,12 @@ def find(name: str) -> Setting[Any] | None:
     return _settings.get(name)
 
 
+def count() -> int:
+    """How many settings have been declared so far."""
+    declared()
+    return len(_settings)
+
+
 def owner(setting: Setting[Any]) -> Owner:
     """Which part of the program declares a setting."""
     return _owners[setting.name]

@@ -50,14 +50,16 @@ class Run:
     def __init__(self, **values: Any) -> None:
         if missing := [name for name in IDENTITY if name not in values]:
             raise ValueError(f"{missing[0]} is missing")
-        vars(self).update({name: _checked_identity(name, values[name]) for name in IDENTITY})
-        given = {**registry.before(self.model, self.task), **values}
-        given = {name: value for name, value in given.items() if name in values or _applies(name, given)}
-        checked = {
-            name: _checked(name, value) for name, value in given.items() if value is not None and name not in IDENTITY
-        }
-        vars(self)["settings"] = MappingProxyType({name: checked[name] for name in registry.in_order(checked)})
-        _check_together(self)
+        seed = _checked_identity("seed", values.pop("seed"))
+        given = tuple(values.items()), tuple(map(type, values.values()))
+        try:
+            kind = _kind_of(registry.count(), *given)
+        except TypeError:  # a list, say, which the error will name
+            kind = _kind_of.__wrapped__(registry.count(), *given)
+        vars(self).update(**kind.identity, seed=seed, settings=kind.settings, _kind=kind)
+        if not kind.is_sound:
+            _check_together(self)
+            kind.is_sound = True
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a run cannot be changed, nor its {name}; see `but`")
@@ -89,6 +91,13 @@ class Run:
         values = {setting.name: value for setting, value in changes.items()}
         return type(self)(**self.as_dict() | values | named)
 
+    def with_seed(self, seed: int) -> Self:
+        """The same run with another seed, made much faster than by `but`."""
+        run = object.__new__(type(self))
+        own = {"seed": _checked_identity("seed", seed), "settings": self.settings, "_kind": self._kind}
+        vars(run).update(self._kind.identity, **own)
+        return run
+
     def as_dict(self) -> dict[str, Any]:
         """All values by name, as run.json holds them."""
         return {**{name: getattr(self, name) for name in IDENTITY}, **self.settings}
@@ -104,24 +113,21 @@ class Run:
     @cached_property
     def run_id(self) -> str:
         """A readable name; two runs have the same one exactly if their settings are the same."""
-        before = registry.before(self.model, self.task)
-        values = {
-            name: value
-            for name, value in self.as_dict().items()
-            if name in IDENTITY or name not in before or value != before[name]
-        }
-        text = json.dumps(values, sort_keys=True)
+        text = f"{self.seed}".join(self._kind.around_seed)
         return f"{self.model}_d{self.depth:03d}_s{self.seed}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Run) and self.as_dict() == other.as_dict()
-
     @cached_property
-    def _hash(self) -> int:
-        return hash((self.task, self.model, self.depth, self.seed, frozenset(self.settings.items())))
+    def _kind(self) -> "_Kind":
+        """What it shares with runs that differ in their seeds alone; set from the start but in unchecked runs."""
+        return _Kind({name: self[name] for name in IDENTITY if name != "seed"}, self.settings)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Run):
+            return False
+        return self.seed == other.seed and (self._kind is other._kind or self.as_dict() == other.as_dict())
 
     def __hash__(self) -> int:
-        return self._hash
+        return hash((self.seed, self._kind.hash))
 
     def __repr__(self) -> str:
         return f"Run({', '.join(f'{name}={value!r}' for name, value in self.as_dict().items())})"
@@ -140,6 +146,46 @@ class Run:
 
         to_dict = core_schema.plain_serializer_function_ser_schema(cls.as_dict)
         return core_schema.no_info_plain_validator_function(parse, serialization=to_dict)
+
+
+class _Kind:
+    """What runs have in common that differ in their seeds alone; thousands share one.
+
+    It is sound once the settings of one of its runs have been found not to contradict each other.
+    """
+
+    def __init__(self, identity: Mapping[str, Any], settings: Mapping[str, Value]) -> None:
+        self.identity, self.settings = identity, settings
+        self.is_sound = False
+
+    @cached_property
+    def hash(self) -> int:
+        return hash((*self.identity.values(), frozenset(self.settings.items())))
+
+    @cached_property
+    def around_seed(self) -> tuple[str, str]:
+        """The text that decides a run's id, as it stands before its seed and after it."""
+        before = registry.before(self.identity["model"], self.identity["task"])
+        own = {name: value for name, value in self.settings.items() if name not in before or value != before[name]}
+        values = {**self.identity, **own}
+        parts = [{name: value for name, value in values.items() if (name < "seed") is first} for first in (True, False)]
+        start, end = (json.dumps(part, sort_keys=True)[1:-1] for part in parts)
+        return f'{{{start}, "seed": ', f", {end}}}"
+
+
+@lru_cache(maxsize=10_000)
+def _kind_of(declared: int, values: tuple[tuple[str, Any], ...], types: tuple[type, ...]) -> _Kind:
+    """What the values of a run without its seed say.
+
+    The number of declared settings and the types of the values, of which 1 and True are equal, are there for the cache.
+    """
+    given = dict(values)
+    identity = {name: _checked_identity(name, given.pop(name)) for name in IDENTITY if name != "seed"}
+    before = registry.before(identity["model"], identity["task"])
+    every = {**before, **given}
+    applying = {name: value for name, value in every.items() if name in given or _applies(name, every)}
+    checked = {name: _checked(name, value) for name, value in applying.items() if value is not None}
+    return _Kind(identity, MappingProxyType({name: checked[name] for name in registry.in_order(checked)}))
 
 
 def _applies(name: str, values: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,7 @@ def _cell(value: Any) -> str:
     return json.dumps(value)
 
 
+@lru_cache(maxsize=10_000)
 def _value(cell: str) -> Any:
     try:
         return json.loads(cell)

@@ -1,8 +1,11 @@
 """Reading results folders into pandas: forgiving about broken runs, which are named and left out."""
 
+import gc
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from resnet_cli.settings.metrics import METRICS, OTHER_METRIC, check_metric, col
 from resnet_cli.settings.setting import IDENTITY
 from resnet_cli.settings.varying import varying_settings
 from resnet_cli.store.files import TEMPORARY_PREFIX, atomic_file
+from resnet_cli.store.index import FEWEST, RunIndex, stamp_of
 from resnet_cli.store.layout import (
     METRICS_FILE,
     RUN_FILE,
@@ -52,10 +56,9 @@ class Results:
     @property
     def varying(self) -> list[str]:
         """The settings, beside task, model, depth and seed, that tell runs of the same model apart."""
-        names = registry.names_in_order(stored.run for stored in self.runs)
-        return varying_settings(
-            names, ((stored.run.model, [stored.run.get(name) for name in names]) for stored in self.runs)
-        )
+        kinds = {(run.model, id(run.settings)): run for run in (stored.run for stored in self.runs)}.values()
+        names = registry.names_in_order(kinds)  # thousands of runs share their settings
+        return varying_settings(names, ((run.model, [run.get(name) for name in names]) for run in kinds))
 
     def given_values(self) -> dict[str, list[Any]]:
         """The lists in the sweep file: the values of settings in the order in which they were given."""
@@ -75,15 +78,16 @@ class Results:
             UserError: there is no such metric.
         """
         varying, wanted = self.varying, self._columns_of(metric)
-        rows = []
-        for stored in self.runs:
-            last = _evaluations(stored, metric)[-1] if stored.history else ()
-            values = dict(zip([*METRICS, OTHER_METRIC], last, strict=False))
-            settings = {name: stored.run.get(name) for name in (*IDENTITY, *varying)}
-            identity = {"run_id": stored.run.run_id, "status": stored.status, "parameters": stored.parameters}
-            rows.append({**identity, **settings, **values})
+        lasts = [_evaluation(stored, -1, metric) if stored.history else _NOTHING for stored in self.runs]
+        values = {
+            "run_id": [stored.run.run_id for stored in self.runs],
+            "status": [stored.status for stored in self.runs],
+            "parameters": [stored.parameters for stored in self.runs],
+            **{name: [stored.run.get(name) for stored in self.runs] for name in (*IDENTITY, *varying)},
+            **{name: [last[place] for last in lasts] for place, name in enumerate([*METRICS, OTHER_METRIC])},
+        }
         columns = list(dict.fromkeys([*SUMMARY_COLUMNS, *wanted, *varying]))
-        frame = pd.DataFrame(rows, columns=columns, dtype=object)
+        frame = pd.DataFrame({name: values[name] for name in columns}, dtype=object)
         return _with_whole_numbers(frame, ["step", "parameters", *varying]).infer_objects()
 
     def curves(self, metric: str | None = None) -> pd.DataFrame:
@@ -93,14 +97,22 @@ class Results:
             UserError: there is no such metric.
         """
         varying = self.varying
-        metrics = list(dict.fromkeys([*METRICS, *self._columns_of(metric)]))
-        rows: list[tuple[Any, ...]] = []
-        for stored in self.runs:
-            identity = [stored.run.run_id, *(stored.run.get(name) for name in IDENTITY), stored.status]
-            settings = [stored.run.get(name) for name in varying]
-            rows += [(*identity, *settings, *values[: len(metrics)]) for values in _evaluations(stored, metric)]
-        frame = pd.DataFrame(rows, columns=["run_id", *IDENTITY, "status", *varying, *metrics])
-        return frame.astype({name: float for name in metrics if name != "step"})
+        wanted = list(dict.fromkeys([*METRICS, *self._columns_of(metric)]))
+        names = ["run_id", *IDENTITY, "status", *varying]
+        evaluated = [stored for stored in self.runs if stored.history]
+        rows = [
+            (stored.run.run_id, *map(stored.run.get, IDENTITY), stored.status, *map(stored.run.get, varying))
+            for stored in evaluated
+        ]
+        runs = pd.DataFrame(rows, columns=names)
+        frame = runs.loc[runs.index.repeat([len(stored.history) for stored in evaluated])].reset_index(drop=True)
+        for place, name in enumerate(METRICS):
+            values = [row[place] for stored in evaluated for row in stored.history]
+            frame[name] = pd.Series(values, dtype=None if name == "step" else float)
+        if OTHER_METRIC in wanted:
+            others = [value for stored in evaluated for value in _others(stored, metric)]
+            frame[OTHER_METRIC] = pd.Series(others, dtype=float)
+        return frame
 
     def _columns_of(self, metric: str | None) -> list[str]:
         if metric is None:
@@ -109,10 +121,17 @@ class Results:
         return columns_of(metric)
 
 
-def _evaluations(stored: RunRecord, metric: str | None) -> list[tuple[Any, ...]]:
-    """The declared metrics of each evaluation, then `metric` if it is another."""
-    others = stored.other_metrics.get(metric or "", [None] * len(stored.history))
-    return [(*row, other) for row, other in zip(stored.history, others, strict=True)]
+_NOTHING = (math.nan,) * (len(METRICS) + 1)
+
+
+def _evaluation(stored: RunRecord, number: int, metric: str | None) -> tuple[Any, ...]:
+    """The declared metrics of an evaluation, then `metric` if it is another."""
+    return *stored.history[number], _others(stored, metric)[number]
+
+
+def _others(stored: RunRecord, metric: str | None) -> list[float | None]:
+    """The values of a metric that is not declared."""
+    return stored.other_metrics.get(metric or "") or [None] * len(stored.history)
 
 
 def _with_whole_numbers(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
@@ -149,7 +168,7 @@ def _results_below(root: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        has_runs = RUNS_FOLDER in folders and next(_run_folders(place), None) is not None
+        has_runs = RUNS_FOLDER in folders and any(map(_is_finished, _run_folders(place)))
         if has_runs or SWEEP_FILE in files or is_packed(place):
             yield place
             folders[:] = [folder for folder in folders if folder != RUNS_FOLDER]
@@ -166,15 +185,59 @@ def load_results(folder: str | Path) -> Results:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give a results folder, such as results/sine.")
     check_sweep_file(folder)
-    runs, problems = [], []
-    for files in read_runs(folder):
-        try:
-            if isinstance(files, BrokenRun):
-                raise files
-            runs.append(parse_run(files))
-        except BrokenRun as problem:
-            problems.append(str(problem))
+    runs: list[RunRecord] = []
+    problems: list[str] = []
+    with _without_collection():
+        for found in _records(folder):
+            if isinstance(found, BrokenRun):
+                problems.append(str(found))
+            else:
+                runs.append(found)
     return Results(folder, runs, problems)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Do not look for circles of references among hundreds of thousands of values, which have none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _records(folder: Path) -> Iterator[RunRecord | BrokenRun]:
+    """What each finished run of a results folder says, from its index where that holds the same."""
+    if is_packed(folder):
+        for files in read_runs(folder):
+            yield files if isinstance(files, BrokenRun) else _parsed(files)
+        return
+    places = _run_folders(folder)
+    index = RunIndex.read(folder) if len(places) >= FEWEST else None
+    for place in places:
+        stamp = stamp_of(place) if index else None
+        found: RunRecord | BrokenRun | None = index.get(os.path.basename(place), stamp) if index else None
+        if found is None:
+            try:
+                found = _parsed(read_run(place))
+            except BrokenRun as problem:
+                if not _is_finished(place):
+                    continue
+                found = problem
+            if index and stamp and isinstance(found, RunRecord):
+                index.add(stamp, found)
+        yield found
+    if index:
+        index.write()
+
+
+def _parsed(files: RunFiles) -> RunRecord | BrokenRun:
+    try:
+        return parse_run(files)
+    except BrokenRun as problem:
+        return problem
 
 
 def read_runs(folder: Path) -> Iterator[RunFiles | BrokenRun]:
@@ -188,27 +251,32 @@ def read_runs(folder: Path) -> Iterator[RunFiles | BrokenRun]:
         yield from (BrokenRun(place, reason) for place, reason in problems)
         yield from files
         return
-    for place in sorted(_run_folders(folder)):
+    for place in _run_folders(folder):
         try:
             yield read_run(place)
         except BrokenRun as problem:
-            yield problem
+            if _is_finished(place):
+                yield problem
 
 
-def _run_folders(folder: Path) -> Iterator[Path]:
-    """The folders of the finished runs, in no order."""
+def _run_folders(folder: Path) -> list[str]:
+    """The folders of the runs, finished or not, in the order of their ids."""
+    place = folder / RUNS_FOLDER
     try:
-        places = list((folder / RUNS_FOLDER).iterdir())
+        return [os.path.join(place, name) for name in sorted(os.listdir(place))]
     except (FileNotFoundError, NotADirectoryError):
-        return
-    for place in places:
-        try:
-            (place / RUN_FILE).lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError:  # it cannot be looked into; reading it will say why
-            pass
-        yield place
+        return []
+
+
+def _is_finished(place: str) -> bool:
+    """Whether the run in a folder is finished, or cannot be looked into; reading it will say why."""
+    try:
+        os.lstat(os.path.join(place, RUN_FILE))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def check_sweep_file(folder: Path) -> dict[str, Any]:
@@ -241,16 +309,16 @@ def load_run(place: Path) -> RunRecord:
     return parse_run(read_run(place))
 
 
-def read_run(place: Path) -> RunFiles:
+def read_run(place: str | Path) -> RunFiles:
     """The files of the finished run in the folder `place`. Raises BrokenRun if one cannot be read."""
-    record, metrics = place / RUN_FILE, place / METRICS_FILE
+    record, metrics = os.path.join(place, RUN_FILE), os.path.join(place, METRICS_FILE)
     try:
         return RunFiles(
-            place.name,
+            os.path.basename(place),
             read_regular(record, MOST_OF_RECORD),
             read_regular(metrics, MOST_OF_METRICS),
-            str(record),
-            str(metrics),
+            record,
+            metrics,
         )
     except OSError as error:
         raise BrokenRun(place, f"{Path(error.filename).name} cannot be read ({error.strerror})") from None

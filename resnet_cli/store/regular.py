@@ -4,6 +4,7 @@ import contextlib
 import errno
 import gzip
 import io
+import os
 import stat
 import zlib
 from pathlib import Path
@@ -14,15 +15,15 @@ LARGEST_TABLE = 100 * MEGABYTE
 """Nothing larger is taken for the table of an analysis."""
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BinaryIO:
     """Open a regular file to be read; links are followed. A pipe would keep whoever opens it waiting.
 
     Raises:
         OSError: it is missing, or is a folder, pipe or device.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
-    return path.open("rb")
+    return open(path, "rb")
 
 
 def starts_with(path: Path, start: bytes) -> bool:
@@ -32,7 +33,7 @@ def starts_with(path: Path, start: bytes) -> bool:
     return False
 
 
-def read_regular(path: Path, most: int) -> bytes:
+def read_regular(path: str | Path, most: int) -> bytes:
     """The content of a regular file of at most `most` bytes; links are followed.
 
     Raises:
@@ -41,7 +42,10 @@ def read_regular(path: Path, most: int) -> bytes:
     """
     try:
         with open_regular(path) as file:
-            content = file.read(most + 1)
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(min(size, most) + 1)  # a request for `most` would take memory for that
+            if len(content) > size:  # it has grown
+                content += file.read(max(most + 1 - len(content), 0))
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     except (MemoryError, OverflowError):

@@ -94,3 +94,10 @@ def test_the_correction_is_that_of_benjamini_and_hochberg() -> None:
     assert adjusted([]) == []
     assert adjusted([0.03]) == [0.03]
     assert adjusted([0.01, 0.5, 0.02, 0.9]) == pytest.approx([0.04, 2 / 3, 0.04, 0.9])
+
+
+def test_the_bound_on_memory_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = np.random.default_rng(0).normal(0.2, 1.0, 30).tolist()
+    at_once = sign_flip_p(differences), mean_interval(differences)
+    monkeypatch.setattr("resnet_cli.claims.statistics.MOST_NUMBERS", 7000)
+    assert (sign_flip_p(differences), mean_interval(differences)) == at_once

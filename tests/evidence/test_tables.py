@@ -129,7 +129,11 @@ def test_a_run_in_two_folders_is_that_of_its_own_sweep(tmp_path: Path) -> None:
     assert sorted(losses) == [0.01, 0.01, 0.9, 0.9]
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"a,b\n1,2\n" * 1000)[:-30], bytes(100)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", gzip.compress(b"a,b\n1,2\n" * 1000)[:-30], bytes(100)],
+    ids=["empty", "no gzip", "cut off", "zeros"],
+)
 def test_a_damaged_packed_table_is_missing_evidence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "counts").mkdir()
     (tmp_path / "counts" / "counts.csv.gz").write_bytes(content)

@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from resnet_cli.figures import loss_by_depth
 from resnet_cli.figures.loss_by_depth import draw
 from resnet_cli.figures.style import BLUE, VERMILLION
 from resnet_cli.settings.errors import UserError
@@ -305,3 +306,16 @@ def test_losses_near_the_largest_float_count_as_diverged(summary: pd.DataFrame) 
     """No axis can be drawn for them."""
     with pytest.raises(UserError, match="have no loss"):
         draw(summary.assign(train_loss=1e308, test_loss=1e308))
+
+
+def test_of_very_many_runs_some_have_dots(summary: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = draw(summary)
+    monkeypatch.setattr(loss_by_depth, "MOST_DOTS", 50)
+    monkeypatch.setattr(loss_by_depth, "SOME_DOTS", 3)
+    thin = draw(summary)
+    assert "dots: 3 runs of each line at a depth, evenly by value" in note(thin)
+    dots, all_dots = ([one for one in figure.axes[0].lines if one.get_marker() == "."] for figure in (thin, whole))
+    for some, every in zip(dots, all_dots, strict=True):
+        for depth in (8, 20, 32, 56):
+            values = np.sort(np.asarray(every.get_ydata())[np.asarray(every.get_xdata()) == depth])
+            assert np.asarray(some.get_ydata())[np.asarray(some.get_xdata()) == depth].tolist() == values[::2].tolist()

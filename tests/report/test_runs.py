@@ -114,3 +114,15 @@ def test_machines_are_told_apart_and_dated(make_sweep: MakeSweep) -> None:
 def test_a_sweep_is_told_in_a_line(make_sweep: MakeSweep, settings: dict[str, object], end: str) -> None:
     text = sweep_text(load_results(make_sweep("mine", DEGRADING, **settings)))
     assert text == f"{18 * (len(settings) + 1)} runs on sine: plain-mlp and residual-mlp, depths 2,4,8, {end}"
+
+
+def test_of_very_many_runs_the_table_shows_a_part(make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_sweep("mine", GAPPY)
+    every = run_table([("mine", load_results(folder))])
+    assert every.runs == len(every.rows) == 10
+    monkeypatch.setattr("resnet_cli.report.runs.MOST_ROWS", 5)
+    part = run_table([("mine", load_results(folder))])
+    assert (part.runs, len(part.rows)) == (10, 5)
+    assert [row for row in every.rows if row in part.rows] == part.rows, "in the same order"
+    assert all(row in part.rows for row in every.rows if row.status != "done")
+    assert (part.columns, part.choices) == (every.columns, every.choices)

@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import json
 from typing import Any
 
@@ -258,3 +259,33 @@ def test_a_run_cannot_be_changed() -> None:
 def test_values_outside_the_limits_are_rejected(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must|give exactly one|nesterov needs|is missing|cannot name"):
         Run(**COMPLETE | change)
+
+
+def test_runs_that_differ_in_their_seeds_share_their_settings() -> None:
+    runs = [Run(**PAPER.as_dict() | {"seed": seed}) for seed in (0, 1)]
+    assert runs[0].settings is runs[1].settings
+    assert runs[0] != runs[1]
+    assert hash(runs[0]) != hash(runs[1])
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1])
+def test_the_id_is_the_hash_of_all_values(seed: int) -> None:
+    run = Run(**PAPER.as_dict() | {"seed": seed})
+    before = registry.before(run.model, run.task)
+    values = {name: value for name, value in run.as_dict().items() if name not in before or value != before[name]}
+    text = json.dumps(values, sort_keys=True)
+    assert run.run_id == f"resnet_d020_s{seed}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def test_a_value_of_an_equal_number_but_another_type_is_checked_anew() -> None:
+    assert Run(**COMPLETE | {"width": 1}).settings["width"] == 1
+    with pytest.raises(ValueError, match="width"):
+        Run(**COMPLETE | {"width": True})
+
+
+def test_a_run_with_another_seed_is_as_if_made_with_it() -> None:
+    run, expected = PAPER.with_seed(5), PAPER.but(seed=5)
+    assert (run, hash(run), run.run_id, repr(run)) == (expected, hash(expected), expected.run_id, repr(expected))
+    assert PAPER.seed == 0
+    with pytest.raises(ValueError, match="seed"):
+        PAPER.with_seed(-1)

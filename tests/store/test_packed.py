@@ -263,7 +263,11 @@ def test_links_that_lead_out_of_a_folder_are_not_copied(folder: Path, tmp_path: 
         pack(folder, tmp_path / "with-figures", figures=["stolen"])
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"a" * 1000)[:-9], gzip.compress(bytes(3_000_000))])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", gzip.compress(b"a" * 1000)[:-9], gzip.compress(bytes(3_000_000))],
+    ids=["empty", "no gzip", "cut off", "too large"],
+)
 def test_a_table_that_cannot_be_unpacked_is_one_sentence_and_leaves_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:

@@ -93,3 +93,14 @@ def test_runs_with_different_columns_are_packed_to_the_byte(make_run: MakeRun, t
     pack_folder(load_results(tmp_path / "restored"), tmp_path / "again")
     for name in ("runs.csv", "metrics.csv.gz"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "packed" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *[{}, {"a": {}}, {"a": []}, {"a": 1, "b": {"c": [1, {"d": "\n é"}, [2.5]], "e": (1, 2)}, '\u2028"': None}],
+        *[{"a": True}, {"a": -0.0, "b": 1e300, "c": 1e-7}, {"a": float("nan"), "b": float("-inf")}, {"a": 10**30}],
+    ],
+)
+def test_the_text_of_a_record_is_indented_json(value: dict[str, object]) -> None:
+    assert record_text(value) == json.dumps(value, indent=2) + "\n"

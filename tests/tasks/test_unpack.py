@@ -99,7 +99,11 @@ def test_a_million_empty_members_are_not_counted(tmp_path: Path) -> None:
         unpacked(tmp_path, pack([plain(str(number), b"") for number in range(1100)]))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", b"not an archive", gzip.compress(b"not a tar file" * 100)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x1f\x8b", b"not an archive", gzip.compress(b"not a tar file" * 100)],
+    ids=["empty", "two bytes", "text", "no tar"],
+)
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(NotUnpacked):
         unpacked(tmp_path, content)
