@@ -21,7 +21,7 @@ def test_the_smallest_and_largest_depth_are_compared_by_default(folder: Path, co
     answer = command("analyze", "append", folder, "--format", "svg")
     assert answer.code == 0, answer.err
     assert "Using 4 of 12 runs: nets of depth 4, each extended to depth 7." in answer.out
-    assert {path.name for path in (folder / "analysis").iterdir()} == {"append.csv", "append.svg"}
+    assert {path.name for path in (folder / "analysis").iterdir()} == {"append.csv", "append.sha256", "append.svg"}
     frame = pd.read_csv(folder / "analysis" / "append.csv")
     assert set(zip(frame["model"], frame["seed"], strict=True)) == {
         (model, seed) for model in ("plain-mlp", "residual-mlp") for seed in (0, 1)
@@ -35,7 +35,7 @@ def test_models_depths_and_seeds_can_be_chosen(folder: Path, command: Command, t
     chosen = ("--models", "plain-mlp", "--depth", 3, "--to", 5, "--seeds", 1)
     answer = command("analyze", "append", folder, *chosen, "--format", "svg", "--out", tmp_path / "out")
     assert answer.code == 0, answer.err
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"append.csv", "append.svg"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"append.csv", "append.sha256", "append.svg"}
     frame = pd.read_csv(tmp_path / "out" / "append.csv")
     assert frame[["model", "depth", "deeper", "seed"]].drop_duplicates().to_numpy().tolist() == [["plain-mlp", 3, 5, 1]]
 

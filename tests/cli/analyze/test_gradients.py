@@ -40,7 +40,7 @@ def test_a_training_that_differs_is_reported(command: Command, train: Train) -> 
         same += [row.train_loss for row in again.history] == [row.train_loss for row in stored.history]
     assert f"{same} of 2 runs gave the stored losses again, to the last bit." in answer.out
     assert ("The training losses of the others differ by up to" in answer.out) == (same < 2)
-    assert sorted(path.name for path in Path("out").iterdir()) == ["gradients.csv", "gradients.svg"]
+    assert sorted(path.name for path in Path("out").iterdir()) == ["gradients.csv", "gradients.sha256", "gradients.svg"]
 
 
 def test_three_depths_and_seeds_are_used_by_default(command: Command, train: Train) -> None:

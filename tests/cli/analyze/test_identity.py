@@ -13,7 +13,9 @@ def test_it_needs_no_runs_and_writes_its_table_and_figure(command: Command, tmp_
     small = ("--depths", "1,3", "--seeds", "0..1", "--steps", 2, "--block-size", 3)
     answer = command("analyze", "identity", *small, "--out", tmp_path / "here", "--format", "png,svg")
     assert answer.code == 0, answer.err
-    assert {path.name for path in (tmp_path / "here").iterdir()} == {"identity.csv", "identity.png", "identity.svg"}
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {
+        f"identity.{kind}" for kind in ("csv", "png", "sha256", "svg")
+    }
     frame = pd.read_csv(tmp_path / "here" / "identity.csv")
     assert set(frame["experiment"]) == {"filter", "vectors", "images"}
     assert set(frame.loc[frame["experiment"] == "images", "depth"]) == {1, 3}

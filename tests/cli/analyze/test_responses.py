@@ -35,7 +35,7 @@ def test_settings_that_vary_are_columns(command: Command, train: Train) -> None:
     train(*SMALL, "--depths", 3, "--seeds", 0, "--models", "plain", "--activation", "relu,tanh", "--save-models")
     assert command("analyze", "responses", FOLDER, "--format", "png", "--out", "out").code == 0
     assert set(pd.read_csv("out/responses.csv")["activation"]) == {"relu", "tanh"}
-    assert sorted(path.name for path in Path("out").iterdir()) == ["responses.csv", "responses.png"]
+    assert sorted(path.name for path in Path("out").iterdir()) == ["responses.csv", "responses.png", "responses.sha256"]
 
 
 @pytest.mark.parametrize(
