@@ -14,6 +14,7 @@ from resnet_cli.execution.executors import conditions_of, get_executor
 from resnet_cli.execution.lock import locked, turn_to_summarise
 from resnet_cli.execution.unit import Emit
 from resnet_cli.planning.conditions import Conditions
+from resnet_cli.planning.joined import what_is_asked
 from resnet_cli.planning.plan import Plan
 from resnet_cli.planning.units import Unit, finished_runs, make_units, remaining_units
 from resnet_cli.settings.errors import UserError
@@ -135,18 +136,13 @@ def _write_sweep_file(plan: Plan, folder: Path, others_at_work: bool) -> None:
     content = {"format": FORMAT, **plan.resolved}
     if others_at_work:
         found = check_sweep_file(folder)
-        if _what(found) != _what(content):
+        if what_is_asked(found) != what_is_asked(content):
             raise UserError(
                 f"out (={folder}) is in use by shards of another sweep than this one, which asks for other runs; "
                 "give all shards the same settings, or choose another folder with --out."
             )
         return
     write_text(folder / SWEEP_FILE, tomli_w.dumps(content))
-
-
-def _what(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a sweep file asks for, without how it is done on a machine."""
-    return {name: value for name, value in content.items() if name not in ("format", "device", "threads", "engine")}
 
 
 def _set_damaged_weights_aside(runs: list[Run], folder: Path) -> list[str]:

@@ -39,7 +39,6 @@ the image is 224×224. Larger feature maps are averaged to 7×7 and smaller ones
 49 times fewer weights for images of up to 32×32. No other layer depends on the image size.
 """
 
-from collections.abc import Sequence
 from math import ceil, prod
 
 from torch import Tensor, nn
@@ -48,7 +47,7 @@ from torch.nn import functional as F
 from resnet_cli.models.base import Dropout, Model, activation_of, convolution, norm_of
 from resnet_cli.models.densenet import COMPRESSION, GROWTH_RATE, build_dense_blocks
 from resnet_cli.models.resnet import CifarNet, build_blocks
-from resnet_cli.models.settings import COMMON, DROPOUT, SHORTCUT, WIDTH, Ordering
+from resnet_cli.models.settings import COMMON, DROPOUT, SHORTCUT, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -117,17 +116,7 @@ class VGG(nn.Module):
 class ImagenetNet(CifarNet):
     """A 7×7 convolution, max pooling, blocks, global average pooling and a linear output; arguments as of CifarNet."""
 
-    def __init__(
-        self,
-        run: Run,
-        input_shape: tuple[int, ...],
-        outputs: int,
-        blocks: Sequence[nn.Module],
-        filters: int,
-        ordering: Ordering = "original",
-    ) -> None:
-        super().__init__(run, input_shape, outputs, blocks, filters, ordering)
-        self.conv = convolution(run, input_shape[0], run[WIDTH], 7, stride=2)
+    first_size, first_stride = 7, 2
 
     def begin(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, W, H/4, W/4)."""

@@ -158,6 +158,8 @@ class CifarNet(nn.Module):
             another block would begin.
     """
 
+    first_size, first_stride = 3, 1  # of the convolution before the blocks
+
     def __init__(
         self,
         run: Run,
@@ -168,7 +170,7 @@ class CifarNet(nn.Module):
         ordering: Ordering = "original",
     ) -> None:
         super().__init__()
-        self.conv = convolution(run, input_shape[0], run[WIDTH], 3)
+        self.conv = convolution(run, input_shape[0], run[WIDTH], self.first_size, self.first_stride)
         self.norm = norm_of(run, run[WIDTH])
         self.activation = activation_of(run)
         self.blocks = nn.Sequential(*blocks)

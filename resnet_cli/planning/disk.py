@@ -11,7 +11,7 @@ import torch
 from resnet_cli.models import describe_net
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.memory import optimizer_copies, size
-from resnet_cli.planning.units import Unit
+from resnet_cli.planning.units import Unit, kind_of_net
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import RUN_FILE, run_folder
@@ -83,7 +83,7 @@ def _record_bytes(run: Run) -> int:
 
 def _net_bytes(run: Run, copies: int = 1) -> int:
     """The bytes of a file with a net's values, or with `copies` of them."""
-    count, numbers = _tensors_of(_Kind(f"{run.task} {run.model} {run.depth} {run.that_affect('shape', 'cost')}", run))
+    count, numbers = _tensors_of(_Kind(f"{run.depth} {kind_of_net(run)}", run))
     return OF_AN_ARCHIVE + copies * (numbers + OF_A_TENSOR * count)
 
 

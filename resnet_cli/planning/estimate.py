@@ -18,7 +18,7 @@ from humanize import precisedelta
 from resnet_cli.models import count_parameters, describe_net
 from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.conditions import Conditions
-from resnet_cli.planning.units import Unit, finished_runs, remaining_units
+from resnet_cli.planning.units import Unit, finished_runs, kind_of_net, remaining_units
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
@@ -117,7 +117,7 @@ def estimate(
 def _kind(unit: Unit) -> str:
     """The same for units whose costs differ only through their number of layers."""
     run = unit.runs[0]
-    return stack_key(run) if unit.stacked else str((run.task, run.model, run.that_affect("shape", "cost")))
+    return stack_key(run) if unit.stacked else kind_of_net(run)
 
 
 def _layers(unit: Unit) -> int:

@@ -28,7 +28,7 @@ class Joined:
 def join_sweeps(contents: Sequence[Mapping[str, Any]]) -> Joined:
     """The sweep that asks for the runs of all of these sweep files, and for as few others as lists can say."""
     first = contents[0]
-    if all(_what(content) == _what(first) for content in contents):
+    if all(what_is_asked(content) == what_is_asked(first) for content in contents):
         content = {name: value for name, value in first.items() if name != "format"}
         try:
             return Joined(content, plan_sweep(_request(first)).runs)
@@ -48,7 +48,8 @@ def join_sweeps(contents: Sequence[Mapping[str, Any]]) -> Joined:
     return Joined(plan.resolved, plan.runs, note)
 
 
-def _what(content: Mapping[str, Any]) -> dict[str, Any]:
+def what_is_asked(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sweep file asks for, without how it is done on a machine."""
     return {name: value for name, value in content.items() if name not in (*MACHINE, "format")}
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from resnet_cli.models import describe_net
 from resnet_cli.models.count import count_multiply_adds
 from resnet_cli.planning.plan import MAX_RUNS, Plan, Shard
+from resnet_cli.planning.units import kind_of_net
 from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks import get_task
@@ -85,18 +86,13 @@ def costs_of(runs: Sequence[Run]) -> list[int]:
     """
     kinds: dict[str, list[Run]] = {}
     for run in runs:
-        kinds.setdefault(_kind(run), []).append(run)
+        kinds.setdefault(kind_of_net(run), []).append(run)
     of_step = {kind: _multiply_adds(members) for kind, members in kinds.items()}
     costs = []
     for run in runs:
         steps = length(run, get_task(run.task).examples(run)[0])[0]
-        costs.append(steps * (run.depth * CALLS_OF_A_LAYER + run[BATCH_SIZE] * of_step[_kind(run)][run.depth]))
+        costs.append(steps * (run.depth * CALLS_OF_A_LAYER + run[BATCH_SIZE] * of_step[kind_of_net(run)][run.depth]))
     return costs
-
-
-def _kind(run: Run) -> str:
-    """The same for runs whose nets differ only in depth."""
-    return str((run.task, run.model, run.that_affect("shape", "cost")))
 
 
 def _multiply_adds(alike: Sequence[Run]) -> dict[int, int]:

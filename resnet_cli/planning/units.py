@@ -19,6 +19,11 @@ from resnet_cli.training.schedule import length
 from resnet_cli.training.stacked.grouping import group_runs, obstacle, stack_name
 
 
+def kind_of_net(run: Run) -> str:
+    """The same for runs that cost the same for each of their layers, since their nets differ only in depth."""
+    return str((run.task, run.model, run.that_affect("shape", "cost")))
+
+
 @dataclass(frozen=True)
 class Unit:
     """A single run for the loop, or runs that are trained together in a stack.
