@@ -19,7 +19,7 @@ from resnet_cli.settings.metrics import METRICS, Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from tests.conftest import MakeRun
-from tests.pages import REFERENCE
+from tests.page_numbers import REFERENCE
 
 
 def stored(run: Run, loss: float, status: Status = "done") -> RunRecord:

@@ -15,9 +15,10 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from tests import pages
+from tests import page_numbers, pages
 from tests.cli.conftest import Command, command
-from tests.pages import PAGES, REFERENCE, ROOT
+from tests.page_numbers import REFERENCE, ROOT
+from tests.pages import PAGES
 
 __all__ = ["command"]
 
@@ -82,7 +83,7 @@ def test_a_number_that_cannot_be_found_is_an_error() -> None:
     [(0.00016, "1.6e-4"), (0.00099999, "0.0010"), (0.05, "0.050"), (2.345, "2.3"), (96.2, "96"), (1792.1, "1,800")],
 )
 def test_numbers_have_two_significant_digits(value: float, text: str) -> None:
-    assert pages.show(value) == text
+    assert page_numbers.show(value) == text
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from tests.pages import PAGES, ROOT
+from tests.page_numbers import ROOT
+from tests.pages import PAGES
 from tests.pictures import COMMITTED, PICTURES, drawn, small_png
 
 NAMES = [str(picture.relative_to(COMMITTED).as_posix()) for picture in PICTURES]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests import reference_report
-from tests.pages import ROOT
+from tests.page_numbers import ROOT
 
 CONSTRAINTS = (ROOT / "constraints.txt").read_text("utf-8")
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from resnet_cli.analysis.counts import count_imagenet_nets
-from tests.pages import REFERENCE
+from tests.page_numbers import REFERENCE
 
 PARAMETERS = {
     "VGG-16": 138_357_544,

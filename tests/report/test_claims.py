@@ -2,7 +2,7 @@
 
 from resnet_cli.claims import all_claims
 from resnet_cli.report.claims import ledger_of
-from tests.pages import REFERENCE
+from tests.page_numbers import REFERENCE
 from tests.report.conftest import DEGRADING, MakeSweep
 
 

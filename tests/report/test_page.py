@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from resnet_cli.report.page import START, make_report, name_sweeps, render, write_report
 from resnet_cli.settings.errors import UserError
 from resnet_cli.store.layout import SWEEP_FILE
-from tests.pages import REFERENCE
+from tests.page_numbers import REFERENCE
 from tests.report.conftest import DEGRADING, MakeSweep
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&lt;"

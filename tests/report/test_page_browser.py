@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import Select
 
 from resnet_cli.report.page import make_report, write_report
 from resnet_cli.store.reader import load_results
-from tests.pages import REFERENCE
+from tests.page_numbers import REFERENCE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
