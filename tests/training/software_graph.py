@@ -20,10 +20,10 @@ WAITING = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", 
 
 
 class SoftwareRecorder:
-    """Records on the CPU; `recordings` counts them, `replays` is the number of replays of each."""
+    """Records on the CPU; `recordings` and `releases` are counted, `replays` is the number of replays of each."""
 
     def __init__(self) -> None:
-        self.recordings, self.replays = 0, list[int]()
+        self.recordings, self.releases, self.replays = 0, 0, list[int]()
 
     def aside(self) -> contextlib.AbstractContextManager[None]:
         """See `Recorder`."""
@@ -51,6 +51,10 @@ class SoftwareRecorder:
             recording.replay()
 
         return replay
+
+    def release(self) -> None:
+        """See `Recorder`."""
+        self.releases += 1
 
 
 class _Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]

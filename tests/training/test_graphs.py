@@ -1,5 +1,6 @@
 """Steps that are replayed have the results of eager ones, to the bit; what cannot be replayed says why."""
 
+import weakref
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,71 @@ class StaleRecorder(SoftwareRecorder):
 def test_a_graph_with_a_wrong_gradient_is_given_up(make_run: MakeRun) -> None:
     reason = why_eager(make_run(**SINE), StaleRecorder())
     assert reason.startswith("the first gradient of the graph differs by ")
+
+
+class TightRecorder(SoftwareRecorder):
+    """Notes at each release whether its latest graph is alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: list[bool] = []
+
+    def record(self, work: Work) -> Work:
+        replay = super().record(work)
+        self.graph = weakref.ref(replay)
+        return replay
+
+    def release(self) -> None:
+        self.alive.append(self.graph() is not None)
+
+
+def test_memory_that_ends_in_the_comparison_is_given_back_and_the_step_taken_eagerly(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, failures = TightRecorder(), list[int]()
+
+    class Large(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            if self.training and recorder.recordings == 1 and not failures:
+                failures.append(recorder.replays[0])
+                raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
+            return y
+
+    monkeypatch.setattr(loop, "build_net", lambda *of: Large(build_net(*of)))
+    reason = why_eager(of_model(all_models()["resnet"], make_run), recorder)  # its buffers are batch norm's
+    assert reason == "comparing the graph with an eager step failed: CUDA out of memory. Tried to allocate 2 GiB"
+    assert failures == [1]
+    assert recorder.alive == [False]
+
+
+def test_what_the_eager_steps_kept_is_given_back_once(make_run: MakeRun) -> None:
+    run, recorder = make_run(**SINE), TightRecorder()
+    train(run, load(run), recorder=recorder)
+    assert recorder.alive == [True]
+
+
+@pytest.mark.parametrize(("precision", "holds"), [("float32", False), ("bfloat16", True)])
+def test_rounding_to_bfloat16_is_not_taken_for_another_gradient(make_run: MakeRun, precision: str, holds: bool) -> None:
+    class Rounding(SoftwareRecorder):
+        def record(self, work: Work) -> Work:
+            replay = super().record(work)
+
+            def inexact() -> None:
+                replay()
+                for parameter in steps.net.parameters():
+                    if parameter.grad is not None:
+                        parameter.grad *= 1.1
+
+            return inexact
+
+    run = make_run(**SINE, precision=precision)
+    data = load(run)
+    net = data.adapt(build_net(run, data.input_shape, data.outputs))
+    steps = GraphedStep(run, data, net, build_optimizer(run, net.parameters()), {}, recorder=Rounding())
+    for step in range(EAGER_STEPS + 1):
+        steps.take(step, 0.01)
+    assert (steps.replay is not None) is holds
 
 
 def test_too_few_steps_are_recorded_as_such(make_run: MakeRun) -> None:
