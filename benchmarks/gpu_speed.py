@@ -193,20 +193,20 @@ def engine_table(device: torch.device, size: Size) -> str:
     sweep, sample = sine_runs(**size.sweep), sine_runs(**{**size.sweep, **size.sample})
     data = get_task(sweep[0].task).load(sweep[0], None).to(device, torch.float32)
     groups = group_runs(sweep, device.type)
+    recorder = recorder_of(device)
 
     def loop_seconds(graphs: bool) -> float:
-        taken = {}
-        for run in sample:
-            recorder = recorder_of(device) if graphs else None
-            taken[run] = _timed(device, partial(train, run, data, recorder=recorder))
+        taken = {
+            run: _timed(device, partial(train, run, data, recorder=recorder if graphs else None)) for run in sample
+        }
         return scaled(taken, sweep)
 
     engines: dict[str, Callable[[], float]] = {
         "loop, eager": lambda: loop_seconds(graphs=False),
         "loop, CUDA graphs": lambda: loop_seconds(graphs=True),
-        "stacked": lambda: _timed(device, lambda: [train_stack(runs, data) for runs in groups]),
+        "stacked": lambda: _timed(device, lambda: [train_stack(runs, data, recorder=recorder) for runs in groups]),
     }
-    train_stack(groups[-1][:1], data)
+    train_stack(groups[-1][:1], data, recorder=recorder)
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(min(2, size.repeats)):
         for name, measure in engines.items():

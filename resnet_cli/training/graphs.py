@@ -121,6 +121,25 @@ def recorder_of(device: torch.device) -> Recorder | None:
     return CudaRecorder(device) if device.type == "cuda" else None
 
 
+def eager_sentence(obstacle: str) -> str:
+    """Tells a person that steps are not replayed."""
+    return f"Training steps are not replayed as CUDA graphs: {obstacle}."
+
+
+def eager_environment(obstacle: str) -> dict[str, object]:
+    """What a run's record says of steps that were not replayed."""
+    return {"cuda_graphs": False, "why_no_cuda_graphs": obstacle}
+
+
+def recording_failed(error: RuntimeError) -> str:
+    """The obstacle that an error of a recording is."""
+    return f"recording failed: {_in_a_line(error)}"
+
+
+def _in_a_line(error: RuntimeError) -> str:
+    return shorten(" ".join(str(error).split()), 200)
+
+
 @cache
 def _stream_of(device: torch.device) -> torch.cuda.Stream:
     """One stream for all recordings of a process: torch keeps memory for the products of each."""
@@ -181,7 +200,7 @@ class GraphedStep(EagerStep):
         """Whether steps were replayed, and why not."""
         if self.replay is not None:
             return {"cuda_graphs": True}
-        return {"cuda_graphs": False, "why_no_cuda_graphs": self.obstacle or f"at most {EAGER_STEPS} steps were taken"}
+        return eager_environment(self.obstacle or f"at most {EAGER_STEPS} steps were taken")
 
     def _take_aside(self, step: int, rate: float) -> tuple[Tensor, Tensor]:
         self.eager_steps += 1
@@ -214,7 +233,7 @@ class GraphedStep(EagerStep):
         try:
             return self.recorder.record(work)
         except RuntimeError as error:
-            self._stay_eager(f"recording failed: {_in_a_line(error)}")
+            self._stay_eager(recording_failed(error))
             return None
 
     def _begin(self, step: int) -> bool:
@@ -294,8 +313,4 @@ class GraphedStep(EagerStep):
 
     def _stay_eager(self, obstacle: str) -> None:
         self.obstacle, self.replay, self.replay_update = obstacle, None, None
-        self.tell(f"Training steps are not replayed as CUDA graphs: {obstacle}.")
-
-
-def _in_a_line(error: RuntimeError) -> str:
-    return shorten(" ".join(str(error).split()), 200)
+        self.tell(eager_sentence(obstacle))

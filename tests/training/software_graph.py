@@ -39,9 +39,11 @@ class SoftwareRecorder:
     def record(self, work: Work) -> Work:
         """See `Recorder`."""
         recording = _Recording()
-        with recording:
-            work()
-        recording.undo()
+        try:
+            with recording:
+                work()
+        finally:
+            recording.undo()
         place = self.recordings
         self.recordings += 1
         self.replays.append(0)
