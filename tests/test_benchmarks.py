@@ -12,7 +12,9 @@ from benchmarks.gpu_speed import KINDS
 from resnet_cli.store.index import INDEX_FILE
 from resnet_cli.store.reader import load_results
 from resnet_cli.tasks.data import Data
+from resnet_cli.training.graphs import Work
 from tests.conftest import MakeRun
+from tests.training.software_graph import SoftwareRecorder
 
 
 def test_useful_operations_match_a_count_by_hand(make_run: MakeRun) -> None:
@@ -104,6 +106,20 @@ def test_a_device_with_other_results_is_found(make_run: MakeRun, monkeypatch: py
     found = agreement.compare(run, data, there)
     assert not found.holds
     assert found.found.graphs == 0
+
+
+def test_steps_that_are_not_replayed_do_not_agree(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(SoftwareRecorder):
+        def record(self, work: Work) -> Work:
+            raise RuntimeError("operation not permitted")
+
+    monkeypatch.setattr(agreement, "recorder_of", lambda device: Failing())
+    run = make_run(depths=3, width=4, steps=5, eval_every=1, precision="float64")
+    found = agreement.compare(run, agreement.data_of(run), torch.device("cpu"))
+    assert found.found == agreement.Differences(0, 0, 0, 0)
+    assert not found.holds
+    row = agreement.agreement_table([found]).splitlines()[-1]
+    assert row.endswith("| 0 | 0 | 0 | not replayed: recording failed: operation not permitted | **differs** |")
 
 
 def test_losses_that_end_early_or_are_no_numbers_never_agree() -> None:

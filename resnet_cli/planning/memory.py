@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from resnet_cli.models import describe_net
-from resnet_cli.models.base import Drawing, StochasticDepth
+from resnet_cli.models.base import StochasticDepth, drawing_layers
 from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.units import Unit
@@ -116,8 +116,7 @@ def training_bytes(run: Run, *, recompute: bool = False, with_graphs: bool = Fal
     step = _peak(net, (run[BATCH_SIZE], *shape), dtype, training=True)
     examples = min(run[EVAL_SIZE], EVALUATION_BATCH, max(task.examples(run)))
     evaluation = values + _peak(net, (examples, *shape), dtype, training=False)
-    draws = any(isinstance(layer, Drawing) and not layer.is_idle for layer in net.modules())
-    graph = step if with_graphs and not recompute and not draws else 0
+    graph = step if with_graphs and not recompute and not drawing_layers(net) else 0
     return persistent + graph + max(step, evaluation, persistent + values)  # or the bytes of a checkpoint
 
 
