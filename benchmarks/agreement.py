@@ -14,6 +14,7 @@ from resnet_cli.models import all_models, build_net
 from resnet_cli.models.base import Model
 from resnet_cli.models.settings import DROPOUT
 from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.errors import shorten
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
@@ -63,11 +64,13 @@ class Agreement:
 
     Attributes:
         eager: why steps were not replayed, so that nothing is known of graphs; empty if they were, as they should be.
+        error: what ended the comparison; empty if nothing did.
     """
 
     run: Run
     found: Differences
     eager: str = ""
+    error: str = ""
 
     @property
     def holds(self) -> bool:
@@ -77,7 +80,10 @@ class Agreement:
     def cells(self) -> str:
         """What was found, as cells of a Markdown table."""
         cells = _cells(self.found)
-        return f"{cells.rpartition(' | ')[0]} | not replayed: {self.eager}" if self.eager else cells
+        if self.eager:
+            cells = f"{cells.rpartition(' | ')[0]} | not replayed: {self.eager}"
+        verdict = "ok" if self.holds else f"**{self.error or 'differs'}**"
+        return f"{cells} | {verdict}"
 
 
 def compare(run: Run, data: Data, device: torch.device) -> Agreement:
@@ -160,7 +166,21 @@ def compare_all(device: torch.device, *, quick: bool) -> list[Agreement]:
     if quick:
         models = [next(model for model in models if model.family == family) for family in ("mlp", "cnn")]
     runs = [small_run(model, precision, steps=5 if quick else 10) for model in models for precision in LIMITS]
-    return [compare(run, data_of(run), device) for run in runs]
+    return [compared(run, device) for run in runs]
+
+
+def compared(run: Run, device: torch.device) -> Agreement:
+    """The same as `compare`; an error is what was found."""
+    try:
+        return compare(run, data_of(run), device)
+    except Exception as error:
+        return Agreement(run, Differences(*[math.nan] * 4), error=said(error))
+
+
+def said(error: Exception) -> str:
+    """An error in a line that can stand in a cell of a Markdown table."""
+    words = " ".join(str(error).split()).replace("|", "/")
+    return f"{type(error).__name__}: {shorten(words, 300)}"
 
 
 def agreement_table(found: list[Agreement]) -> str:
@@ -173,10 +193,7 @@ def agreement_table(found: list[Agreement]) -> str:
         lines.append(f"| *limit* | | {precision} | {_cells(limit)} | |")
     for each in found:
         run = each.run
-        lines.append(
-            f"| {run.model} | {run.depth} | {run[PRECISION]} | {each.cells()} | "
-            f"{'ok' if each.holds else '**differs**'} |"
-        )
+        lines.append(f"| {run.model} | {run.depth} | {run[PRECISION]} | {each.cells()} |")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import agreement, engines, gpu, scale
-from benchmarks.gpu_speed import KINDS
+from benchmarks.gpu_speed import KINDS, QUICK
 from resnet_cli.store.index import INDEX_FILE
 from resnet_cli.store.reader import load_results
 from resnet_cli.tasks.data import Data
@@ -92,6 +92,39 @@ def test_a_report_of_tests_names_what_failed() -> None:
         "- failed: `tests.test_a::b`",
         "- failed: `tests.test_a::c`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "some_pass", "failed"),
+    [
+        (gpu.Outcome(3, 1, []), 0, True, []),
+        (gpu.Outcome(0, 9, []), 0, False, []),
+        (gpu.Outcome(0, 9, []), 0, True, ["no test ran on the GPU"]),
+        (gpu.Outcome(0, 0, []), 5, False, ["pytest ended with exit code 5"]),
+        (gpu.Outcome(3, 0, []), -9, True, ["pytest ended with exit code -9"]),
+        (gpu.Outcome(3, 0, ["a"]), 1, True, ["a"]),
+    ],
+)
+def test_tests_that_did_not_run_did_not_pass(found: gpu.Outcome, code: int, some_pass: bool, failed: list[str]) -> None:
+    assert gpu.judged(found, code, some_pass=some_pass).failed == failed
+
+
+def test_a_part_that_ends_with_an_error_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*of: object, **options: object) -> str:
+        raise torch.OutOfMemoryError("CUDA out of memory |\nat all")
+
+    monkeypatch.setattr(gpu, "run_tests", lambda *of, **options: gpu.Outcome(1, 0, []))
+    monkeypatch.setattr(gpu, "step_table", fail)
+    monkeypatch.setattr(gpu, "sharing_table", lambda *of: "a table")
+    monkeypatch.setattr(gpu, "engine_table", lambda *of: "another")
+    monkeypatch.setattr(agreement, "compare", fail)
+    results, good = gpu.measure(torch.device("cpu"), QUICK, quick=True, tests=[])
+    assert not good
+    *_, tests, models, step, sharing, engines = results.split("### ")
+    assert tests == "Tests\n\n1 passed, 0 failed, 0 skipped.\n\n"
+    assert models.count(" | nan | nan | nan | nan | **OutOfMemoryError: CUDA out of memory / at all** |\n") == 4
+    assert step == "A training step\n\n**Ended with OutOfMemoryError: CUDA out of memory / at all**\n\n"
+    assert (sharing, engines) == ("Several runs at once\n\na table\n\n", "The two engines\n\nanother\n")
 
 
 def test_a_device_with_other_results_is_found(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
