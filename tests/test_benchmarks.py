@@ -63,15 +63,30 @@ def test_without_a_gpu_one_sentence_says_so(capsys: pytest.CaptureFixture[str], 
     assert list(tmp_path.iterdir()) == []
 
 
+MARKED = """
+import pytest
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("here", [True, False])
+def test_on_a_gpu(here):
+    if not here:
+        pytest.skip("needs a CUDA device")
+
+def test_elsewhere():
+    raise AssertionError("this test is not marked")
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_all_that_runs_on_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    arguments = ["--device", "cpu", "--quick", "--out", str(page), "--tests", "tests/training/test_warmup.py"]
+    page, tests = tmp_path / "page.md", tmp_path / "test_marked.py"
+    tests.write_text(MARKED, "utf-8")
+    arguments = ["--device", "cpu", "--quick", "--out", str(page), "--tests", str(tests)]
     assert gpu.main(arguments) == 0
     before, results = page.read_text("utf-8").split(f"\n{gpu.HEADING}\n")
     assert before == gpu.PAGE.read_text("utf-8").split(f"\n{gpu.HEADING}\n")[0]
-    assert ("0 passed, 0 failed, 1 skipped." in results) is not torch.cuda.is_available()
+    assert "1 passed, 0 failed, 1 skipped." in results
     assert "All models agree." in results
     assert "| ResNet | step |" not in results.partition("### A training step")[0]
     assert "at most" not in results, "steps that should be replayed were eager"
