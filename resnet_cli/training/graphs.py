@@ -39,10 +39,11 @@ EAGER_STEPS = 3
 GRADIENT_TOLERANCE, MIXED_TOLERANCE = 0.01, 0.3
 """Most that the gradient of a replay may differ from an eager one, relative to its norm, and in bfloat16.
 
-Some kernels add in an order that changes from call to call, so the two may be rounded differently. Rounding moves the
-gradient of small nets by up to 4e-3 in float32 (against float64, all models, through ReLUs whose input is close to 0)
-and by up to 0.17 in bfloat16; two results that are rounded independently are then 0.24 apart. The gradients of two
-batches after three steps differ by 0.76 or more, which is what a graph that reads an earlier batch would show.
+Some kernels add in an order that changes from call to call, so the two may be rounded differently. Rounding moves a
+gradient by up to 4e-3 in float32 (against float64, all models, through ReLUs whose input is close to 0) and by up to
+0.17 in bfloat16 (after three steps of the shallowest nets, width 4, on digits, without those for ImageNet, which leave
+one pixel there); two results that are rounded independently are then 0.24 apart. The gradients of two batches of these
+nets differ by 0.76 or more, which is what a graph that reads an earlier batch would show.
 """
 
 Work = Callable[[], None]
