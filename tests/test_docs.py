@@ -148,6 +148,7 @@ def run_line(command: Command, line: str) -> None:
         return
     if name == "sweep":
         arguments += [] if "--dry-run" in arguments else SMALL
+        arguments += ["--depths", "56"] if "--config deep-digits" in line else []
     elif name == "run":
         arguments += ["--set", "steps=4", "--set", "eval_every=2"]
     elif name == "analyze" and arguments[0] == "identity":

@@ -190,22 +190,22 @@ def test_cuda_without_cuda_is_an_error(tmp_path: Path) -> None:
 LONG = ["--task", "sine", "--depths", "2..5", "--seeds", "0", "--steps", "150", "--eval-every", "50", "--threads", "1"]
 
 
-def command(folder: Path, engine: str) -> list[str]:
+def command(folder: Path, jobs: int) -> list[str]:
     program = [sys.executable, "-m", "resnet_cli", "sweep", *LONG, "--out", str(folder), "--quiet"]
-    return [*program, "--engine", engine, "--checkpoint-every", "0.01", "--jobs", "2"]
+    return [*program, "--engine", "loop", "--checkpoint-every", "0.01", "--jobs", str(jobs)]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("engine", "finished_runs"), [("loop", 2), ("stacked", 0)])
-def test_a_sweep_killed_with_sigkill_ends_with_the_same_files(tmp_path: Path, engine: str, finished_runs: int) -> None:
+def test_a_sweep_killed_with_sigkill_ends_with_the_same_files(tmp_path: Path) -> None:
+    """Its workers are left behind as any system leaves them; `tests.execution.kills` has many kills, of forked ones."""
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "sine"
-    subprocess.run(command(undisturbed, engine), check=True)
-    process = subprocess.Popen(command(folder, engine))
-    wait_for_runs(folder, finished_runs, process)
+    subprocess.run(command(undisturbed, 1), check=True)
+    process = subprocess.Popen(command(folder, 2))
+    wait_for_runs(folder, 2, process)
     process.kill()
     process.wait()
-    subprocess.run(command(folder, engine), check=True)
+    subprocess.run(command(folder, 1), check=True)
     assert contents(folder) == contents(undisturbed)
 
 

@@ -92,7 +92,6 @@ def assert_no_process_is_left(group: int) -> None:
     ("name", "words", "jobs"),
     [
         ("SIGINT", "interrupted", 1),
-        ("SIGINT", "interrupted", 2),
         ("SIGTERM", "ended by SIGTERM", 2),
         ("SIGHUP", "ended by SIGHUP", 1),
     ],

@@ -178,6 +178,7 @@ def test_only_a_report_is_replaced(make_sweep: MakeSweep, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_thousand_runs_stay_below_five_megabytes() -> None:
-    report = make_report([REFERENCE / "sine", REFERENCE / "optimiser-sine"])
+    """Their table and figures; the claims are as many for a thousand runs as for one."""
+    report = make_report([REFERENCE / "sine", REFERENCE / "optimiser-sine"], claims=False)
     assert len(report.table.rows) > 900
-    assert len(render(report).encode()) < 5_000_000
+    assert len(render(report).encode()) < 4_000_000
