@@ -16,7 +16,7 @@ import re
 from typing import Any
 
 from resnet_cli.claims.claim import Verdict
-from tests import page_ledger, page_numbers, reference_report
+from tests import page_ledger, page_mechanisms, page_numbers, reference_report
 from tests.page_numbers import ROOT, show
 from tests.pictures import PICTURES, drawn, small_png
 
@@ -31,7 +31,7 @@ MADE = re.compile(r"<!-- made: (?P<expression>.+?) -->\n.*?<!-- end -->", re.S)
 
 def evaluate(expression: str) -> Any:
     """The value of an expression of a page."""
-    return eval(expression, {**vars(page_numbers), **vars(page_ledger)})
+    return eval(expression, {**vars(page_numbers), **vars(page_ledger), **vars(page_mechanisms)})
 
 
 def renewed(text: str) -> str:

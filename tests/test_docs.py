@@ -157,6 +157,10 @@ def run_line(command: Command, line: str) -> None:
         arguments += ["--draws", "2"]
     elif name == "analyze" and arguments[0] == "forms":
         arguments += ["--depths", "11", "--cardinalities", "2", "--seeds", "0"]
+    elif name == "analyze" and arguments[0] == "landscape":
+        arguments += ["--draws", "1", "--cut", "2", "--surface", "1", "--examples", "20"]
+    elif name == "analyze" and arguments[0] == "shattered":
+        arguments += ["--depths", "1,4", "--seeds", "0"]
     elif name == "analyze" and arguments[0] == "transfer":
         arguments += ["--steps", "2"]
     if name in ("plot", "analyze") and "--format" not in arguments:
