@@ -9,7 +9,8 @@ from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.settings.errors import either
 from resnet_cli.settings.setting import Count, Fraction, Need, Positive, Setting, Share, always
 
-Initialisation = Literal["default", "he", "glorot", "normal"]
+Independent = Literal["default", "he", "glorot", "normal"]
+Initialisation = Literal[Independent, "orthogonal", "identity"]
 Ordering = Literal[
     "original", "norm-after-addition", "relu-before-addition", "relu-only-preactivation", "full-preactivation"
 ]
@@ -44,7 +45,9 @@ DROPOUT = Setting[float](
 INIT = Setting[Initialisation](
     "init",
     Initialisation,
-    "Initial weights: default (PyTorch's: uniform ±1/√fan_in), he or glorot (both normal), or normal (see --init-std).",
+    "Initial weights: default (PyTorch's: uniform ±1/√fan_in), he or glorot (both normal), normal (see --init-std), "
+    "orthogonal (times √2 before a ReLU), or identity (default in layers that change the number of units, and outside "
+    "blocks).",
     affects=(),
 )
 INIT_STD = Setting[float](
