@@ -18,6 +18,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
+from resnet_cli.models.base import BranchScale
 from resnet_cli.models.settings import Independent, Initialisation
 from resnet_cli.settings.seeding import derive_seed
 
@@ -31,8 +32,8 @@ def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | N
     A parameter's values depend only on its name, its shape, `scheme` and `seed` - not on the device, the precision or
     the net's other parameters. Biases are zero except under `default`; batch norm starts as the identity. A layer is
     drawn under its attribute `initial_name` if it has one, and its biases start at `initial_bias` if it has that. All
-    parameters must be in linear, convolutional and batch-norm layers; `std` is that of the weights under `normal`, and
-    `gain` the factor of orthogonal ones.
+    parameters must be in linear, convolutional and batch-norm layers and in scales of branches, which start at 0; `std`
+    is that of the weights under `normal`, and `gain` the factor of orthogonal ones.
     """
     for name, module in net.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
@@ -40,7 +41,7 @@ def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | N
             if scheme == "identity" and not (name.startswith("blocks.") and _keeps_number(module)):
                 of_layer = "default"
             _fill(module, of_layer, seed, getattr(module, "initial_name", name), std, gain)
-        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, BranchScale)):
             module.reset_parameters()
 
 

@@ -15,6 +15,7 @@ Ordering = Literal[
     "original", "norm-after-addition", "relu-before-addition", "relu-only-preactivation", "full-preactivation"
 ]
 """He et al. 2016, "Identity Mappings in Deep Residual Networks" (arXiv 1603.05027), Fig. 4 (a) to (e)."""
+BranchScaling = Literal["none", "skipinit"]
 
 WIDTH = Setting[int]("width", Count, "Units per hidden layer (MLP) or filters in the first stage (CNN).", stacks=always)
 BLOCK_SIZE = Setting[int](
@@ -75,6 +76,15 @@ SURVIVAL = Setting[float](
     default=1.0,
     stacks=lambda survival: survival == 1,
     before={"residual-mlp": 1.0, "resnet": 1.0},
+    came_later=True,
+)
+BRANCH_SCALE = Setting[BranchScaling](
+    "branch_scale",
+    BranchScaling,
+    "Factor of each residual branch: none, or skipinit (a learnt scalar that starts at 0: De & Smith 2020).",
+    default="none",
+    stacks=always,
+    before={"residual-mlp": "none", "resnet": "none"},
     came_later=True,
 )
 COMMON = (WIDTH, ACTIVATION, BATCH_NORM, DROPOUT, INIT, INIT_STD)
