@@ -14,13 +14,16 @@ from resnet_cli.settings.seeding import derive_seed
 
 
 @torch.no_grad()
-def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | None = None) -> None:
+def initialise(
+    net: nn.Module, scheme: Initialisation, seed: int, std: float | None = None, *, bias_std: float = 0.0
+) -> None:
     """Fill all parameters and buffers of `net`.
 
     A parameter's values depend only on its name, its shape, `scheme` and `seed` - not on the device, the precision or
     the net's other parameters. Biases are zero except under `default`; batch norm starts as the identity. A layer is
     drawn under its attribute `initial_name` if it has one, and its biases start at `initial_bias` if it has that. All
-    parameters must be in linear, convolutional and batch-norm layers; `std` is that of the weights under `normal`.
+    parameters must be in linear, convolutional and batch-norm layers; `std` is that of the weights under `normal`, and
+    `bias_std` that of its biases, which are zero without it.
     """
     for name, module in net.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
@@ -35,6 +38,8 @@ def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | N
                 module.bias.fill_(value)
             elif scheme == "default":
                 module.bias.copy_(_draw(scheme, layer_std, module.bias.shape, seed, f"{name}.bias"))
+            elif scheme == "normal" and bias_std > 0:
+                module.bias.copy_(_draw(scheme, bias_std, module.bias.shape, seed, f"{name}.bias"))
             else:
                 module.bias.zero_()
         elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
