@@ -237,7 +237,21 @@ def test_plot_takes_kind_format_size_title_and_folder(command: Command, sine: Pa
 
 @pytest.mark.slow
 def test_plot_draws_a_map_over_a_range_of_a_setting(command: Command) -> None:
-    sweep = ("sweep", "--models", "plain", "--depths", "1..2", "--seeds", 0, "--steps", 2, "--eval-every", 2, "--jobs", 1)
+    sweep = (
+        "sweep",
+        "--models",
+        "plain",
+        "--depths",
+        "1..2",
+        "--seeds",
+        0,
+        "--steps",
+        2,
+        "--eval-every",
+        2,
+        "--jobs",
+        1,
+    )
     assert command(*sweep, "--init", "normal", "--init-std", "0.1..0.4:3log", "--out", "results").code == 0
     assert len(list(Path("results/runs").iterdir())) == 6
     assert '"0.1..0.4' not in Path("results/sweep.toml").read_text()
