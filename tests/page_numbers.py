@@ -101,7 +101,7 @@ def trained(sweep: str, setting: str, model: str, **where: object) -> pd.DataFra
 def trained_to(sweep: str, setting: str, model: str, value: float, **where: object) -> int:
     """The depth up to which all of them do, with one value of the setting."""
     column = trained(sweep, setting, model, **where)[value]
-    return int(max(column.index[column.cummin()], default=0))
+    return int(max(column.index[column.cummin()]))
 
 
 def in_depth_scales(sweep: str, model: str, *, chaotic: bool, **where: object) -> "pd.Series[float]":

@@ -5,6 +5,7 @@ output, up to about six depth scales ξ (`mean_field.py`). Yang & Schoenholz 201
 not forget their input, but gradients of those with ReLU grow exponentially with depth.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,8 +24,8 @@ from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import chance_losses, get_task
 from resnet_cli.training.stacked.grouping import obstacle
 
-CURVE_POINTS = 100
-DEEPEST = 300
+CURVE_POINTS = 60
+DEEPEST = 150
 """A residual net whose gradients have not grown by then has no depth scale."""
 KIND = (ACTIVATION, WIDTH, BLOCK_SIZE, INIT_BIAS_STD)
 """What theory takes from a run beside its deviation."""
@@ -89,8 +90,10 @@ def predicted(run: Run, std: float, mean_square: float) -> dict[str, float]:
     sigma_w, sigma_b = std * math.sqrt(run[WIDTH]), run.get(INIT_BIAS_STD) or 0.0
     phi = nonlinearity(run[ACTIVATION])
     plain = MeanField(phi, sigma_w, sigma_b)
-    scale, block = plain.depth_scale, run.get(BLOCK_SIZE)
-    if block is not None:
+    block = run.get(BLOCK_SIZE)
+    if block is None:
+        scale = plain.depth_scale
+    else:
         first = std**2 * mean_square + sigma_b**2
         start = MeanField(phi, 1.0).next_length(first)
         growth = residual_gradient_growth(plain, block=block, start=start, layers=DEEPEST)
@@ -103,26 +106,24 @@ def predicted(run: Run, std: float, mean_square: float) -> dict[str, float]:
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """How deep nets of each kind and `init_std` were trained, beside theory.
 
-    `trained_to` is the greatest depth up to which every median loss is below half of the constant answer's, and
-    `theory` six depth scales; `is_edge` says whether deeper nets in the table did not train, so that `trained_to` is an
-    edge and not the end of the map; `ratio` is `trained_to` in depth scales.
+    A depth is trained if its median loss is below half of the constant answer's. `trained_to` is the last of the first
+    unbroken row of depths that are; shallower ones may lack the capacity or the steps. It is 0 if none is. `theory` is
+    six depth scales; `is_edge` says whether deeper nets in the table did not train, so that `trained_to` is an edge and
+    not the end of the map; `ratio` is `trained_to` in depth scales.
     """
     cells = frame[frame["depth"].notna()].astype({BLOCK_SIZE.name: float})
     kinds = ["task", "model", *(setting.name for setting in KIND), "init_std"]
     rows = []
     for key, of_kind in cells.groupby(kinds, dropna=False):
         ordered = of_kind.sort_values("depth")
-        failed = (ordered["loss"] >= TRAINED * ordered["chance_loss"]).to_numpy()
-        first = int(failed.argmax()) if failed.any() else len(failed)
+        depths = ordered["depth"].astype(int).tolist()
+        is_trained = (ordered["loss"] < TRAINED * ordered["chance_loss"]).tolist()
+        stretches = [list(part) for _, part in itertools.groupby(range(len(depths)), is_trained.__getitem__)]
+        reached = next((depths[places[-1]] for places in stretches if is_trained[places[0]]), 0)
         scale = float(ordered["depth_scale"].iloc[0])
-        reached = int(ordered["depth"].iloc[first - 1]) if first else 0
-        found = {
-            "trained_to": reached,
-            "is_edge": bool(failed.any()),
-            "theory": SCALES * scale,
-            "ratio": reached / scale,
-        }
-        rows.append(dict(zip(kinds, key, strict=True)) | found)
+        of_theory = {"theory": SCALES * scale, "ratio": reached / scale}
+        reach = {"trained_to": reached, "is_edge": reached < depths[-1]}
+        rows.append({**dict(zip(kinds, key, strict=True)), **reach, **of_theory})
     return pd.DataFrame(rows)
 
 

@@ -26,7 +26,7 @@ SCALES = 6.0
 """So many depth scales deep nets can be trained (Schoenholz et al. 2017, Fig. 5)."""
 TRAINED = EDGE
 DOCUMENTED_TURN = 7
-"""The layers at which the loss of a plain MLP with PyTorch's initial weights turns, according to Kowsik (2021)."""
+"""The layers at which the loss of a plain ReLU MLP with PyTorch's initial weights turns, according to Kowsik (2021)."""
 MAX_ROWS = 6
 _HALO = [Stroke(linewidth=3.8, foreground="white"), Normal()]
 _THEORY: dict[str, Any] = {"color": VERMILLION, "linewidth": 2, "linestyle": (0, (3.0, 1.3))}
@@ -43,8 +43,8 @@ _TURN: dict[str, Any] = {
 def draw(frame: pd.DataFrame) -> Figure:
     """Draw the loss by depth and `init_std` as colours, with the measured edge of trainability and six depth scales.
 
-    A column of panels for each model, a row for each combination of other settings that vary. The scale above says
-    σ_w = init_std · √width. A star marks the documents' turn at about seven layers in plain nets.
+    A column of panels for each model, a row for each combination of other settings that vary. A star marks the
+    documents' turn at about seven layers, in plain nets with the documents' activation function.
     `frame` has the columns that `analysis.trainability.measure` describes. Too many combinations are a UserError.
     """
     names = [setting.name for setting in (ACTIVATION, WIDTH, INIT_BIAS_STD) if len(frame[setting.name].unique()) > 1]
@@ -71,7 +71,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     entries = [
         *map_entries(cells["loss"].to_numpy(dtype=float), "half of the constant answer's loss"),
         entry(f"mean-field theory: {SCALES:g} ξ", **_THEORY),
-        entry(f"the documents' turn at about {DOCUMENTED_TURN} layers (plain nets)", **_TURN),
+        entry(f"the documents' turn at about {DOCUMENTED_TURN} layers (plain ReLU nets)", **_TURN),
     ]
     title = f"{frame['task'].iloc[0]}: how deep nets can be trained, by their initial weights"
     if across == 1:
@@ -97,5 +97,5 @@ def _draw_panel(axes: Axes, frame: pd.DataFrame, norm: Any, edge: float) -> None
         theory[INIT_STD.name], np.minimum(SCALES * theory["depth_scale"].astype(float), deepest), **_THEORY, zorder=5
     )
     line.set_path_effects(_HALO)
-    if frame[BLOCK_SIZE.name].isna().all():
+    if frame[BLOCK_SIZE.name].isna().all() and (frame[ACTIVATION.name] == ACTIVATION.default).all():
         axes.plot(frame["default_std"].iloc[0], DOCUMENTED_TURN, **_TURN, zorder=6)

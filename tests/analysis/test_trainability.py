@@ -74,6 +74,13 @@ def test_residual_nets_have_the_scale_of_their_gradients(sweep: Sweep) -> None:
     assert scales[0.05] == math.inf
 
 
+def test_shallow_nets_that_do_not_train_are_passed_over(sweep: Sweep) -> None:
+    frame = measure(sweep())
+    shallow = frame["depth"].eq(1).fillna(value=False)
+    table = summarise(frame.assign(loss=frame["loss"].mask(shallow, 0.4))).set_index("init_std").to_dict()
+    assert table["trained_to"] == {0.05: 7, 0.1: 4, 0.4: 0}
+
+
 def test_the_edge_is_the_last_depth_before_one_that_does_not_train(sweep: Sweep) -> None:
     table = summarise(measure(sweep())).set_index("init_std").to_dict()
     assert table["trained_to"] == {0.05: 7, 0.1: 4, 0.4: 1}

@@ -47,9 +47,9 @@ def test_six_depth_scales_lie_over_the_map() -> None:
 
 
 def test_the_documents_turn_is_marked_in_plain_nets() -> None:
-    figure = draw(frame())
-    marks = [[one for one in axes.lines if one.get_marker() == "*"] for axes in figure.axes[:2]]
-    assert [len(of_panel) for of_panel in marks] == [1, 0]
+    figure = draw(frame(("relu", "tanh")))
+    marks = [[one for one in axes.lines if one.get_marker() == "*"] for axes in figure.axes[:4]]
+    assert [len(of_panel) for of_panel in marks] == [1, 0, 0, 0]
     assert np.asarray(marks[0][0].get_xydata()).tolist() == [[0.105, 7.0]]
 
 
@@ -61,7 +61,7 @@ def test_the_legend_says_what_theory_and_widths_are() -> None:
     assert entries == [
         "half of the constant answer's loss",
         "mean-field theory: 6 ξ",
-        "the documents' turn at about 7 layers (plain nets)",
+        "the documents' turn at about 7 layers (plain ReLU nets)",
     ]
 
 

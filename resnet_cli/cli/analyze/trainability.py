@@ -32,5 +32,5 @@ def command(context: typer.Context) -> None:
     request: AnalysisRequest = context.obj
     frame = measure(request.select(with_diverged=True))
     table = summarise(frame).dropna(axis="columns", how="all").drop(columns=["task", "width"])
-    show_table("Up to which depth every median loss is below half of the constant answer's", table, HEADERS)
+    show_table("Up to which depth the median loss is below half of the constant answer's", table, HEADERS)
     request.write("trainability", frame)
