@@ -1,12 +1,16 @@
 """A limit on the time of a command, which ends it as Ctrl-C does: cleanly, at any moment."""
 
 import signal
+import sys
 import time
 from types import FrameType
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from resnet_cli.cli.console import complain
 from resnet_cli.settings.errors import UserError, shorten
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 EX_TEMPFAIL = 75
 """The exit code of a command that should be tried again, by the convention of sysexits.h."""
@@ -35,6 +39,7 @@ class Budget:
     def __enter__(self) -> Self:
         if self.hours is not None:
             self._before: Any = signal.signal(signal.SIGALRM, self._end)
+            self._show_lost, sys.unraisablehook = sys.unraisablehook, self._end_again
             left = self.hours * 3600 - (time.monotonic() - self._began)
             signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6))
         return self
@@ -44,6 +49,7 @@ class Budget:
             return
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._before)
+        sys.unraisablehook = self._show_lost
         if self._is_over:
             complain(
                 f"--max-hours (={self.hours:g}) are over; finished runs and checkpoints are kept, "
@@ -54,3 +60,10 @@ class Budget:
     def _end(self, number: int, frame: FrameType | None) -> NoReturn:
         self._is_over = True
         raise SystemExit(EX_TEMPFAIL)  # leave by way of every `finally`; nothing takes it for an error of a training
+
+    def _end_again(self, lost: "UnraisableHookArgs") -> None:
+        """Python loses an exit inside a destructor or the callback of a weak reference: let the timer go off again."""
+        if self._is_over and isinstance(lost.exc_value, SystemExit):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+        else:
+            self._show_lost(lost)

@@ -164,7 +164,7 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     from resnet_cli.planning.disk import disk_of
     from resnet_cli.planning.estimate import estimate
     from resnet_cli.planning.memory import memory_of
-    from resnet_cli.planning.units import make_units
+    from resnet_cli.planning.units import make_units, what_is_left
     from resnet_cli.settings.run import Run
 
     console = make_console()
@@ -178,28 +178,27 @@ def _print_plan(plan: "Plan", conditions: "Conditions", fresh: bool) -> None:
     def show_progress(run: Run) -> None:
         status.update(f"Measuring {run.model} at depth {run.depth} …")
 
+    left, finished = what_is_left(units, conditions, fresh=fresh)
+    if left:
+        console.print(plan_listing([run for unit in left for run in unit.unfinished], left))
+    if finished:
+        say(console, f"Finished already: {len(finished):,} of {len(plan.runs):,} runs.")
+    if not left:
+        say(console, "Nothing is left to train.")
+        return
     try:
         get_executor(conditions.executor).check(plan.runs, conditions)
         check_machine(plan.runs, conditions)  # steps are timed here, wherever the runs are trained
+        with console.status("Measuring …") as status:
+            cost = estimate(left, conditions, on_timing=show_progress)
+        for problem in cost.problems:
+            say(console, problem)
+        say(console, f"Estimated cost: {cost}.")
     except UserError as error:  # the plan can be looked at before its data set is there, or where it is not trained
-        console.print(plan_listing(plan.runs, units))
         say(console, f"Estimated cost: unknown, because {error}")
-        return
-    with console.status("Measuring …") as status:
-        cost = estimate(units, conditions, fresh=fresh, on_timing=show_progress)
-    if cost.units:
-        console.print(plan_listing([run for unit in cost.units for run in unit.unfinished], cost.units))
-    for problem in cost.problems:
-        say(console, problem)
-    if cost.finished:
-        say(console, f"Finished already: {len(cost.finished):,} of {len(plan.runs):,} runs.")
-    if not cost.units:
-        say(console, "Nothing is left to train.")
-        return
-    say(console, f"Estimated cost: {cost}.")
-    memory = memory_of(cost.units, conditions)
+    memory = memory_of(left, conditions)
     say(console, f"Memory: {memory}." if memory else "Memory: unknown, because a net cannot be run without numbers.")
-    say(console, f"Disk: {disk_of(cost.units, conditions)}.")
+    say(console, f"Disk: {disk_of(left, conditions)}.")
 
 
 def _execute(plan: "Plan", folder: Path, quiet: bool, metric: str, **options: Any) -> bool:

@@ -11,7 +11,7 @@ from resnet_cli.claims.claim import Analysis, Need, Sweep
 from resnet_cli.evidence.tables import StoredTables, plan_of, sweeps_of
 from resnet_cli.planning.conditions import choose_conditions
 from resnet_cli.planning.estimate import Estimate, estimate
-from resnet_cli.planning.units import make_units
+from resnet_cli.planning.units import make_units, what_is_left
 from resnet_cli.settings.errors import UserError
 
 
@@ -138,4 +138,5 @@ def _cost(sweep: Sweep, options: Options) -> Estimate:
         data_dir=options.data_dir,
         save_models=sweep.save_models,
     )
-    return estimate(make_units(plan, chosen), chosen)
+    left, _ = what_is_left(make_units(plan, chosen), chosen)
+    return estimate(left, chosen)

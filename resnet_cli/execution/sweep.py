@@ -62,14 +62,16 @@ class OpenSweep:
                 self._summarise()
             raise
         results = self._summarise()
-        stored = {stored.run.run_id for stored in results.runs}
-        if lost := sum(run.run_id not in stored for run in self.plan.runs):
+        failed = {stored.run.run_id: stored.status == "failed" for stored in results.runs}
+        if lost := sum(run.run_id not in failed for run in self.plan.runs):
             raise UserError(
                 f"{lost} of {len(self.plan.runs)} runs are not in out (={folder}): it was moved, or files in it were "
                 "removed or changed while the sweep ran; the same command trains what is missing."
             )
-        if all(run.run_id in stored for run in self.plan.others):
-            forget_stacks(folder)  # states of stacks that were cut differently
+        if not any(failed.get(run.run_id, True) for run in self.plan.others):  # another shard may need its states
+            units = [unit for unit in self.units if any(failed[run.run_id] for run in unit.runs)]
+            tried_again = {unit.checkpoint_file(folder) for unit in units}
+            forget_stacks(folder, lambda state: state not in tried_again)  # others are of stacks cut differently
         return results
 
     def _summarise(self) -> Results:
@@ -110,6 +112,8 @@ def open_sweep(plan: Plan, folder: str | Path, *, fresh: bool = False, **options
     with locked(folder, plan.shard, partial(_write_sweep_file, plan, folder)):
         if fresh:
             forget_runs(folder, None if plan.shard is None else plan.runs)
+            own = {unit.checkpoint_file(folder) for unit in units}
+            forget_stacks(folder, own.__contains__)
         _remove_leftovers(plan, folder)
         damaged = _set_damaged_weights_aside(plan.runs, folder) if conditions.save_models else []
         finished, problems = finished_runs(plan.runs, conditions)

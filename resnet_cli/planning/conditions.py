@@ -55,7 +55,7 @@ def choose_conditions(
 ) -> Conditions:
     """The conditions of a plan on some machines, this one by default: device, workers, and threads of each worker.
 
-    They follow from the whole plan, not from what is left of it: a sweep that resumes gives the same bits. Without
+    They follow from the whole plan, not from what is left of it or a share: all of them give the same bits. Without
     `jobs`, there is one worker per core on CPUs, `runs_per_gpu` (1) per GPU on CUDA, but at most one per run. The
     threads are those that the plan asks for, or the cores divided among the workers.
 
@@ -79,7 +79,7 @@ def choose_conditions(
             f"jobs (={jobs}) must be at most {room}, which is runs_per_gpu (={runs_per_gpu}) times the number of GPUs; "
             "leave one of the two out."
         )
-    workers = jobs or max(1, min(room, len(plan.runs)))
+    workers = jobs or max(1, min(room, len(plan.runs) + len(plan.others)))
     return Conditions(
         folder=Path(folder),
         device=device,

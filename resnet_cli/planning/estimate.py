@@ -7,7 +7,7 @@ added; for many tiny runs they are most of the cost.
 
 import heapq
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,7 @@ from humanize import precisedelta
 from resnet_cli.models import count_parameters, describe_net
 from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.conditions import Conditions
-from resnet_cli.planning.units import Unit, finished_runs, kind_of_net, remaining_units
+from resnet_cli.planning.units import Unit, kind_of_net
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
@@ -65,7 +65,6 @@ class Estimate:
     """What is left of a plan, and its cost on this machine; `problems` names runs that cannot be trained."""
 
     units: list[Unit]
-    finished: Collection[str]
     workers: int
     steps: int  # of all runs that are left
     parameters: int  # of the largest net
@@ -81,34 +80,25 @@ class Estimate:
 
 
 def estimate(
-    planned: Sequence[Unit],
-    conditions: Conditions,
-    *,
-    fresh: bool = False,
-    on_timing: Callable[[Run], None] = lambda run: None,
+    left: Sequence[Unit], conditions: Conditions, *, on_timing: Callable[[Run], None] = lambda run: None
 ) -> Estimate:
     """Time what is left of a plan and add up; nothing is written to the results folder, which need not exist.
 
-    Runs that are in the folder already count only if `fresh`; `on_timing` is called with a run before nets like its own
-    are timed.
+    `on_timing` is called with a run before nets like its own are timed.
 
     Raises:
         UserError: this machine lacks the device, or a data set is missing or corrupt.
     """
-    runs = [run for unit in planned for run in unit.runs]
-    finished = {} if fresh else finished_runs(runs, conditions)[0]
-    left = remaining_units(planned, finished, conditions.folder)
     kinds = {unit: _kind(unit) for unit in left}
     costs, problems = _time_kinds(kinds, conditions, on_timing)
     files = _seconds_of_files(left[0].runs[0], conditions) if left else 0.0
     seconds = [_seconds_of(unit, costs[kind]) + files * len(unit.unfinished) for unit, kind in kinds.items()]
     starts = min(2, len(left), conditions.workers)  # of this process, and of the workers, which start together
     return Estimate(
-        units=left,
-        finished=finished,
+        units=list(left),
         workers=conditions.workers,
         steps=sum(_length(unit)[0] * len(unit.unfinished) for unit in left),
-        parameters=_most_parameters(runs),
+        parameters=_most_parameters([run for unit in left for run in unit.runs]) if left else 0,
         seconds=starts * START_SECONDS + _makespan(seconds, conditions.workers),
         problems=problems,
     )

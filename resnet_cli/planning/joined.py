@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_cli.planning.plan import Plan, plan_sweep
-from resnet_cli.settings.errors import UserError
+from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.ranges import compact
 from resnet_cli.settings.run import Run
 
@@ -13,7 +13,8 @@ MACHINE = ("device", "threads", "engine")
 """How runs are trained, which does not make sweeps different; kept where all agree."""
 
 NOT_REQUESTED = ("format", "out", "plugins")
-"""What a sweep file holds beside a request. Plug-ins are code: they run only where a person names them."""
+"""What a sweep file holds beside a request. Plug-ins are code: they run only where a person names them, so the file of
+merged results names none."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ def join_sweeps(contents: Sequence[Mapping[str, Any]]) -> Joined:
     """The sweep that asks for the runs of all of these sweep files, and for as few others as lists can say."""
     first = contents[0]
     if all(what_is_asked(content) == what_is_asked(first) for content in contents):
-        content = {name: value for name, value in first.items() if name != "format"}
+        content = {name: value for name, value in first.items() if name not in ("format", "plugins")}
         try:
-            return Joined(content, plan_sweep(_request(first)).runs)
+            return Joined(content, plan_sweep(_request(first)).runs, _note_on_plugins(first))
         except UserError:  # such as a model of somebody else's
-            return Joined(content, None)
+            return Joined(content, None, _note_on_plugins(first))
     try:
         asked = list(dict.fromkeys(run for content in contents for run in plan_sweep(_request(content)).runs))
         plan = _plan_of(asked, contents)
@@ -51,6 +52,12 @@ def join_sweeps(contents: Sequence[Mapping[str, Any]]) -> Joined:
 def what_is_asked(content: Mapping[str, Any]) -> dict[str, Any]:
     """What a sweep file asks for, without how it is done on a machine."""
     return {name: value for name, value in content.items() if name not in (*MACHINE, "format")}
+
+
+def _note_on_plugins(content: Mapping[str, Any]) -> str:
+    named = content.get("plugins") or []
+    names = ", ".join(shorten(name) for name in (named if isinstance(named, list) else [named]))
+    return f"sweep.toml leaves out the plug-ins ({names}), which are code: name them with --plugin." if names else ""
 
 
 def _request(content: Mapping[str, Any]) -> dict[str, Any]:

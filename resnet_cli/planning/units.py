@@ -100,6 +100,17 @@ def remaining_units(units: Iterable[Unit], finished: Collection[str], folder: Pa
     return [left for unit in units if (left := unit.after(finished, folder)).unfinished]
 
 
+def what_is_left(
+    units: Iterable[Unit], conditions: Conditions, *, fresh: bool = False
+) -> tuple[list[Unit], Collection[str]]:
+    """What is left to do of units of work, and the ids of the runs that are finished on disk; all of it if `fresh`."""
+    units = list(units)
+    if fresh:
+        return units, ()
+    finished, _ = finished_runs((run for unit in units for run in unit.runs), conditions)
+    return remaining_units(units, finished, conditions.folder), finished
+
+
 def finished_runs(
     runs: Iterable[Run], conditions: Conditions
 ) -> tuple[dict[str, tuple[Status, Metrics | None]], list[str]]:

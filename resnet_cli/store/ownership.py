@@ -5,7 +5,7 @@ import errno
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +82,10 @@ def forget_runs(folder: Path, runs: Iterable[Run] | None = None) -> None:
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
 
 
-def forget_stacks(folder: Path) -> None:
-    """Remove our states of stacks from a results folder. Damaged ones that were set aside are kept."""
+def forget_stacks(folder: Path, wanted: Callable[[Path], bool] = lambda state: True) -> None:
+    """Remove our states of stacks, or those `wanted`, from a results folder. Damaged ones set aside are kept."""
     for state in (folder / STACKS_FOLDER).glob("*.pt"):
-        if starts_with(state, MAGIC):
+        if wanted(state) and starts_with(state, MAGIC):
             state.unlink()
     _remove_if_empty(folder / STACKS_FOLDER)
 

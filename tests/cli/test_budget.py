@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -54,6 +55,27 @@ def test_within_the_budget_nothing_happens_and_no_timer_is_left() -> None:
         assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+class Thing:
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGALRM)
+        time.sleep(0.01)
+
+
+def lose_the_end() -> None:
+    Thing()
+    time.sleep(30)
+    pytest.fail("too late")
+
+
+def test_an_end_that_python_loses_in_a_destructor_comes_again(capsys: pytest.CaptureFixture[str]) -> None:
+    hook = sys.unraisablehook
+    with pytest.raises(SystemExit) as stop, Budget(1):
+        lose_the_end()
+    assert stop.value.code == 75
+    assert capsys.readouterr().err == OVER.format(hours=1)
+    assert sys.unraisablehook is hook
+
+
 def end_after_a_checkpoint(folder: Path) -> None:
     """Let the timer of this process go off as soon as a run has a checkpoint."""
     while not [*folder.glob("runs/*/checkpoint.pt")]:
@@ -74,5 +96,5 @@ def test_a_sweep_stops_at_its_budget_and_resumes(command: Command, jobs: int) ->
     assert len(load_results("stopped").runs) < 2
     assert (Path("stopped") / "summary.csv").read_text().count("\n") == 1 + len(load_results("stopped").runs)
     assert multiprocessing.active_children() == []
-    assert command(*sweep, "--jobs", jobs, "--out", "stopped", "--max-hours", 10) == (0, "", "")
+    assert command(*sweep, "--jobs", 1, "--out", "stopped", "--max-hours", 10) == (0, "", "")
     assert Path("stopped/summary.csv").read_bytes() == Path("whole/summary.csv").read_bytes()

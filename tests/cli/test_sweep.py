@@ -95,6 +95,13 @@ def test_a_dry_run_says_what_is_finished_and_counts_many_runs(command: Command, 
     assert "Nothing is left to train." in command("sweep", *SMALL, "--dry-run").out
 
 
+def test_a_dry_run_tells_all_but_the_time_without_the_data_set(command: Command) -> None:
+    answer = command("sweep", "--config", "cifar10-cpu", "--data-dir", "nowhere", "--dry-run")
+    assert answer.code == 0
+    assert "Estimated cost: unknown, because CIFAR-10 is not in nowhere" in answer.out
+    assert re.search(r"^Memory: about [\d.]+ [MG]B, .*\nDisk: about [\d.]+ kB in 49 files", answer.out, re.M)
+
+
 def test_smoke_runs_go_into_a_folder_of_their_own(command: Command) -> None:
     assert command("sweep", "--task", "digits,sine", "--depths", "8..40", "--smoke", "--jobs", 1).code == 0
     assert sorted(str(path) for path in Path("results").iterdir()) == ["results/digits-smoke", "results/sine-smoke"]

@@ -21,6 +21,7 @@ from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.planning.plan import Plan, plan_sweep
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Evaluated, Event, Finished, Started, Warned
+from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_results
@@ -28,6 +29,7 @@ from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.tasks.settings import TRAIN_SIZE
 from resnet_cli.training import data, loop
+from resnet_cli.training.stacked.engine import train_stack
 from tests.training.software_graph import SoftwareRecorder
 
 SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
@@ -213,6 +215,23 @@ class Killed(BaseException):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_stack_that_fails_is_tried_again_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(run: Run, metrics: Metrics, total_steps: int) -> None:
+        if metrics.step == 6:
+            raise MemoryError
+
+    plan = plan_sweep(SMALL | {"engine": "stacked"})
+    real = train_stack
+    monkeypatch.setattr(unit, "train_stack", lambda *runs, **others: real(*runs, **others | {"on_evaluation": fail}))
+    do(plan, tmp_path / "sine", checkpoint_seconds=0)
+    assert {stored.status for stored in load_results(tmp_path / "sine").runs} == {"failed"}
+    monkeypatch.undo()
+    started = [event.step for event in do(plan, tmp_path / "sine") if isinstance(event, Started)]
+    assert started[-1] > 0
+    do(plan, tmp_path / "whole")
+    assert contents(tmp_path / "sine") == contents(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("engine", ["loop", "stacked"])
 def test_kills_at_any_write_do_not_change_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str

@@ -16,6 +16,7 @@ from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.events import Event, Finished
 from resnet_cli.store.layout import run_folder
 from resnet_cli.store.reader import load_results
+from resnet_cli.store.record import RunRecord, write_run
 from tests.execution.test_sweep import contents, do
 
 SMALL = {"task": "sine", "depths": "2..5", "seeds": "0,1", "steps": 6, "eval_every": 3, "threads": 1}
@@ -88,6 +89,29 @@ def test_states_of_stacks_are_kept_until_all_shards_are_done(tmp_path: Path) -> 
     assert state.exists()
     do(shard("2/2"), tmp_path)
     assert not state.exists()
+
+
+def test_fresh_shards_forget_the_states_of_their_own_stacks(tmp_path: Path) -> None:
+    own = shard("1/2", plan_sweep(SMALL | {"engine": "stacked"}))
+    with open_sweep(own, tmp_path, jobs=1) as sweep:
+        states = [tmp_path / "stacks" / "stack_of_another_shard.pt", sweep.units[0].checkpoint_file(tmp_path)]
+    states[0].parent.mkdir()
+    for state in states:
+        state.write_bytes(b"resnet-exp tensors ")
+    with open_sweep(own, tmp_path, jobs=1, fresh=True):
+        assert [state.exists() for state in states] == [True, False]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_states_stay_where_another_shard_will_try_again(tmp_path: Path, number: int) -> None:
+    do(PLAN, tmp_path)
+    write_run(tmp_path, RunRecord(status="failed", message="no memory", run=shard("1/2").runs[0]))
+    with open_sweep(shard(f"{number}/2"), tmp_path, jobs=1) as sweep:
+        state = tmp_path / "stacks" / "stack_of_the_first_shard.pt"
+        state.parent.mkdir()
+        state.write_bytes(b"resnet-exp tensors ")
+        sweep.execute(lambda event: None)
+    assert state.exists() == (number == 2)
 
 
 def test_a_shard_of_another_sweep_is_refused_while_one_works(tmp_path: Path) -> None:

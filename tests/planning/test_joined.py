@@ -66,8 +66,18 @@ def test_sweeps_that_one_file_cannot_ask_for_leave_none() -> None:
 
 def test_a_model_that_is_not_here_is_kept_and_never_run() -> None:
     content = {"format": 2, "task": "sine", "models": ["elsewhere"], "depths": "2", "plugins": ["evil.py"]}
-    assert join_sweeps([content, content]) == Joined({k: v for k, v in content.items() if k != "format"}, None)
+    joined = join_sweeps([content, content])
+    assert joined.runs is None
+    assert joined.content == {name: content[name] for name in ("task", "models", "depths")}
+    assert joined.note.startswith("sweep.toml leaves out the plug-ins (evil.py)")
     assert join_sweeps([content, content | {"depths": "3"}]).content is None
+
+
+def test_plugins_are_left_out_of_equal_sweeps_too() -> None:
+    content = {**plan_sweep(SMALL).resolved, "plugins": ["theirs.py"]}
+    joined = join_sweeps([content, content])
+    assert joined.content == plan_sweep(SMALL).resolved
+    assert joined.note == "sweep.toml leaves out the plug-ins (theirs.py), which are code: name them with --plugin."
 
 
 def test_values_keep_the_order_in_which_they_were_given() -> None:

@@ -91,6 +91,18 @@ def test_a_run_has_the_engine_of_the_whole_sweep() -> None:
         assert (len(unit.runs), unit.stacked) == (1, True)
 
 
+def test_a_shard_has_the_workers_of_the_whole_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of workers decides which nets have company in a stack."""
+    monkeypatch.setattr("resnet_cli.planning.conditions.available_cores", lambda: 8)
+    wide = {"models": "plain", "depths": "2..4", "seeds": "0..3", "width": 160, "batch_size": 1000, "train_size": 1000}
+    plan = plan_sweep({"task": "sine", **wide})
+    engines = {run: unit.stacked for unit in make_units(plan, choose_conditions(plan, "out")) for run in unit.runs}
+    for shard in shards_of(plan, 4):
+        chosen = choose_conditions(shard, "out")
+        assert chosen.workers == 8
+        assert {run: unit.stacked for unit in make_units(shard, chosen) for run in unit.runs}.items() <= engines.items()
+
+
 def test_more_shards_than_runs_leave_some_empty() -> None:
     plan = plan_sweep(SINE | {"depths": 2, "seeds": 0})
     assert sorted(len(shard.runs) for shard in shards_of(plan, 4)) == [0, 0, 1, 1]

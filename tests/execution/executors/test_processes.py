@@ -1,7 +1,5 @@
 """Several processes do what one does, and one that dies takes only its own unit with it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +12,17 @@ from resnet_cli.store.reader import load_results
 from tests.execution.test_sweep import SMALL, do
 
 PLUGIN = """
+import multiprocessing
+import os
 from dataclasses import replace
 from resnet_cli.models import mlp
-MODELS = replace(mlp.MODELS[0], name="somebody-elses-mlp", role="other")
+
+def build(run, *others):
+    if run.depth == 3 and multiprocessing.parent_process() is not None:
+        os._exit(7)
+    return mlp.MODELS[0].build(run, *others)
+
+MODELS = replace(mlp.MODELS[0], name="deadly-mlp", role="other", build=build)
 """
 
 
@@ -48,40 +54,13 @@ def test_all_gpus_are_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_process_loads_the_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_load_the_plugins_and_one_that_dies_fails_only_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(discovery, "_plugins", {})
     (tmp_path / "elsewhere.py").write_text(PLUGIN)
-    foreign = {"plugins": str(tmp_path / "elsewhere.py"), "models": "somebody-elses-mlp", "engine": "loop"}
+    foreign = {"plugins": str(tmp_path / "elsewhere.py"), "models": "deadly-mlp", "engine": "loop"}
     do(plan_sweep(SMALL | foreign), tmp_path / "sine", jobs=2)
-    assert [stored.status for stored in load_results(tmp_path / "sine").runs] == ["done"] * 3
-
-
-@pytest.mark.slow
-def test_a_dying_worker_fails_only_its_run(tmp_path: Path) -> None:
-    folder = tmp_path / "sine"
-    script = tmp_path / "dying.py"
-    script.write_text(
-        "import os\n"
-        "from pathlib import Path\n"
-        "from resnet_cli.execution.executors import processes\n"
-        "from resnet_cli.planning.plan import plan_sweep\n"
-        "from resnet_cli.execution.sweep import open_sweep\n"
-        "original = processes.run_unit\n"
-        "def run_unit(unit, conditions, emit):\n"
-        "    if unit.runs[0].depth == 3:\n"
-        "        os._exit(7)\n"
-        "    original(unit, conditions, emit)\n"
-        "processes.run_unit = run_unit\n"
-        "if __name__ == '__main__':\n"
-        f"    plan = plan_sweep({SMALL | {'engine': 'loop'}!r})\n"
-        f"    with open_sweep(plan, Path({str(folder)!r}), jobs=2) as sweep:\n"
-        "        sweep.execute(lambda event: None)\n"
-    )
-    subprocess.run([sys.executable, str(script)], check=True)
-    results = load_results(folder)
-    assert results.summary().groupby("depth")["status"].unique().map(list).to_dict() == {
-        2: ["done"],
-        3: ["failed"],
-        4: ["done"],
-    }
+    results = load_results(tmp_path / "sine")
+    assert {stored.run.depth: stored.status for stored in results.runs} == {2: "done", 3: "failed", 4: "done"}
     assert "exit code 7" in next(stored.message for stored in results.runs if stored.run.depth == 3)

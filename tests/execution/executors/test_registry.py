@@ -34,7 +34,7 @@ def test_an_address_is_rejected_where_nothing_is_looked_for(tmp_path: Path) -> N
 OTHERS = [
     pytest.param(name, engine, marks=pytest.mark.slow)
     for name in all_executors()
-    if name != "serial"
+    if name not in ("serial", "local")  # local is serial or processes: test_local.py
     for engine in (["stacked"] if name == "ray" else ["loop", "stacked"])  # its loop: ray/test_crew_cluster.py
 ]
 

@@ -103,6 +103,7 @@ class _Crew:
         self.again: deque[_Task] = deque()
         self.calls: dict[Any, _Worker] = {}
         self.data: dict[str, Any] = {}
+        self.doubtful: set[str] = set()  # data of which the only copy may be lost
         self.failed_starts = 0
         self.sources = read_sources(conditions.plugins)
         self.gpus = 1 / conditions.runs_per_gpu if conditions.device == "cuda" else 0
@@ -198,8 +199,13 @@ class _Crew:
             self._dismiss(worker)
             return
         key = data_key(task.unit.runs[0])
-        if key not in self.data:
-            self.data[key] = share(self.ray, task.unit.runs[0], self.conditions.data_dir, self.sources)
+        if key not in self.data or key in self.doubtful:
+            try:
+                self.data[key] = share(self.ray, task.unit.runs[0], self.conditions.data_dir, self.sources)
+            except UserError:  # where they came from is gone, but other nodes may have copies
+                if key not in self.data:
+                    raise
+            self.doubtful.discard(key)
         worker.task = task
         self.calls[worker.actor.give.remote(task.unit, _content(task.output.checkpoint), self.data[key])] = worker
 
@@ -214,7 +220,7 @@ class _Crew:
                     "that runs Ray there."
                 )
             return
-        self.data.pop(data_key(task.unit.runs[0]), None)  # the only copy may have been there
+        self.doubtful.add(data_key(task.unit.runs[0]))
         task.losses += 1
         if task.losses == MOST_LOSSES:
             message = f"{MOST_LOSSES} workers in a row were lost with it ({reason})"

@@ -49,24 +49,25 @@ def share(ray: Any, run: Run, data_dir: Path | None, sources: Sources) -> Any:
             continue
         place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)
         load = ray.remote(_load).options(num_cpus=0, num_returns=2, max_retries=5, scheduling_strategy=place)
-        found, arrays = load.remote(run.as_dict(), data_dir, sources)
+        loaded, arrays = load.remote(run.as_dict(), data_dir, sources)
         try:
-            answer: UserError | None = ray.get(found)
-        except ray.exceptions.RayError:  # the node is lost, or has not this package
-            continue
-        if answer is None:
+            ray.get(loaded)
+        except ray.exceptions.RayError as error:  # the node is lost, or has not this package
+            cause = getattr(error, "cause", None)
+            problem = cause if isinstance(cause, UserError) else problem
+        else:
             return arrays
-        problem = answer
     raise problem
 
 
-def _load(values: dict[str, Any], data_dir: Path | None, sources: Sources) -> tuple[UserError | None, Arrays | None]:
-    """On a node: what keeps it from loading the data of a run, and otherwise the data."""
-    try:
-        load_sources(sources)
-        return None, to_arrays(load_data(Run(**values), data_dir, "cpu"))
-    except UserError as error:
-        return error, None
+def _load(values: dict[str, Any], data_dir: Path | None, sources: Sources) -> tuple[None, Arrays]:
+    """On a node: that it could load the data of a run, and the data. Ray may call it again where they were lost.
+
+    Raises:
+        UserError: the node has not the data.
+    """
+    load_sources(sources)
+    return None, to_arrays(load_data(Run(**values), data_dir, "cpu"))
 
 
 def _shared(value: Any) -> Any:

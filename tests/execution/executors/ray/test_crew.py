@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from resnet_cli.execution.executors.ray import crew
+from resnet_cli.execution.executors.ray.data import share
 from resnet_cli.execution.sweep import open_sweep
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.plan import Plan, plan_sweep
@@ -80,6 +81,24 @@ def test_data_that_were_lost_with_a_node_are_shared_again(tmp_path: Path, ray: F
     events = sweep(plan_sweep(LOOP | {"depths": "3", "models": "plain"}), tmp_path)
     assert sum(isinstance(event, Warned) and "ObjectLostError" in event.message for event in events) == 2
     assert [stored.status for stored in load_results(tmp_path).runs] == ["done"]
+
+
+def test_data_whose_source_is_lost_are_taken_from_other_nodes(
+    tmp_path: Path, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_for = []
+
+    def once(*asked: Any) -> Any:
+        asked_for.append(asked)
+        if len(asked_for) == 1:
+            return share(*asked)
+        raise UserError("no node has the data set")
+
+    monkeypatch.setattr(crew, "share", once)
+    ray.lost = after_a_checkpoint
+    sweep(plan_sweep(LOOP), tmp_path, checkpoint_seconds=0)
+    assert {stored.status for stored in load_results(tmp_path).runs} == {"done"}
+    assert len(asked_for) == 2
 
 
 def test_a_checkpoint_that_cannot_be_used_is_set_aside(tmp_path: Path, ray: FakeRay) -> None:

@@ -1,5 +1,6 @@
 """Data in the form in which Ray shares them."""
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,18 +32,24 @@ def test_the_driver_shares_what_it_has(make_run: MakeRun) -> None:
 
 
 def test_data_that_nobody_has_are_an_error(tmp_path: Path, make_run: MakeRun) -> None:
-    pytest.importorskip("ray", reason="the extra ray is not installed")
+    exceptions = pytest.importorskip("ray", reason="the extra ray is not installed").exceptions
     asked = []
 
     def remote(function: Any) -> Any:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any) -> tuple[Any, Any]:
             asked.append(arguments)
-            return function(*arguments)
+            return partial(function, *arguments), None
 
         return SimpleNamespace(options=lambda **options: SimpleNamespace(remote=call))
 
+    def get(call: Any) -> Any:
+        try:
+            return call()
+        except UserError as error:
+            raise exceptions.RayTaskError("_load", "", error).as_instanceof_cause() from None
+
     nodes = [{"NodeID": f"{number:056x}", "Alive": number > 0} for number in range(3)]
-    ray = SimpleNamespace(put=None, nodes=lambda: nodes, remote=remote, get=lambda answer: answer)
+    ray = SimpleNamespace(put=None, nodes=lambda: nodes, remote=remote, get=get, exceptions=exceptions)
     run = make_run(task="cifar10", models="resnet", depths=8)
     with pytest.raises(UserError, match="CIFAR-10 is not in"):
         data.share(ray, run, tmp_path / "empty", ())
