@@ -164,6 +164,8 @@ def settings_table() -> str:
     for setting in [*common, *(one for one in registry.all_settings() if one not in common)]:
         parts: list[Model | Task] = [*all_models().values(), *all_tasks().values()] if setting not in common else []
         owners = sorted(part.name for part in parts if setting in part.settings)
+        if set(owners) >= all_models().keys():
+            owners = []
         lines.append(f"| `{setting.name}` | {', '.join(owners)}{': ' if owners else ''}{setting.description} |")
     return "\n".join(["| setting | meaning |", "|---|---|", *lines])
 
