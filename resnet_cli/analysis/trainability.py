@@ -74,9 +74,9 @@ def measure(results: Results) -> pd.DataFrame:
         stds = sorted({std for std, _ in cells})
         theory = {std: predicted(lead, std, inputs) for std in sorted({*stds, *_curve(stds)})}
         for (std, depth), losses in sorted(cells.items()):
-            found = {"init_std": std, "depth": depth, "loss": _median(losses), "seeds": len(losses)}
+            found = {INIT_STD.name: std, "depth": depth, "loss": _median(losses), "seeds": len(losses)}
             rows.append(shared | found | theory[std])
-        rows += [shared | {"init_std": std} | found for std, found in theory.items()]
+        rows += [shared | {INIT_STD.name: std} | found for std, found in theory.items()]
     frame = pd.DataFrame(rows)
     return frame.astype({"depth": "Int64", "seeds": "Int64", BLOCK_SIZE.name: "Int64"})
 
@@ -112,7 +112,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     not the end of the map; `ratio` is `trained_to` in depth scales.
     """
     cells = frame[frame["depth"].notna()].astype({BLOCK_SIZE.name: float})
-    kinds = ["task", "model", *(setting.name for setting in KIND), "init_std"]
+    kinds = ["task", "model", *(setting.name for setting in (*KIND, INIT_STD))]
     rows = []
     for key, of_kind in cells.groupby(kinds, dropna=False):
         ordered = of_kind.sort_values("depth")

@@ -6,6 +6,7 @@ import typer
 
 from resnet_cli.cli.analyze.common import AnalysisCommand, AnalysisRequest, show_table
 from resnet_cli.cli.help_pages import examples
+from resnet_cli.models.settings import WIDTH
 
 EPILOG = examples(
     "resnet-exp analyze trainability results/trainability-sine",
@@ -31,6 +32,6 @@ def command(context: typer.Context) -> None:
 
     request: AnalysisRequest = context.obj
     frame = measure(request.select(with_diverged=True))
-    table = summarise(frame).dropna(axis="columns", how="all").drop(columns=["task", "width"])
+    table = summarise(frame).dropna(axis="columns", how="all").drop(columns=["task", WIDTH.name])
     show_table("Up to which depth the median loss is below half of the constant answer's", table, HEADERS)
     request.write("trainability", frame)
