@@ -159,7 +159,7 @@ def draw(
                 _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
         lines.append((axes, drawn))
     add_headers(cells, place.column_headers, place.row_headers)
-    x_label = _depth_label(styles) if against == "depth" else "parameters"
+    x_label = depth_label(styles) if against == "depth" else "parameters"
     label_outside(cells, place.places, x_label, run_table.value_label(runs, metric))
     what = run_table.metric_text(metric, splits)
     plain = f"{what} on {runs['task'].iloc[0]} against {against}".capitalize()
@@ -255,7 +255,8 @@ def _mark_and_count(axes: Axes, runs: pd.DataFrame, style: ModelStyle, height: f
         write_count(axes, depth, height, count, style.colour)
 
 
-def _depth_label(models: Collection[str]) -> str:
+def depth_label(models: Collection[str]) -> str:
+    """The label of an axis of depth, which says what is counted in nets of these models."""
     are_mlps = all(name.partition(", ")[0].endswith("-mlp") for name in models)
     return "depth (hidden layers)" if are_mlps else "depth (weight layers)"
 

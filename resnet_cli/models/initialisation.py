@@ -26,21 +26,32 @@ Layer = nn.Linear | nn.Conv2d
 
 
 @torch.no_grad()
-def initialise(net: nn.Module, scheme: Initialisation, seed: int, std: float | None = None, gain: float = 1.0) -> None:
+def initialise(
+    net: nn.Module,
+    scheme: Initialisation,
+    seed: int,
+    std: float | None = None,
+    *,
+    bias_std: float = 0.0,
+    gain: float = 1.0,
+) -> None:
     """Fill all parameters and buffers of `net`.
 
     A parameter's values depend only on its name, its shape, `scheme` and `seed` - not on the device, the precision or
     the net's other parameters. Biases are zero except under `default`; batch norm starts as the identity. A layer is
     drawn under its attribute `initial_name` if it has one, and its biases start at `initial_bias` if it has that. All
     parameters must be in linear, convolutional and batch-norm layers and in scales of branches, which start at 0; `std`
-    is that of the weights under `normal`, and `gain` the factor of orthogonal ones.
+    is that of the weights under `normal`, `bias_std` that of its biases, which are zero without it, and `gain` the
+    factor of orthogonal weights.
     """
     for name, module in net.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             of_layer = scheme
             if scheme == "identity" and not (name.startswith("blocks.") and _keeps_number(module)):
                 of_layer = "default"
-            _fill(module, of_layer, seed, getattr(module, "initial_name", name), std, gain)
+            name = getattr(module, "initial_name", name)
+            _fill_weight(module, of_layer, seed, name, std, gain)
+            _fill_bias(module, of_layer, seed, name, bias_std)
         elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, BranchScale)):
             module.reset_parameters()
 
@@ -58,24 +69,30 @@ def weight_std(scheme: Independent, fan_in: int, fan_out: int, std: float | None
     return std
 
 
-def _fill(layer: Layer, scheme: Initialisation, seed: int, name: str, std: float | None, gain: float) -> None:
+def _fill_weight(layer: Layer, scheme: Initialisation, seed: int, name: str, std: float | None, gain: float) -> None:
     shape, groups = layer.weight.shape, _groups(layer)
     if _is_independent(scheme):
         layer_std = weight_std(scheme, layer.weight[0].numel(), layer.weight.numel() // shape[1], std)
         layer.weight.copy_(_draw(scheme, layer_std, shape, seed, f"{name}.weight"))
-    else:
-        matrices = torch.eye(shape[1], device="cpu").expand(groups, -1, -1)
-        if scheme == "orthogonal":
-            matrices = gain * _draw_orthogonal(groups, shape[0] // groups, shape[1], seed, f"{name}.weight")
-        middle: tuple[slice | int, ...] = (slice(None), slice(None), *(side // 2 for side in shape[2:]))
-        layer.weight.zero_()
-        layer.weight[middle] = matrices.flatten(0, 1).to(layer.weight)
+        return
+    matrices = torch.eye(shape[1], device="cpu").expand(groups, -1, -1)
+    if scheme == "orthogonal":
+        matrices = gain * _draw_orthogonal(groups, shape[0] // groups, shape[1], seed, f"{name}.weight")
+    middle: tuple[slice | int, ...] = (slice(None), slice(None), *(side // 2 for side in shape[2:]))
+    layer.weight.zero_()
+    layer.weight[middle] = matrices.flatten(0, 1).to(layer.weight)
+
+
+def _fill_bias(layer: Layer, scheme: Initialisation, seed: int, name: str, std: float) -> None:
     if layer.bias is None:
         return
     if (value := getattr(layer, "initial_bias", None)) is not None:
         layer.bias.fill_(value)
     elif scheme == "default":
+        layer_std = weight_std(scheme, layer.weight[0].numel(), len(layer.weight))
         layer.bias.copy_(_draw(scheme, layer_std, layer.bias.shape, seed, f"{name}.bias"))
+    elif scheme == "normal" and std > 0:
+        layer.bias.copy_(_draw(scheme, std, layer.bias.shape, seed, f"{name}.bias"))
     else:
         layer.bias.zero_()
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.settings.errors import either
-from resnet_cli.settings.setting import Count, Fraction, Need, Positive, Setting, Share, always
+from resnet_cli.settings.setting import Count, Fraction, Need, NotNegative, Positive, Setting, Share, always
 
 Independent = Literal["default", "he", "glorot", "normal"]
 Initialisation = Literal[Independent, "orthogonal", "identity"]
@@ -59,6 +59,16 @@ INIT_STD = Setting[float](
     affects=(),
     need=Need(INIT, lambda init: init == "normal", "init normal"),
 )
+INIT_BIAS_STD = Setting[float](
+    "init_bias_std",
+    NotNegative,
+    "Standard deviation of the initial biases under --init normal.",
+    default=0.0,
+    affects=(),
+    need=Need(INIT, lambda init: init == "normal", "init normal"),
+    before={"*": 0.0},
+    came_later=True,
+)
 ORDERING = Setting[Ordering](
     "ordering",
     Ordering,
@@ -87,5 +97,5 @@ BRANCH_SCALE = Setting[BranchScaling](
     before={"residual-mlp": "none", "resnet": "none"},
     came_later=True,
 )
-COMMON = (WIDTH, ACTIVATION, BATCH_NORM, DROPOUT, INIT, INIT_STD)
+COMMON = (WIDTH, ACTIVATION, BATCH_NORM, DROPOUT, INIT, INIT_STD, INIT_BIAS_STD)
 """What every model takes."""

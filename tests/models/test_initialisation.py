@@ -174,6 +174,32 @@ def test_biases_are_drawn_independently_of_weights() -> None:
     assert not torch.isin(layer.bias, layer.weight).any()
 
 
+def test_normal_biases_have_their_own_standard_deviation_and_generator() -> None:
+    layer, plain = nn.Linear(30, 3000), nn.Linear(30, 3000)
+    initialise(layer, "normal", 0, 0.1, bias_std=0.3)
+    initialise(plain, "normal", 0, 0.1)
+    assert layer.bias.std().item() == pytest.approx(0.3, rel=0.03)
+    assert torch.equal(layer.weight, plain.weight)
+    assert not plain.bias.any()
+    drawn = (layer.bias / 0.3).flatten()
+    assert not torch.isclose(drawn[:, None], plain.weight.flatten()[None, :100] / 0.1).all(dim=1).any()
+
+
+def test_twins_have_the_same_normal_biases(make_run: MakeRun) -> None:
+    options = {"depths": 7, "width": 5, "init": "normal", "init_bias_std": 0.2}
+    plain, residual = (build_net(make_run(models=model, **options), (1,), 1) for model in ("plain", "residual"))
+    biases = [[value for name, value in values(net).items() if name.endswith("bias")] for net in (plain, residual)]
+    assert len(biases[0]) == 8
+    assert all(bias.any() for bias in biases[0])
+    assert all(map(torch.equal, *biases))
+
+
+def test_biases_that_start_at_zero_do_not_change_a_run(make_run: MakeRun) -> None:
+    run = make_run(init="normal", init_bias_std=0.0)
+    assert run.run_id == run.but(init_bias_std=None).run_id == make_run(init="normal").run_id
+    assert run.run_id != make_run(init="normal", init_bias_std=0.1).run_id
+
+
 def test_the_normal_scheme_needs_a_standard_deviation() -> None:
     with pytest.raises(ValueError, match="std is needed"):
         initialise(nn.Linear(2, 2), "normal", 0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resnet_cli.models.settings import BLOCK_SIZE, BRANCH_SCALE, ORDERING, SURVIVAL, WIDTH
+from resnet_cli.models.settings import BLOCK_SIZE, BRANCH_SCALE, INIT_BIAS_STD, ORDERING, SURVIVAL, WIDTH
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
@@ -213,10 +213,15 @@ def test_runs_stored_before_a_setting_existed_keep_their_ids(
     model: str, later: dict[Setting[Any], tuple[Any, Any]]
 ) -> None:
     of_both: dict[Setting[Any], tuple[Any, Any]] = {SURVIVAL: (1.0, 0.5), BRANCH_SCALE: ("none", "skipinit")}
-    later = later | of_both | {NORMALISATION: ("channel", "pixel"), WARMUP_UNTIL_ERROR: (0.0, 80.0)}
+    of_all: dict[Setting[Any], tuple[Any, Any]] = {
+        NORMALISATION: ("channel", "pixel"),
+        WARMUP_UNTIL_ERROR: (0.0, 80.0),
+        INIT_BIAS_STD: (0.0, 0.1),
+    }
+    later = later | of_both | of_all
     assert registry.before(model, "cifar10") == {setting.name: value for setting, (value, _) in later.items()}
     names = [setting.name for setting in later]
-    warm = {"warmup_steps": 400, "warmup_factor": 0.1, "warmup_shape": "constant"}
+    warm = {"warmup_steps": 400, "warmup_factor": 0.1, "warmup_shape": "constant", "init": "normal", "init_std": 0.2}
     stored = {name: value for name, value in PAPER.as_dict().items() if name not in names} | {"model": model} | warm
     old, today = Run(**stored), Run(**stored).but({setting: value for setting, (value, _) in later.items()})
     assert old == today

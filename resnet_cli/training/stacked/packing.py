@@ -22,7 +22,7 @@ from torch import Tensor
 from resnet_cli.models import build_net
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.mlp import layer_names, scale_name
-from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, BRANCH_SCALE, INIT, INIT_STD, WIDTH
+from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, BRANCH_SCALE, INIT, INIT_BIAS_STD, INIT_STD, WIDTH
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.data import Data
 
@@ -85,7 +85,7 @@ class Packing:
         """Fill a buffer of zeros with each net's initial values and the weights that keep its constant unit at 1."""
         built: dict[object, dict[str, Tensor]] = {}
         for place, run in enumerate(self.runs):
-            draw = (run.seed, run[INIT], run.get(INIT_STD))
+            draw = (run.seed, run[INIT], run.get(INIT_STD), run.get(INIT_BIAS_STD))
             if draw not in built:  # values depend on name and shape only, so shallower nets share those of this one
                 built[draw] = build_net(run, self.input_shape, self.output_count).state_dict()
             for name, values in self._net(flat, place):

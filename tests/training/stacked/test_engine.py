@@ -141,6 +141,7 @@ def test_each_run_has_its_own_rate_schedule_and_initial_values(make_run: MakeRun
         {"learning_rate": 0.01, "init": "he"},
         {"learning_rate": 0.02, "schedule": "cosine", "init": "normal"},
         {"learning_rate": 0.03, "schedule": "steps", "init": "normal", "init_std": 0.3},
+        {"learning_rate": 0.03, "schedule": "steps", "init": "normal", "init_std": 0.3, "init_bias_std": 0.2},
         {"learning_rate": 0.04, "warmup_steps": 5, "init": "glorot"},
         {"learning_rate": 0.01, "init": "orthogonal"},
         {"learning_rate": 0.01, "init": "identity"},
