@@ -10,6 +10,10 @@ import pandas as pd
 
 from resnet_cli.analysis.convergence import compare_twins, measure
 from resnet_cli.analysis.counts import count_imagenet_nets
+from resnet_cli.analysis.trainability import summarise
+from resnet_cli.claims.statistics import two_sided_p
+from resnet_cli.claims.turning_point import TurningPoint, turning_points
+from resnet_cli.figures.heat import EDGE
 from resnet_cli.figures.style import ordered_models
 from resnet_cli.figures.transfer import ends
 from resnet_cli.models import all_models, get_model
@@ -19,7 +23,7 @@ from resnet_cli.settings.configs import bundled_configs
 from resnet_cli.settings.metrics import COLUMNS, METRICS, OUTCOMES
 from resnet_cli.store.packed import analysis_table, table_in
 from resnet_cli.store.reader import Results, load_results
-from resnet_cli.tasks import all_tasks
+from resnet_cli.tasks import all_tasks, constant_answers
 from resnet_cli.tasks.base import Task
 
 ROOT = Path(__file__).parents[1]
@@ -84,10 +88,59 @@ def seeds(sweep: str, model: str | None = None, **settings: object) -> int:
     return len(runs_of_seeds)
 
 
+def grid(sweep: str, setting: str, model: str, **where: object) -> pd.DataFrame:
+    """The median training loss over seeds by depth (rows) and a setting (columns)."""
+    return runs(sweep, model, **where).pivot_table("train_loss", "depth", setting, aggfunc="median")
+
+
+def trained(sweep: str, setting: str, model: str, **where: object) -> pd.DataFrame:
+    """Where these medians lie below half of the loss of a constant answer."""
+    (chance,) = {constant_answers([stored.run for stored in results_of(sweep).runs])["loss"]}
+    return grid(sweep, setting, model, **where) < EDGE * chance
+
+
+def trained_to(sweep: str, setting: str, model: str, value: float, **where: object) -> int:
+    """The depth up to which all of them do, with one value of the setting."""
+    column = trained(sweep, setting, model, **where)[value]
+    return int(max(column.index[column.cummin()]))
+
+
+def in_depth_scales(sweep: str, model: str, *, chaotic: bool, **where: object) -> "pd.Series[float]":
+    """How many depth scales deep nets train, one value for each `init_std` at which deeper ones do not."""
+    edges = summarise(rows(sweep, "trainability", model=model, **where))
+    critical = rows(sweep, "trainability", model=model, **where).groupby("init_std")["chi"].first()
+    is_chaotic = edges["init_std"].map(critical > 1)
+    return edges.loc[edges["is_edge"] & (edges["trained_to"] > 0) & (is_chaotic == chaotic), "ratio"]
+
+
+def turning_by(sweep: str, model: str, setting: str) -> dict[Any, TurningPoint]:
+    """The turning point of a model for each value of a setting; all are tested together."""
+    frame = runs(sweep, model)
+    (chance,) = {constant_answers([stored.run for stored in results_of(sweep).runs])["loss"]}
+    parts = {value: part.assign(chance_loss=chance) for value, part in frame.groupby(setting)}
+    return {value: point for value, (point,) in zip(parts, turning_points(list(parts.values())), strict=True)}
+
+
+def turning_table(sweep: str, model: str, setting: str) -> str:
+    """The turning point for each value of a setting, with the p-value of its test, and the depth of the lowest loss."""
+    lines = [f"| {setting} | gets worse from | p | lowest median | loss at the deepest |", "|---|---|---|---|---|"]
+    for value, point in turning_by(sweep, model, setting).items():
+        turn = f"{point.worse_from} layers on" if point.worse_from else str(point.course)
+        p_value = "–" if point.trend.p_value is None else show(point.trend.p_value)
+        best = f"{show(point.best_loss)} at {point.best_depth} layers"
+        lines.append(f"| {value} | {turn} | {p_value} | {best} | {show(point.deepest_loss)} |")
+    return "\n".join(lines)
+
+
 def lower(first: pd.DataFrame, second: pd.DataFrame, column: str = "train_loss") -> str:
     """In how many pairs of the same depth and seed the first is below the second, such as `7 of 8`."""
     differences = paired(first, second, column)
     return f"{(differences < 0).sum()} of {len(differences)}"
+
+
+def p_value(differences: "pd.Series[float]") -> float:
+    """The two-sided sign-flip test of paired differences; with ten of them it is never below 0.002."""
+    return two_sided_p(differences.tolist())
 
 
 def span(values: "pd.Series[float]") -> str:
@@ -96,7 +149,7 @@ def span(values: "pd.Series[float]") -> str:
 
 
 def show(value: float) -> str:
-    """Two significant digits, as people write them: 0.0012, 1.6e-4, 96, 1,800."""
+    """Two significant digits, as people write them: 0.0012, 1.6e-4, 96, 1,800, 6.5e13."""
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if not math.isfinite(value):
@@ -104,7 +157,7 @@ def show(value: float) -> str:
     if value == 0:
         return "0"
     rounded = float(f"{value:.1e}")
-    if abs(rounded) < 0.001:
+    if not 0.001 <= abs(rounded) < 1e7:
         digits, exponent = f"{rounded:.1e}".split("e")
         return f"{digits}e{int(exponent)}"
     decimals = max(0, 1 - math.floor(math.log10(abs(rounded))))
@@ -117,6 +170,8 @@ def settings_table() -> str:
     for setting in [*common, *(one for one in registry.all_settings() if one not in common)]:
         parts: list[Model | Task] = [*all_models().values(), *all_tasks().values()] if setting not in common else []
         owners = sorted(part.name for part in parts if setting in part.settings)
+        if set(owners) >= all_models().keys():
+            owners = []
         lines.append(f"| `{setting.name}` | {', '.join(owners)}{': ' if owners else ''}{setting.description} |")
     return "\n".join(["| setting | meaning |", "|---|---|", *lines])
 

@@ -13,7 +13,7 @@ from resnet_cli.cli.help_pages import examples
 from resnet_cli.cli.options import path_option
 from resnet_cli.cli.words import Formats, check_word, known_words
 from resnet_cli.figures.kinds import OF_RUNS, WITHOUT_RUNS, listed
-from resnet_cli.settings.errors import UserError, printable
+from resnet_cli.settings.errors import UserError, either, printable
 from resnet_cli.settings.metrics import METRICS, PAIRS
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ EPILOG = examples(
     "resnet-exp plot results/sine --scale linear --title 'Learning the sine' --out figures",
     "resnet-exp plot results/digits --by init --splits test",
     "resnet-exp plot results/optimiser-sine --by optimizer,learning_rate --kind depth",
+    "resnet-exp plot results/map-sine --kind map --x init_std",
     "resnet-exp plot results/mine results/yours",
     "resnet-exp plot --figure winners,counts",
 )
 MAX_PIXELS = 20_000
 OUT_WITHOUT_RUNS = Path("results/figures")
 MOST_LISTED = 6
+AXES_OF_CURVES = ("step", "epoch")
 
 
 def command(
@@ -71,7 +73,15 @@ def command(
     where: filters.Where = None,
     scale: Annotated[str, typer.Option("--scale", help="auto (log for losses), log or linear.")] = "auto",
     splits: Annotated[str, typer.Option("--splits", help="train, test or train,test.")] = "train,test",
-    x: Annotated[str, typer.Option("--x", help="Axis of learning curves: step or epoch.")] = "step",
+    x: Annotated[
+        str | None,
+        typer.Option(
+            "--x",
+            metavar="step|epoch|SETTING",
+            help="Horizontal axis of learning curves: step or epoch (default: step); or of maps: a setting that is a "
+            "number (default: the one with most values, if they are five or more).",
+        ),
+    ] = None,
     formats: Formats = "png,svg",
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Width and height in inches.")] = None,
     dpi: Annotated[int, typer.Option("--dpi", min=20, max=1200, help="Resolution of PNG files.")] = 150,
@@ -85,7 +95,7 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Draw loss and error against depth, and learning curves by depth, for every sweep below a folder.
+    """Draw loss and error against depth, learning curves by depth, and maps, for every sweep below a folder.
 
     The same results give the same bytes. Of more than eight depths, learning curves show five, unless --depths
     chooses.
@@ -102,7 +112,7 @@ def command(
     if inches and max(inches) * dpi > MAX_PIXELS:
         raise UserError(f"size (={size}) at dpi (={dpi}) is over {MAX_PIXELS:,} pixels a side; lower one of them.")
     check_word("scale", scale, ("auto", "log", "linear"))
-    check_word("x", x, ("step", "epoch"))
+    map_by = _parse_x(x, has_maps="map" in kinds)
     shown = known_words("splits", splits, ("train", "test"))
     title = title and title.replace("$", r"\$")  # not a formula
     write = partial(_draw_all, formats=formats.split(","), dpi=dpi)
@@ -127,6 +137,8 @@ def command(
     roots = folders or [Path("results")]
     selected, problems = filters.load_selected(roots, filters.parse_selection(models, depths, seeds, where))
     metrics = known_words("metric", metric, [*PAIRS, *METRICS, *(n for one in selected for n in one.other_metrics)])
+    if map_by and all(map_by not in stored.run.settings for results in selected for stored in results.runs):
+        raise UserError(f"x (={x}) must be {either(AXES_OF_CURVES)}, or for maps a setting of the runs.")
     for problem in problems:
         complain(problem)
     whole, code = not problems, UserError.exit_code
@@ -149,7 +161,8 @@ def command(
                 kinds=kinds,
                 by=[setting.strip().replace("-", "_") for setting in by.split(",")] if by is not None else [],
                 every_depth=depths is not None,
-                x=x,
+                x="epoch" if x == "epoch" else "step",
+                map_by=map_by,
                 scale=scale,
                 splits=shown,
                 title=title,
@@ -189,6 +202,15 @@ def _draw_all(
     if len(written) > MOST_LISTED:
         typer.echo(f"and {len(written) - MOST_LISTED} more figures in {printable(folder)}")
     return len(written) == len(drawings)
+
+
+def _parse_x(x: str | None, *, has_maps: bool) -> str | None:
+    """The setting that `--x` names, if it names one."""
+    if x in (None, *AXES_OF_CURVES):
+        return None
+    if not has_maps:
+        raise UserError(f"x (={x}) must be {either(AXES_OF_CURVES)}; a setting needs maps, so add map to --kind.")
+    return x.strip().replace("-", "_")
 
 
 def _parse_size(text: str | None) -> tuple[float, float] | None:

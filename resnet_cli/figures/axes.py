@@ -76,7 +76,7 @@ def set_value_axis(axes: Axes, values: np.ndarray, scale: Scale, *, headroom: fl
             axes.yaxis.set_minor_locator(NullLocator())
     _set_limits(axes, finite, headroom)
     if positive.min() >= 1e-4 and positive.max() < 1e4:
-        axes.yaxis.set_major_formatter(_plain_number)
+        axes.yaxis.set_major_formatter(plain_number)
 
 
 def _set_limits(axes: Axes, finite: np.ndarray, headroom: float) -> None:
@@ -107,7 +107,7 @@ def set_depth_axis(axes: Axes, depths: Sequence[int], *, width: float) -> None:
         set_round_ticks(axes)
     if axes.get_xscale() == "linear":
         axes.set_xlim(numbers[0] - 0.03 * span, numbers[-1] + 0.03 * span)
-    axes.xaxis.set_major_formatter(_plain_number)
+    axes.xaxis.set_major_formatter(plain_number)
 
 
 def set_size_axis(axes: Axes, sizes: Sequence[int]) -> None:
@@ -134,7 +134,8 @@ def progress_label(axes: Axes, label: str, last: float) -> str:
     return f"{label} (thousands)"
 
 
-def _plain_number(value: float, _position: float) -> str:
+def plain_number(value: float, _position: float) -> str:
+    """A tick label without powers of ten, where the number is neither very large nor very small."""
     return f"{value:g}"
 
 
@@ -289,15 +290,16 @@ def finish(figure: Figure, titles: tuple[str, str], entries: Sequence[Artist], n
 def add_legend(figure: Figure, entries: Sequence[Artist], notes: Sequence[str]) -> None:
     """Put the `notes`, as one sentence, and the legend `entries` below all axes, in as few rows as fit."""
     sentence = "; ".join(filter(None, notes)) + "."
-    for rows in range(1, len(entries) + 1):
+    most = max(len(entries), 1)
+    for rows in range(1, most + 1):
         legend = figure.legend(
             handles=entries,
             loc="outside lower center",
-            ncols=math.ceil(len(entries) / rows),
+            ncols=math.ceil(most / rows),
             title=wrapped(sentence[:1].upper() + sentence[1:], figure.get_figwidth(), size=8),
         )
         legend.get_title().set_multialignment("center")
-        if legend.get_window_extent().width <= figure.bbox.width or rows == len(entries):
+        if legend.get_window_extent().width <= figure.bbox.width or rows == most:
             return
         legend.remove()
 

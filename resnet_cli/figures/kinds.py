@@ -22,6 +22,10 @@ OF_RUNS = {
         "do not differ in size at any depth; use depth or curves",
     ),
     "curves": Kind("learning curves", "have no evaluations; train them again"),
+    "map": Kind(
+        "by depth and a setting that is a number, see --x",
+        "do not differ in a setting with five numbers or more, at several depths; name one with --x, or use depth",
+    ),
     SURVIVAL.name: Kind(
         "survival probabilities, if they vary", f"do not differ in {SURVIVAL.name}; use depth or curves"
     ),

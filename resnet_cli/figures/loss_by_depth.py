@@ -45,6 +45,8 @@ MANY_MODELS = 6
 """More models than this get labels at their lines' ends, a panel for each split, and no bands."""
 FEW_DEPTHS = 12
 """Up to this many depths there is room for large markers."""
+MOST_TIMES_CHANCE = 1000
+"""A log axis ends at so many times the loss of a constant answer: nets far above it are all of the same use."""
 MOST_DOTS = 6000
 """More are solid bars, and megabytes of SVG."""
 SOME_DOTS = 30
@@ -77,9 +79,10 @@ def draw(
     """Draw `metric` after training against depth: a median line over seeds with a band, and a dot for each run.
 
     A diverged run counts as infinitely bad: it is marked at the top edge, and a median line has a gap where half of the
-    runs or more diverged. A failed run is not drawn, but counted in the legend. Columns beyond the usual ones are
-    settings; where they vary there is one panel for each combination, in rows and columns if they are two. More than
-    six models are named at the ends of their lines, have no bands, and training and test stand side by side.
+    runs or more diverged. A log axis ends at a thousand times `chance`, and the legend counts runs above it. A failed
+    run is not drawn, but counted in the legend. Columns beyond the usual ones are settings; where they vary there is
+    one panel for each combination, in rows and columns if they are two. More than six models are named at the ends of
+    their lines, have no bands, and training and test stand side by side.
 
     Args:
         summary: one row per run: run_id, task, model, depth, seed, status, and the metric's columns for `splits`.
@@ -119,7 +122,11 @@ def draw(
     axes_height = max(size[1] / down - 0.9, _MARK_ROW_INCHES)
     mark_row = min(_MARK_ROW_INCHES / axes_height, 0.4 / max(len(marked), 1))
     figure, cells = new_grid(size, down, across, sharex=True, sharey=True)
-    set_value_axis(cells[0, 0], runs[columns].to_numpy(), axis_scale, headroom=mark_row * len(marked))
+    every, end = runs[columns].to_numpy(), math.inf
+    if chance is not None and axis_scale == "log":
+        end = MOST_TIMES_CHANCE * chance
+    beyond = np.isfinite(every) & (every > end)
+    set_value_axis(cells[0, 0], np.where(beyond, end, every), axis_scale, headroom=mark_row * len(marked))
     if against == "parameters":
         set_size_axis(cells[0, 0], depths)
     else:
@@ -152,7 +159,7 @@ def draw(
                 _mark_and_count(axes, of_model[np.isinf(of_model[columns[0]])], style, height)
         lines.append((axes, drawn))
     add_headers(cells, place.column_headers, place.row_headers)
-    x_label = _depth_label(styles) if against == "depth" else "parameters"
+    x_label = depth_label(styles) if against == "depth" else "parameters"
     label_outside(cells, place.places, x_label, run_table.value_label(runs, metric))
     what = run_table.metric_text(metric, splits)
     plain = f"{what} on {runs['task'].iloc[0]} against {against}".capitalize()
@@ -167,6 +174,7 @@ def draw(
         run_table.band_text(interquartile) if interquartile and len(depths) > 1 and not many else "",
         _dots_text(thin) if interquartile else "",
         "no line or band where diverged runs make it infinite" if marked else "",
+        f"above the axis: {beyond.any(axis=1).sum()} runs" if beyond.any() else "",
         found.rule if found else "",
         run_table.failed_text(summary),
     ]
@@ -247,7 +255,8 @@ def _mark_and_count(axes: Axes, runs: pd.DataFrame, style: ModelStyle, height: f
         write_count(axes, depth, height, count, style.colour)
 
 
-def _depth_label(models: Collection[str]) -> str:
+def depth_label(models: Collection[str]) -> str:
+    """The label of an axis of depth, which says what is counted in nets of these models."""
     are_mlps = all(name.partition(", ")[0].endswith("-mlp") for name in models)
     return "depth (hidden layers)" if are_mlps else "depth (weight layers)"
 

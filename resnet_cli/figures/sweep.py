@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 from matplotlib.figure import Figure
 
-from resnet_cli.figures import learning_curves, loss_by_depth
+from resnet_cli.figures import depth_map, learning_curves, loss_by_depth
 from resnet_cli.figures.panels import (
     as_file_name,
     by_number_of_values,
@@ -22,7 +22,7 @@ from resnet_cli.figures.style import ordered_models
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import columns_of, describe
 
-Kind = Literal["depth", "parameters", "curves"]
+Kind = Literal["depth", "parameters", "curves", "map"]
 MOST_VALUES = 12
 """Of one setting, in panels of one figure."""
 MOST_ROWS = MOST_COLUMNS = 5
@@ -54,6 +54,7 @@ def sweep_figures(
     chances: Mapping[str, float] | None = None,
     every_depth: bool = False,
     x: Literal["step", "epoch"] = "step",
+    map_by: str | None = None,
     **options: Any,
 ) -> dict[str, Drawing]:
     """How to draw each figure of a sweep, by file name; what does not fit into one figure continues in others.
@@ -65,15 +66,17 @@ def sweep_figures(
         curves: the evaluations of the same runs, as for `learning_curves.draw`, as are `every_depth` and `x`.
         metrics: `loss` and `error`.
         kinds: `depth` for figures against depth, `curves` for learning curves; `parameters` for figures against the
-            number of parameters, where it differs between nets of one model and depth, and nothing is compared `by`.
+            number of parameters, where it differs between nets of one model and depth, and nothing is compared `by`;
+            `map` for maps over depth and a setting, unless something is compared `by`.
         by: one setting whose values are compared as lines, or two that make rows and columns of panels.
         given: the values of settings in the order to show, such as the lists in sweep.toml.
         chances: for each metric, its value for a net with constant output.
+        map_by: the setting of maps; by default that with most numbers as values, if they are five or more.
         options: for both kinds of figures: scale, splits, title and size.
 
     Raises:
         UserError: `by` names more than two settings, one twice, or one in which runs of one model and depth do not
-            differ.
+            differ; `map_by` is not a setting in which they differ, or not a number.
     """
     if len(by) > 2:
         raise UserError(f"by (={','.join(by)}) must be one setting, or two for rows and columns.")
@@ -90,6 +93,9 @@ def sweep_figures(
     grid = (by[0], by[1]) if len(by) == 2 else None
     what = "-and-".join(as_file_name(setting) for setting in by)
     found: dict[str, Drawing] = {}
+    on_map = None
+    if "map" in kinds and not by and not as_lines:
+        on_map = map_by or depth_map.worth_a_map(summary)
     for metric in metrics:
         if describe(metric).when and summary[columns_of(metric)].isna().all(axis=None):
             continue
@@ -104,6 +110,12 @@ def sweep_figures(
                 name = _file_name(metric, "by-parameters", held)
                 draw = partial(loss_by_depth.draw, rows, subtitle=held, against="parameters", **shared)
                 found[name] = Drawing("parameters", metric, rows, draw)
+        if on_map:
+            for held, rows in _map_pages(summary, on_map).items():
+                name = _file_name(metric, "map-by", on_map, held)
+                of_map = {key: value for key, value in shared.items() if key != "grid"}
+                draw = partial(depth_map.draw, rows, x=on_map, subtitle=held, **of_map)
+                found[name] = Drawing("map", metric, rows, draw)
         if "curves" in kinds:
             lines: Literal["depth", "model"] = "model" if as_lines else "depth"
             for held, (subtitle, rows) in _curve_pages(curves, grid, lines, every_depth=every_depth).items():
@@ -126,6 +138,16 @@ def _depth_pages(summary: pd.DataFrame, grid: tuple[str, str] | None) -> dict[st
     if len(settings) == 1 or len(summary["model"].unique()) > loss_by_depth.MANY_MODELS:
         return split_pages(summary, settings, [MOST_VALUES if len(settings) == 1 else MOST_ROWS])
     return split_pages(summary, settings, [MOST_ROWS, MOST_COLUMNS])
+
+
+def _map_pages(summary: pd.DataFrame, setting: str) -> dict[str, pd.DataFrame]:
+    """What each map holds: as many rows of panels as fit, of runs that differ in other settings as well."""
+    depth_map.check_axis(summary[summary["status"] != "failed"], setting)
+    rows = summary[summary[setting].notna()]
+    settings = by_number_of_values(rows.drop(columns=setting))
+    if len(rows[settings].drop_duplicates()) <= depth_map.MAX_ROWS:
+        return {"": rows}
+    return split_pages(rows, settings, [depth_map.MAX_ROWS])
 
 
 def _curve_pages(

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from resnet_cli.models.settings import INIT, INIT_STD
+from resnet_cli.models.activations import ACTIVATIONS
+from resnet_cli.models.settings import ACTIVATION, INIT, INIT_BIAS_STD, INIT_STD
 from resnet_cli.settings.discovery import Catalogue
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
@@ -60,7 +61,9 @@ def build_net(run: Run, input_shape: tuple[int, ...], outputs: int) -> "nn.Modul
     from resnet_cli.models.initialisation import initialise
 
     net = describe_net(run, input_shape, outputs).to_empty(device="cpu")
-    initialise(net, run[INIT], run.seed, run.get(INIT_STD))
+    gain = ACTIVATIONS[run.get(ACTIVATION) or "relu"].gain
+    bias_std = run.get(INIT_BIAS_STD) or 0.0
+    initialise(net, run[INIT], run.seed, run.get(INIT_STD), bias_std=bias_std, gain=gain)
     return net
 
 

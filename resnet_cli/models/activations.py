@@ -1,5 +1,6 @@
 """Activation functions, each declared once. Torch is imported when one is used, so that help pages know their names."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,8 @@ class Activation:
         constants: of this operator.
         one: a z at which f is exactly 1.
         zero: a z at which f is exactly 0.
+        gain: the factor of orthogonal weights that keeps the size of signals from layer to layer: √2 if f zeroes half
+            of them (He et al. 2015, arXiv 1502.01852, §2.2), 1 if f is nearly linear at 0 (Saxe et al. 2014).
     """
 
     name: str
@@ -30,6 +33,7 @@ class Activation:
     constants: tuple[float, ...] = ()
     one: float = 0.0
     zero: float = 0.0
+    gain: float = 1.0
 
     @cached_property
     def function(self) -> Callable[["Tensor"], "Tensor"]:
@@ -51,7 +55,7 @@ class Activation:
 ACTIVATIONS: Mapping[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("relu", "torch:relu", "threshold_backward", (0,), one=1.0, zero=0.0),
+        Activation("relu", "torch:relu", "threshold_backward", (0,), one=1.0, zero=0.0, gain=math.sqrt(2)),
         Activation("tanh", "torch:tanh", "tanh_backward", one=1000.0, zero=0.0),
         Activation("sigmoid", "torch:sigmoid", "sigmoid_backward", one=1000.0, zero=-1000.0),
     )

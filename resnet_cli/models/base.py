@@ -138,6 +138,29 @@ def linear_decay(block: int, blocks: int, survival: float) -> float:
     return 1 - block / blocks * (1 - survival)
 
 
+class BranchScale(nn.Module):
+    """Multiplies the response of a residual branch by a learnt scalar that starts at 0: a block starts as its shortcut.
+
+    SkipInit (De & Smith 2020, arXiv 2002.10444) and ReZero (Bachlechner et al. 2020, arXiv 2003.04887) both put the
+    scalar at the end of the branch, before the addition. They differ in where the branch and the block have their
+    activations, which here is where they are without the scalar, so both are this layer. After a ReLU, a block that
+    ends with one starts as the identity, too. Weight decay acts on the scalar as on every parameter.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(()))
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Start at 0."""
+        self.weight.zero_()
+
+    def forward(self, response: Tensor) -> Tensor:
+        """The scaled response, of the same shape."""
+        return response * self.weight
+
+
 class Addition(nn.Module):
     """Adds the response of a residual branch to the output of its shortcut.
 
@@ -167,10 +190,16 @@ class Block(nn.Module):
     exit: Sequence[Step]  # after the addition
     shortcut: nn.Module | None
 
-    def add_shortcut(self, shortcut: nn.Module | None, survival: float = 1.0) -> None:
-        """Complete the block, plain or with a shortcut; `survival` is the probability that a step keeps the branch."""
+    def add_shortcut(self, shortcut: nn.Module | None, survival: float = 1.0, *, is_scaled: bool = False) -> None:
+        """Complete the block, plain or with a shortcut; `survival` is the probability that a step keeps the branch.
+
+        If it `is_scaled`, a residual branch ends with a `BranchScale`.
+        """
         self.shortcut = shortcut
         if shortcut is not None:
+            if is_scaled:
+                self.branch_scale = BranchScale()
+                self.branch = [*self.branch, self.branch_scale]
             self.stochastic_depth, self.addition = StochasticDepth(survival), Addition()
             self.has_free_shortcut = not list(shortcut.parameters())
 

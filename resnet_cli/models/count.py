@@ -18,6 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry
 
+from resnet_cli.models.base import BranchScale
+
 
 @dataclass(frozen=True)
 class LayerRow:
@@ -116,4 +118,6 @@ def _kind(module: nn.Module) -> str:
         return f"conv {sides}{stride}" + (f", groups {module.groups}" if module.groups > 1 else "")
     if isinstance(module, nn.Linear):
         return "linear"
+    if isinstance(module, BranchScale):
+        return "learnt scalar"
     return "batch norm" if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) else type(module).__name__

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from resnet_cli.models.base import Addition, Drawing, Dropout, StochasticDepth
+from resnet_cli.models.base import Addition, BranchScale, Drawing, Dropout, StochasticDepth
 from resnet_cli.models.resnet import ZeroPaddingShortcut
 from resnet_cli.models.resnext import BranchedConv2d
 from resnet_cli.settings.errors import UserError
@@ -21,7 +21,7 @@ MAX_LAYERS = 300
 MAX_BRANCHES = 3
 """If a block has more identical branches, this many are traced."""
 
-_WHOLE = (Addition, Drawing, ZeroPaddingShortcut, BranchedConv2d)
+_WHOLE = (Addition, BranchScale, Drawing, ZeroPaddingShortcut, BranchedConv2d)
 """Layers of this project that are traced as single operations, as torch's own layers are."""
 
 _OPERATIONS: dict[str, tuple[Kind, str]] = {
@@ -213,6 +213,8 @@ class _Steps:
                 return self.add("weights", "linear", *operands, size=f"{module.in_features}→{module.out_features}")
             case nn.BatchNorm1d() | nn.BatchNorm2d():
                 return self.add("norm", "batch norm", *operands)
+            case BranchScale():
+                return self.add("other", "learnt scalar", *operands)
             case Addition():
                 return self.add("addition", "addition", *operands)
             case Dropout():

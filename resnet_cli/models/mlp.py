@@ -2,7 +2,7 @@
 
 The residual net is the one of Kowsik (2021), "Residual Neural Networks", which follows He et al. 2015
 (arXiv 1512.03385, eq. 1): a block's input is added to the block's last pre-activation. Stochastic depth as in Huang et
-al. 2016 (arXiv 1603.09382).
+al. 2016 (arXiv 1603.09382). Branches can be scaled by a learnt zero: SkipInit (De & Smith 2020, arXiv 2002.10444).
 
 Depth d means d hidden layers, then a linear output (W = width):
 
@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 
 from resnet_cli.models.base import Block, Dropout, Model, Step, activation_of, linear_decay
-from resnet_cli.models.settings import BATCH_NORM, BLOCK_SIZE, COMMON, DROPOUT, SURVIVAL, WIDTH
+from resnet_cli.models.settings import BATCH_NORM, BLOCK_SIZE, BRANCH_SCALE, COMMON, DROPOUT, SURVIVAL, WIDTH
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -50,7 +50,8 @@ class MLPBlock(Block):
         self.branch = [first]
         for layer in others:
             self.branch += [*self.exit, layer]
-        self.add_shortcut(nn.Identity() if is_residual else None, survival)
+        is_scaled = run.get(BRANCH_SCALE) == "skipinit"
+        self.add_shortcut(nn.Identity() if is_residual else None, survival, is_scaled=is_scaled)
 
 
 class FlatNet(nn.Module):
@@ -97,6 +98,11 @@ def layer_names(depth: int, block_size: int | None) -> list[str]:
     return ["entry.0", *(f"blocks.{block}.layers.{index}.0" for block, index in places)]
 
 
+def scale_name(layer: int, block_size: int) -> str:
+    """The module name, in an `MLP`, of the scale of the residual branch that hidden layer `layer`, from 0, ends."""
+    return f"blocks.{layer // block_size - 1}.branch_scale"
+
+
 _DEFAULTS = {"batch_norm": False, "init": "default"}
 _EVERY_DEPTH = DepthRule(first=1, step=1, formula="n")
 
@@ -120,7 +126,7 @@ MODELS = (
         family="mlp",
         role="residual",
         depth_rule=_EVERY_DEPTH,
-        settings=(*COMMON, BLOCK_SIZE, SURVIVAL),
+        settings=(*COMMON, BLOCK_SIZE, SURVIVAL, BRANCH_SCALE),
         can_stack=True,
         defaults=_DEFAULTS | {"block_size": 3},
         build=MLP,

@@ -1,7 +1,9 @@
 """CIFAR networks of He et al., plain and residual: basic and bottleneck blocks, five orderings, three shortcuts.
 
 He15: He et al. 2015, "Deep Residual Learning" (arXiv 1512.03385, §4.2); He16: He et al. 2016, "Identity Mappings in
-Deep Residual Networks" (arXiv 1603.05027); Huang et al. 2016, "Deep Networks with Stochastic Depth" (arXiv 1603.09382).
+Deep Residual Networks" (arXiv 1603.05027); Huang et al. 2016, "Deep Networks with Stochastic Depth" (arXiv 1603.09382);
+De & Smith 2020, "Batch Normalization Biases Residual Blocks Towards the Identity Function in Deep Networks" (arXiv
+2002.10444): a learnt scalar that starts at 0 after each branch, to be used without batch norm.
 
 A 3×3 convolution, three stages of 2n 3×3 convolutions at full, half and quarter resolution with W, 2W and 4W filters,
 global average pooling and a linear output: depth 6n+2 (W = width, 16 in the papers):
@@ -30,6 +32,7 @@ from resnet_cli.models.base import Block, Dropout, Model, Step, activation_of, c
 from resnet_cli.models.settings import (
     BATCH_NORM,
     BLOCK_SIZE,
+    BRANCH_SCALE,
     COMMON,
     DROPOUT,
     ORDERING,
@@ -98,7 +101,8 @@ class ConvBlock(Block):
     A projection shortcut has the same input as the first convolution of a pre-activated branch, as in the paper's code.
 
     Args:
-        run: for `activation`, `batch_norm` and `dropout` (before every convolution but the first of several).
+        run: for `activation`, `batch_norm`, `dropout` (before every convolution but the first of several) and, where it
+            applies, `branch_scale`.
         convolutions: of the branch, in order.
         shortcut: around the branch, or None for a plain block.
         ordering: of norms, activations and the addition.
@@ -140,7 +144,7 @@ class ConvBlock(Block):
             self.branch += [layer, *(steps[name] for name in after)]
         self.exit = [steps[name] for name in order.exit]
         self.dropout = dropout
-        self.add_shortcut(shortcut, survival)
+        self.add_shortcut(shortcut, survival, is_scaled=run.get(BRANCH_SCALE) == "skipinit")
 
 
 class CifarNet(nn.Module):
@@ -302,7 +306,7 @@ MODELS = (
         family="cnn",
         role="residual",
         depth_rule=_DEPTHS,
-        settings=(*COMMON, SHORTCUT, BLOCK_SIZE, ORDERING, SURVIVAL),
+        settings=(*COMMON, SHORTCUT, BLOCK_SIZE, ORDERING, SURVIVAL, BRANCH_SCALE),
         defaults=_DEFAULTS | {"shortcut": "A", "block_size": 2},
         build=_basic,
     ),

@@ -7,13 +7,15 @@ from typing import Literal
 
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.settings.errors import either
-from resnet_cli.settings.setting import Count, Fraction, Need, Positive, Setting, Share, always
+from resnet_cli.settings.setting import Count, Fraction, Need, NotNegative, Positive, Setting, Share, always
 
-Initialisation = Literal["default", "he", "glorot", "normal"]
+Independent = Literal["default", "he", "glorot", "normal"]
+Initialisation = Literal[Independent, "orthogonal", "identity"]
 Ordering = Literal[
     "original", "norm-after-addition", "relu-before-addition", "relu-only-preactivation", "full-preactivation"
 ]
 """He et al. 2016, "Identity Mappings in Deep Residual Networks" (arXiv 1603.05027), Fig. 4 (a) to (e)."""
+BranchScaling = Literal["none", "skipinit"]
 
 WIDTH = Setting[int]("width", Count, "Units per hidden layer (MLP) or filters in the first stage (CNN).", stacks=always)
 BLOCK_SIZE = Setting[int](
@@ -44,7 +46,9 @@ DROPOUT = Setting[float](
 INIT = Setting[Initialisation](
     "init",
     Initialisation,
-    "Initial weights: default (PyTorch's: uniform ±1/√fan_in), he or glorot (both normal), or normal (see --init-std).",
+    "Initial weights: default (PyTorch's: uniform ±1/√fan_in), he or glorot (both normal), normal (see --init-std), "
+    "orthogonal (times √2 before a ReLU), or identity (default in layers that change the number of units, and outside "
+    "blocks).",
     affects=(),
 )
 INIT_STD = Setting[float](
@@ -54,6 +58,16 @@ INIT_STD = Setting[float](
     default=0.1,
     affects=(),
     need=Need(INIT, lambda init: init == "normal", "init normal"),
+)
+INIT_BIAS_STD = Setting[float](
+    "init_bias_std",
+    NotNegative,
+    "Standard deviation of the initial biases under --init normal.",
+    default=0.0,
+    affects=(),
+    need=Need(INIT, lambda init: init == "normal", "init normal"),
+    before={"*": 0.0},
+    came_later=True,
 )
 ORDERING = Setting[Ordering](
     "ordering",
@@ -74,5 +88,14 @@ SURVIVAL = Setting[float](
     before={"residual-mlp": 1.0, "resnet": 1.0},
     came_later=True,
 )
-COMMON = (WIDTH, ACTIVATION, BATCH_NORM, DROPOUT, INIT, INIT_STD)
+BRANCH_SCALE = Setting[BranchScaling](
+    "branch_scale",
+    BranchScaling,
+    "Factor of each residual branch: none, or skipinit (a learnt scalar that starts at 0: De & Smith 2020).",
+    default="none",
+    stacks=always,
+    before={"residual-mlp": "none", "resnet": "none"},
+    came_later=True,
+)
+COMMON = (WIDTH, ACTIVATION, BATCH_NORM, DROPOUT, INIT, INIT_STD, INIT_BIAS_STD)
 """What every model takes."""

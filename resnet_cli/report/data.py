@@ -21,15 +21,16 @@ MOST_CHARACTERS = 1_000_000
 def figure_data(drawing: Drawing) -> pd.DataFrame:
     """What the figure of a sweep shows.
 
-    Against depth that is a row for each run, with its last values; during training a row for each evaluation of each
-    kind of net that is drawn, with medians over `runs` and infinity where diverged ones make it infinite.
+    Against depth, and in maps, that is a row for each run, with its last values; during training a row for each
+    evaluation of each kind of net that is drawn, with medians over `runs` and infinity where diverged ones make it
+    infinite.
     """
     rows, settings = drawing.rows, varying_settings(drawing.rows)
     columns = columns_of(drawing.metric) if drawing.metric else [name for name in METRICS if name in rows]
     columns = [name for name in columns if name in rows]
-    if drawing.kind in ("depth", "parameters"):
+    if drawing.kind in ("depth", "parameters", "map"):
         table = rows[["run_id", *IDENTITY, "status", *settings, "step", *columns]]
-        of_x_axis = {"depth": drawing.kind}
+        of_x_axis = {"depth": "parameters"} if drawing.kind == "parameters" else {}
         return table.sort_values(["model", "depth", "seed"]).rename(columns=of_x_axis)
     drawn = rows[rows["status"] != "failed"]
     if drawing.kind == "curves":

@@ -1,9 +1,15 @@
-"""The grammar of depths and seeds: `2..40`, `2..40:2`, `8,20,56` and combinations of these."""
+"""The grammar of depths and seeds: `2..40`, `2..40:2`, `8,20,56` and combinations of these; and of real numbers.
 
+Of real numbers a range gives the number of its values: `0.02..0.4:20` in equal steps, `0.02..0.4:20log` in equal
+ratios.
+"""
+
+import math
 import re
 from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from resnet_cli.settings.errors import UserError, shorten
 
@@ -11,8 +17,69 @@ MAX_DEPTH = 10_000
 MAX_SEED = 2**31 - 1
 MAX_COUNT = 10_000
 MAX_DIGITS = 20
+MAX_REALS = 1000
 
 _ITEM = re.compile(r"(?P<start>\d+)(?:\s*\.\.\s*(?P<stop>\d+)(?:\s*:\s*(?P<step>\d+))?)?", re.ASCII)
+_REAL = r"-?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?"
+_REAL_RANGE = re.compile(
+    rf"(?P<start>{_REAL})\s*\.\.\s*(?P<stop>{_REAL})(?:\s*:\s*(?P<count>\d{{1,6}})\s*(?P<log>log)?)?", re.ASCII
+)
+
+
+def is_range(value: object) -> bool:
+    """Whether a value of a setting that is a number is written as a range."""
+    return isinstance(value, str) and ".." in value
+
+
+def parse_reals(text: str, *, option: str) -> list[float]:
+    """The values of a range of real numbers, such as `0.02..0.4:20` or `0.02..0.4:20log`; errors name the `option`.
+
+    The ends are as given. The values between them have three significant digits, or more where rounding would move one
+    by over a twentieth of the distance to its neighbour: they can be read in tables, and are the same on every machine.
+
+    Raises:
+        UserError: the text is malformed, lacks the number of values, runs backwards, or has too few or too many values.
+    """
+    shown = f"{option} (={shorten(text)})"
+    match = _REAL_RANGE.fullmatch(text.strip())
+    if match is None:
+        raise UserError(
+            f"{shown} is not a range of numbers; write first..last:count, such as 0.02..0.4:20, or 0.02..0.4:20log "
+            "for equal ratios."
+        )
+    start, stop = float(match["start"]), float(match["stop"])
+    if match["count"] is None:
+        raise UserError(
+            f"{shown} does not say how many values; write {match['start']}..{match['stop']}:20, or :20log for equal "
+            "ratios."
+        )
+    count = int(match["count"])
+    if not 2 <= count <= MAX_REALS:
+        raise UserError(f"{shown} has a count of {count}; a range has 2 to {MAX_REALS:,} values.")
+    if stop <= start:
+        what = "runs backwards" if stop < start else "begins where it ends"
+        raise UserError(f"{shown} {what}; the first number must be below the last.")
+    if not math.isfinite(stop - start):
+        raise UserError(f"{shown} contains a number that is too large.")
+    if match["log"] and start <= 0:
+        raise UserError(f"{shown} begins at {start:g}; equal ratios need two ends above 0.")
+    places = [place / (count - 1) for place in range(count)]
+    if match["log"]:
+        exact = [start * (stop / start) ** place for place in places]
+    else:
+        exact = [start + (stop - start) * place for place in places]
+    return [start, *_rounded(exact, shown)[1:-1], stop]
+
+
+def _rounded(values: list[float], shown: str) -> list[float]:
+    """Ascending values with as few significant digits as leave each of them where it is."""
+    gaps = [after - before for before, after in pairwise(values)]
+    room = [min(pair) / 20 for pair in zip([gaps[0], *gaps], [*gaps, gaps[-1]], strict=True)]
+    for digits in range(3, 16):
+        rounded = [float(f"{value:.{digits}g}") for value in values]
+        if all(abs(new - old) <= most for new, old, most in zip(rounded, values, room, strict=True)):
+            return rounded
+    raise UserError(f"{shown} has values that are too close to each other; ask for fewer.")
 
 
 def parse_ranges(value: object, *, option: str, minimum: int, maximum: int) -> list[range]:

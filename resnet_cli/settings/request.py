@@ -1,7 +1,7 @@
 """What the user asked for: raw values by key from a TOML file, flags and `--set`, merged and checked."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from resnet_cli.settings.configs import bundled_configs, find_config
 from resnet_cli.settings.discovery import load_plugins
 from resnet_cli.settings.errors import UserError, did_you_mean, shorten, unknown_name
 from resnet_cli.settings.format import PACKED_RUNS_FILE, check_format
+from resnet_cli.settings.ranges import is_range, numbers, parse_ranges, parse_reals
 from resnet_cli.settings.setting import SWEEP_KEYS, Setting
 
 T = TypeVar("T")
@@ -21,6 +22,7 @@ DEFAULT_TASK = "sine"
 ENGINES = ("auto", "loop", "stacked")
 OVERRIDE_KEYS = ("models", "depths")
 MAX_VALUES = 1000
+MAX_WHOLE = 10**9
 MAX_PATH = 4096
 
 
@@ -134,8 +136,23 @@ def _made_useless(layer: Request) -> set[str]:
 
 
 def parse_values(setting: Setting[T], raw: object) -> tuple[T, ...]:
-    """The values of a setting, each once. Raises UserError if there is none, or as `Setting.parse`."""
-    return tuple(dict.fromkeys(map(setting.parse, split_list(setting.name, raw))))
+    """The values of a setting, each once; ranges of numbers stand for their values.
+
+    Raises:
+        UserError: there is no value, a range is malformed, there are unreasonably many, or as `Setting.parse`.
+    """
+    items = [value for item in split_list(setting.name, raw) for value in _expanded(setting, item)]
+    _check_number(setting.name, items)
+    return tuple(dict.fromkeys(map(setting.parse, items)))
+
+
+def _expanded(setting: Setting[Any], item: object) -> Iterable[object]:
+    """The values of a range if the setting is a number and the item is one; whole numbers are written like depths."""
+    if not setting.number or not isinstance(item, str) or not is_range(item):
+        return [item]
+    if setting.number is int:
+        return numbers(parse_ranges(item, option=setting.name, minimum=0, maximum=MAX_WHOLE))
+    return parse_reals(item, option=setting.name)
 
 
 def split_list(name: str, raw: object) -> list[object]:
@@ -151,9 +168,13 @@ def split_list(name: str, raw: object) -> list[object]:
         raise UserError(f"{name} (={shorten(raw)}) is empty or has an empty part; give values separated by commas.")
     if any(isinstance(item, (dict, list, tuple)) for item in items):
         raise UserError(f"{name} (={shorten(raw)}) must be a value or a flat list of values.")
+    _check_number(name, items)
+    return items
+
+
+def _check_number(name: str, items: Sequence[object]) -> None:
     if len(items) > MAX_VALUES:
         raise UserError(f"{name} has {len(items):,} values; at most {MAX_VALUES:,} are allowed.")
-    return items
 
 
 def single_value(name: str, request: Request, default: Any) -> Any:

@@ -117,6 +117,11 @@ class Setting(Generic[T]):
         """The words that it accepts; empty where it is a number or free text."""
         return words_of(self.kind)
 
+    @cached_property
+    def number(self) -> type | None:
+        """`int` or `float` where its values are numbers; None where they are words, truth values or free text."""
+        return number_of(self.kind)
+
     def can_stack(self, value: T) -> bool:
         """Whether the stacked engine can train nets with a value."""
         is_known = {"shape", "update rule"}.isdisjoint(self.affects)
@@ -172,6 +177,13 @@ def words_of(kind: object) -> tuple[str, ...]:
     if get_origin(kind) in (Union, types.UnionType):
         return tuple(word for part in get_args(kind) for word in words_of(part))
     return ()
+
+
+def number_of(kind: object) -> type | None:
+    """The type of the numbers that a kind of value accepts; None if it is no kind of number."""
+    if get_origin(kind) is Annotated:
+        return number_of(get_args(kind)[0])
+    return kind if kind in (int, float) and isinstance(kind, type) else None
 
 
 def explain(error: ValidationError) -> str:

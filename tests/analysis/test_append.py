@@ -118,7 +118,11 @@ def test_batch_norms_stay_close_to_the_identity_in_training(
 
 @pytest.mark.parametrize(
     "settings",
-    [{"models": "residual-mlp", "depths": 4}, DIGITS | {"models": "resnet", "depths": 8}],
+    [
+        {"models": "residual-mlp", "depths": 4},
+        {"models": "residual-mlp", "depths": 4, "branch_scale": "skipinit"},
+        DIGITS | {"models": "resnet", "depths": 8},
+    ],
 )
 def test_every_appended_branch_gets_a_gradient_and_learns(settings: dict[str, Any], stored: MakeStored) -> None:
     appended = append_layers(stored(**settings), 7 if "task" not in settings else 14)

@@ -193,7 +193,7 @@ def test_a_truncated_csv_is_named_and_the_rest_is_used(command: Command, train: 
         ("plot results --metric accuracy", "metric (=accuracy) must be loss, error, epoch, step"),
         ("plot results --metric error", "metric (=error) does not exist below results, a regression task has no error"),
         ("plot results --splits both", "splits (=both) must be train or test, or both joined by a comma."),
-        ("plot results --x time", "x (=time) must be one of step, epoch."),
+        ("plot results --x time", "x (=time) must be step or epoch, or for maps a setting of the runs."),
         ("plot results --scale cubic", "scale (=cubic) must be one of auto, log, linear."),
         ("plot results --format gif", "format (=gif) must be png, svg or pdf, or several of them joined by commas."),
         ("plot results --size big", "size (=big) must be width x height in inches"),
@@ -209,7 +209,7 @@ def test_a_truncated_csv_is_named_and_the_rest_is_used(command: Command, train: 
 def test_wrong_use_of_other_commands_is_explained(command: Command, arguments: str, message: str) -> None:
     Path("empty").mkdir()
     Path("results").mkdir()
-    if arguments.startswith("plot results --metric"):
+    if arguments.startswith(("plot results --metric", "plot results --x")):
         assert command(*TINY_SWEEP).code == 0
     answer = command(*arguments.split())
     assert answer.code == 2

@@ -233,3 +233,33 @@ def test_plot_takes_kind_format_size_title_and_folder(command: Command, sine: Pa
     assert answer.out == "drawn/loss-by-depth.svg\n"
     text = Path("drawn/loss-by-depth.svg").read_text()
     assert 'width="288pt" height="216pt"' in text
+
+
+@pytest.mark.slow
+def test_plot_draws_a_map_over_a_range_of_a_setting(command: Command) -> None:
+    sweep = (
+        "sweep",
+        "--models",
+        "plain",
+        "--depths",
+        "1..2",
+        "--seeds",
+        0,
+        "--steps",
+        2,
+        "--eval-every",
+        2,
+        "--jobs",
+        1,
+    )
+    assert command(*sweep, "--init", "normal", "--init-std", "0.1..0.4:3log", "--out", "results").code == 0
+    assert len(list(Path("results/runs").iterdir())) == 6
+    assert '"0.1..0.4' not in Path("results/sweep.toml").read_text()
+    answer = command("plot", "results", "--kind", "map", "--x", "init-std", "--format", "png")
+    assert (answer.code, answer.out) == (0, "results/figures/loss-map-by-init-std.png\n")
+    refused = command("plot", "results", "--kind", "map")
+    assert refused.code == 2
+    assert "kind (=map): the runs below results do not differ in a setting with five numbers or more" in refused.err
+    refused = command("plot", "results", "--kind", "curves", "--x", "init_std")
+    assert refused.code == 2
+    assert "x (=init_std) must be step or epoch; a setting needs maps, so add map to --kind." in refused.err

@@ -319,3 +319,12 @@ def test_of_very_many_runs_some_have_dots(summary: pd.DataFrame, monkeypatch: py
         for depth in (8, 20, 32, 56):
             values = np.sort(np.asarray(every.get_ydata())[np.asarray(every.get_xdata()) == depth])
             assert np.asarray(some.get_ydata())[np.asarray(some.get_xdata()) == depth].tolist() == values[::2].tolist()
+
+
+def test_losses_far_above_chance_are_counted_beyond_the_axis(summary: pd.DataFrame) -> None:
+    worst = summary.assign(train_loss=summary["train_loss"].where(summary["seed"] > 0, 1e14))
+    figure = draw(worst, chance=2.0)
+    assert 2000 < figure.axes[0].get_ylim()[1] < 1e4
+    assert f"above the axis: {(summary['seed'] == 0).sum()} runs" in note(figure)
+    assert draw(worst).axes[0].get_ylim()[1] > 1e14
+    assert "above the axis" not in note(draw(summary, chance=2.0))

@@ -128,3 +128,26 @@ def test_by_takes_two_settings_at_most(summary: pd.DataFrame, curves: pd.DataFra
     runs = with_settings(summary, init=["he", "default"])
     with pytest.raises(UserError, match=r"^by \(=init,init\) names a setting twice; give it once"):
         sweep_figures(runs, with_settings(curves, init=["he", "default"]), by=["init", "init"])
+
+
+def test_a_setting_of_many_numbers_is_drawn_as_a_map(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
+    values: dict[str, list[object]] = {"learning_rate": [0.1, 0.2, 0.3, 0.4, 0.5], "init": ["he", "glorot"]}
+    many, few = with_settings(summary, **values), with_settings(summary, learning_rate=[0.1, 0.2])
+    assert list(sweep_figures(many, curves, kinds=["map"])) == [
+        "loss-map-by-learning-rate",
+        "error-map-by-learning-rate",
+    ]
+    assert names(many, with_settings(curves, **values), kinds=["map"], by=["init"]) == []
+    assert list(sweep_figures(few, curves, kinds=["map"])) == []
+    chosen = sweep_figures(few, curves, kinds=["map"], map_by="learning_rate", metrics=["loss"])
+    assert [drawing.kind for drawing in chosen.values()] == ["map"]
+    with pytest.raises(UserError, match=r"x \(=init\) is not a setting with numbers as values"):
+        sweep_figures(many, curves, kinds=["map"], map_by="init")
+
+
+def test_maps_with_more_panels_than_fit_go_on_in_others(summary: pd.DataFrame, curves: pd.DataFrame) -> None:
+    values: dict[str, list[object]] = {"learning_rate": [0.1, 0.2], "width": [4, 8, 16, 32], "init": ["he", "glorot"]}
+    found = sweep_figures(
+        with_settings(summary, **values), curves, kinds=["map"], metrics=["loss"], map_by="learning_rate"
+    )
+    assert list(found) == [f"loss-map-by-learning-rate-init-{init}" for init in ("glorot", "he")]

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from resnet_cli.models import build_net
 from resnet_cli.models.initialisation import initialise, weight_std
-from resnet_cli.models.settings import Initialisation
+from resnet_cli.models.settings import Independent, Initialisation
 from tests.conftest import MakeRun
 
-SCHEMES: tuple[Initialisation, ...] = ("default", "he", "glorot", "normal")
+INDEPENDENT: tuple[Independent, ...] = ("default", "he", "glorot", "normal")
+SCHEMES: tuple[Initialisation, ...] = (*INDEPENDENT, "orthogonal", "identity")
 IMAGE = (3, 8, 8)
 
 
@@ -38,9 +39,9 @@ def values(net: nn.Module) -> dict[str, Tensor]:
     ],
     ids=["linear", "conv3x3", "conv1x1", "conv5x9"],
 )
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", INDEPENDENT)
 def test_weights_have_the_standard_deviation_of_their_scheme(
-    scheme: Initialisation, layer: nn.Linear | nn.Conv2d, fan_in: int, fan_out: int
+    scheme: Independent, layer: nn.Linear | nn.Conv2d, fan_in: int, fan_out: int
 ) -> None:
     expected = {
         "default": (1 / math.sqrt(fan_in)) / math.sqrt(3),
@@ -75,10 +76,128 @@ def test_other_schemes_are_normal_with_zero_biases(scheme: Initialisation) -> No
     assert not layer.bias.any()
 
 
+def matrix_of(layer: nn.Linear | nn.Conv2d) -> Tensor:
+    """The weights of a layer, or those in the middle of its kernels, whose others are zero: (outputs, inputs)."""
+    weight = layer.weight.detach()
+    if isinstance(layer, nn.Linear):
+        return weight
+    middle = weight[:, :, layer.kernel_size[0] // 2, layer.kernel_size[1] // 2]
+    assert weight.count_nonzero() == middle.count_nonzero() > 0
+    return middle
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Linear(7, 7), nn.Linear(5, 9), nn.Conv2d(6, 6, 3), nn.Conv2d(4, 8, (1, 5))], ids=str
+)
+@pytest.mark.parametrize("gain", [1.0, math.sqrt(2)])
+def test_orthogonal_columns_have_the_length_of_the_gain(layer: nn.Linear | nn.Conv2d, gain: float) -> None:
+    initialise(layer, "orthogonal", 0, gain=gain)
+    matrix = matrix_of(layer)
+    torch.testing.assert_close(matrix.T @ matrix, gain**2 * torch.eye(matrix.shape[1]))
+    assert layer.bias is not None
+    assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(9, 5), nn.Conv2d(8, 4, 3)], ids=str)
+def test_with_fewer_outputs_the_rows_are_orthogonal(layer: nn.Linear | nn.Conv2d) -> None:
+    initialise(layer, "orthogonal", 0, gain=3)
+    matrix = matrix_of(layer)
+    torch.testing.assert_close(matrix @ matrix.T, 9 * torch.eye(len(matrix)))
+
+
+def test_every_group_of_a_convolution_has_an_orthogonal_matrix_of_its_own() -> None:
+    layer = nn.Conv2d(8, 8, 3, groups=2)
+    initialise(layer, "orthogonal", 0)
+    first, second = matrix_of(layer).view(2, 4, 4)
+    torch.testing.assert_close(first.T @ first, torch.eye(4))
+    torch.testing.assert_close(second.T @ second, torch.eye(4))
+    assert not torch.isclose(first, second).any()
+
+
+def test_orthogonal_matrices_are_drawn_from_all_alike() -> None:
+    """The trace of a uniformly drawn orthogonal matrix has mean 0 and variance 1; without signs from QR it has not."""
+    traces = []
+    for seed in range(400):
+        layer = nn.Linear(3, 3)
+        initialise(layer, "orthogonal", seed)
+        traces.append(matrix_of(layer).trace())
+    assert torch.stack(traces).mean().item() == pytest.approx(0, abs=0.15)
+    assert torch.stack(traces).var().item() == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize(("activation", "gain"), [("relu", math.sqrt(2)), ("tanh", 1.0)])
+def test_the_gain_of_a_net_is_that_of_its_activation(activation: str, gain: float, make_run: MakeRun) -> None:
+    net = build_net(make_run(depths=2, width=6, init="orthogonal", activation=activation), (1,), 1)
+    matrix = values(net)["blocks.0.layers.0.0.weight"]
+    torch.testing.assert_close(matrix.T @ matrix, gain**2 * torch.eye(6))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 40])
+@pytest.mark.parametrize("task", ["sine", "digits"])
+def test_plain_relu_nets_with_identity_layers_start_as_the_shallowest(task: str, depth: int, make_run: MakeRun) -> None:
+    shape, outputs = ((1,), 1) if task == "sine" else ((1, 8, 8), 10)
+    runs = [make_run(task=task, models="plain-mlp", depths=d, init=i) for d, i in [(depth, "identity"), (1, "default")]]
+    deep, shallow = (build_net(run, shape, outputs) for run in runs)
+    inputs = torch.randn(5, *shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(deep(inputs), shallow(inputs))
+
+
+def in_block(layer: nn.Module) -> nn.Module:
+    """A net with one block, of one layer."""
+    net = nn.Module()
+    net.blocks = nn.Sequential(layer)
+    return net
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1, groups=2), nn.Conv2d(6, 6, 1)], ids=str
+)
+def test_identity_convolutions_return_images_unchanged(layer: nn.Conv2d) -> None:
+    initialise(in_block(layer), "identity", 0)
+    images = torch.randn(2, 6, 5, 5, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(layer(images), images)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [nn.Linear(4, 4), in_block(nn.Linear(3, 5)), in_block(nn.Linear(5, 3)), in_block(nn.Conv2d(6, 12, 3))],
+    ids=["outside blocks", "wider", "narrower", "more filters"],
+)
+def test_identity_leaves_other_layers_as_default(net: nn.Module) -> None:
+    found, default = (values(initialised(net, scheme)) for scheme in ("identity", "default"))
+    assert all(torch.equal(value, default[name]) for name, value in found.items())
+
+
 def test_biases_are_drawn_independently_of_weights() -> None:
     layer = nn.Linear(10, 20)
     initialised(layer, "default")
     assert not torch.isin(layer.bias, layer.weight).any()
+
+
+def test_normal_biases_have_their_own_standard_deviation_and_generator() -> None:
+    layer, plain = nn.Linear(30, 3000), nn.Linear(30, 3000)
+    initialise(layer, "normal", 0, 0.1, bias_std=0.3)
+    initialise(plain, "normal", 0, 0.1)
+    assert layer.bias.std().item() == pytest.approx(0.3, rel=0.03)
+    assert torch.equal(layer.weight, plain.weight)
+    assert not plain.bias.any()
+    drawn = (layer.bias / 0.3).flatten()
+    assert not torch.isclose(drawn[:, None], plain.weight.flatten()[None, :100] / 0.1).all(dim=1).any()
+
+
+def test_twins_have_the_same_normal_biases(make_run: MakeRun) -> None:
+    options = {"depths": 7, "width": 5, "init": "normal", "init_bias_std": 0.2}
+    plain, residual = (build_net(make_run(models=model, **options), (1,), 1) for model in ("plain", "residual"))
+    biases = [[value for name, value in values(net).items() if name.endswith("bias")] for net in (plain, residual)]
+    assert len(biases[0]) == 8
+    assert all(bias.any() for bias in biases[0])
+    assert all(map(torch.equal, *biases))
+
+
+def test_biases_that_start_at_zero_do_not_change_a_run(make_run: MakeRun) -> None:
+    run = make_run(init="normal", init_bias_std=0.0)
+    assert run.run_id == run.but(init_bias_std=None).run_id == make_run(init="normal").run_id
+    assert run.run_id != make_run(init="normal", init_bias_std=0.1).run_id
 
 
 def test_the_normal_scheme_needs_a_standard_deviation() -> None:
@@ -98,7 +217,7 @@ def test_batch_norm_starts_as_the_identity(scheme: Initialisation) -> None:
         assert torch.equal(norm.running_var, torch.ones(6))
 
 
-@pytest.mark.parametrize("scheme", ["default", "he"])
+@pytest.mark.parametrize("scheme", ["default", "he", "orthogonal", "identity"])
 @pytest.mark.parametrize(
     ("task", "model", "shape"), [("sine", "residual", (1,)), ("digits", "plain", IMAGE), ("digits", "resnet", IMAGE)]
 )

@@ -49,7 +49,7 @@ def test_bad_requests_are_rejected_with_key_value_and_rule(request_: dict[str, A
     [
         ({"task": "digits", "models": "plain", "block_size": 2}, "block_size (=2)", "width"),
         ({"task": "digits", "growth_rate": 2}, "growth_rate (=2)", "ordering, shortcut, survival"),
-        ({"models": "residual", "ordering": "original"}, "ordering (=original)", "block_size, dropout"),
+        ({"models": "residual", "ordering": "original"}, "ordering (=original)", "block_size, branch_scale, dropout"),
         ({"override": [{"ordering": "original"}]}, "ordering (=original)", "survival"),
         ({"task": "cifar10", "models": "plain-cnn", "shortcut": "B"}, "shortcut (=B)", "batch_norm"),
         ({"shortcut": "A,B"}, "shortcut (=A,B)", "block_size"),

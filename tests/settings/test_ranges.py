@@ -1,4 +1,6 @@
 import contextlib
+import itertools
+import math
 from collections.abc import Callable
 
 import pytest
@@ -9,12 +11,14 @@ from resnet_cli.settings.errors import UserError, shorten
 from resnet_cli.settings.ranges import (
     MAX_COUNT,
     MAX_DEPTH,
+    MAX_REALS,
     MAX_SEED,
     DepthRule,
     compact,
     format_ranges,
     numbers,
     parse_depths,
+    parse_reals,
     parse_seeds,
 )
 
@@ -232,3 +236,66 @@ def test_values_in_error_messages_are_short_printable_lines() -> None:
     assert shorten([2, "3..4"]) == "2,3..4"
     assert shorten("a\nb\x1b[31m") == "a�b�[31m"
     assert shorten("x" * 1000) == "x" * 59 + "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.02..0.1:5", [0.02, 0.04, 0.06, 0.08, 0.1]),
+        (" 0 .. 1 : 3 ", [0.0, 0.5, 1.0]),
+        ("-4..-1:4", [-4.0, -3.0, -2.0, -1.0]),
+        ("1e-4..1e-1:4log", [0.0001, 0.001, 0.01, 0.1]),
+        ("1..2:4", [1.0, 1.33, 1.67, 2.0]),
+        ("0.03..0.8:4 log", [0.03, 0.0896, 0.268, 0.8]),
+        ("0.9..1:21", [0.9, *(round(0.9 + 0.005 * step, 3) for step in range(1, 20)), 1.0]),
+        ("1.00001..1.00002:3", [1.00001, 1.000015, 1.00002]),
+    ],
+)
+def test_ranges_of_real_numbers_have_equal_steps_or_ratios(text: str, expected: list[float]) -> None:
+    assert parse_reals(text, option="init_std") == expected
+
+
+@FIXED
+@given(
+    st.decimals(0, 10, places=3, allow_nan=False).map(float),
+    st.decimals("0.1", 10, places=2).map(float),
+    st.integers(2, 60),
+    st.booleans(),
+)
+def test_rounding_keeps_values_of_ranges_in_place(start: float, span: float, count: int, log: bool) -> None:
+    start = start or 0.01
+    stop = start + span
+    values = parse_reals(f"{start!r}..{stop!r}:{count}{'log' if log else ''}", option="noise")
+    steps = [math.log(value) for value in values] if log else values
+    even = (steps[-1] - steps[0]) / (count - 1)
+    assert (values[0], values[-1], len(values)) == (start, stop, count)
+    assert all(0.88 * even < after - before < 1.12 * even for before, after in itertools.pairwise(steps))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0.02..0.4", "does not say how many values; write 0.02..0.4:20, or :20log for equal ratios"),
+        ("0.02..:3", "is not a range of numbers; write first..last:count, such as 0.02..0.4:20"),
+        ("..0.4:3", "is not a range of numbers"),
+        ("0.02...4:3", "is not a range of numbers"),
+        ("0.02..0.4:", "is not a range of numbers"),
+        ("0.02..0.4:log", "is not a range of numbers"),
+        ("0.02..0.4:2.5", "is not a range of numbers"),
+        ("0.02..0.4:9lin", "is not a range of numbers"),
+        ("0.02..nan:9", "is not a range of numbers"),
+        ("0.02..0.4:0", "has a count of 0; a range has 2 to 1,000 values"),
+        ("0.02..0.4:1", "has a count of 1; a range has 2 to 1,000 values"),
+        (f"0..1:{MAX_REALS + 1}", "has a count of 1001; a range has 2 to 1,000 values"),
+        ("0.4..0.02:20", "runs backwards; the first number must be below the last"),
+        ("0.4..0.4:20", "begins where it ends; the first number must be below the last"),
+        ("0..0.4:20log", "begins at 0; equal ratios need two ends above 0"),
+        ("-1..0.4:20log", "begins at -1; equal ratios need two ends above 0"),
+        ("0..1e999:3", "contains a number that is too large"),
+        ("1..1.0000000000000002:9", "has values that are too close to each other; ask for fewer"),
+    ],
+)
+def test_bad_ranges_of_real_numbers_are_rejected_with_the_reason(text: str, reason: str) -> None:
+    message = message_of(lambda: parse_reals(text, option="init_std"))
+    assert message.startswith(f"init_std (={text}) ")
+    assert reason in message

@@ -47,6 +47,9 @@ def test_settings_of_each_kind_are_found() -> None:
         ("width", "8, 16", (8, 16)),
         ("width", [8, "16,32"], (8, 16, 32)),
         ("width", "8,16,8", (8, 16)),
+        ("width", "8..10,20..40:10", (8, 9, 10, 20, 30, 40)),
+        ("init_std", "0.1..0.3:3", (0.1, 0.2, 0.3)),
+        ("init_std", ["0.001..0.1:3log", 1], (0.001, 0.01, 0.1, 1.0)),
         ("width", 8.0, (8,)),
         ("learning_rate", "1e-3,0.1", (0.001, 0.1)),
         ("learning_rate", 1, (1.0,)),
@@ -82,6 +85,22 @@ NONSENSE: tuple[object, ...] = (
     "nonsense",
     object(),
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "reason"),
+    [
+        ("init_std", "0.1..0.3", "does not say how many values"),
+        ("init_std", "0..0.3:4", "init_std (=0.0) must be greater than 0"),
+        ("dropout", "0..1:5", "dropout (=1.0) must be less than 1"),
+        ("width", "0..3", "width (=0) must be greater than or equal to 1"),
+        ("width", "10..100:4log", "is not a list of whole numbers and ranges"),
+        ("width", f"1..{MAX_VALUES + 1}", f"width has {MAX_VALUES + 1:,} values; at most {MAX_VALUES:,} are allowed"),
+        ("init", "he..glorot", "init (=he..glorot) must be"),
+    ],
+)
+def test_ranges_are_refused_with_the_rule_of_their_setting(name: str, raw: str, reason: str) -> None:
+    assert reason in refused(name, raw)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resnet_cli.models.settings import BLOCK_SIZE, ORDERING, SURVIVAL, WIDTH
+from resnet_cli.models.settings import BLOCK_SIZE, BRANCH_SCALE, INIT_BIAS_STD, ORDERING, SURVIVAL, WIDTH
 from resnet_cli.settings import registry
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
@@ -49,6 +49,7 @@ COMPLETE: dict[str, Any] = {
     "precision": "float32",
     "ordering": "original",
     "survival": 1.0,
+    "branch_scale": "none",
 }
 """A value for every setting that does not come from a single model; no sweep would plan them all together."""
 
@@ -88,6 +89,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "precision": {"precision": "bfloat16"},
     "ordering": {"ordering": "full-preactivation"},
     "survival": {"survival": 0.5},
+    "branch_scale": {"branch_scale": "skipinit"},
 }
 """A change of every one of them."""
 
@@ -203,17 +205,23 @@ def test_reading_a_setting_that_does_not_apply_names_it() -> None:
 @pytest.mark.parametrize(
     ("model", "later"),
     [
-        ("residual-mlp", {SURVIVAL: (1.0, 0.5)}),
-        ("resnet", {SURVIVAL: (1.0, 0.5), BLOCK_SIZE: (2, 3), ORDERING: ("original", "full-preactivation")}),
+        ("residual-mlp", {}),
+        ("resnet", {BLOCK_SIZE: (2, 3), ORDERING: ("original", "full-preactivation")}),
     ],
 )
 def test_runs_stored_before_a_setting_existed_keep_their_ids(
     model: str, later: dict[Setting[Any], tuple[Any, Any]]
 ) -> None:
-    later = later | {NORMALISATION: ("channel", "pixel"), WARMUP_UNTIL_ERROR: (0.0, 80.0)}
+    of_both: dict[Setting[Any], tuple[Any, Any]] = {SURVIVAL: (1.0, 0.5), BRANCH_SCALE: ("none", "skipinit")}
+    of_all: dict[Setting[Any], tuple[Any, Any]] = {
+        NORMALISATION: ("channel", "pixel"),
+        WARMUP_UNTIL_ERROR: (0.0, 80.0),
+        INIT_BIAS_STD: (0.0, 0.1),
+    }
+    later = later | of_both | of_all
     assert registry.before(model, "cifar10") == {setting.name: value for setting, (value, _) in later.items()}
     names = [setting.name for setting in later]
-    warm = {"warmup_steps": 400, "warmup_factor": 0.1, "warmup_shape": "constant"}
+    warm = {"warmup_steps": 400, "warmup_factor": 0.1, "warmup_shape": "constant", "init": "normal", "init_std": 0.2}
     stored = {name: value for name, value in PAPER.as_dict().items() if name not in names} | {"model": model} | warm
     old, today = Run(**stored), Run(**stored).but({setting: value for setting, (value, _) in later.items()})
     assert old == today

@@ -78,7 +78,7 @@ def test_settings_that_came_later_can_be_known_without_torch() -> None:
         ("activation", ("relu", "tanh", "sigmoid")),
         ("shortcut", ("A", "B", "C")),
         ("image_size", ("8", "16", "32")),
-        ("init", ("default", "he", "glorot", "normal")),
+        ("init", ("default", "he", "glorot", "normal", "orthogonal", "identity")),
         ("width", ()),
         ("milestones", ()),
         ("batch_norm", ()),

@@ -21,6 +21,13 @@ padding (`packing.py`).
     ∂L/∂W_l = Δ_lᵀ A_{l-1}
     D = Δ_l W_l                                       on to layer l - 1
 
+If residual branches are scaled (`models.base.BranchScale`), the product of a layer l that ends one is multiplied by
+s_l, a scalar of each net, in units 0 to W - 1: Z_l = s_l A_{l-1} W_lᵀ + A_{l-k}. Backward,
+
+    G = Δ_lᵀ A_{l-1}        ∂L/∂s_l = ⟨G, W_l⟩        ∂L/∂W_l = s_l G        D = s_l Δ_l W_l
+
+where the sum over the entries of G ∘ W_l is that over those of Δ_l ∘ A_{l-1} W_lᵀ, a product that need not be kept.
+
 Δ_l overwrites A_l in memory. D has a block for every net, and the last line writes only to the blocks of the n_l nets
 that have layer l. The others still hold ∂L/∂Y V when the backward pass reaches their last layer.
 
@@ -41,7 +48,7 @@ import torch
 from torch import Tensor
 
 from resnet_cli.models.activations import ACTIVATIONS
-from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE
+from resnet_cli.models.settings import ACTIVATION
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
@@ -158,10 +165,13 @@ class Stack:
         self.packing = packing = Packing(runs, data)
         self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
         self.function = ACTIVATIONS[self.lead[ACTIVATION]]
-        self.skip = self.lead.get(BLOCK_SIZE) or 0
+        self.skip = packing.skip
         self.parameters = self._zeros(packing.ends[-1])
-        packing.initialise(self.parameters, self.skip)
-        *self.weights, self.output_weights = packing.views(self.parameters)
+        packing.initialise(self.parameters)
+        views = packing.views(self.parameters)
+        self.weights, self.output_weights = views[: packing.depth], views[packing.depth]
+        scales = [view[:, :, :1] for view in views[packing.depth + 1 :]]
+        self.scales = dict(zip(packing.scaled, scales, strict=True))
         self.transposed = [weights.mT for weights in self.weights]
 
         nets, batch = len(self.runs), self.lead[BATCH_SIZE]
@@ -169,8 +179,14 @@ class Stack:
         for group in self.groups:
             group.set_capturable(recorder is not None)
         self.group_from = {group.layers[0]: group for group in self.groups}
-        # the gradient of each layer; the output layer is the last
-        self.gradients = [gradient for group in self.groups[::-1] for gradient in group.gradients]
+        self.gradients = {
+            layer: gradient
+            for group in self.groups
+            for layer, gradient in zip(group.layers, group.gradients, strict=True)
+        }
+        self.scale_gradients = {
+            layer: self.gradients[number][:, :, :1] for number, layer in enumerate(self.scales, packing.depth + 1)
+        }
         self.rates, self.squared_norms = [0.0] * nets, self._zeros(nets)
 
         seeds = sorted({run.seed for run in self.runs})
@@ -179,7 +195,7 @@ class Stack:
         self.batch_of_net = torch.tensor([seeds.index(run.seed) for run in self.runs], device=data.device)
         self.inputs = self._inputs(nets, batch)
         self.targets = data.train_targets.new_zeros(nets, batch, *data.train_targets.shape[1:])
-        self.output_gradient = self._zeros(nets, batch, packing.shapes[-1][1])  # ∂L/∂Y
+        self.output_gradient = self._zeros(nets, batch, packing.shapes[packing.depth][1])  # ∂L/∂Y
         self.minus_one = self._zeros(nets, batch, 1) - 1
         self.activation_gradient = self._zeros(nets, batch, packing.columns)  # D
         self.activation_gradients = [self.activation_gradient[:size] for size in packing.sizes]
@@ -286,6 +302,8 @@ class Stack:
         sizes = [*self.packing.sizes, 0]
         for layer, activation in enumerate(activations.layers):  # (n_l, rows, P)
             torch.bmm(activations.sources[layer] if layer else inputs, self.transposed[layer], out=activation)
+            if layer in self.scales:
+                activation[:, :, : self.packing.width].mul_(self.scales[layer])
             if closes_skip(layer, self.skip):
                 activation.add_(activations.layers[layer - self.skip][: len(activation)])
             self.function.in_place(activation)
@@ -297,7 +315,7 @@ class Stack:
     def _backward(self, with_norm: bool) -> None:
         """Compute the gradient from ∂L/∂Y and the activations, which are overwritten, and update the parameters."""
         layers, sources = self.activations.layers, self.activations.sources
-        torch.bmm(self.output_gradient.mT, self.activations.last, out=self.gradients[-1])
+        torch.bmm(self.output_gradient.mT, self.activations.last, out=self.gradients[len(layers)])
         torch.bmm(self.output_gradient, self.output_weights, out=self.activation_gradient)
         self._update_from(len(layers), with_norm)
         for layer in reversed(range(len(layers))):
@@ -308,7 +326,19 @@ class Stack:
             torch.bmm(layers[layer].mT, sources[layer] if layer else self.inputs, out=self.gradients[layer])
             if layer:
                 torch.bmm(layers[layer], self.weights[layer], out=self.activation_gradients[layer])
+            if layer in self.scales:
+                self._scale_gradients(layer)
             self._update_from(layer, with_norm)
+        self._update_from(len(layers) + 1, with_norm)
+
+    def _scale_gradients(self, layer: int) -> None:
+        """Complete the gradients of a layer with a scale, that of the scale among them."""
+        of_weights, scales = self.gradients[layer], self.scales[layer]
+        real = slice(self.packing.real_rows[layer])
+        products = of_weights[:, real] * self.weights[layer][:, real]
+        torch.sum(products, dim=(1, 2), keepdim=True, out=self.scale_gradients[layer])
+        of_weights.mul_(scales)
+        self.activation_gradients[layer].mul_(scales)
 
     def _update_from(self, layer: int, with_norm: bool) -> None:
         """Update the group that starts with `layer`, if there is one: its gradient is complete."""

@@ -23,7 +23,8 @@ class ParameterGroup:
     """Consecutive layers of the same shape.
 
     All parameters lie in a flat buffer. The groups of a stack use two others, for the gradient and the direction, in
-    turn, so that these stay in the cache.
+    turn, so that these stay in the cache; scales of branches, whose gradients come with those of many groups, have
+    buffers of their own.
 
     Attributes:
         gradients: buffers for the gradient of each layer, (n_l, rows, columns); an update may overwrite them.
@@ -89,7 +90,12 @@ class ParameterGroup:
 
 def divide_parameters(packing: Packing, parameters: Tensor) -> list[ParameterGroup]:
     """The parameters of a stack in groups, in the order in which they are updated."""
+    divided = []
     groups = packing.layer_groups(GROUP_BYTES[parameters.device.type] // parameters.itemsize)
-    most = max(sum(prod(packing.shapes[layer]) for layer in layers) for layers in groups)
-    gradient, direction = torch.zeros_like(parameters[:most]), torch.zeros_like(parameters[:most])
-    return [ParameterGroup(packing, layers, parameters, gradient, direction) for layers in groups]
+    sizes = [sum(prod(packing.shapes[layer]) for layer in layers) for layers in groups]
+    gradient, direction = torch.zeros_like(parameters[: max(sizes)]), torch.zeros_like(parameters[: max(sizes)])
+    for layers, size in zip(groups, sizes, strict=True):
+        if layers[0] > packing.depth:
+            gradient, direction = torch.zeros_like(parameters[:size]), torch.zeros_like(parameters[:size])
+        divided.append(ParameterGroup(packing, layers, parameters, gradient, direction))
+    return divided

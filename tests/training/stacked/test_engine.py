@@ -43,6 +43,7 @@ PLAIN: dict[str, object] = {"models": "plain-mlp"}
 
 
 RESIDUAL: list[dict[str, object]] = [{"models": "residual-mlp", "block_size": k} for k in (1, 2, 3)]
+SCALED: list[dict[str, object]] = [kind | {"branch_scale": "skipinit"} for kind in RESIDUAL]
 
 
 def load(run: Run) -> Data:
@@ -72,7 +73,7 @@ def assert_same_bits(outcome: RunRecord, other: RunRecord) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, pytest.param(100, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", [PLAIN, *RESIDUAL], ids=str)
+@pytest.mark.parametrize("kind", [PLAIN, *RESIDUAL, *SCALED], ids=str)
 def test_every_parameter_matches_the_loop(make_run: MakeRun, kind: dict[str, object], steps: int) -> None:
     small = SMALL | kind | {"steps": steps, "eval_every": 50}
     runs = [make_run(**small, depths=depth) for depth in (1, 2, 3, 4, 5, 8)]
@@ -96,14 +97,21 @@ def assert_all_like_loop(make_run: MakeRun, small: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [name for name, declared in OPTIMIZERS.items() if declared.linear_in_rate])
-def test_every_optimiser_matches_the_loop(make_run: MakeRun, optimizer: str) -> None:
-    assert_all_like_loop(make_run, RESIDUAL[1] | {"optimizer": optimizer, "schedule": "cosine"})
+@pytest.mark.parametrize("kind", [RESIDUAL[1], SCALED[1]], ids=str)
+def test_every_optimiser_matches_the_loop(make_run: MakeRun, optimizer: str, kind: dict[str, object]) -> None:
+    assert_all_like_loop(make_run, kind | {"optimizer": optimizer, "schedule": "cosine"})
 
 
 @pytest.mark.parametrize("task", ["sine", "digits"])
 @pytest.mark.parametrize("activation", [name for name, declared in ACTIVATIONS.items() if declared.backward])
 def test_every_activation_and_loss_matches_the_loop(make_run: MakeRun, activation: str, task: str) -> None:
     assert_all_like_loop(make_run, RESIDUAL[1] | {"activation": activation, "task": task})
+
+
+@pytest.mark.parametrize("task", ["sine", "digits"])
+@pytest.mark.parametrize("activation", [name for name, declared in ACTIVATIONS.items() if declared.backward])
+def test_scaled_branches_match_the_loop(make_run: MakeRun, activation: str, task: str) -> None:
+    assert_all_like_loop(make_run, SCALED[1] | {"activation": activation, "task": task, "optimizer": "sgd"})
 
 
 def stacked_models() -> list[str]:
@@ -134,7 +142,10 @@ def test_each_run_has_its_own_rate_schedule_and_initial_values(make_run: MakeRun
         {"learning_rate": 0.01, "init": "he"},
         {"learning_rate": 0.02, "schedule": "cosine", "init": "normal"},
         {"learning_rate": 0.03, "schedule": "steps", "init": "normal", "init_std": 0.3},
+        {"learning_rate": 0.03, "schedule": "steps", "init": "normal", "init_std": 0.3, "init_bias_std": 0.2},
         {"learning_rate": 0.04, "warmup_steps": 5, "init": "glorot"},
+        {"learning_rate": 0.01, "init": "orthogonal"},
+        {"learning_rate": 0.01, "init": "identity"},
         {"learning_rate": 0.04, "warmup_steps": 3, "warmup_shape": "constant", "seeds": 5},
     ]
     runs = [make_run(**SMALL, depths=4, **settings) for settings in different]
@@ -178,7 +189,7 @@ def test_float32_losses_are_close_to_the_loops(make_run: MakeRun) -> None:
         assert_like_loop(outcome, data, tolerance=1e-3)
 
 
-@pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1]], ids=str)
+@pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1], SCALED[1]], ids=str)
 def test_results_do_not_depend_on_other_runs_in_the_stack(make_run: MakeRun, kind: dict[str, object]) -> None:
     """To the bit: alone, among others, and beside a net that diverges."""
     small = SMALL | kind | {"precision": "float32", "optimizer": "sgd", "learning_rate": 0.01}
@@ -214,10 +225,13 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("optimizer", [name for name, declared in OPTIMIZERS.items() if declared.linear_in_rate])
-def test_a_resumed_stack_ends_with_the_same_bits(make_run: MakeRun, tmp_path: Path, optimizer: str) -> None:
+@pytest.mark.parametrize("kind", [PLAIN, SCALED[0]], ids=str)
+def test_a_resumed_stack_ends_with_the_same_bits(
+    make_run: MakeRun, tmp_path: Path, optimizer: str, kind: dict[str, object]
+) -> None:
     small = SMALL | {
+        **kind,
         "task": "digits",
-        "models": "plain-mlp",
         "precision": "float32",
         "optimizer": optimizer,
         "schedule": "cosine",
@@ -257,7 +271,7 @@ def test_a_batch_larger_than_the_training_set_is_rejected(make_run: MakeRun) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1]], ids=str)
+@pytest.mark.parametrize("kind", [PLAIN, RESIDUAL[1], SCALED[1]], ids=str)
 def test_results_do_not_depend_on_other_runs_across_groups(make_run: MakeRun, kind: dict[str, object]) -> None:
     """To the bit on a CPU: other runs decide which layers are updated together, but no sum runs over several layers."""
     settings: dict[str, object] = {"width": 30, "steps": 4, "eval_every": 2, "eval_size": 100}
