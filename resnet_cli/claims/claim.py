@@ -80,9 +80,6 @@ class Tables(Protocol):
             MissingEvidence: there is none.
         """
 
-    def counts(self) -> pd.DataFrame:
-        """What nets at their papers' size have: columns `net`, `parameters`, `multiply_adds`."""
-
 
 @dataclass(frozen=True)
 class Effect:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from resnet_cli.analysis.counts import count_imagenet_nets
 from resnet_cli.claims import all_claims
 from resnet_cli.claims.claim import Analysis, MissingEvidence, Need, Sweep
 from resnet_cli.claims.ledger import Line, make_ledger
@@ -79,6 +78,7 @@ class StoredTables:
         self._folders = folders
         self._loaded = loaded or {}
         self._frames: dict[str, pd.DataFrame] = {}
+        self._known_places: dict[str, list[list[Results]]] = {}
 
     def source(self, need: Need) -> Source:
         """Where this evidence lies."""
@@ -106,14 +106,6 @@ class StoredTables:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise MissingEvidence(f"{printable(path)} cannot be read: {shorten(reason, 200)}") from None
 
-    def counts(self) -> pd.DataFrame:
-        """The nets of the papers, counted."""
-        return self._counts.copy()
-
-    @cached_property
-    def _counts(self) -> pd.DataFrame:
-        return count_imagenet_nets()
-
     @cached_property
     def _stored(self) -> list[list[Results]]:
         """All results, by the folder below which they are."""
@@ -130,6 +122,11 @@ class StoredTables:
 
     def _places(self, config: str) -> list[list[Results]]:
         """The folders with runs of a configuration, of each root: only these runs, and its own folder first."""
+        if config not in self._known_places:
+            self._known_places[config] = self._find_places(config)
+        return self._known_places[config]
+
+    def _find_places(self, config: str) -> list[list[Results]]:
         planned = {run.run_id for run in plan_of(config).runs} if config in bundled_configs() else set()
         found = []
         for below in self._stored:

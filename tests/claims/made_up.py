@@ -57,9 +57,6 @@ class MadeUp:
             raise MissingEvidence(f"there is no analysis {kind}")
         return self.analyses[kind, config].copy()
 
-    def counts(self) -> pd.DataFrame:
-        raise MissingEvidence("nothing is counted")
-
 
 def trial_of(claim: str, config: str) -> Trial:
     """The one trial of a claim by the runs of a configuration."""

@@ -33,9 +33,6 @@ class NoTables:
     def analysis(self, kind: str, config: str | None = None) -> pd.DataFrame:
         raise MissingEvidence(f"there is no {kind}")
 
-    def counts(self) -> pd.DataFrame:
-        raise MissingEvidence("nothing was counted")
-
 
 def claim(*found: Comparison | Fact, name: str = "K1") -> Claim:
     return claim_of(lambda tables: found, name)

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
-from resnet_cli.claims.claim import Claim, Fact, MissingEvidence, Scale, Tables, Trial
+from resnet_cli.claims.claim import Analysis, Claim, Fact, MissingEvidence, Scale, Tables, Trial
+
+COUNTS = Analysis("counts")
 
 ABOUT = 0.05
 """A number that a document gives as "about" may be off by this share. Any other is right if the count rounds to it."""
 
 
 def _counted(tables: Tables, column: str, *nets: str) -> list[float]:
-    counts = tables.counts().set_index("net")[column]
+    counts = tables.analysis(COUNTS.kind).set_index("net")[column]
     if lacking := [net for net in nets if net not in counts]:
         raise MissingEvidence(f"the counts lack {' and '.join(lacking)}")
     return [float(counts[net]) for net in nets]
@@ -77,14 +79,14 @@ CLAIMS = (
         (
             Trial(
                 Scale.COMPUTED,
-                (),
+                (COUNTS,),
                 "counted from the nets themselves, ResNet-152 has fewer parameters than either VGG",
                 _fewer_parameters,
                 part="parameters",
             ),
             Trial(
                 Scale.COMPUTED,
-                (),
+                (COUNTS,),
                 "counted from the nets themselves, ResNet-34's share of VGG-19's multiply-adds rounds to 18 %",
                 _fewer_operations,
                 "The share is 18.7 %: He et al. (2015, §3.3) divide 3.6 billion, rounded down, by 19.6 billion, which "
@@ -94,7 +96,7 @@ CLAIMS = (
             ),
             Trial(
                 Scale.COMPUTED,
-                (),
+                (COUNTS,),
                 "counted from the nets themselves, parameters round to the numbers that Kowsik gives",
                 _numbers_given,
                 "143.6 million (143.7 when rounded) is VGG-19's number, and 11.5 thousand millions are ResNet-152's "
@@ -110,7 +112,7 @@ CLAIMS = (
         (
             Trial(
                 Scale.COMPUTED,
-                (),
+                (COUNTS,),
                 "counted from the nets themselves, ResNet-50 has 25 million parameters within 5 %, and those of VGG-16 "
                 "round to 138 million",
                 _about,

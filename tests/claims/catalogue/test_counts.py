@@ -10,25 +10,15 @@ PARAMETERS = {"VGG-16": 138e6, "VGG-19": 144e6, "ResNet-34": 22e6, "ResNet-50": 
 MULTIPLY_ADDS = {"VGG-16": 15e9, "VGG-19": 20e9, "ResNet-34": 3.6e9, "ResNet-50": 4e9, "ResNet-152": 12e9}
 
 
-class Counted(MadeUp):
+def made_up(*without: str, parameters: dict[str, float], multiply_adds: dict[str, float]) -> MadeUp:
     """Counts that are made up, with some changed or left out."""
-
-    def __init__(self, *without: str, parameters: dict[str, float], multiply_adds: dict[str, float]) -> None:
-        super().__init__()
-        self.rows = {
-            "parameters": PARAMETERS | parameters,
-            "multiply_adds": MULTIPLY_ADDS | multiply_adds,
-        }
-        self.without = without
-
-    def counts(self) -> pd.DataFrame:
-        """As `api.count_imagenet_nets`."""
-        frame = pd.DataFrame(self.rows).rename_axis("net").reset_index()
-        return frame[~frame["net"].isin(self.without)]
+    rows = {"parameters": PARAMETERS | parameters, "multiply_adds": MULTIPLY_ADDS | multiply_adds}
+    frame = pd.DataFrame(rows).rename_axis("net").reset_index()
+    return MadeUp(analyses={("counts", None): frame[~frame["net"].isin(without)]})
 
 
 def counted(claim: str, part: str = "", *, parameters: dict[str, float] | None = None, adds: float = 3.6e9) -> Verdict:
-    tables = Counted(parameters=parameters or {}, multiply_adds={"ResNet-34": adds})
+    tables = made_up(parameters=parameters or {}, multiply_adds={"ResNet-34": adds})
     return judged(claim, Scale.COMPUTED, tables, part).verdict
 
 
@@ -46,14 +36,14 @@ def test_k16_the_share_rounds_to_18_percent(share: float, holds: bool) -> None:
 
 
 def test_k16_wrong_numbers_stand_beside_the_right_ones() -> None:
-    tables = Counted(parameters={}, multiply_adds={})
+    tables = made_up(parameters={}, multiply_adds={})
     wrong = judged("K16", Scale.COMPUTED, tables, "numbers")
     assert wrong.verdict == Verdict.NOT_SUPPORTED
     assert [(fact.what, fact.numbers) for fact in wrong.facts] == [
         ("ResNet-152 has 11.5 million parameters", {"ResNet-152, counted": 60e6}),
         ("VGG-16 has 143.6 million parameters", {"VGG-16, counted": 138e6}),
     ]
-    right = Counted(parameters={"ResNet-152": 11.46e6, "VGG-16": 143.64e6}, multiply_adds={})
+    right = made_up(parameters={"ResNet-152": 11.46e6, "VGG-16": 143.64e6}, multiply_adds={})
     assert judged("K16", Scale.COMPUTED, right, "numbers").verdict == Verdict.SUPPORTED
     (operations,) = judged("K16", Scale.COMPUTED, tables, "operations").facts
     assert operations.numbers["ResNet-34 as a share of VGG-19 (%)"] == pytest.approx(18)
@@ -80,5 +70,5 @@ def test_g2_about_25_million_is_within_5_percent_and_138_million_is_rounded() ->
     ("claim", "part", "net"), [("K16", "parameters", "VGG-16"), ("K16", "operations", "ResNet-34")]
 )
 def test_a_net_that_is_not_counted_decides_nothing(claim: str, part: str, net: str) -> None:
-    line = judged(claim, Scale.COMPUTED, Counted(net, parameters={}, multiply_adds={}), part)
+    line = judged(claim, Scale.COMPUTED, made_up(net, parameters={}, multiply_adds={}), part)
     assert (line.verdict, line.reason) == (Verdict.NOT_TESTED, f"the counts lack {net}")

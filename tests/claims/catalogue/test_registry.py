@@ -13,13 +13,9 @@ from resnet_cli.settings.configs import bundled_configs
 from tests.claims.made_up import USUAL, MadeUp
 
 TRIALS = {
-    f"{claim.id}-{'-'.join(map(str, trial.needs)) or 'counts'}": trial
-    for claim in all_claims().values()
-    for trial in claim.trials
+    f"{claim.id}-{'-'.join(map(str, trial.needs))}": trial for claim in all_claims().values() for trial in claim.trials
 }
-BY_SWEEPS = [
-    name for name, trial in TRIALS.items() if trial.needs and all(isinstance(need, Sweep) for need in trial.needs)
-]
+BY_SWEEPS = [name for name, trial in TRIALS.items() if all(isinstance(need, Sweep) for need in trial.needs)]
 
 
 def planned(config: str) -> pd.DataFrame:
