@@ -14,7 +14,9 @@ from resnet_cli.models import all_models, build_net
 from resnet_cli.models.base import Model
 from resnet_cli.models.settings import DROPOUT
 from resnet_cli.planning.plan import plan_sweep
+from resnet_cli.settings.errors import shorten
 from resnet_cli.settings.run import Run
+from resnet_cli.store.record import RunRecord
 from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training import graphs
@@ -58,31 +60,47 @@ In float64 the limits are as far above rounding, which changes the side of no Re
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a run on a device is from the same on the CPU."""
+    """How far a run on a device is from the same on the CPU.
+
+    Attributes:
+        eager: why steps were not replayed, so that nothing is known of graphs; empty if they were, as they should be.
+        error: what ended the comparison; empty if nothing did.
+    """
 
     run: Run
     found: Differences
+    eager: str = ""
+    error: str = ""
 
     @property
     def holds(self) -> bool:
-        """Whether the device agrees with the CPU."""
-        return self.found.within(LIMITS[self.run[PRECISION]])
+        """Whether the device agrees with the CPU, and has replayed steps."""
+        return not self.eager and self.found.within(LIMITS[self.run[PRECISION]])
+
+    def cells(self) -> str:
+        """What was found, as cells of a Markdown table."""
+        cells = _cells(self.found)
+        if self.eager:
+            cells = f"{cells.rpartition(' | ')[0]} | not replayed: {self.eager}"
+        verdict = "ok" if self.holds else f"**{self.error or 'differs'}**"
+        return f"{cells} | {verdict}"
 
 
 def compare(run: Run, data: Data, device: torch.device) -> Agreement:
-    """Train a run on the CPU and on a device."""
+    """Train a run, whose net has no random layers, on the CPU and on a device."""
     there = data.to(device, data.dtype)
     gradients = [first_gradient(run, where) for where in (data, there)]
-    here, eager = (losses(run, where) for where in (data, there))
-    replayed = losses(run, there, recorder_of(device))
+    here, eager = (losses(train(run, where)) for where in (data, there))
+    replayed = train(run, there, recorder=recorder_of(device))
     return Agreement(
         run,
         Differences(
             loss=apart(eager[:1], here[:1]),
             gradient=((gradients[1] - gradients[0]).norm() / gradients[0].norm()).item(),
             curve=apart(eager, here),
-            graphs=apart(replayed, eager),
+            graphs=apart(losses(replayed), eager),
         ),
+        eager=str(replayed.environment.get("why_no_cuda_graphs", "")),
     )
 
 
@@ -96,9 +114,9 @@ def first_gradient(run: Run, data: Data) -> Tensor:
     ).cpu().double()  # fmt: skip
 
 
-def losses(run: Run, data: Data, recorder: Recorder | None = None) -> list[float]:
+def losses(record: RunRecord) -> list[float]:
     """The training losses of a run."""
-    return [row.train_loss for row in train(run, data, recorder=recorder).history]
+    return [row.train_loss for row in record.history]
 
 
 def apart(ours: list[float], theirs: list[float]) -> float:
@@ -148,7 +166,21 @@ def compare_all(device: torch.device, *, quick: bool) -> list[Agreement]:
     if quick:
         models = [next(model for model in models if model.family == family) for family in ("mlp", "cnn")]
     runs = [small_run(model, precision, steps=5 if quick else 10) for model in models for precision in LIMITS]
-    return [compare(run, data_of(run), device) for run in runs]
+    return [compared(run, device) for run in runs]
+
+
+def compared(run: Run, device: torch.device) -> Agreement:
+    """The same as `compare`; an error is what was found."""
+    try:
+        return compare(run, data_of(run), device)
+    except Exception as error:
+        return Agreement(run, Differences(*[math.nan] * 4), error=said(error))
+
+
+def said(error: Exception) -> str:
+    """An error in a line that can stand in a cell of a Markdown table."""
+    words = " ".join(str(error).split()).replace("|", "/")
+    return f"{type(error).__name__}: {shorten(words, 300)}"
 
 
 def agreement_table(found: list[Agreement]) -> str:
@@ -161,10 +193,7 @@ def agreement_table(found: list[Agreement]) -> str:
         lines.append(f"| *limit* | | {precision} | {_cells(limit)} | |")
     for each in found:
         run = each.run
-        lines.append(
-            f"| {run.model} | {run.depth} | {run[PRECISION]} | {_cells(each.found)} | "
-            f"{'ok' if each.holds else '**differs**'} |"
-        )
+        lines.append(f"| {run.model} | {run.depth} | {run[PRECISION]} | {each.cells()} |")
     return "\n".join(lines)
 
 

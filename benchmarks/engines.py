@@ -31,6 +31,7 @@ from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training.batches import Batches
 from resnet_cli.training.device import available_cores, environment, resolve_device
+from resnet_cli.training.graphs import recorder_of
 from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.optimizers import LEARNING_RATE, OPTIMIZERS
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_EVERY, EVAL_SIZE, PRECISION, STEPS
@@ -111,7 +112,7 @@ def check_device(device: torch.device, seeds: int) -> None:
             settings = {"activation": activation, "optimizer": optimizer, "learning_rate": 1e-3, "weight_decay": 1e-3}
             for runs in make_groups(sine_runs(depths="1..7", steps=40, precision="float64", **settings)):
                 data = load(runs[0])
-                for record in train_stack(runs, data.to(device, torch.float64)):
+                for record in train_stack(runs, data.to(device, torch.float64), recorder=recorder_of(device)):
                     for name, values in train(record.run, data).state.items():
                         worst = max(worst, float((record.state[name] - values).norm() / values.norm()))
     print(f"largest relative difference of parameters after 40 steps in float64: {worst:.1e}")
@@ -123,7 +124,7 @@ def check_device(device: torch.device, seeds: int) -> None:
     groups = group_runs(sweep, device.type)
     began = time.perf_counter()
     for runs in groups:
-        train_stack(runs, data)
+        train_stack(runs, data, recorder=recorder_of(device))
     took = time.perf_counter() - began
     print(f"{len(sweep)} runs in {len(groups)} stacks: {took:.1f} s, {flops / took / 1e9:.0f} useful GFLOP/s")
 

@@ -4,8 +4,8 @@
     python -m benchmarks.gpu --device cuda:1
     python -m benchmarks.gpu --device cpu --quick   # the same program without a GPU, in a minute; prints the results
 
-Exit codes: 0 all agree, 1 a test failed or a model differs (the results say which), 2 there is no such GPU, and nothing
-is written.
+Exit codes: 0 all agree, 1 a test failed, a model differs or a part ended with an error (the results say which), 2 there
+is no such GPU, and nothing is written.
 """
 
 import argparse
@@ -13,15 +13,16 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
 import torch
 
-from benchmarks.agreement import agreement_table, compare_all
+from benchmarks.agreement import agreement_table, compare_all, said
 from benchmarks.gpu_speed import QUICK, Size, engine_table, sharing_table, step_table
 from resnet_cli.settings.errors import UserError
 from resnet_cli.store.files import write_text
@@ -45,15 +46,23 @@ class Outcome:
         return "\n".join([told, *(f"- failed: `{name}`" for name in self.failed)])
 
 
-def run_tests(paths: Sequence[str]) -> Outcome:
-    """Run the tests that are marked `gpu` in a process of their own."""
+def run_tests(paths: Sequence[str], *, some_pass: bool) -> Outcome:
+    """Run the tests that are marked `gpu` in a process of their own; on a GPU, `some_pass` or something is wrong."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "tests.xml")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", f"--junitxml={report}"]
-        ended = subprocess.run([*command, *paths], cwd=ROOT, check=False)
-        if not report.exists():
-            return Outcome(0, 0, [f"pytest ended with exit code {ended.returncode}"])
-        return read_report(report.read_text("utf-8"))
+        code = subprocess.run([*command, *paths], cwd=ROOT, check=False).returncode
+        found = read_report(report.read_text("utf-8")) if report.exists() else Outcome(0, 0, [])
+    return judged(found, code, some_pass=some_pass)
+
+
+def judged(found: Outcome, code: int, *, some_pass: bool) -> Outcome:
+    """The outcome with what pytest's exit code adds: tests that did not run did not pass."""
+    if code and not found.failed:
+        return replace(found, failed=[f"pytest ended with exit code {code}"])
+    if some_pass and not found.passed and not found.failed:
+        return replace(found, failed=["no test ran on the GPU"])
+    return found
 
 
 def read_report(text: str) -> Outcome:
@@ -107,24 +116,46 @@ def with_results(page: str, results: str) -> str:
     return f"{before}\n{HEADING}\n\n{results}"
 
 
+Part = Callable[[], tuple[str, bool]]
+
+
 def measure(device: torch.device, size: Size, *, quick: bool, tests: Sequence[str]) -> tuple[str, bool]:
-    """The results as Markdown, and whether all tests passed and all models agree."""
+    """The results as Markdown, and whether all tests passed, all models agree, and no part ended with an error."""
     prepare_device(device, threads=1 if quick else available_cores())
-    say("tests that need a GPU …")
-    tested = run_tests(tests)
-    say("every model on the CPU and on the device …")
-    agreed = compare_all(device, quick=quick)
-    differing = [each.run.run_id for each in agreed if not each.holds]
-    parts = [surroundings(device), "### Tests", str(tested), "### CPU and GPU"]
-    parts += [f"Differ: {', '.join(differing)}." if differing else "All models agree.", agreement_table(agreed)]
-    for title, table in (
-        ("### A training step", step_table),
-        ("### Several runs at once", sharing_table),
-        ("### The two engines", engine_table),
-    ):
-        say(f"{title.strip('# ')} …")
-        parts += [title, table(device, size)]
-    return "\n\n".join(parts) + "\n", not (tested.failed or differing)
+
+    def tested() -> tuple[str, bool]:
+        found = run_tests(tests, some_pass=device.type == "cuda")
+        return str(found), not found.failed
+
+    def agreed() -> tuple[str, bool]:
+        found = compare_all(device, quick=quick)
+        differing = [each.run.run_id for each in found if not each.holds]
+        verdict = f"Differ: {', '.join(differing)}." if differing else "All models agree."
+        return f"{verdict}\n\n{agreement_table(found)}", not differing
+
+    parts: dict[str, Part] = {
+        "Tests": tested,
+        "CPU and GPU": agreed,
+        "A training step": lambda: (step_table(device, size), True),
+        "Several runs at once": lambda: (sharing_table(device, size), True),
+        "The two engines": lambda: (engine_table(device, size), True),
+    }
+    results, all_good = [surroundings(device)], True
+    for title, part in parts.items():
+        say(f"{title} …")
+        text, good = whatever_happens(part)
+        results += [f"### {title}", text]
+        all_good = all_good and good
+    return "\n\n".join(results) + "\n", all_good
+
+
+def whatever_happens(part: Part) -> tuple[str, bool]:
+    """A part of the results; what ends it stands in its place, and the others are not lost."""
+    try:
+        return part()
+    except Exception as error:
+        traceback.print_exc()
+        return f"**Ended with {said(error)}**", False
 
 
 def say(progress: str) -> None:

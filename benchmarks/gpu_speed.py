@@ -151,22 +151,22 @@ def step_table(device: torch.device, size: Size) -> str:
     return "\n".join(lines)
 
 
-_barrier: Barrier
+_barriers: Mapping[int, Barrier]
 
 
-def _meet(barrier: Barrier) -> None:
-    global _barrier
-    _barrier = barrier
+def _meet(barriers: Mapping[int, Barrier]) -> None:
+    global _barriers
+    _barriers = barriers
     torch.set_num_threads(1)
 
 
-def _seconds_beside_others(kind: str, size: Size, device_name: str) -> float:
-    """Seconds of a step in a process that begins when the others do."""
+def _seconds_beside_others(kind: str, size: Size, device_name: str, count: int) -> float:
+    """Seconds of a step in one of `count` processes that begin at the same time."""
     device = resolve_device(device_name)
     prepare_device(device, threads=1)
     step = step_of(size.depths[0], kind, size, device)
     first = warm_up(step, size)
-    _barrier.wait(BARRIER_SECONDS)
+    _barriers[count].wait(BARRIER_SECONDS)
     return seconds_a_step(step, first, size.steps * size.repeats)
 
 
@@ -174,17 +174,17 @@ def sharing_table(device: torch.device, size: Size) -> str:
     """A Markdown table of several processes that train the same net on one device at the same time."""
     lines = ["| step | runs at once | ms, each | steps a second, all | times one run |", "|---|---|---|---|---|"]
     context = get_context("spawn")
-    for kind in size.shared:
-        alone = 0.0
-        for count in size.processes:
-            barrier = context.Barrier(count)
-            with ProcessPoolExecutor(count, context, initializer=_meet, initargs=(barrier,)) as pool:
-                futures = [pool.submit(_seconds_beside_others, kind, size, str(device)) for _ in range(count)]
+    barriers = {count: context.Barrier(count) for count in size.processes}
+    with ProcessPoolExecutor(max(barriers), context, initializer=_meet, initargs=(barriers,)) as pool:
+        for kind in size.shared:
+            alone = 0.0
+            for count in size.processes:
+                futures = [pool.submit(_seconds_beside_others, kind, size, str(device), count) for _ in range(count)]
                 seconds = [future.result() for future in futures]
-            together = sum(1 / took for took in seconds)
-            alone = alone or together
-            each = 1000 * statistics.median(seconds)
-            lines.append(f"| {kind} | {count} | {each:.2f} | {together:.0f} | {together / alone:.2f} |")
+                together = sum(1 / took for took in seconds)
+                alone = alone or together
+                each = 1000 * statistics.median(seconds)
+                lines.append(f"| {kind} | {count} | {each:.2f} | {together:.0f} | {together / alone:.2f} |")
     return "\n".join(lines)
 
 
@@ -193,20 +193,20 @@ def engine_table(device: torch.device, size: Size) -> str:
     sweep, sample = sine_runs(**size.sweep), sine_runs(**{**size.sweep, **size.sample})
     data = get_task(sweep[0].task).load(sweep[0], None).to(device, torch.float32)
     groups = group_runs(sweep, device.type)
+    recorder = recorder_of(device)
 
     def loop_seconds(graphs: bool) -> float:
-        taken = {}
-        for run in sample:
-            recorder = recorder_of(device) if graphs else None
-            taken[run] = _timed(device, partial(train, run, data, recorder=recorder))
+        taken = {
+            run: _timed(device, partial(train, run, data, recorder=recorder if graphs else None)) for run in sample
+        }
         return scaled(taken, sweep)
 
     engines: dict[str, Callable[[], float]] = {
         "loop, eager": lambda: loop_seconds(graphs=False),
         "loop, CUDA graphs": lambda: loop_seconds(graphs=True),
-        "stacked": lambda: _timed(device, lambda: [train_stack(runs, data) for runs in groups]),
+        "stacked": lambda: _timed(device, lambda: [train_stack(runs, data, recorder=recorder) for runs in groups]),
     }
-    train_stack(groups[-1][:1], data)
+    train_stack(groups[-1][:1], data, recorder=recorder)
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(min(2, size.repeats)):
         for name, measure in engines.items():

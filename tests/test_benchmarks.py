@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from benchmarks import agreement, engines, gpu, scale
-from benchmarks.gpu_speed import KINDS
+from benchmarks.gpu_speed import KINDS, QUICK
 from resnet_cli.store.index import INDEX_FILE
 from resnet_cli.store.reader import load_results
 from resnet_cli.tasks.data import Data
+from resnet_cli.training.graphs import Work
 from tests.conftest import MakeRun
+from tests.training.software_graph import SoftwareRecorder
 
 
 def test_useful_operations_match_a_count_by_hand(make_run: MakeRun) -> None:
@@ -61,15 +63,30 @@ def test_without_a_gpu_one_sentence_says_so(capsys: pytest.CaptureFixture[str], 
     assert list(tmp_path.iterdir()) == []
 
 
+MARKED = """
+import pytest
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("here", [True, False])
+def test_on_a_gpu(here):
+    if not here:
+        pytest.skip("needs a CUDA device")
+
+def test_elsewhere():
+    raise AssertionError("this test is not marked")
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_all_that_runs_on_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    arguments = ["--device", "cpu", "--quick", "--out", str(page), "--tests", "tests/training/test_warmup.py"]
+    page, tests = tmp_path / "page.md", tmp_path / "test_marked.py"
+    tests.write_text(MARKED, "utf-8")
+    arguments = ["--device", "cpu", "--quick", "--out", str(page), "--tests", str(tests)]
     assert gpu.main(arguments) == 0
     before, results = page.read_text("utf-8").split(f"\n{gpu.HEADING}\n")
     assert before == gpu.PAGE.read_text("utf-8").split(f"\n{gpu.HEADING}\n")[0]
-    assert ("0 passed, 0 failed, 1 skipped." in results) is not torch.cuda.is_available()
+    assert "1 passed, 0 failed, 1 skipped." in results
     assert "All models agree." in results
     assert "| ResNet | step |" not in results.partition("### A training step")[0]
     assert "at most" not in results, "steps that should be replayed were eager"
@@ -92,6 +109,39 @@ def test_a_report_of_tests_names_what_failed() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("found", "code", "some_pass", "failed"),
+    [
+        (gpu.Outcome(3, 1, []), 0, True, []),
+        (gpu.Outcome(0, 9, []), 0, False, []),
+        (gpu.Outcome(0, 9, []), 0, True, ["no test ran on the GPU"]),
+        (gpu.Outcome(0, 0, []), 5, False, ["pytest ended with exit code 5"]),
+        (gpu.Outcome(3, 0, []), -9, True, ["pytest ended with exit code -9"]),
+        (gpu.Outcome(3, 0, ["a"]), 1, True, ["a"]),
+    ],
+)
+def test_tests_that_did_not_run_did_not_pass(found: gpu.Outcome, code: int, some_pass: bool, failed: list[str]) -> None:
+    assert gpu.judged(found, code, some_pass=some_pass).failed == failed
+
+
+def test_a_part_that_ends_with_an_error_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*of: object, **options: object) -> str:
+        raise torch.OutOfMemoryError("CUDA out of memory |\nat all")
+
+    monkeypatch.setattr(gpu, "run_tests", lambda *of, **options: gpu.Outcome(1, 0, []))
+    monkeypatch.setattr(gpu, "step_table", fail)
+    monkeypatch.setattr(gpu, "sharing_table", lambda *of: "a table")
+    monkeypatch.setattr(gpu, "engine_table", lambda *of: "another")
+    monkeypatch.setattr(agreement, "compare", fail)
+    results, good = gpu.measure(torch.device("cpu"), QUICK, quick=True, tests=[])
+    assert not good
+    *_, tests, models, step, sharing, engines = results.split("### ")
+    assert tests == "Tests\n\n1 passed, 0 failed, 0 skipped.\n\n"
+    assert models.count(" | nan | nan | nan | nan | **OutOfMemoryError: CUDA out of memory / at all** |\n") == 4
+    assert step == "A training step\n\n**Ended with OutOfMemoryError: CUDA out of memory / at all**\n\n"
+    assert (sharing, engines) == ("Several runs at once\n\na table\n\n", "The two engines\n\nanother\n")
+
+
 def test_a_device_with_other_results_is_found(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(depths=3, width=4, steps=5, eval_every=1, precision="float64")
     data, there = agreement.data_of(run), torch.device("cpu")
@@ -104,6 +154,20 @@ def test_a_device_with_other_results_is_found(make_run: MakeRun, monkeypatch: py
     found = agreement.compare(run, data, there)
     assert not found.holds
     assert found.found.graphs == 0
+
+
+def test_steps_that_are_not_replayed_do_not_agree(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(SoftwareRecorder):
+        def record(self, work: Work) -> Work:
+            raise RuntimeError("operation not permitted")
+
+    monkeypatch.setattr(agreement, "recorder_of", lambda device: Failing())
+    run = make_run(depths=3, width=4, steps=5, eval_every=1, precision="float64")
+    found = agreement.compare(run, agreement.data_of(run), torch.device("cpu"))
+    assert found.found == agreement.Differences(0, 0, 0, 0)
+    assert not found.holds
+    row = agreement.agreement_table([found]).splitlines()[-1]
+    assert row.endswith("| 0 | 0 | 0 | not replayed: recording failed: operation not permitted | **differs** |")
 
 
 def test_losses_that_end_early_or_are_no_numbers_never_agree() -> None:

@@ -63,13 +63,15 @@ def do_unit(output: "UnitOutput", load: Callable[[Run, Path | None, str], Data])
 
 def _train(output: "UnitOutput", data: Data) -> Sequence[RunRecord]:
     unit, conditions = output.unit, output.conditions
+    recorder = recorder_of(data.device) if conditions.cuda_graphs else None
     if unit.stacked:
         return train_stack(
             unit.runs,
             data,
             checkpoint=output.checkpoint,
-            cuda_graph=conditions.cuda_graphs,
+            recorder=recorder,
             on_evaluation=output.evaluated,
+            tell=output.tell_once,
         )
     (run,) = unit.runs
     record = train(
@@ -77,7 +79,7 @@ def _train(output: "UnitOutput", data: Data) -> Sequence[RunRecord]:
         data,
         checkpoint=output.checkpoint,
         recompute=conditions.recompute,
-        recorder=recorder_of(data.device) if conditions.cuda_graphs else None,
+        recorder=recorder,
         on_evaluation=partial(output.evaluated, run),
         tell=output.tell_once,
     )

@@ -84,6 +84,11 @@ class Drawing(nn.Module):
         self.generator: torch.Generator | None = None
 
 
+def drawing_layers(net: nn.Module) -> list[Drawing]:
+    """The layers of a net that draw random numbers in training."""
+    return [layer for layer in net.modules() if isinstance(layer, Drawing) and not layer.is_idle]
+
+
 class Dropout(Drawing):
     """Dropout (Srivastava et al. 2014) whose masks come from its own generator."""
 

@@ -28,6 +28,7 @@ from resnet_cli.store.record import RunRecord, write_run
 from resnet_cli.tasks import get_task
 from resnet_cli.training.data import load_data
 from resnet_cli.training.device import environment, prepare_device, resolve_device
+from resnet_cli.training.graphs import EAGER_STEPS, recorder_of
 from resnet_cli.training.loop import train
 from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import BATCH_SIZE, EPOCHS, EVAL_EVERY, EVAL_SIZE, STEPS, work
@@ -162,6 +163,7 @@ def _time(unit: Unit, conditions: Conditions) -> Cost:
     data, device = load_data(unit.runs[0], conditions.data_dir, conditions.device), resolve_device(conditions.device)
     threads = unit.threads(conditions.threads)
     prepare_device(device, threads)
+    recorder = recorder_of(device) if conditions.cuda_graphs else None
 
     def clock() -> float:
         return time.process_time() / threads if device.type == "cpu" else time.perf_counter()
@@ -176,9 +178,15 @@ def _time(unit: Unit, conditions: Conditions) -> Cost:
             ended[metrics.step] = clock()  # of a stack, the last net's
 
         if unit.stacked:
-            train_stack(runs, data, on_evaluation=lambda run, metrics, total: note(metrics))
+            train_stack(runs, data, recorder=recorder, on_evaluation=lambda run, metrics, total: note(metrics))
         else:
-            train(runs[0], data, recompute=conditions.recompute, on_evaluation=lambda metrics, total: note(metrics))
+            train(
+                runs[0],
+                data,
+                recompute=conditions.recompute,
+                recorder=recorder,
+                on_evaluation=lambda metrics, total: note(metrics),
+            )
         return list(ended.values())
 
     def cost(start: float, step: float, example: float) -> Cost:
@@ -190,7 +198,8 @@ def _time(unit: Unit, conditions: Conditions) -> Cost:
     rough = min(later - earlier for earlier, later in pairwise([first, *rest])) * full / batch
     if rough * batch / full > HEAVY_SECONDS or len(rest) < 3:  # arithmetic counts, not calls: a step is three passes
         return cost(first - began, rough, rough / (3 * full))
-    every = min(max(2, round(CHUNK_SECONDS / rough)), MOST_STEPS)
+    least = 2 if recorder is None else EAGER_STEPS + 2  # after as many steps all is recorded
+    every = min(max(least, round(CHUNK_SECONDS / rough)), MOST_STEPS)
     examples = min(unit.runs[0][EVAL_SIZE], TIMED_EXAMPLES)
     began, first, *rest = times(2 * every + 1, every, full, examples)
     if len(rest) < 3:  # the loss has become infinite

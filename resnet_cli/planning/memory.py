@@ -4,6 +4,9 @@ That device computes shapes and allocates nothing. What is alive at each operati
 evaluation, which has larger batches but keeps little. Parameters, gradients and the state of the optimiser come on top,
 and what a process holds before it trains: Python, torch and the data, for which this process stands. Three sweeps
 needed 1.0, 1.15 and 1.2 times what was estimated (peak resident memory): libraries have buffers of their own.
+
+On a CUDA device, a graph keeps the memory of a step for as long as the training lasts, and an eager step or an
+evaluation needs its own beside it. What CUDA itself holds in each process, some hundred MB, is not counted.
 """
 
 import contextlib
@@ -23,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from resnet_cli.models import describe_net
-from resnet_cli.models.base import StochasticDepth
+from resnet_cli.models.base import StochasticDepth, drawing_layers
 from resnet_cli.models.settings import WIDTH
 from resnet_cli.planning.conditions import Conditions
 from resnet_cli.planning.units import Unit
@@ -92,11 +95,17 @@ def _activations(run: Run) -> int:
 
 
 def _unit_bytes(unit: Unit, conditions: Conditions) -> int:
-    return _stack_bytes(unit) if unit.stacked else training_bytes(unit.runs[0], recompute=conditions.recompute)
+    if unit.stacked:  # its memory is its own, with a graph and without
+        return _stack_bytes(unit)
+    with_graphs = conditions.cuda_graphs and device_type(conditions.device) == "cuda"
+    return training_bytes(unit.runs[0], recompute=conditions.recompute, with_graphs=with_graphs)
 
 
-def training_bytes(run: Run, *, recompute: bool = False) -> int:
-    """The most bytes that the tensors of a run in the loop take at a time, without its data."""
+def training_bytes(run: Run, *, recompute: bool = False, with_graphs: bool = False) -> int:
+    """The most bytes that the tensors of a run in the loop take at a time, without its data.
+
+    `with_graphs` are steps replayed where that is possible, which is not with random layers and recomputed blocks.
+    """
     task = get_task(run.task)
     shape, dtype = task.input_shape(run), DTYPES[run[PRECISION]]
     net = describe_net(run, shape, task.outputs).to(dtype)
@@ -107,7 +116,8 @@ def training_bytes(run: Run, *, recompute: bool = False) -> int:
     step = _peak(net, (run[BATCH_SIZE], *shape), dtype, training=True)
     examples = min(run[EVAL_SIZE], EVALUATION_BATCH, max(task.examples(run)))
     evaluation = values + _peak(net, (examples, *shape), dtype, training=False)
-    return persistent + max(step, evaluation, persistent + values)  # or the bytes of a checkpoint
+    graph = step if with_graphs and not recompute and not drawing_layers(net) else 0
+    return persistent + graph + max(step, evaluation, persistent + values)  # or the bytes of a checkpoint
 
 
 def optimizer_copies(run: Run) -> int:

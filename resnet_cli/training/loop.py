@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_cli.models import build_net, count_parameters
-from resnet_cli.models.base import Drawing, StochasticDepth
+from resnet_cli.models.base import StochasticDepth, drawing_layers
 from resnet_cli.settings.metrics import Metrics
 from resnet_cli.settings.run import Run
 from resnet_cli.store.record import RunRecord
@@ -201,8 +201,7 @@ def is_finite(metrics: Metrics) -> bool:
 def _attach_generators(net: nn.Module, device: torch.device) -> dict[str, torch.Generator]:
     """Give random layers their generators, one for each stream; returns them by stream."""
     generators: dict[str, torch.Generator] = {}
-    for layer in net.modules():
-        if isinstance(layer, Drawing) and not layer.is_idle:
-            place = torch.device("cpu") if layer.on_host else device
-            layer.generator = generators.setdefault(layer.stream, torch.Generator(place))
+    for layer in drawing_layers(net):
+        place = torch.device("cpu") if layer.on_host else device
+        layer.generator = generators.setdefault(layer.stream, torch.Generator(place))
     return generators

@@ -14,7 +14,9 @@ from resnet_cli.planning.estimate import Cost, Estimate, estimate
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.planning.units import Unit, make_units, what_is_left
 from resnet_cli.settings.run import Run
+from resnet_cli.training.graphs import EAGER_STEPS
 from resnet_cli.training.stacked import engine as stacked
+from tests.training.software_graph import SoftwareRecorder
 
 SMALL = {"task": "sine", "depths": "2..4", "seeds": 0, "steps": 6, "eval_every": 3}
 
@@ -99,6 +101,23 @@ def test_nets_are_timed_with_the_threads_and_engine_of_the_sweep(
     monkeypatch.setattr(module, "train_stack", train_stack)
     estimate_of(tmp_path, jobs=1, threads=2)
     assert set(used) == {1}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("engine", ["loop", "stacked"])
+def test_nets_are_timed_with_the_graphs_of_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, wanted: bool
+) -> None:
+    recorder = SoftwareRecorder()
+    monkeypatch.setattr(module, "recorder_of", lambda device: recorder)
+    monkeypatch.setattr(module, "CHUNK_SECONDS", 0.0)
+    plan = plan_sweep(SMALL | {"models": "plain", "depths": 3, "engine": engine})
+    conditions = choose_conditions(plan, tmp_path, jobs=1, cuda_graphs=wanted)
+    estimate(make_units(plan, conditions), conditions)
+    assert (recorder.recordings > 0) is wanted
+    if wanted and engine == "loop":  # the steps between the first two evaluations are more than those that record
+        every = EAGER_STEPS + 2
+        assert max(recorder.replays) == 2 * every + 1 - EAGER_STEPS
 
 
 def test_timing_is_bounded_but_sees_every_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,23 @@ def test_activations_grow_with_the_batch_and_not_when_recomputed(make_run: MakeR
     assert training_bytes(large, recompute=True) < 0.6 * training_bytes(large)
 
 
+def test_a_graph_keeps_the_memory_of_a_step(make_run: MakeRun) -> None:
+    """Parameters of a small net on many examples hardly count."""
+    settings: dict[str, object] = {"task": "digits", "models": "resnet", "depths": 8, "width": 2, "eval_size": 1}
+
+    def on(device: str, *, cuda_graphs: bool = True, recompute: bool = False, dropout: float = 0.0) -> int:
+        unit = Unit((make_run(**settings, batch_size=200, dropout=dropout),), stacked=False)
+        conditions = replace(CONDITIONS, device=device, cuda_graphs=cuda_graphs, recompute=recompute)
+        found = memory_of([unit], conditions)
+        assert found is not None
+        return found.unit
+
+    assert on("cuda:1") == pytest.approx(2 * on("cpu"), rel=0.05)
+    assert on("cuda", cuda_graphs=False) == on("cpu")
+    assert on("cuda", dropout=0.1) == on("cpu", dropout=0.1)
+    assert on("cuda", recompute=True) == on("cpu", recompute=True)
+
+
 def test_an_evaluation_counts_where_its_batch_is_larger(make_run: MakeRun) -> None:
     few, many = (
         make_run(task="digits", models="resnet", depths=8, batch_size=10, eval_size=size) for size in (10, 1000)

@@ -20,10 +20,10 @@ WAITING = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", 
 
 
 class SoftwareRecorder:
-    """Records on the CPU; `recordings` counts them, `replays` is the number of replays of each."""
+    """Records on the CPU; `recordings` and `releases` are counted, `replays` is the number of replays of each."""
 
     def __init__(self) -> None:
-        self.recordings, self.replays = 0, list[int]()
+        self.recordings, self.releases, self.replays = 0, 0, list[int]()
 
     def aside(self) -> contextlib.AbstractContextManager[None]:
         """See `Recorder`."""
@@ -39,9 +39,11 @@ class SoftwareRecorder:
     def record(self, work: Work) -> Work:
         """See `Recorder`."""
         recording = _Recording()
-        with recording:
-            work()
-        recording.undo()
+        try:
+            with recording:
+                work()
+        finally:
+            recording.undo()
         place = self.recordings
         self.recordings += 1
         self.replays.append(0)
@@ -51,6 +53,10 @@ class SoftwareRecorder:
             recording.replay()
 
         return replay
+
+    def release(self) -> None:
+        """See `Recorder`."""
+        self.releases += 1
 
 
 class _Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -1,5 +1,6 @@
 """Steps that are replayed have the results of eager ones, to the bit; what cannot be replayed says why."""
 
+import weakref
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,12 @@ from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.training import loop
 from resnet_cli.training.checkpoint import Checkpoint, State
-from resnet_cli.training.graphs import EAGER_STEPS, CudaRecorder, GraphedStep, Recorder, Work
+from resnet_cli.training.graphs import EAGER_STEPS, GraphedStep, Recorder, Work
 from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.optimizers import OPTIMIZERS, build_optimizer
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
-from tests.gpu import needs_gpu, without_waiting
+from tests.gpu import CPU, CUDA, NEEDS_GPU, on_gpu_and_cpu, recorder_for, without_waiting
 from tests.training.software_graph import SoftwareRecorder
 
 SINE: dict[str, object] = {"models": "residual", "depths": 4, "width": 6, "steps": 10, "eval_every": 4}
@@ -143,11 +144,12 @@ def test_a_run_resumed_with_replayed_steps_is_bit_identical(make_run: MakeRun, t
     assert_same_bits(resumed, train(run, load(run)))
 
 
-def why_eager(run: Run, recorder: Recorder, *, recompute: bool = False) -> str:
+def why_eager(run: Run, recorder: Recorder, *, recompute: bool = False, device: torch.device = CPU) -> str:
     """Why the steps of a run stay eager, after comparing them with eager ones."""
     told: list[str] = []
-    outcome = train(run, load(run), recorder=recorder, recompute=recompute, tell=told.append)
-    assert_same_bits(outcome, train(run, load(run)))
+    data = load(run).to(device, DTYPES[run[PRECISION]])
+    outcome = train(run, data, recorder=recorder, recompute=recompute, tell=told.append)
+    assert_same_bits(outcome, train(run, data))
     (sentence,) = told
     reason = sentence.removeprefix("Training steps are not replayed as CUDA graphs: ").removesuffix(".")
     assert outcome.environment == {"cuda_graphs": False, "why_no_cuda_graphs": reason}
@@ -168,20 +170,22 @@ def test_recomputed_blocks_keep_steps_eager(make_run: MakeRun) -> None:
     assert reason == "--recompute runs blocks a second time in the backward pass"
 
 
-def test_a_net_that_waits_for_the_device_is_not_recorded(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+@on_gpu_and_cpu
+def test_a_net_that_waits_for_the_device_is_not_recorded(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, device: torch.device
+) -> None:
     class Waiting(nn.Sequential):
         def forward(self, x: Tensor) -> Tensor:
             y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
             return y if y[0, 0].item() < 1e9 else -y
 
-    def build(run: Run, shape: tuple[int, ...], outputs: int) -> nn.Module:
-        return Waiting(build_net(run, shape, outputs))
-
-    monkeypatch.setattr(loop, "build_net", build)
-    recorder = SoftwareRecorder()
-    reason = why_eager(make_run(**SINE), recorder)
-    assert reason == "the host waits for the device 1 times in a step: called aten::_local_scalar_dense"
-    assert recorder.recordings == 0
+    monkeypatch.setattr(loop, "build_net", lambda *of: Waiting(build_net(*of)))
+    recorder = recorder_for(device)
+    reason = why_eager(make_run(**SINE), recorder, device=device)
+    assert reason.startswith("the host waits for the device ")
+    if isinstance(recorder, SoftwareRecorder):
+        assert reason == "the host waits for the device 1 times in a step: called aten::_local_scalar_dense"
+        assert recorder.recordings == 0
 
 
 class FailingRecorder(SoftwareRecorder):
@@ -219,6 +223,71 @@ def test_a_graph_with_a_wrong_gradient_is_given_up(make_run: MakeRun) -> None:
     assert reason.startswith("the first gradient of the graph differs by ")
 
 
+class TightRecorder(SoftwareRecorder):
+    """Notes at each release whether its latest graph is alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: list[bool] = []
+
+    def record(self, work: Work) -> Work:
+        replay = super().record(work)
+        self.graph = weakref.ref(replay)
+        return replay
+
+    def release(self) -> None:
+        self.alive.append(self.graph() is not None)
+
+
+def test_memory_that_ends_in_the_comparison_is_given_back_and_the_step_taken_eagerly(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, failures = TightRecorder(), list[int]()
+
+    class Large(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            if self.training and recorder.recordings == 1 and not failures:
+                failures.append(recorder.replays[0])
+                raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
+            return y
+
+    monkeypatch.setattr(loop, "build_net", lambda *of: Large(build_net(*of)))
+    reason = why_eager(of_model(all_models()["resnet"], make_run), recorder)  # its buffers are batch norm's
+    assert reason == "comparing the graph with an eager step failed: CUDA out of memory. Tried to allocate 2 GiB"
+    assert failures == [1]
+    assert recorder.alive == [False]
+
+
+def test_what_the_eager_steps_kept_is_given_back_once(make_run: MakeRun) -> None:
+    run, recorder = make_run(**SINE), TightRecorder()
+    train(run, load(run), recorder=recorder)
+    assert recorder.alive == [True]
+
+
+@pytest.mark.parametrize(("precision", "holds"), [("float32", False), ("bfloat16", True)])
+def test_rounding_to_bfloat16_is_not_taken_for_another_gradient(make_run: MakeRun, precision: str, holds: bool) -> None:
+    class Rounding(SoftwareRecorder):
+        def record(self, work: Work) -> Work:
+            replay = super().record(work)
+
+            def inexact() -> None:
+                replay()
+                for parameter in steps.net.parameters():
+                    if parameter.grad is not None:
+                        parameter.grad *= 1.1
+
+            return inexact
+
+    run = make_run(**SINE, precision=precision)
+    data = load(run)
+    net = data.adapt(build_net(run, data.input_shape, data.outputs))
+    steps = GraphedStep(run, data, net, build_optimizer(run, net.parameters()), {}, recorder=Rounding())
+    for step in range(EAGER_STEPS + 1):
+        steps.take(step, 0.01)
+    assert (steps.replay is not None) is holds
+
+
 def test_too_few_steps_are_recorded_as_such(make_run: MakeRun) -> None:
     run = make_run(**SINE | {"steps": EAGER_STEPS})
     outcome = train(run, load(run), recorder=SoftwareRecorder(), tell=pytest.fail)
@@ -247,60 +316,53 @@ def _deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.backends.cudnn, name, value)
 
 
-@needs_gpu
+ON_DEVICES = [
+    *(pytest.param(model, CUDA, marks=NEEDS_GPU, id=f"{name}-cuda") for name, model in all_models().items()),
+    *(pytest.param(all_models()[name], CPU, id=f"{name}-cpu") for name in ("residual-mlp", "resnet")),
+]
+
+
 @pytest.mark.usefixtures("_deterministic")
 @pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
-@pytest.mark.parametrize("model", all_models().values(), ids=all_models())
-def test_cuda_graphs_of_every_model_equal_eager_steps(make_run: MakeRun, model: Model, precision: str) -> None:
+@pytest.mark.parametrize(("model", "device"), ON_DEVICES)
+def test_graphs_on_a_device_equal_eager_steps(
+    make_run: MakeRun, model: Model, device: torch.device, precision: str
+) -> None:
     run = of_model(model, make_run, precision=precision, steps=20, schedule="steps")
-    data = load(run).to(torch.device("cuda"), DTYPES[precision])
-    replayed = train(run, data, recorder=CudaRecorder(data.device), tell=pytest.fail)
+    data = load(run).to(device, DTYPES[precision])
+    replayed = train(run, data, recorder=recorder_for(device), tell=pytest.fail)
     eager = train(run, data)
     for ours, theirs in zip(replayed.history, eager.history, strict=True):
         assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-9 if precision == "float64" else 1e-3)
     assert replayed.environment == {"cuda_graphs": True}
 
 
-@needs_gpu
+@on_gpu_and_cpu
 @pytest.mark.usefixtures("_deterministic")
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("models", ["plain", "residual"])
-def test_cuda_graphs_equal_eager_steps_to_the_bit(make_run: MakeRun, models: str, optimizer: str) -> None:
+def test_graphs_on_a_device_equal_eager_steps_to_the_bit(
+    make_run: MakeRun, models: str, optimizer: str, device: torch.device
+) -> None:
     run = make_run(**SINE | {"models": models, "steps": 40}, optimizer=optimizer, schedule="steps")
-    data = load(run).to(torch.device("cuda"), torch.float32)
-    replayed = train(run, data, recorder=CudaRecorder(data.device), tell=pytest.fail)
+    data = load(run).to(device, torch.float32)
+    replayed = train(run, data, recorder=recorder_for(device), tell=pytest.fail)
     assert_same_bits(replayed, train(run, data))
 
 
-@needs_gpu
+@on_gpu_and_cpu
 @pytest.mark.parametrize("with_graphs", [False, True])
-def test_no_step_waits_for_the_gpu(make_run: MakeRun, with_graphs: bool) -> None:
+def test_no_step_waits_for_the_device(make_run: MakeRun, with_graphs: bool, device: torch.device) -> None:
     run = make_run(task="digits", models="resnet", depths=8, width=2, batch_size=8, steps=30)
-    data = load(run).to(torch.device("cuda"), torch.float32)
+    data = load(run).to(device, torch.float32)
     net = data.adapt(build_net(run, data.input_shape, data.outputs))
-    recorder = CudaRecorder(data.device)
+    recorder = recorder_for(device)
     steps = GraphedStep(run, data, net, build_optimizer(run, net.parameters()), {}, recorder=recorder)
     if not with_graphs:
         steps.obstacle = "the test wants eager steps"
     for step in range(6):  # graphs are recorded and compared
         steps.take(step, 0.01)
-    with without_waiting():
+    with without_waiting(device):
         for step in range(6, 30):
             steps.take(step, 0.01)
     assert (steps.replay is not None) is with_graphs
-
-
-@needs_gpu
-def test_a_net_that_waits_for_the_gpu_trains_eagerly(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Waiting(nn.Sequential):
-        def forward(self, x: Tensor) -> Tensor:
-            y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
-            return y if y[0, 0].item() < 1e9 else -y
-
-    monkeypatch.setattr(loop, "build_net", lambda *of: Waiting(build_net(*of)))
-    run = make_run(**SINE)
-    data = load(run).to(torch.device("cuda"), torch.float32)
-    told: list[str] = []
-    outcome = train(run, data, recorder=CudaRecorder(data.device), tell=told.append)
-    assert outcome.status == "done"
-    assert "the host waits for the device" in "".join(told)

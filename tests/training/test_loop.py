@@ -19,7 +19,7 @@ from resnet_cli.training.loop import DTYPES, evaluate, train
 from resnet_cli.training.schedule import length
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
-from tests.gpu import needs_gpu
+from tests.gpu import on_gpu_and_cpu
 
 
 def load(run: Run) -> Data:
@@ -232,10 +232,10 @@ def test_mixed_precision_trains_in_bfloat16_and_evaluates_losses_in_float32(make
     assert {v.dtype for v in theirs.state.values() if v.is_floating_point()} == {torch.float32}
 
 
-@needs_gpu
-def test_cuda_starts_like_the_cpu_and_ends_close_to_it(make_run: MakeRun) -> None:
+@on_gpu_and_cpu
+def test_a_device_starts_like_the_cpu_and_ends_close_to_it(make_run: MakeRun, device: torch.device) -> None:
     run = small_digits(make_run, models="residual", precision="float64")
     on_cpu = train(run, load(run)).history
-    on_gpu = train(run, load(run).to(torch.device("cuda"), torch.float64)).history
-    assert on_gpu[0].train_loss == pytest.approx(on_cpu[0].train_loss, rel=1e-9)
-    assert on_gpu[-1].train_loss == pytest.approx(on_cpu[-1].train_loss, rel=1e-6)
+    there = train(run, load(run).to(device, torch.float64)).history
+    assert there[0].train_loss == pytest.approx(on_cpu[0].train_loss, rel=1e-9)
+    assert there[-1].train_loss == pytest.approx(on_cpu[-1].train_loss, rel=1e-6)

@@ -19,7 +19,7 @@ from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.recompute import RecomputedBlocks, recompute_blocks, segment_size
 from resnet_cli.training.settings import PRECISION
 from tests.conftest import MakeRun
-from tests.gpu import needs_gpu
+from tests.gpu import on_gpu_and_cpu
 
 RUNS: dict[str, dict[str, Any]] = {
     "resnet": {"models": "resnet"},
@@ -232,9 +232,9 @@ def test_a_net_without_blocks_is_not_changed() -> None:
     assert list(net.modules()) == before
 
 
-@needs_gpu
-def test_recomputing_on_cuda_does_not_change_losses(make_run: MakeRun) -> None:
+@on_gpu_and_cpu
+def test_recomputing_on_a_device_does_not_change_losses(make_run: MakeRun, device: torch.device) -> None:
     run = small(make_run, models="resnet", dropout=0.3, survival=0.5, precision="float64")
-    data = load(run).to(torch.device("cuda"), torch.float64)
+    data = load(run).to(device, torch.float64)
     ours, theirs = (train(run, data, recompute=recompute).history[-1] for recompute in (True, False))
     assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-9)

@@ -21,7 +21,7 @@ from resnet_cli.training.schedule import learning_rate
 from resnet_cli.training.settings import PRECISION, WARMUP_UNTIL_ERROR
 from resnet_cli.training.warmup import Warmup
 from tests.conftest import MakeRun
-from tests.gpu import needs_gpu, without_waiting
+from tests.gpu import on_gpu_and_cpu, without_waiting
 
 UNTIL_ERROR: dict[str, object] = {
     "task": "digits",
@@ -214,12 +214,12 @@ def test_a_task_without_classes_has_no_error_to_wait_for() -> None:
         plan_sweep(request)
 
 
-@needs_gpu
-def test_counting_errors_does_not_wait_for_the_device(make_run: MakeRun) -> None:
+@on_gpu_and_cpu
+def test_counting_errors_does_not_wait_for_the_device(make_run: MakeRun, device: torch.device) -> None:
     run = make_run(**UNTIL_ERROR | {"warmup_until_error": 10})
-    found = Warmup(run, load(run).to(torch.device("cuda"), torch.float32))
-    outputs, targets = torch.zeros(20, 10, device="cuda"), torch.zeros(20, dtype=torch.int64, device="cuda")
-    with without_waiting():
+    found = Warmup(run, load(run).to(device, torch.float32))
+    outputs, targets = torch.zeros(20, 10, device=device), torch.zeros(20, dtype=torch.int64, device=device)
+    with without_waiting(device):
         for step in range(49):
             found.observe(step, outputs, targets)
     assert found.end is None

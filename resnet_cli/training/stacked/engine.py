@@ -50,6 +50,7 @@ from resnet_cli.tasks.data import Data
 from resnet_cli.training.batches import Batches
 from resnet_cli.training.checkpoint import Checkpoint, State, load_state, state_fits, state_of
 from resnet_cli.training.evaluation import Evaluation, metrics_rows
+from resnet_cli.training.graphs import Recorder, Work, eager_environment, eager_sentence, recording_failed
 from resnet_cli.training.loop import is_finite
 from resnet_cli.training.schedule import learning_rate, length
 from resnet_cli.training.settings import BATCH_SIZE, EVAL_SIZE
@@ -66,22 +67,23 @@ def train_stack(
     data: Data,
     *,
     checkpoint: Checkpoint | None = None,
-    cuda_graph: bool = True,
+    recorder: Recorder | None = None,
     on_evaluation: Callable[[Run, Metrics, int], None] = lambda run, metrics, total_steps: None,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> list[RunRecord]:
     """Train the nets of `runs` together, with the results that `loop.train` gets for each of them.
 
     A run whose loss is not finite at an evaluation after the first step ends there as `diverged`; the others continue.
 
-    On a CUDA device, all steps but the first replay a graph, unless `cuda_graph` is False. The runs have the same
-    `grouping.stack_key`, and no two are equal. Data, checkpoint and `on_evaluation` are as in
-    the loop. The records, in the order of `runs`, hold the state dict of an `MLP` on the CPU.
+    With a recorder, all steps but the first replay what it has recorded; if it cannot record, steps stay eager. The
+    runs have the same `grouping.stack_key`, and no two are equal. Data, checkpoint, recorder, `on_evaluation` and
+    `tell` are as in the loop. The records, in the order of `runs`, hold the state dict of an `MLP` on the CPU.
 
     Raises:
         UserError: the batch is larger than the training set.
     """
     total_steps, interval, epoch_steps = length(runs[0], len(data.train_inputs))
-    stack = Stack(runs, data, cuda_graph=cuda_graph)
+    stack = Stack(runs, data, recorder=recorder, tell=tell)
     members = [run.run_id for run in stack.runs]
     step, histories = 0, [list[Metrics]() for _ in members]
     ended: dict[int, dict[str, Tensor]] = {}  # diverged nets: place in the stack, state when they diverged
@@ -124,7 +126,7 @@ def train_stack(
         records[run] = RunRecord(
             status="diverged" if place in ended else "done",
             run=run,
-            environment={"cuda_graphs": True} if stack.graph is not None else {},
+            environment=stack.environment(),
             parameters=sum(parameter.numel() for parameter in last.values()),
             history=histories[place],
             state=last,
@@ -139,10 +141,20 @@ class Stack:
         runs: deepest first; the order of all net axes.
         parameters: of all nets, in a flat buffer laid out by `packing`.
         groups: of parameters, in the order in which they are updated.
+        recorder: of the device; None if steps are eager.
+        obstacle: why they are although there was a recorder.
     """
 
-    def __init__(self, runs: Sequence[Run], data: Data, *, cuda_graph: bool = True) -> None:
-        self.has_graph = cuda_graph and data.device.type == "cuda"
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        data: Data,
+        *,
+        recorder: Recorder | None = None,
+        tell: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.recorder, self.tell, self.obstacle = recorder, tell, ""
+        self.replay: Work | None = None
         self.packing = packing = Packing(runs, data)
         self.data, self.runs, self.lead = data, packing.runs, packing.runs[0]
         self.function = ACTIVATIONS[self.lead[ACTIVATION]]
@@ -155,12 +167,11 @@ class Stack:
         nets, batch = len(self.runs), self.lead[BATCH_SIZE]
         self.groups = divide_parameters(packing, self.parameters)
         for group in self.groups:
-            group.optimizer.param_groups[0]["capturable"] = self.has_graph
+            group.set_capturable(recorder is not None)
         self.group_from = {group.layers[0]: group for group in self.groups}
         # the gradient of each layer; the output layer is the last
         self.gradients = [gradient for group in self.groups[::-1] for gradient in group.gradients]
         self.rates, self.squared_norms = [0.0] * nets, self._zeros(nets)
-        self.graph: torch.cuda.CUDAGraph | None = None
 
         seeds = sorted({run.seed for run in self.runs})
         one_a_seed = [next(run for run in self.runs if run.seed == seed) for seed in seeds]
@@ -192,17 +203,18 @@ class Stack:
                 column = column.pin_memory().to(self.data.device, non_blocking=True)
             for group in self.groups:
                 group.set_rates(column)
-        if self.graph is not None:
-            self.graph.replay()
-        elif self.has_graph:  # the first step is a warm-up; all others replay one CUDA graph
-            with warnings.catch_warnings():  # the warm-up step is not captured
-                warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
-                self._step(with_norm=True)
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self._step(with_norm=True)
+        if self.replay is not None:
+            self.replay()
+        elif self.recorder is not None:
+            self._step_and_record(self.recorder)
         else:
             self._step(with_norm)
+
+    def environment(self) -> dict[str, object]:
+        """What the records of the runs say about how steps were taken."""
+        if self.obstacle:
+            return eager_environment(self.obstacle)
+        return {"cuda_graphs": True} if self.replay is not None else {}
 
     def evaluate(self, with_norm: bool) -> Evaluation:
         """The first `eval_size` examples measured; gradients are those of the last step `with_norm`."""
@@ -243,6 +255,19 @@ class Stack:
         self.parameters.copy_(state.net["parameters"])
         for group, found in zip(self.groups, state.optimizer, strict=True):
             load_state(group.optimizer, found)
+
+    def _step_and_record(self, recorder: Recorder) -> None:
+        """Take the first step, a warm-up for the recording, and record what all others do."""
+        with recorder.aside(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
+            self._step(with_norm=True)
+        try:
+            self.replay = recorder.record(lambda: self._step(with_norm=True))
+        except RuntimeError as error:
+            self.recorder, self.obstacle = None, recording_failed(error)
+            for group in self.groups:
+                group.set_capturable(False)
+            self.tell(eager_sentence(self.obstacle))
 
     def _step(self, with_norm: bool) -> None:
         outputs = self._forward(self.inputs, self.activations)  # (N, B, outputs)

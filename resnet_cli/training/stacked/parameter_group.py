@@ -50,6 +50,14 @@ class ParameterGroup:
         neutral = lead.but({LEARNING_RATE: 1.0, WEIGHT_DECAY: 0.0})
         self.optimizer = build_optimizer(neutral, [self.direction])
 
+    def set_capturable(self, capturable: bool) -> None:
+        """Say whether updates are to be recorded in a CUDA graph; torch then counts steps on the device."""
+        (settings,) = self.optimizer.param_groups
+        settings["capturable"] = capturable and self.parameters.is_cuda
+        for state in self.optimizer.state.values():
+            if "step" in state and not settings.get("fused"):  # fused ones always count there
+                state["step"] = state["step"].to(self.parameters.device if settings["capturable"] else "cpu")
+
     def set_rates(self, rates: Tensor) -> None:
         """Set the learning rate of each net, (N,)."""
         self.rates.copy_(self._of_matrices(rates))

@@ -18,6 +18,7 @@ from resnet_cli.tasks import get_task
 from resnet_cli.tasks.data import Data
 from resnet_cli.tasks.data.sampling import pixel_statistics
 from resnet_cli.training.checkpoint import Checkpoint
+from resnet_cli.training.graphs import Work
 from resnet_cli.training.loop import DTYPES, train
 from resnet_cli.training.optimizers import OPTIMIZERS, Optimizer
 from resnet_cli.training.schedule import learning_rate
@@ -27,7 +28,7 @@ from resnet_cli.training.stacked.grouping import obstacle, stack_key
 from resnet_cli.training.stacked.packing import padded
 from resnet_cli.training.stacked.parameter_group import GROUP_BYTES
 from tests.conftest import MakeRun
-from tests.gpu import needs_gpu, without_waiting
+from tests.gpu import CPU, on_gpu_and_cpu, recorder_for, without_waiting
 from tests.training.stacked.conftest import Register
 
 SMALL: dict[str, object] = {
@@ -296,33 +297,78 @@ def test_a_checkpoint_with_another_layout_restarts_the_stack(
         assert_same_bits(outcome, expected)
 
 
-@needs_gpu
-@pytest.mark.parametrize("optimizer", [name for name, declared in OPTIMIZERS.items() if declared.linear_in_rate])
-def test_cuda_parameters_match_the_loop_on_the_cpu(make_run: MakeRun, optimizer: str) -> None:
-    small = SMALL | RESIDUAL[1] | {"optimizer": optimizer, "learning_rate": 1e-3, "schedule": "cosine"}
-    runs = [make_run(**small, depths=depth, seeds=depth % 2, weight_decay=1e-3) for depth in (1, 2, 3, 6)]
-    data = load(runs[0])
-    for outcome in train_stack(runs, data.to(torch.device("cuda"), torch.float64)):
-        assert_like_loop(outcome, data)
+def on_device(make_run: MakeRun, device: torch.device, **settings: object) -> tuple[list[Run], Data]:
+    runs = [make_run(**SMALL | RESIDUAL[1] | settings, depths=depth, seeds=depth % 2) for depth in (1, 2, 3, 6)]
+    return runs, load(runs[0]).to(device, torch.float64)
 
 
-@needs_gpu
-def test_a_stack_without_a_graph_has_the_results_of_one_with_it(make_run: MakeRun) -> None:
-    runs = [make_run(**SMALL | RESIDUAL[1], optimizer="adam", depths=depth) for depth in (2, 5)]
-    data = load(runs[0]).to(torch.device("cuda"), torch.float64)
-    with_graph, eager = (train_stack(runs, data, cuda_graph=cuda_graph) for cuda_graph in (True, False))
-    for outcome, expected in zip(with_graph, eager, strict=True):
+LINEAR = [name for name, declared in OPTIMIZERS.items() if declared.linear_in_rate]
+
+
+@on_gpu_and_cpu
+@pytest.mark.parametrize("optimizer", LINEAR)
+def test_replayed_parameters_match_the_loop_on_the_cpu(make_run: MakeRun, optimizer: str, device: torch.device) -> None:
+    settings = {"optimizer": optimizer, "learning_rate": 1e-3, "schedule": "cosine", "weight_decay": 1e-3}
+    runs, data = on_device(make_run, device, **settings)
+    for outcome in train_stack(runs, data, recorder=recorder_for(device), tell=pytest.fail):
         assert outcome.environment == {"cuda_graphs": True}
-        assert outcome.last == pytest.approx(expected.last, rel=1e-9)
+        assert_like_loop(outcome, load(runs[0]))
 
 
-@needs_gpu
-def test_no_step_waits_for_the_gpu(make_run: MakeRun) -> None:
-    runs = [make_run(**SMALL, depths=depth, schedule="cosine") for depth in (2, 5)]
+def assert_close(outcome: RunRecord, expected: RunRecord) -> None:
+    """The last row of a history, to 1e-9; a task without classes has no errors."""
+    assert outcome.last is not None
+    assert expected.last is not None
+    assert outcome.last[:3] == expected.last[:3]
+    for value, expected_value in zip(outcome.last[3:], expected.last[3:], strict=True):
+        assert value == (expected_value if expected_value is None else pytest.approx(expected_value, rel=1e-9))
+
+
+@on_gpu_and_cpu
+@pytest.mark.parametrize("optimizer", LINEAR)
+def test_a_stack_without_a_graph_has_the_results_of_one_with_it(
+    make_run: MakeRun, optimizer: str, device: torch.device
+) -> None:
+    runs, data = on_device(make_run, device, optimizer=optimizer)
+    replayed, eager = (train_stack(runs, data, recorder=recorder) for recorder in (recorder_for(device), None))
+    for outcome, expected in zip(replayed, eager, strict=True):
+        assert (outcome.environment, expected.environment) == ({"cuda_graphs": True}, {})
+        assert_close(outcome, expected)
+
+
+@on_gpu_and_cpu
+@pytest.mark.parametrize("optimizer", LINEAR)
+def test_a_stack_that_cannot_be_recorded_trains_eagerly(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, optimizer: str, device: torch.device
+) -> None:
+    runs, data = on_device(make_run, device, optimizer=optimizer)
+    eager, recorder, told = train_stack(runs, data), recorder_for(device), list[str]()
+    record = recorder.record
+
+    def fail_half_way(work: Work) -> Work:
+        def failing() -> None:
+            work()
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
+
+        return record(failing)
+
+    monkeypatch.setattr(recorder, "record", fail_half_way)
+    for outcome, expected in zip(train_stack(runs, data, recorder=recorder, tell=told.append), eager, strict=True):
+        reason = "recording failed: CUDA out of memory. Tried to allocate 2 GiB"
+        assert outcome.environment == {"cuda_graphs": False, "why_no_cuda_graphs": reason}
+        assert told == [f"Training steps are not replayed as CUDA graphs: {reason}."]
+        assert_close(outcome, expected)
+        if device == CPU:
+            assert_same_bits(outcome, expected)
+
+
+@on_gpu_and_cpu
+def test_no_step_waits_for_the_device(make_run: MakeRun, device: torch.device) -> None:
+    runs, data = on_device(make_run, device, schedule="cosine")
     with torch.no_grad():
-        stack = Stack(runs, load(runs[0]).to(torch.device("cuda"), torch.float64))
+        stack = Stack(runs, data, recorder=recorder_for(device))
         rates = [[learning_rate(run, step, 12) for run in stack.runs] for step in range(12)]
-        stack.advance(0, rates[0], with_norm=False)  # warms up and captures the graph
-        with without_waiting():
+        stack.advance(0, rates[0], with_norm=False)  # warms up and records
+        with without_waiting(device):
             for step in range(1, 12):
                 stack.advance(step, rates[step], with_norm=step == 11)
