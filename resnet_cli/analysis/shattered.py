@@ -48,14 +48,14 @@ from resnet_cli.analysis.trained_nets import hooked
 from resnet_cli.models import build_net
 from resnet_cli.models.initialisation import initialise, weight_std
 from resnet_cli.models.mlp import build_layer
-from resnet_cli.models.settings import BATCH_NORM, INIT, WIDTH, Initialisation
+from resnet_cli.models.settings import BATCH_NORM, INIT, WIDTH, Independent
 from resnet_cli.planning.plan import plan_sweep
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.sine import SINE_RANGE
 
 Kind = Literal["plain", "residual", "pre-activation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-INITS: dict[bool, Initialisation] = {False: "default", True: "he"}
+INITS: dict[bool, Independent] = {False: "default", True: "he"}
 """The initialisation of nets without and with batch norm."""
 POINTS = 1024
 LAGS = tuple(2**power for power in range(10))
@@ -199,7 +199,7 @@ def measure(depths: Sequence[int], seeds: Sequence[int], width: int | None = Non
         end = run[SINE_RANGE]
         inputs = torch.linspace(-end, end, POINTS, dtype=torch.float64)[:, None]
         gap = 2 * end / (POINTS - 1)
-        gain = run[WIDTH] * weight_std(run[INIT], run[WIDTH], run[WIDTH]) ** 2 / 2
+        gain = run[WIDTH] * weight_std(INITS[batch_norm], run[WIDTH], run[WIDTH]) ** 2 / 2
         rows: list[tuple[int, str, float, float]] = []
         for seed in seeds:
             gradients, active = (

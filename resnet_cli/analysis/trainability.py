@@ -16,7 +16,7 @@ import pandas as pd
 from resnet_cli.analysis.mean_field import MeanField, nonlinearity, residual_gradient_growth
 from resnet_cli.figures.trainability import SCALES, TRAINED
 from resnet_cli.models.initialisation import weight_std
-from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, INIT, INIT_BIAS_STD, INIT_STD, WIDTH
+from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, BRANCH_SCALE, INIT, INIT_BIAS_STD, INIT_STD, WIDTH
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import Results
@@ -48,8 +48,10 @@ def measure(results: Results) -> pd.DataFrame:
     runs = [stored for stored in results.runs if stored.run.get(INIT_STD) is not None and stored.status != "failed"]
     if not runs:
         raise UserError(f"{INIT.name}: no run starts with normal weights; sweep over {INIT_STD.name} first.")
-    for why in sorted({obstacle(stored.run, "cpu") for stored in runs} - {""}):
-        raise UserError(f"{why}: the theory is of MLPs without batch norm and dropout; leave these runs out.")
+    for why in sorted({_beyond_theory(stored.run) for stored in runs} - {""}):
+        raise UserError(
+            f"{why}: the theory is of MLPs without batch norm, dropout and scaled branches; leave these runs out."
+        )
     known = {setting.name for setting in (*KIND, INIT, INIT_STD)}
     if others := [name for name in results.varying if name not in known]:
         raise UserError(
@@ -125,6 +127,13 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         reach = {"trained_to": reached, "is_edge": reached < depths[-1]}
         rows.append({**dict(zip(kinds, key, strict=True)), **reach, **of_theory})
     return pd.DataFrame(rows)
+
+
+def _beyond_theory(run: Run) -> str:
+    """The first setting that makes a net another than those of the theory; empty if there is none."""
+    if (scaling := run.get(BRANCH_SCALE)) not in (None, "none"):
+        return f"{BRANCH_SCALE.name} (={scaling})"
+    return obstacle(run, "cpu")
 
 
 def _loss(stored: RunRecord) -> float:

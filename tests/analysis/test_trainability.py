@@ -94,8 +94,9 @@ def test_the_edge_is_the_last_depth_before_one_that_does_not_train(sweep: Sweep)
     ("settings", "reason"),
     [
         ({"init": "he", "init_std": None}, "init: no run starts with normal weights; sweep over init_std first."),
-        ({"dropout": 0.1}, "dropout (=0.1): the theory is of MLPs without batch norm and dropout"),
+        ({"dropout": 0.1}, "dropout (=0.1): the theory is of MLPs without batch norm, dropout and scaled"),
         ({"batch_norm": True}, "batch_norm (=True): the theory is of MLPs"),
+        ({"branch_scale": "skipinit"}, "branch_scale (=skipinit): the theory is of MLPs"),
     ],
 )
 def test_what_the_theory_does_not_know_is_refused(sweep: Sweep, settings: dict[str, object], reason: str) -> None:
