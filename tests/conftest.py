@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--plugin", action="append", default=[], type=Path, help="Python file with models or tasks to test"
     )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """With `-n auto`, one more than cores: tests of whole commands wait half of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -218,7 +218,7 @@ def measure(depths: Sequence[int], seeds: Sequence[int], width: int | None = Non
                 scaled = gradients / np.sqrt(np.mean(gradients**2))
                 rows += [(seed, "gradient", *pair) for pair in zip(inputs[:, 0].tolist(), scaled.tolist(), strict=True)]
         frame = pd.DataFrame(rows, columns=["seed", "quantity", "at", "value"])
-        for place, (name, value) in enumerate({"kind": kind, "batch_norm": batch_norm, "depth": depth}.items()):
+        for place, (name, value) in enumerate({"kind": kind, BATCH_NORM.name: batch_norm, "depth": depth}.items()):
             frame.insert(place, name, value)
         yield frame
 
@@ -228,7 +228,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 
     Beside it stand `neighbours`, the autocorrelation at the least distance, `correlation`, `predicted` and `shared`.
     """
-    cell = ["batch_norm", "kind", "depth"]
+    cell = [BATCH_NORM.name, "kind", "depth"]
     nearest = frame[frame["quantity"] == "autocorrelation"]
     nearest = nearest[nearest["at"] == nearest["at"].min()].groupby(cell, sort=False)["value"].mean()
     of_nets = frame[frame["at"].isna()]

@@ -110,7 +110,7 @@ class StoredTables:
     def _stored(self) -> list[list[Results]]:
         """All results, by the folder below which they are."""
         return [
-            [self._loaded.get(place) or load_results(place) for place in find_results(root)]
+            [self._loaded.get(place) or load_results(place) for place in find_results(root) if _may_count(place, root)]
             for root in self._folders
             if _holds_results(root)
         ]
@@ -165,6 +165,17 @@ class StoredTables:
         inside = (analysis_table(folder, kind) for folder in folders)
         outside = (table_in(root / ANALYSIS_FOLDER / config, kind) for root in self._folders)  # of packed results
         return next(filter(None, (*inside, *outside)), None)
+
+
+@cache
+def _configs_of_claims() -> frozenset[str]:
+    needs = (need for claim in all_claims().values() for trial in claim.trials for need in trial.needs)
+    return frozenset(sweeps_of(needs))
+
+
+def _may_count(place: Path, root: Path) -> bool:
+    """Whether a folder may hold evidence: those that come with the program are named by their configurations."""
+    return place.name in _configs_of_claims() or root.resolve() != reference_results().resolve()
 
 
 def _holds_results(root: Path) -> bool:

@@ -175,7 +175,8 @@ def mark_diverged(axes: Axes, positions: ArrayLike, height: float, colour: str) 
 def label_ends(axes: Axes, lines: Mapping[str, Line2D]) -> None:
     """Name each of the `lines` of laid-out `axes` to the right of them, by its marker and its name.
 
-    Names are in the order of the lines' last finite values, as close to them as possible without overlapping.
+    Names are in the order of the lines' last finite values, as close to them as possible without overlapping; that of
+    a line which ends above or below the axes is at their edge.
     A grey elbow beyond the axes joins a name to a line that ends at their right edge.
     """
     gap = 1.3 * LABEL_SIZE / POINTS_PER_INCH * axes.figure.dpi / axes.bbox.height
@@ -186,6 +187,7 @@ def label_ends(axes: Axes, lines: Mapping[str, Line2D]) -> None:
         finite = points[np.isfinite(points).all(axis=1)]
         ends[name] = to_axes.transform(finite[-1]) if len(finite) else (0.0, 1.0)
     order = sorted(ends, key=lambda name: float(ends[name][1]))
+    ends = {name: (x, min(max(float(y), 0.0), 1.0)) for name, (x, y) in ends.items()}
     last = max(x for x, _ in ends.values())
     inch = axes.figure.dpi / axes.bbox.width  # as a share of the axes' width
     for name, height in zip(order, spread(np.array([ends[name][1] for name in order]), gap), strict=True):

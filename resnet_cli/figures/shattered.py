@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from resnet_cli.figures.axes import DOTTED, entry, finish, model_entries, new_grid, set_depth_axis
 from resnet_cli.figures.cells import MIN_SEEDS
 from resnet_cli.figures.style import BLUE, GREY, PALETTE, VERMILLION, ModelStyle, look
+from resnet_cli.models.settings import BATCH_NORM
 
 ANALYSIS = "shattered"
 KINDS = {
@@ -39,7 +40,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     depths = sorted(int(depth) for depth in frame["depth"].unique())
     deepest = frame[frame["depth"] == depths[-1]]
     for line, (batch_norm, heading) in zip(grid, ROWS.items(), strict=True):
-        shown, of_all = (part[part["batch_norm"] == batch_norm] for part in (deepest, frame))
+        shown, of_all = (part[part[BATCH_NORM.name] == batch_norm] for part in (deepest, frame))
         _draw_gradients(line[0], shown[shown["quantity"] == "gradient"])
         line[0].set_ylabel(f"{heading}\n\ngradient, scaled to its size")
         _draw_autocorrelation(line[1], shown[shown["quantity"] == "autocorrelation"])
@@ -125,7 +126,7 @@ def _titles(frame: pd.DataFrame, deepest: int) -> tuple[str, str]:
     what = "Gradients of untrained MLPs with respect to their input"
     if frame["seed"].nunique() < MIN_SEEDS:
         return what, ""
-    nearest = frame[(frame["quantity"] == "autocorrelation") & (frame["depth"] == deepest) & frame["batch_norm"]]
+    nearest = frame[(frame["quantity"] == "autocorrelation") & (frame["depth"] == deepest) & frame[BATCH_NORM.name]]
     distance = nearest["at"].min()
     means = nearest[nearest["at"] == distance].groupby("kind")["value"].mean()
     finding = (

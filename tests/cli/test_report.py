@@ -60,7 +60,7 @@ def test_a_broken_run_is_named_on_stderr_and_on_the_page(command: Command, sine:
         ("report results -o own.html", "out (=own.html) is a file, but no report of resnet-exp; choose another name"),
         (
             "report results --figures pie",
-            "figures (=pie) must be depth, parameters, curves, survival or analyses, or several of ",
+            "figures (=pie) must be depth, parameters, curves, map, survival or analyses, or several of ",
         ),
     ],
 )

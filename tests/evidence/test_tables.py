@@ -11,6 +11,7 @@ from resnet_cli.claims.claim import Analysis, MissingEvidence, Sweep
 from resnet_cli.evidence.tables import StoredTables, plan_of, reference_results, sweeps_of, tables_at_hand
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.metrics import Metrics
+from resnet_cli.store.reader import Results, load_results
 from tests.store.records import store
 
 SMOKE = Sweep("smoke")
@@ -139,3 +140,16 @@ def test_a_damaged_packed_table_is_missing_evidence(tmp_path: Path, content: byt
     (tmp_path / "counts" / "counts.csv.gz").write_bytes(content)
     with pytest.raises(MissingEvidence, match=r"counts\.csv\.gz cannot be read: .+"):
         StoredTables(tmp_path).analysis("counts")
+
+
+def test_reference_results_that_no_claim_needs_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def note(folder: Path) -> Results:
+        read.append(folder.name)
+        return load_results(folder)
+
+    monkeypatch.setattr("resnet_cli.evidence.tables.load_results", note)
+    assert StoredTables(reference_results()).problems == []
+    assert "sine" in read
+    assert "map-sine" not in read

@@ -83,6 +83,15 @@ def test_names_at_lines_ends_do_not_overlap(summary: pd.DataFrame) -> None:
     assert (boxes[-1].y0 + boxes[-1].y1) / 2 <= axes.bbox.y1
 
 
+def test_lines_that_end_above_the_axes_are_named_at_their_edge(summary: pd.DataFrame) -> None:
+    runs = many_models(summary, 8)
+    worst = (runs["model"] == "model-02") & (runs["depth"] == runs["depth"].max())
+    runs.loc[worst, "train_loss"] = 1e9
+    (axes,) = draw(runs, splits=["train"], chance=2.0).axes
+    assert end_labels(axes)[0] == "model-02"
+    assert max(text.xy[1] for text in axes.texts) <= 1  # type: ignore[attr-defined]
+
+
 def test_a_model_that_diverged_everywhere_is_named_too(summary: pd.DataFrame) -> None:
     runs = many_models(summary, 7)
     bad = runs["model"] == "model-03"

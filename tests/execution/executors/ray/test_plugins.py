@@ -18,7 +18,7 @@ def test_a_plugin_is_run_once_from_its_text(tmp_path: Path) -> None:
     path.unlink()
     for _ in range(2):  # a second time it would define what exists already
         load_sources(sources)
-    assert "somebody-elses-mlp" in all_models()
+    assert "deadly-mlp" in all_models()
     load_sources.cache_clear()
 
 
