@@ -142,6 +142,16 @@ def test_the_workflow_audits_every_pinned_version(workflow: dict[str, Any]) -> N
     assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line)] == []
 
 
+def test_the_weekly_workflow_runs_the_long_forms_of_tests_that_exist() -> None:
+    content = yaml.safe_load((ROOT / ".github" / "workflows" / "long.yml").read_text("utf-8"))
+    assert content["permissions"] == {"contents": "read"}
+    commands = "\n".join(step["run"] for job in content["jobs"].values() for step in job["steps"] if "run" in step)
+    assert [name for name in re.findall(r"tests/\S+\.py", commands) if not (ROOT / name).is_file()] == []
+    reliability = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    variables = set(re.findall(r"RESNET_EXP_\w+=\d+", commands))
+    assert variables == set(re.findall(r"RESNET_EXP_\w+=\d+", reliability))
+
+
 @pytest.mark.slow
 def test_the_workflow_calls_commands_that_exist(command: Command, workflow: dict[str, Any]) -> None:
     steps = {step["name"]: step["run"] for step in workflow["jobs"]["tests"]["steps"] if "name" in step}
