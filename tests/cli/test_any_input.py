@@ -269,7 +269,10 @@ def arena(train: Train, tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
     monkeypatch.setattr(typer.main, "get_command", lambda made_from: WHOLE)  # the same for each command line
     monkeypatch.setattr(unit, "train", trained)
     monkeypatch.setattr(unit, "train_stack", lambda runs, data, **options: [trained(run) for run in runs])
-    here = {name: Executor(name, execute) for name in executors.all_executors()}
+    here = {
+        name: Executor(name, execute, takes_address=known.takes_address)
+        for name, known in executors.all_executors().items()
+    }
     monkeypatch.setattr(executors, "all_executors", lambda: here)
     monkeypatch.setattr(estimate, "_time", lambda *arguments: estimate.Cost(2, 0.1, 0.1, 0.1))
     monkeypatch.setattr(making, "make", lambda step: True)
