@@ -92,6 +92,7 @@ def _reach_further(scale: Scale, gradients: Analysis, remark: str = "", **settin
         "before training, the first layer's gradient over the last layer's is ten times as large in the residual net "
         "or more",
         compare,
+        remark,
     )
 
 
