@@ -107,7 +107,7 @@ def _shown(numbers: Mapping[str, float]) -> str:
 
 
 RATED = {"sine": range(2, 41), "digits": range(8, 51)}
-"""The sweeps from which draws are made, with their depths: of the residual net on the digits, the rule says "unclear" at 56 layers."""
+"""The sweeps from which draws are made, with their depths: with 56 layers too, the rule is unclear about the digits."""
 
 
 def rated(sweep: str) -> pd.DataFrame:

@@ -124,12 +124,14 @@ def input_gradients(net: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
 def autocorrelation(values: np.ndarray) -> np.ndarray:
     """The correlation of a sequence, (n,), with itself shifted by 0 to n - 1 places; no mean is subtracted.
 
-    It is 1 at all shifts if all values are equal, and 0 on average for white noise. That of zeros is nan.
+    It is 1 at all shifts if all values are equal, and 0 on average for white noise. Of zeros, as at the ends of the
+    gradient of a net whose units are all closed there, it is nan.
     """
     squares = np.cumsum(values**2)
     first, last = squares[::-1], squares[-1] - np.append(0.0, squares[:-1])
-    with np.errstate(invalid="ignore"):
-        found: np.ndarray = np.correlate(values, values, "full")[len(values) - 1 :] / np.sqrt(first * last)
+    scale = np.sqrt(np.maximum(first * last, 0.0))
+    products = np.correlate(values, values, "full")[len(values) - 1 :]
+    found: np.ndarray = np.divide(products, scale, out=np.full(len(values), math.nan), where=scale > 0)
     return found
 
 
@@ -215,7 +217,7 @@ def measure(depths: Sequence[int], seeds: Sequence[int], width: int | None = Non
             }
             rows += [(seed, name, math.nan, value) for name, value in of_net.items()]
             if depth == max(depths) and seed == seeds[0]:
-                scaled = gradients / np.sqrt(np.mean(gradients**2))
+                scaled = gradients / (np.sqrt(np.mean(gradients**2)) or 1.0)  # of a net without active units all are 0
                 rows += [(seed, "gradient", *pair) for pair in zip(inputs[:, 0].tolist(), scaled.tolist(), strict=True)]
         frame = pd.DataFrame(rows, columns=["seed", "quantity", "at", "value"])
         for place, (name, value) in enumerate({"kind": kind, BATCH_NORM.name: batch_norm, "depth": depth}.items()):

@@ -79,6 +79,14 @@ def test_white_noise_has_no_autocorrelation_and_a_random_walk_forgets_slowly() -
     assert reach(autocorrelation(averages)) == pytest.approx(5, abs=0.6)
 
 
+def test_zeros_have_no_autocorrelation() -> None:
+    assert np.isnan(autocorrelation(np.zeros(4))).all()
+    found = autocorrelation(np.array([0.0, 0.0, 1.0, 1.0]))
+    assert found[0] == 1
+    assert found[1] == pytest.approx(1 / np.sqrt(2))  # (0, 0, 1) with (0, 1, 1)
+    assert np.isnan(found[2:]).all()  # (0, 0) with (1, 1)
+
+
 def test_pairs_and_shared_activity_equal_a_loop_over_all_pairs() -> None:
     draws = np.random.default_rng(1)
     values, active = draws.normal(size=9), draws.random((9, 6)) < 0.4

@@ -69,7 +69,8 @@ def _preactivation_is_best(config: str, layers: int, others: str = "every other 
     return Trial(
         Scale.DIGITS,
         (Sweep(config),),
-        f"at {layers} layers the test error of {others} is 1 percentage point or more above that of full pre-activation",
+        f"at {layers} layers the test error of {others} is 1 percentage point or more above that of full "
+        "pre-activation",
         compare,
         _AS_FREE,
         f"at {layers} layers",
