@@ -14,9 +14,19 @@ import numpy as np
 import pandas as pd
 
 from resnet_cli.analysis.mean_field import MeanField, nonlinearity, residual_gradient_growth
-from resnet_cli.figures.trainability import SCALES, TRAINED
+from resnet_cli.figures.heat import EDGE
+from resnet_cli.figures.trainability import SCALES
 from resnet_cli.models.initialisation import weight_std
-from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, BRANCH_SCALE, INIT, INIT_BIAS_STD, INIT_STD, WIDTH
+from resnet_cli.models.settings import (
+    ACTIVATION,
+    BLOCK_SIZE,
+    BRANCH_SCALE,
+    INIT,
+    INIT_BIAS_STD,
+    INIT_STD,
+    WIDTH,
+    has_scaled_branches,
+)
 from resnet_cli.settings.errors import UserError
 from resnet_cli.settings.run import Run
 from resnet_cli.store.reader import Results
@@ -119,7 +129,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     for key, of_kind in cells.groupby(kinds, dropna=False):
         ordered = of_kind.sort_values("depth")
         depths = ordered["depth"].astype(int).tolist()
-        is_trained = (ordered["loss"] < TRAINED * ordered["chance_loss"]).tolist()
+        is_trained = (ordered["loss"] < EDGE * ordered["chance_loss"]).tolist()
         stretches = [list(part) for _, part in itertools.groupby(range(len(depths)), is_trained.__getitem__)]
         reached = next((depths[places[-1]] for places in stretches if is_trained[places[0]]), 0)
         scale = float(ordered["depth_scale"].iloc[0])
@@ -131,8 +141,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _beyond_theory(run: Run) -> str:
     """The first setting that makes a net another than those of the theory; empty if there is none."""
-    if (scaling := run.get(BRANCH_SCALE)) not in (None, "none"):
-        return f"{BRANCH_SCALE.name} (={scaling})"
+    if has_scaled_branches(run):
+        return f"{BRANCH_SCALE.name} (={run[BRANCH_SCALE]})"
     return obstacle(run, "cpu")
 
 

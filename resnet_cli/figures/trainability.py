@@ -24,7 +24,6 @@ from resnet_cli.settings.errors import UserError
 ANALYSIS = "trainability"
 SCALES = 6.0
 """So many depth scales deep nets can be trained (Schoenholz et al. 2017, Fig. 5)."""
-TRAINED = EDGE
 DOCUMENTED_TURN = 7
 """The layers at which the loss of a plain ReLU MLP with PyTorch's initial weights turns, according to Kowsik (2021)."""
 MAX_ROWS = 6

@@ -20,7 +20,16 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 
 from resnet_cli.models.base import Block, Dropout, Model, Step, activation_of, linear_decay
-from resnet_cli.models.settings import BATCH_NORM, BLOCK_SIZE, BRANCH_SCALE, COMMON, DROPOUT, SURVIVAL, WIDTH
+from resnet_cli.models.settings import (
+    BATCH_NORM,
+    BLOCK_SIZE,
+    BRANCH_SCALE,
+    COMMON,
+    DROPOUT,
+    SURVIVAL,
+    WIDTH,
+    has_scaled_branches,
+)
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
 
@@ -50,8 +59,7 @@ class MLPBlock(Block):
         self.branch = [first]
         for layer in others:
             self.branch += [*self.exit, layer]
-        is_scaled = run.get(BRANCH_SCALE) == "skipinit"
-        self.add_shortcut(nn.Identity() if is_residual else None, survival, is_scaled=is_scaled)
+        self.add_shortcut(nn.Identity() if is_residual else None, survival, is_scaled=has_scaled_branches(run))
 
 
 class FlatNet(nn.Module):

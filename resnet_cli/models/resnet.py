@@ -40,6 +40,7 @@ from resnet_cli.models.settings import (
     SURVIVAL,
     WIDTH,
     Ordering,
+    has_scaled_branches,
 )
 from resnet_cli.settings.ranges import DepthRule
 from resnet_cli.settings.run import Run
@@ -144,7 +145,7 @@ class ConvBlock(Block):
             self.branch += [layer, *(steps[name] for name in after)]
         self.exit = [steps[name] for name in order.exit]
         self.dropout = dropout
-        self.add_shortcut(shortcut, survival, is_scaled=run.get(BRANCH_SCALE) == "skipinit")
+        self.add_shortcut(shortcut, survival, is_scaled=has_scaled_branches(run))
 
 
 class CifarNet(nn.Module):

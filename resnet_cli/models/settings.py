@@ -7,6 +7,7 @@ from typing import Literal
 
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.settings.errors import either
+from resnet_cli.settings.run import Run
 from resnet_cli.settings.setting import Count, Fraction, Need, NotNegative, Positive, Setting, Share, always
 
 Independent = Literal["default", "he", "glorot", "normal"]
@@ -97,5 +98,12 @@ BRANCH_SCALE = Setting[BranchScaling](
     before={"residual-mlp": "none", "resnet": "none"},
     came_later=True,
 )
+
+
+def has_scaled_branches(run: Run) -> bool:
+    """Whether a learnt scalar is the last factor of each residual branch of a run's net."""
+    return run.get(BRANCH_SCALE) == "skipinit"
+
+
 COMMON = (WIDTH, ACTIVATION, BATCH_NORM, DROPOUT, INIT, INIT_STD, INIT_BIAS_STD)
 """What every model takes."""

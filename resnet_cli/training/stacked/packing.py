@@ -22,7 +22,15 @@ from torch import Tensor
 from resnet_cli.models import build_net
 from resnet_cli.models.activations import ACTIVATIONS
 from resnet_cli.models.mlp import layer_names, scale_name
-from resnet_cli.models.settings import ACTIVATION, BLOCK_SIZE, BRANCH_SCALE, INIT, INIT_BIAS_STD, INIT_STD, WIDTH
+from resnet_cli.models.settings import (
+    ACTIVATION,
+    BLOCK_SIZE,
+    INIT,
+    INIT_BIAS_STD,
+    INIT_STD,
+    WIDTH,
+    has_scaled_branches,
+)
 from resnet_cli.settings.run import Run
 from resnet_cli.tasks.data import Data
 
@@ -49,7 +57,7 @@ class Packing:
         self.depth, self.width, self.features = self.runs[0].depth, self.runs[0][WIDTH], prod(data.input_shape)
         self.columns, self.inputs = padded(self.width), padded(self.features)
         self.skip = self.runs[0].get(BLOCK_SIZE) or 0
-        has_scales = self.runs[0].get(BRANCH_SCALE) == "skipinit"
+        has_scales = has_scaled_branches(self.runs[0])
         self.scaled = [layer for layer in range(self.depth) if has_scales and closes_skip(layer, self.skip)]
         self.sizes = [sum(run.depth > layer for run in self.runs) for layer in range(self.depth)]  # n_l
         # At least two rows: with one output, the product for a single net uses another kernel, with other last bits.
